@@ -1,0 +1,158 @@
+"""``make test`` and ``make lint``: every check runs, also after one failed; the exit status is 0 when all passed.
+
+The tests run twice, on SQLite and on PostgreSQL. ``TEST_ARGS`` goes to pytest, ``TEST_WORKERS`` says how many
+processes. A service that is missing fails the run; what can run without it still does.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy import services
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# Time for pytest to end its own processes after Ctrl-C.
+PATIENCE_S = 20
+# Each worker process has databases and connections of its own.
+MAX_WORKERS = "8"
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MANAGE = [sys.executable, "manage.py"]
+LINTERS = {
+    "ruff check": [str(BIN / "ruff"), "check", "."],
+    "ruff format": [str(BIN / "ruff"), "format", "--check", "."],
+    "import contracts": [str(BIN / "lint-imports")],
+}
+
+
+@dataclass
+class Report:
+    """What was run, with its outcome and duration."""
+
+    environment: dict[str, str]
+    lines: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def run(self, name: str, command: list[str], **environment: str) -> None:
+        """Run one check and keep its outcome."""
+        print(f"\n--- {name}", flush=True)
+        started = time.monotonic()
+        status = run_in_own_session(command, {**self.environment, **environment})
+        self.add(name, "ok" if status == 0 else f"FAILED (status {status})", started)
+
+    def add(self, name: str, outcome: str, started: float | None = None) -> None:
+        """Keep an outcome; anything but ok fails the run."""
+        duration = f" ({time.monotonic() - started:.0f} s)" if started else ""
+        self.lines.append(f"  {name}: {outcome}{duration}")
+        self.failed |= outcome != "ok"
+
+    def close(self) -> int:
+        """Print the summary; the exit status."""
+        print("\n--- summary", *self.lines, sep="\n", flush=True)
+        return int(self.failed)
+
+
+def run_in_own_session(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command to its end and return its status; when we are stopped, stop it and all it started."""
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        services.stop(process, patience_s=PATIENCE_S)
+
+
+def clean_environment(scratch: Path) -> dict[str, str]:
+    """The tests' environment: no database, cache or data of the installation that the tree may also hold."""
+    return {
+        **os.environ,
+        "DEBUG": "true",
+        "DATA_DIR": str(scratch),
+        "DATABASE_URL": f"sqlite:///{scratch}/waybill.sqlite3",
+        "SQLITE_TEST_NAME": str(scratch / "test.sqlite3"),
+        "REDIS_URL": "",
+        "CELERY_BROKER_URL": "",
+    }
+
+
+def pytest_command() -> list[str]:
+    """Pytest on all processors, with its usual closing line (``-v`` undoes the ``-q`` of the configuration)."""
+    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS]
+    return [sys.executable, "-m", "pytest", "-v", *workers, *shlex.split(os.environ.get("TEST_ARGS", ""))]
+
+
+def lint(report: Report) -> None:
+    """Rules, format, import direction."""
+    for name, command in LINTERS.items():
+        report.run(name, command)
+
+
+def check_django(report: Report, scratch: Path) -> None:
+    """Migrations are complete, Django's own checks and the OpenAPI document are clean."""
+    schema = str(scratch / "openapi.yaml")
+    report.run("migrations complete", [*MANAGE, "makemigrations", "--check", "--dry-run"])
+    report.run("django check", [*MANAGE, "check"])
+    report.run("openapi", [*MANAGE, "spectacular", "--validate", "--fail-on-warn", "--file", schema])
+
+
+def run_tests(report: Report) -> None:
+    """Pytest on SQLite, then on PostgreSQL; both see Redis as ``REDIS_URL_TEST``."""
+    services.install_missing()
+    with contextlib.ExitStack() as stack:
+        if redis_url := _start(report, stack, "Redis", services.redis_server()):
+            report.environment["REDIS_URL_TEST"] = redis_url
+        report.run("tests on SQLite", pytest_command())
+        if postgres_url := _start(report, stack, "PostgreSQL", services.postgres()):
+            report.run("tests on PostgreSQL", pytest_command(), DATABASE_URL=postgres_url)
+
+
+def _start(
+    report: Report, stack: contextlib.ExitStack, name: str, service: contextlib.AbstractContextManager[str]
+) -> str | None:
+    try:
+        return stack.enter_context(service)
+    except (services.ServiceMissing, RuntimeError) as error:
+        print(f"\n{name} cannot be used: {error}", flush=True)
+        report.add(name, f"FAILED, so its tests did not run: {error}")
+        return None
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the run as Ctrl-C does, so that services and files are tidied up."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit("\nStopped before the end.")
+
+
+def _interrupt(*_: object) -> None:
+    # A second Ctrl-C must not cut the tidying short.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    """Everything, or only the linters with the argument ``lint``."""
+    os.chdir(ROOT)
+    with stoppable(), tempfile.TemporaryDirectory(prefix="waybill-test-") as scratch:
+        report = Report(clean_environment(Path(scratch)))
+        lint(report)
+        if arguments != ["lint"]:
+            check_django(report, Path(scratch))
+            run_tests(report)
+        return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
