@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ApiKeysConfig(AppConfig):
+    """The door."""
+
+    name = "apikeys"
+    verbose_name = "Merchants and keys"

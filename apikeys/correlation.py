@@ -1,0 +1,59 @@
+"""Which request: a correlation id taken from ``X-Correlation-ID`` or made, returned, logged.
+
+Sent to carriers and put on webhooks.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+HEADER = "X-Correlation-ID"
+_VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_current: ContextVar[str] = ContextVar("correlation_id", default="")
+
+
+def current() -> str:
+    """The id of the request or piece of work that is running; empty outside of one."""
+    return _current.get()
+
+
+@contextmanager
+def scope(correlation_id: str = "") -> Iterator[str]:
+    """Run a piece of work under this id, or under a new one."""
+    chosen = correlation_id or str(uuid.uuid4())
+    token = _current.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _current.reset(token)
+
+
+class CorrelationMiddleware:
+    """Outermost: everything that happens in a request is under its id."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get(HEADER, "")
+        with scope(given if _VALID.fullmatch(given) else "") as correlation_id:
+            # Whether the caller chose it; the tracking-number generator repeats a number only then.
+            request.correlation_given = correlation_id == given
+            response = self.get_response(request)
+            response[HEADER] = correlation_id
+            return response
+
+
+class CorrelationFilter(logging.Filter):
+    """Puts the id on every log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.correlation_id = current()
+        return True

@@ -1,0 +1,62 @@
+"""Serializer fields that take what they say and nothing that merely converts to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.core.validators import RegexValidator
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+
+class TextField(serializers.CharField):
+    """A JSON string; a number or a boolean is an error, not a text. Surrounding blanks are cut off."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class CountryField(TextField):
+    """ISO 3166-1 alpha-2, any case in, upper case out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=2, **kwargs)
+        self.validators.append(RegexValidator(r"^[A-Z]{2}$", _("An ISO 3166-1 alpha-2 code is expected, like US.")))
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).upper()
+
+
+class Moment(NamedTuple):
+    """An instant in UTC, the text that told it, and whether its offset had to be assumed."""
+
+    at: datetime
+    text: str
+    tz_assumed: bool
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class MomentField(serializers.Field):
+    """ISO 8601 with or without an offset (UTC is assumed, and noted). Gives a ``Moment``."""
+
+    default_error_messages = {"invalid": _("An ISO 8601 date and time is expected, like 2024-01-15T10:30:00Z.")}
+
+    def to_internal_value(self, data: Any) -> Moment:
+        try:
+            parsed = parse_datetime(data.strip()) if isinstance(data, str) and len(data) <= 64 else None
+            if parsed is None:
+                self.fail("invalid")
+            assumed = parsed.tzinfo is None
+            at = (parsed.replace(tzinfo=UTC) if assumed else parsed).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("invalid")
+        return Moment(at, data.strip(), assumed)
+
+    def to_representation(self, value: Any) -> Any:
+        return value

@@ -1,0 +1,36 @@
+"""One JSON object a line, as the tracking document shows it (timestamp, level, message.
+
+Request_id and what the caller adds).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+_STANDARD = set(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
+    "correlation_id",
+    "message",
+    "asctime",
+    "request",
+}
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record; attributes given by ``extra=`` become fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": getattr(record, "correlation_id", ""),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)

@@ -1,0 +1,245 @@
+"""What every carrier can be asked, and the one way in which an adapter asks it.
+
+An adapter knows neither the database nor Django requests: credential values, a source of tokens and the transport come
+in, canonical dataclasses go out. What it does not override is unsupported and says so; capabilities are computed from
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Protocol
+
+from carriers import errors, types
+
+
+class CarrierResponse(Protocol):
+    """An answer below 500 from a carrier, whole and within the size cap."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """The body as JSON, numbers with a fraction as ``Decimal``. Raises ``ValueError``."""
+
+
+class Transport(Protocol):
+    """The one function that speaks HTTP to a carrier (``carriers.transport``)."""
+
+    def send(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        *,
+        safe: bool,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> CarrierResponse:
+        """Send and return any answer below 500 except 429.
+
+        ``safe`` marks an operation that may be repeated. Raises ``CarrierUnavailable`` (never reached, or 5xx to a safe
+        operation), ``CarrierTimeout`` (safe), ``CarrierRateLimited`` or ``OutcomeUnknown`` (anything that leaves a
+        purchase in doubt).
+        """
+
+
+class TokenSource(Protocol):
+    """Hands out the credential's access token (``carriers.tokens``)."""
+
+    def current(self) -> str:
+        """A token that is valid now, fetched if need be."""
+
+    def renew(self, refused: str) -> str:
+        """A token other than the ``refused`` one."""
+
+
+# The operations that a merchant can ask for; their names stand in logs, limits and capabilities.
+OPERATIONS = (
+    "quote",
+    "create_label",
+    "find_by_reference",
+    "cancel",
+    "track",
+    "proof_of_delivery",
+    "schedule_pickup",
+    "cancel_pickup",
+    "pickup_points",
+    "pickup_point",
+    "coverage",
+    "register_warehouse",
+    "create_return",
+    "update_order",
+    "reports",
+    "verify_webhook",
+    "parse_webhook",
+)
+
+
+class CarrierAdapter:
+    """Base of all adapters. Subclasses set the tables at the top and override what their carrier can."""
+
+    slug: ClassVar[str]
+    name: ClassVar[str]
+    base_urls: ClassVar[Mapping[str, str]]  # by environment: sandbox, production
+    required_fields: ClassVar[tuple[str, ...]] = ()
+    optional_fields: ClassVar[tuple[str, ...]] = ()
+    secret_fields: ClassVar[tuple[str, ...]] = ()
+    webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
+    token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # a token is renewed this long before it expires
+    requests_per_second: ClassVar[int | None] = None
+
+    def __init__(
+        self, *, fields: Mapping[str, str], base_url: str, http: Transport, tokens: TokenSource | None = None
+    ) -> None:
+        self.fields = fields
+        self.base_url = base_url.rstrip("/")
+        self.http = http
+        self.tokens = tokens
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        """The operations that this adapter overrides, in the order of ``OPERATIONS``."""
+        return tuple(name for name in OPERATIONS if getattr(cls, name) is not getattr(CarrierAdapter, name))
+
+    # What a carrier can be asked. All raise the errors of ``carriers.errors``.
+
+    def fetch_token(self) -> types.Token:
+        """Log in with the credential's fields."""
+        raise self._unsupported("fetch_token")
+
+    def quote(self, request: types.QuoteRequest) -> Sequence[types.Offer]:
+        """Prices for the route, best first; at least one, else ``NotServiceable``."""
+        raise self._unsupported("quote")
+
+    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
+        """Buy. Raises ``OutcomeUnknown`` when it may have been bought nevertheless."""
+        raise self._unsupported("create_label")
+
+    def find_by_reference(self, reference: str) -> Sequence[types.BookedLabel]:
+        """All that was bought under our reference, oldest first; voided ones are marked ``cancelled``."""
+        raise self._unsupported("find_by_reference")
+
+    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
+        """Call a shipment off. Raises ``CarrierCannotCancel`` when it is too late."""
+        raise self._unsupported("cancel")
+
+    def track(self, tracking_numbers: Sequence[str]) -> Mapping[str, types.Track]:
+        """Histories by number; a number that the carrier does not know is absent."""
+        raise self._unsupported("track")
+
+    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
+        """Raises ``CarrierNotFound`` before delivery."""
+        raise self._unsupported("proof_of_delivery")
+
+    def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
+        """Book a collection. Raises ``OutcomeUnknown`` when it may have been booked nevertheless."""
+        raise self._unsupported("schedule_pickup")
+
+    def cancel_pickup(self, carrier_pickup_id: str) -> None:
+        """Call a collection off."""
+        raise self._unsupported("cancel_pickup")
+
+    def pickup_points(
+        self, *, latitude: float, longitude: float, radius_km: float, limit: int
+    ) -> Sequence[types.PickupPoint]:
+        """Active points, nearest first."""
+        raise self._unsupported("pickup_points")
+
+    def pickup_point(self, point_id: str) -> types.PickupPoint:
+        """One point with everything known of it. Raises ``CarrierNotFound``."""
+        raise self._unsupported("pickup_point")
+
+    def coverage(self, *, postal_code: str, city: str, country: str) -> types.Coverage:
+        """Whether and how the carrier serves a place."""
+        raise self._unsupported("coverage")
+
+    def register_warehouse(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a place of departure known to the carrier."""
+        raise self._unsupported("register_warehouse")
+
+    def create_return(self, *args: Any, **kwargs: Any) -> Any:
+        """Buy a way back."""
+        raise self._unsupported("create_return")
+
+    def update_order(self, *args: Any, **kwargs: Any) -> Any:
+        """Change an order after booking."""
+        raise self._unsupported("update_order")
+
+    def reports(self, *args: Any, **kwargs: Any) -> Any:
+        """The carrier's own figures."""
+        raise self._unsupported("reports")
+
+    def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: Any) -> None:
+        """Check signature and age on the raw bytes (``headers`` in lower case, ``now`` an aware datetime).
+
+        Raises ``NotAuthenticated`` for anything that is missing, malformed, wrong or older than ``webhook_max_age``.
+        """
+        raise self._unsupported("verify_webhook")
+
+    def parse_webhook(self, body: bytes) -> types.WebhookNews:
+        """Read a verified body. Raises ``ValueError`` with the reason when it cannot be read."""
+        raise self._unsupported("parse_webhook")
+
+    # How an adapter asks.
+
+    def _ask(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        safe: bool,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """Send with the token, renew it once after a 401, return the JSON of a 2xx.
+
+        Raise what ``_refusal`` says for the rest.
+        """
+        response = self._send_authorized(operation, method, path, safe=safe, params=params, json=json)
+        if response.status >= 300:
+            raise self._refusal(operation, response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise self._unreadable(safe, f"{operation}: the answer is not JSON") from error
+
+    def _send_authorized(
+        self, operation: str, method: str, path: str, *, safe: bool, params: Any, json: Any
+    ) -> CarrierResponse:
+        token = self.tokens.current() if self.tokens else ""
+        url = self.base_url + path
+        response = self.http.send(
+            operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
+        )
+        if response.status != 401 or not self.tokens:
+            return response
+        token = self.tokens.renew(token)
+        return self.http.send(
+            operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
+        )
+
+    def _auth_headers(self, token: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
+        """The carrier's 3xx or 4xx answer as one of our errors. Carriers override this with their own codes."""
+        return errors.CarrierRejected(
+            carrier=self.name,
+            carrier_code=str(response.status),
+            carrier_message=response.content[:500].decode("utf-8", "replace"),
+        )
+
+    def _unreadable(self, safe: bool, reason: str) -> errors.CarrierError:
+        """An answer that cannot be read: harmless for a read, an unknown outcome for a write."""
+        kind = errors.CarrierUnavailable if safe else errors.OutcomeUnknown
+        return kind(carrier=self.name, carrier_code="unreadable_answer", carrier_message=reason)
+
+    def _unsupported(self, operation: str) -> errors.CarrierUnsupported:
+        return errors.CarrierUnsupported(
+            f"{self.name} does not support {operation.replace('_', ' ')}.", carrier=self.name, carrier_code=operation
+        )

@@ -1,0 +1,22 @@
+"""A carrier in a path: any known one, in any case."""
+
+from __future__ import annotations
+
+from django.urls import register_converter
+
+from carriers.adapters import ADAPTERS, adapter_class
+
+
+class CarrierConverter:
+    """Gives the slug; a path with an unknown carrier does not exist."""
+
+    regex = "(?i:" + "|".join(ADAPTERS) + ")"
+
+    def to_python(self, value: str) -> str:
+        return adapter_class(value).slug
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(CarrierConverter, "carrier")

@@ -1,0 +1,5 @@
+"""The kinds of event that this app records."""
+
+from apikeys.events import EventType
+
+CREDENTIAL_SAVED = EventType("credential.saved")

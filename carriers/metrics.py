@@ -1,0 +1,41 @@
+"""Counters of calls to carriers, under the documents' names (``pickit_api_requests_total`` and its kin)."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram
+
+
+@cache
+def _requests(carrier: str) -> Counter:
+    return Counter(f"{carrier}_api_requests_total", f"Total {carrier} API requests", ["endpoint", "status"])
+
+
+@cache
+def _durations(carrier: str) -> Histogram:
+    return Histogram(f"{carrier}_api_request_duration_seconds", f"{carrier} API request duration", ["endpoint"])
+
+
+@cache
+def points_searched(carrier: str) -> Counter:
+    """``pickit_pickup_points_searched_total``"""
+    return Counter(f"{carrier}_pickup_points_searched_total", "Total pickup point searches")
+
+
+@cache
+def shipments_created(carrier: str) -> Counter:
+    """``pickit_shipments_created_total``"""
+    return Counter(f"{carrier}_shipments_created_total", "Total shipments created", ["service_type"])
+
+
+@cache
+def token_expiry(carrier: str) -> Gauge:
+    """``pickit_token_expiry_seconds``"""
+    return Gauge(f"{carrier}_token_expiry_seconds", "Seconds until token expiry")
+
+
+def observe(carrier: str, operation: str, status: int | str, seconds: float) -> None:
+    """Count one exchange."""
+    _requests(carrier).labels(endpoint=operation, status=str(status)).inc()
+    _durations(carrier).labels(endpoint=operation).observe(seconds)

@@ -1,0 +1,115 @@
+"""Accounts at carriers, and what was said to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.crypto import EncryptedField
+from apikeys.tenancy import Mode, Row, TenantQuerySet
+from carriers.adapters import adapter_class
+
+
+class Environment(models.TextChoices):
+    """The carrier's side that a credential opens."""
+
+    SANDBOX = "sandbox", "sandbox"
+    PRODUCTION = "production", "production"
+
+
+ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PRODUCTION}
+
+
+class Credential(Row):
+    """An account at a carrier: a merchant's own, or (without a merchant) the platform's, which every merchant may use.
+
+    Test rows open the carrier's sandbox and live rows its production, so a test key never reaches a production account.
+    """
+
+    merchant = models.ForeignKey(
+        "apikeys.Merchant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: the platform's.",
+    )
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    carrier = models.CharField(max_length=20)
+    fields = EncryptedField(help_text="The carrier's credential fields, as its adapter names them.")
+    is_active = models.BooleanField(default=True)
+    token = EncryptedField(null=True, blank=True)
+    token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    token_fence = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: Any = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["carrier", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "carrier"],
+                condition=models.Q(merchant__isnull=False),
+                name="one_own_credential",
+            ),
+            models.UniqueConstraint(
+                fields=["mode", "carrier"], condition=models.Q(merchant__isnull=True), name="one_platform_credential"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{adapter_class(self.carrier).name} {self.environment}, {self.merchant or 'platform'}"
+
+    @property
+    def environment(self) -> str:
+        """``sandbox`` or ``production``."""
+        return ENVIRONMENT_OF_MODE[Mode(self.mode)]
+
+
+class CarrierCall(Row):
+    """One HTTP exchange with a carrier, secrets and personal data masked. Written whatever happens."""
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "answered"
+        REFUSED = "refused", "refused (4xx)"
+        FAILED = "failed", "carrier failed (5xx)"
+        TIMEOUT = "timeout", "no answer in time"
+        UNREACHABLE = "unreachable", "not reached"
+        BROKEN = "broken", "connection lost or unreadable"
+
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.SET_NULL, related_name="+")
+    merchant = models.ForeignKey("apikeys.Merchant", null=True, on_delete=models.PROTECT, related_name="+")
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    carrier = models.CharField(max_length=20)
+    operation = models.CharField(max_length=32)
+    subject_id = models.UUIDField(null=True, help_text="The shipment or pickup that it was about.")
+    method = models.CharField(max_length=7)
+    url = models.CharField(max_length=500)
+    request_body = models.TextField(blank=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    outcome = models.CharField(max_length=12, choices=Outcome.choices)
+    response_body = models.TextField(blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=1)
+    duration_ms = models.PositiveIntegerField()
+    correlation_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: Any = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["subject_id", "id"], name="call_by_subject"),
+            models.Index(fields=["merchant", "mode", "id"], name="call_by_tenant"),
+            models.Index(fields=["created_at"], name="call_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.operation}: {self.outcome}"

@@ -1,0 +1,33 @@
+"""Tokens renewed ahead of need, by the same function that requests use."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+
+from carriers.accounts import open_adapter
+from carriers.errors import CarrierError
+from carriers.models import Credential
+
+log = logging.getLogger(__name__)
+AHEAD = timedelta(minutes=2)
+IDLE = timedelta(hours=1)
+_BATCH = 500
+
+
+def refresh_tokens() -> tuple[int, list[str]]:
+    """Renew each token in use that its margin (or two minutes) puts near its end: (fresh, texts of failures)."""
+    now = timezone.now()
+    # An account that has been idle since its token ended logs in again when it is next used.
+    due = Credential.objects.filter(is_active=True, token_expires_at__range=(now - IDLE, now + AHEAD))[:_BATCH]
+    failed = []
+    for credential in due:
+        adapter = open_adapter(credential)
+        try:
+            adapter.tokens.renew(credential.token)
+        except CarrierError as error:
+            failed.append(f"{credential}: {error} {error.carrier_message}")
+            log.warning("token not renewed", extra={"credential": str(credential.id), "error": str(error)})
+    return len(due) - len(failed), failed

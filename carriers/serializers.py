@@ -1,0 +1,83 @@
+"""What merchants send to the carriers' part of the API, and how a credential is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apikeys.fields import CountryField, TextField
+from carriers.adapters import adapter_class
+from carriers.models import Credential, Environment
+
+
+class CarrierQuerySerializer(serializers.Serializer):
+    """``?carrier=``"""
+
+    carrier = TextField(max_length=40)
+
+
+class CredentialRequestSerializer(serializers.Serializer):
+    """``{"environment": "sandbox", "credentials": {…}}``; which fields there are is the carrier's affair."""
+
+    environment = serializers.ChoiceField(choices=Environment.choices)
+    credentials = serializers.DictField(child=TextField(max_length=500), allow_empty=False)
+
+
+class CredentialSerializer(serializers.ModelSerializer):
+    """A stored credential without its secrets."""
+
+    status = serializers.SerializerMethodField()
+    carrier = serializers.SerializerMethodField()
+    environment = serializers.ChoiceField(choices=Environment.choices)
+    stored_fields = serializers.SerializerMethodField(help_text="The names of the stored fields.")
+
+    class Meta:
+        model = Credential
+        fields = [
+            "status",
+            "id",
+            "carrier",
+            "environment",
+            "mode",
+            "is_active",
+            "stored_fields",
+            "created_at",
+            "updated_at",
+        ]
+
+    def get_status(self, row: Credential) -> str:
+        return "success"
+
+    def get_carrier(self, row: Credential) -> str:
+        return adapter_class(row.carrier).name
+
+    def get_stored_fields(self, row: Credential) -> list[str]:
+        return sorted(row.fields)
+
+
+class CoordinateField(serializers.FloatField):
+    """A finite number of degrees."""
+
+    def to_internal_value(self, data: Any) -> float:
+        value = super().to_internal_value(data)
+        if value != value or value in (float("inf"), float("-inf")):
+            self.fail("invalid")
+        return value
+
+
+class PointSearchSerializer(serializers.Serializer):
+    """The documented bounds of a search for pickup points."""
+
+    latitude = CoordinateField(min_value=-90, max_value=90)
+    longitude = CoordinateField(min_value=-180, max_value=180)
+    radius_km = CoordinateField(min_value=0.1, max_value=50, default=5.0)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+
+
+class CoverageSearchSerializer(serializers.Serializer):
+    """A place whose coverage is asked."""
+
+    postal_code = TextField(max_length=20)
+    city = TextField(max_length=100)
+    country = CountryField(default="US")

@@ -1,0 +1,100 @@
+"""Access tokens: one fetch per credential, however many callers wait.
+
+A lease on the credential's row (longer than a call's timeout) decides who fetches; the write is fenced; no lock is held
+over HTTP. Waiters re-read the row, bounded, then get ``CarrierUnavailable``. Tokens are stored encrypted and renewed
+early.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apikeys.requests import seconds_left
+from carriers import errors, metrics, types
+from carriers.models import Credential
+
+_POLL_S = 0.1
+# A carrier that refuses its own fresh token is not asked for another one more often than this.
+_MIN_RENEWAL = timedelta(seconds=5)
+
+
+class StoredTokens:
+    """``carriers.adapters.base.TokenSource`` over the credential's row."""
+
+    def __init__(
+        self, credential_id: object, *, carrier: str, margin: timedelta, fetch: Callable[[], types.Token]
+    ) -> None:
+        self.credential_id, self.carrier, self.margin, self.fetch = credential_id, carrier, margin, fetch
+
+    def current(self) -> str:
+        """The stored token, or a new one. Raises what ``fetch_token`` of the adapter raises."""
+        return self._get(refused=None)
+
+    def renew(self, refused: str) -> str:
+        """Another token than the refused one, unless one was fetched a moment ago (then ``CarrierAuthentication``)."""
+        return self._get(refused=refused)
+
+    def _get(self, refused: str | None) -> str:
+        give_up = time.monotonic() + min(settings.CARRIER_TIMEOUT_S, seconds_left() or settings.CARRIER_TIMEOUT_S)
+        while True:
+            row = Credential.objects.get(id=self.credential_id)
+            if token := self._usable(row, refused):
+                return token
+            if refused is not None and row.token == refused and _just_fetched(row):
+                raise errors.CarrierAuthentication(
+                    carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
+                )
+            if fence := _lease(row):
+                return self._fetch(row, fence)
+            if time.monotonic() >= give_up:
+                raise errors.CarrierUnavailable(
+                    carrier=self.carrier, carrier_message=_("Another request is still logging in."), retry_after_s=5
+                )
+            time.sleep(_POLL_S)
+
+    def _usable(self, row: Credential, refused: str | None) -> str | None:
+        if not row.token or row.token_expires_at is None or row.token == refused:
+            return None
+        return row.token if row.token_expires_at - self.margin > timezone.now() else None
+
+    def _fetch(self, row: Credential, fence: int) -> str:
+        mine = Credential.objects.filter(id=row.id, token_fence=fence)
+        try:
+            token = self.fetch()
+        except BaseException:
+            mine.update(token_lease_until=None)
+            raise
+        mine.update(
+            token=Credential._meta.get_field("token").sealed_for(row.id, token.value),
+            token_expires_at=token.expires_at,
+            token_fetched_at=timezone.now(),
+            token_lease_until=None,
+        )
+        metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
+        return token.value
+
+
+def _lease(row: Credential) -> int | None:
+    """Take the right to fetch; the fencing number, or None when somebody else has it."""
+    now = timezone.now()
+    free = Q(token_lease_until__isnull=True) | Q(token_lease_until__lt=now)
+    # The fence is compared as well: between our read and this write another caller may have fetched and finished.
+    mine = Credential.objects.filter(free, id=row.id, token_fence=row.token_fence)
+    return (
+        row.token_fence + 1 if mine.update(token_lease_until=_lease_end(now), token_fence=row.token_fence + 1) else None
+    )
+
+
+def _lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
+
+
+def _just_fetched(row: Credential) -> bool:
+    return row.token_fetched_at is not None and row.token_fetched_at > timezone.now() - _MIN_RENEWAL

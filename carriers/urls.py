@@ -1,0 +1,20 @@
+"""Routes of the carriers' part of the API; neutral paths, and the documented ones of each carrier as aliases."""
+
+from django.urls import path
+
+from carriers import converters, views  # noqa: F401 registers "carrier" for paths
+
+credentials = views.CarrierCredentialViewSet.as_view({"post": "save"})
+points = views.PickupPointViewSet.as_view({"get": "list"})
+point = views.PickupPointViewSet.as_view({"get": "retrieve"})
+coverage = views.CoverageViewSet.as_view({"get": "retrieve"})
+
+urlpatterns = [
+    path("carriers/<carrier:carrier>/credentials", credentials, name="credentials"),
+    path("pickup-points", points, name="pickup-points"),
+    path("pickup-points/<str:point_id>", point, name="pickup-point"),
+    path("service-coverage", coverage, name="coverage"),
+    path("<carrier:carrier>/pickup-points", points, name="carrier-pickup-points"),
+    path("<carrier:carrier>/pickup-points/<str:point_id>", point, name="carrier-pickup-point"),
+    path("<carrier:carrier>/service-coverage", coverage, name="carrier-coverage"),
+]

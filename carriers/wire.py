@@ -1,0 +1,141 @@
+"""What merchants are answered about pickup points and coverage: each documented shape with its serializer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from carriers.types import Coverage, PickupPoint
+
+
+class PointAddressSerializer(serializers.Serializer):
+    street = serializers.CharField()
+    city = serializers.CharField()
+    state = serializers.CharField()
+    postal_code = serializers.CharField()
+    country = serializers.CharField()
+
+
+class LocationSerializer(serializers.Serializer):
+    latitude = serializers.FloatField()
+    longitude = serializers.FloatField()
+
+
+class PickupPointSerializer(serializers.Serializer):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    code = serializers.CharField()
+    type = serializers.CharField()
+    address = PointAddressSerializer()
+    location = LocationSerializer()
+    distance_km = serializers.FloatField()
+    opening_hours = serializers.DictField(child=serializers.CharField())
+    services = serializers.ListField(child=serializers.CharField())
+    capacity = serializers.DictField(child=serializers.IntegerField())
+
+
+class PickupPointListSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    count = serializers.IntegerField()
+    pickup_points = PickupPointSerializer(many=True)
+
+
+class PointDetailSerializer(serializers.Serializer):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    code = serializers.CharField()
+    type = serializers.CharField()
+    active = serializers.BooleanField()
+    address = PointAddressSerializer()
+    location = LocationSerializer()
+    opening_hours = serializers.DictField(child=serializers.CharField())
+    services = serializers.ListField(child=serializers.CharField())
+    capacity = serializers.DictField(child=serializers.IntegerField())
+    accessibility = serializers.DictField(child=serializers.BooleanField())
+    images = serializers.ListField(child=serializers.CharField())
+    instructions = serializers.CharField()
+
+
+class PickupPointDetailSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    pickup_point = PointDetailSerializer()
+
+
+class CoverageSerializer(serializers.Serializer):
+    postal_code = serializers.CharField()
+    city = serializers.CharField()
+    country = serializers.CharField()
+    service_available = serializers.BooleanField()
+    service_types = serializers.ListField(child=serializers.CharField())
+    estimated_transit_days = serializers.DictField(child=serializers.IntegerField())
+    nearby_pickup_points = serializers.IntegerField()
+    coverage_quality = serializers.CharField()
+    restrictions = serializers.ListField(child=serializers.CharField())
+    surcharges = serializers.DictField(child=serializers.BooleanField())
+
+
+class ServiceCoverageSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    coverage = CoverageSerializer()
+
+
+def pickup_points(points: Sequence[PickupPoint]) -> dict[str, Any]:
+    """A search's answer, as documented."""
+    return {
+        "status": "success",
+        "count": len(points),
+        "pickup_points": [_place(point) | {"distance_km": point.distance_km} for point in points],
+    }
+
+
+def pickup_point(point: PickupPoint) -> dict[str, Any]:
+    """One point, as documented."""
+    details = {
+        "active": point.active,
+        "accessibility": dict(point.accessibility),
+        "images": list(point.images),
+        "instructions": point.instructions,
+    }
+    return {"status": "success", "pickup_point": _place(point) | details}
+
+
+def coverage(place: Coverage) -> dict[str, Any]:
+    """A place's coverage, as documented."""
+    return {
+        "status": "success",
+        "coverage": {
+            "postal_code": place.postal_code,
+            "city": place.city,
+            "country": place.country,
+            "service_available": place.service_available,
+            "service_types": list(place.service_types),
+            "estimated_transit_days": dict(place.estimated_transit_days),
+            "nearby_pickup_points": place.nearby_pickup_points,
+            "coverage_quality": place.coverage_quality,
+            "restrictions": list(place.restrictions),
+            "surcharges": dict(place.surcharges),
+        },
+    }
+
+
+def _place(point: PickupPoint) -> dict[str, Any]:
+    address = point.address
+    return {
+        "id": point.id,
+        "name": point.name,
+        "code": point.code,
+        "type": point.kind,
+        "address": {
+            "street": address.street,
+            "city": address.city,
+            "state": address.state,
+            "postal_code": address.postal_code,
+            "country": address.country,
+        },
+        "location": {"latitude": point.latitude, "longitude": point.longitude},
+        "opening_hours": dict(point.opening_hours),
+        "services": list(point.services),
+        "capacity": dict(point.capacity),
+    }

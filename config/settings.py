@@ -1,0 +1,258 @@
+"""Settings, all from the environment (or a ``.env`` file beside ``manage.py``).
+
+Every variable stands in ``.env.example``.
+
+With ``DEBUG=true`` a set of demo secrets fills what is missing; without it a missing or demo secret stops the start.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.bool("DEBUG", default=False)
+
+# Secrets
+
+DEMO_SECRETS = {
+    "SECRET_KEY": "demo-secret-key-that-is-for-trying-waybill-out-and-nothing-else",
+    "ENCRYPTION_KEYS": "demo:ZGVtby1lbmNyeXB0aW9uLWtleS0zMi1ieXRlcy1vayE=",
+    "API_KEY_PEPPER": "demo-pepper-for-api-keys",
+    "TRACKING_NUMBER_SECRETS": "1:demo-secret-for-tracking-numbers",
+}
+
+
+# Also refused in production: the placeholders of the documents that merchants copy from.
+KNOWN_SECRETS = {*DEMO_SECRETS.values(), "your-secret-key-here", "your-32-byte-encryption-key-here", "test-secret"}
+
+
+def _secret(name: str, given: str) -> str:
+    if DEBUG:
+        return given or DEMO_SECRETS[name]
+    if not given:
+        raise ImproperlyConfigured(f"{name} is not set. Waybill does not start without it unless DEBUG=true.")
+    if given in KNOWN_SECRETS:
+        raise ImproperlyConfigured(
+            f"{name} holds a demo secret. Set one of your own, or DEBUG=true to try Waybill out."
+        )
+    return given
+
+
+SECRET_KEY = _secret("SECRET_KEY", env.str("SECRET_KEY", default=""))
+# "kid:base64 of 32 bytes,…"; the first writes, all read. ENCRYPTION_KEY is the documents' name for a single key.
+ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS", env.str("ENCRYPTION_KEYS", default=env.str("ENCRYPTION_KEY", default="")))
+API_KEY_PEPPER = _secret("API_KEY_PEPPER", env.str("API_KEY_PEPPER", default=""))
+# "version:secret,…"; the first makes new numbers.
+TRACKING_NUMBER_SECRETS = _secret("TRACKING_NUMBER_SECRETS", env.str("TRACKING_NUMBER_SECRETS", default=""))
+DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
+
+# Django
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else ["localhost", "127.0.0.1"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+PUBLIC_URL = env.str("PUBLIC_URL", default="")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "apikeys",
+    "tracking",
+    "carriers",
+    "shipping",
+    "webhooks",
+]
+MIDDLEWARE = [
+    "apikeys.correlation.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apikeys.requests.RequestGuardMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "apikeys.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# Where things lie
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'waybill.sqlite3'}")}
+_database = DATABASES["default"]
+if _database["ENGINE"].endswith("sqlite3"):
+    Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    # A write transaction takes its lock when it begins, so two writers wait for each other instead of failing half-way.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": env.int("SQLITE_TIMEOUT_S", default=20),
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+    # A file, not memory: threads and processes of the tests share it as they do in real life.
+    _database["TEST"] = {"NAME": env.str("SQLITE_TEST_NAME", default=str(DATA_DIR / "test.sqlite3"))}
+else:
+    _database["OPTIONS"] = {
+        "pool": {
+            "min_size": env.int("DATABASE_POOL_MIN", default=0),
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 15,
+        }
+    }
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "LOCATION": "waybill",
+            "OPTIONS": {"MAX_ENTRIES": 20000},
+        }
+    )
+}
+# One web process with threads counts exactly in local memory; several processes need REDIS_URL.
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+STORAGES = {
+    # Labels are personal data: served by our own authenticated view, never from a public URL.
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR / "files")},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# Transport security (off in demo mode, which speaks plain HTTP on loopback) -----------------------------------------
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", default=31536000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+
+# API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.authentication.HasApiKey"],
+    "DEFAULT_RENDERER_CLASSES": ["apikeys.rendering.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.rendering.AlwaysJson",
+    "DEFAULT_PARSER_CLASSES": ["apikeys.parsing.JsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "apikeys.schema.WaybillSchema",
+    "EXCEPTION_HANDLER": "apikeys.handler.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": False,
+    "DATETIME_FORMAT": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Waybill",
+    "DESCRIPTION": "One REST API over every parcel carrier.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["apikeys.schema.one_mount"],
+    "ENUM_NAME_OVERRIDES": {},
+}
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
+RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
+RATELIMIT_FAIL_OPEN = True
+IDEMPOTENCY_KEEP = timedelta(hours=24)
+IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60))
+IDEMPOTENCY_WAIT_S = env.float("IDEMPOTENCY_WAIT_S", default=2.0)
+
+# Carriers
+
+CARRIER_CONNECT_TIMEOUT_S = env.float("CARRIER_CONNECT_TIMEOUT_S", default=5.0)
+CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIMEOUT", default=30.0))
+CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
+CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=0.5))
+CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024 * 1024)
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
+# Below the number of web threads (deploy/gunicorn.py), so that hanging carriers leave threads for everything else.
+CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10)
+CARRIER_SANDBOX_URL = env.str(
+    "CARRIER_SANDBOX_URL", default=f"http://127.0.0.1:{env.int('SANDBOX_PORT', default=8010)}"
+)
+CARRIER_BASE_URLS = {
+    ("pickit", "sandbox"): env.str("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
+    ("pickit", "production"): env.str("PICKIT_API_URL", default="https://api.pickit.net/v2"),
+}
+RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", default=600))
+
+# Webhooks out
+
+WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
+WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
+WEBHOOK_ALLOW_LOOPBACK = DEBUG
+RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
+WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
+
+# Logs: one JSON object a line
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"correlation": {"()": "apikeys.correlation.CorrelationFilter"}},
+    "formatters": {"json": {"()": "apikeys.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["correlation"]}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+        "urllib3": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,30 @@
+"""All routes."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from apikeys.health import HealthViewSet, metrics
+
+api = [
+    path("", include("carriers.urls")),
+    path("", include("shipping.urls")),
+]
+
+urlpatterns = [
+    path("health", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
+    path("metrics", metrics, name="metrics"),
+    path("", include("tracking.urls")),
+    path("api/v1/", include(api)),
+    # The same views for clients of the second documented mount.
+    path("api/week3-integrations/", include((api, "week3"), namespace="week3")),
+    path("webhooks/", include("webhooks.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "apikeys.handler.bad_request"
+handler403 = "apikeys.handler.forbidden"
+handler404 = "apikeys.handler.not_found"
+handler500 = "apikeys.handler.server_error"

@@ -1,0 +1,16 @@
+"""The kinds of event that this app records. Only the public ones reach merchants' endpoints."""
+
+from apikeys.events import EventType
+
+SHIPMENT_BOOKED = EventType("shipment.booked", public=True)  # a label was bought
+SHIPMENT_FAILED = EventType("shipment.failed", public=True)  # a booking failed for good
+SHIPMENT_CANCELLED = EventType("shipment.cancelled", public=True)
+SHIPMENT_CHECKPOINT = EventType("shipment.checkpoint", public=True)  # one new scan or event
+SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
+PICKUP_SCHEDULED = EventType("pickup.scheduled", public=True)
+PICKUP_COMPLETED = EventType("pickup.completed", public=True)
+
+SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
+SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
+ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # a label that nobody waited for was called off
+PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")

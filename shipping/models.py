@@ -1,0 +1,290 @@
+"""Shipments and everything that hangs on them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.tenancy import TenantRow, new_id
+from carriers.adapters import adapter_class
+from carriers.models import Credential
+from carriers.types import Status
+
+
+class StatusChoices(models.TextChoices):
+    """``carriers.types.Status`` as a model's choices."""
+
+    CREATED = Status.CREATED.value, "Created"
+    PICKED_UP = Status.PICKED_UP.value, "Picked up"
+    IN_TRANSIT = Status.IN_TRANSIT.value, "In transit"
+    AT_PICKUP_POINT = Status.AT_PICKUP_POINT.value, "At pickup point"
+    OUT_FOR_DELIVERY = Status.OUT_FOR_DELIVERY.value, "Out for delivery"
+    DELIVERED = Status.DELIVERED.value, "Delivered"
+    EXCEPTION = Status.EXCEPTION.value, "Exception"
+    RETURNED = Status.RETURNED.value, "Returned"
+    CANCELLED = Status.CANCELLED.value, "Cancelled"
+    NDR = Status.NDR.value, "Non-delivery report"
+    RTO = Status.RTO.value, "Return to origin"
+    LOST = Status.LOST.value, "Lost"
+    DAMAGED = Status.DAMAGED.value, "Damaged"
+    UNKNOWN = Status.UNKNOWN.value, "Unknown"
+
+
+class BookingState(models.TextChoices):
+    """How far the purchase at the carrier got; not a status."""
+
+    NONE = "none", "self-tracked"  # made by the merchant's own checkpoints, never bought
+    PENDING = "pending", "pending"  # asked, no answer yet
+    BOOKED = "booked", "booked"
+    FAILED = "failed", "failed"
+    NEEDS_REVIEW = "needs_review", "needs review"  # nobody but a person can tell
+
+
+# Booked and self-tracked shipments have a status and are units.
+UNIT_STATES = (BookingState.NONE, BookingState.BOOKED)
+
+
+class Shipment(TenantRow):
+    """One order's way from origin to destination: bought at a carrier, or tracked by the merchant's own checkpoints."""
+
+    store = models.ForeignKey("apikeys.Store", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    carrier = models.CharField(max_length=20, blank=True)
+    credential = models.ForeignKey(Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    booking_state = models.CharField(max_length=12, choices=BookingState.choices, default=BookingState.NONE)
+    status = models.CharField(max_length=16, choices=StatusChoices.choices, blank=True)
+    tracking_number = models.CharField(max_length=50, blank=True)
+    reference = models.CharField(
+        max_length=40,
+        unique=True,
+        help_text="Ours, unique, told to the carrier; what look-ups after a lost answer go by.",
+    )
+    carrier_shipment_id = models.CharField(max_length=64, blank=True)
+    order_id = models.CharField(max_length=100, blank=True)
+    sequence = models.PositiveSmallIntegerField(default=1, help_text="An order may travel in several shipments.")
+    customer_reference = models.CharField(max_length=100, blank=True)
+    service_type = models.CharField(max_length=40, blank=True)
+    origin = models.JSONField(default=dict, blank=True)
+    destination = models.JSONField(default=dict, blank=True)
+    recipient = models.CharField(max_length=200, blank=True, help_text="The recipient's name, for searching.")
+    pickup_point_id = models.CharField(max_length=64, blank=True)
+    request = models.JSONField(default=dict, blank=True, help_text="What the merchant asked for, as validated.")
+    carrier_details = models.JSONField(default=dict, blank=True, help_text="What only this carrier says.")
+    total_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as the merchant was told.")
+    cancellation = models.JSONField(null=True, blank=True)
+    estimated_delivery = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    location = models.CharField(max_length=200, blank=True, help_text="Of the last checkpoint.")
+    checkpoint_count = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField(null=True, blank=True, help_text="The first checkpoint's time.")
+    last_at = models.DateTimeField(null=True, blank=True, help_text="The last checkpoint's time.")
+    reconcile_at = models.DateTimeField(null=True, blank=True, help_text="When to look a lost booking up next.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "carrier", "tracking_number"],
+                condition=~models.Q(tracking_number=""),
+                name="tracking_number_per_tenant_and_carrier",
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "store", "order_id", "sequence"],
+                condition=~models.Q(order_id="")
+                & ~models.Q(booking_state="failed")
+                & ~models.Q(status="cancelled")
+                & models.Q(store__isnull=False),
+                name="order_bought_once_per_store",
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "order_id", "sequence"],
+                condition=~models.Q(order_id="")
+                & ~models.Q(booking_state="failed")
+                & ~models.Q(status="cancelled")
+                & models.Q(store__isnull=True),
+                name="order_bought_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "mode", "tracking_number"], name="shipment_by_number"),
+            models.Index(fields=["merchant", "mode", "id"], name="shipment_by_tenant"),
+            models.Index(
+                fields=["merchant", "mode", "carrier_shipment_id"],
+                condition=~models.Q(carrier_shipment_id=""),
+                name="shipment_by_carrier_id",
+            ),
+            models.Index(fields=["merchant", "mode", "status", "id"], name="shipment_by_status"),
+            models.Index(fields=["merchant", "mode", "order_id"], name="shipment_by_order"),
+            models.Index(fields=["credential", "tracking_number"], name="shipment_by_credential"),
+            models.Index(
+                fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.tracking_number or self.order_id or str(self.id)
+
+    @property
+    def carrier_name(self) -> str:
+        """The carrier's display name; empty for a self-tracked unit."""
+        return adapter_class(self.carrier).name if self.carrier else ""
+
+    @property
+    def delivery_time(self) -> Any:
+        """When it was delivered, else when it should be, else None."""
+        return self.delivered_at or self.estimated_delivery
+
+
+class Parcel(models.Model):
+    """One package of a shipment."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    shipment = models.ForeignKey(Shipment, on_delete=models.CASCADE, related_name="parcels")
+    number = models.PositiveSmallIntegerField(help_text="n of m")
+    weight_kg = models.DecimalField(max_digits=9, decimal_places=3)
+    length_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    width_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    height_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    declared_value = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    description = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["shipment", "number"], name="parcel_number_per_shipment")]
+
+    def __str__(self) -> str:
+        return f"parcel {self.number} of {self.shipment}"
+
+
+def label_path(label: Label, filename: str) -> str:
+    """Where the file goes; a new name each time, so a rolled-back booking never overwrites another's file."""
+    return f"labels/{label.shipment_id}/{uuid.uuid4()}/{filename}"
+
+
+class Label(models.Model):
+    """The printable file of a shipment."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    shipment = models.OneToOneField(Shipment, on_delete=models.CASCADE, related_name="label")
+    format = models.CharField(max_length=8)
+    size = models.CharField(max_length=8)
+    file = models.FileField(upload_to=label_path, max_length=200)
+    carrier_url = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"label of {self.shipment}"
+
+
+class Checkpoint(TenantRow):
+    """One scan or event on a shipment; never changed."""
+
+    class Source(models.TextChoices):
+        MERCHANT = "merchant", "merchant"
+        CARRIER = "carrier", "carrier"
+        WAYBILL = "waybill", "Waybill"
+
+    shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="checkpoints")
+    source = models.CharField(max_length=8, choices=Source.choices)
+    status = models.CharField(max_length=16, choices=StatusChoices.choices)
+    code = models.CharField(max_length=64, help_text="The carrier's own code; the status where the merchant posted it.")
+    description = models.CharField(max_length=500, blank=True)
+    location = models.CharField(max_length=200, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+    occurred_at = models.DateTimeField()
+    occurred_text = models.CharField(max_length=64, blank=True, help_text="The time as it was told.")
+    tz_assumed = models.BooleanField(default=False, help_text="The told time had no offset.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["occurred_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shipment", "code", "occurred_at"],
+                condition=models.Q(source="carrier"),
+                name="carrier_scan_once",
+            ),
+            models.UniqueConstraint(
+                fields=["shipment", "status", "occurred_at", "location"],
+                condition=models.Q(source="merchant"),
+                name="merchant_checkpoint_once",
+            ),
+        ]
+        indexes = [models.Index(fields=["shipment", "occurred_at", "id"], name="checkpoint_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.status} at {self.occurred_at:%Y-%m-%d %H:%M}"
+
+
+class Quote(TenantRow):
+    """An offer with a price that a merchant was given."""
+
+    carrier = models.CharField(max_length=20)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    carrier_quote_id = models.CharField(max_length=64, blank=True)
+    service_type = models.CharField(max_length=40)
+    total_price = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    breakdown = models.JSONField(default=dict)
+    transit_days = models.PositiveSmallIntegerField(null=True)
+    estimated_delivery = models.DateTimeField(null=True)
+    request = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["merchant", "mode", "id"], name="quote_by_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.service_type}: {self.total_price} {self.currency}"
+
+
+class Pickup(TenantRow):
+    """A collection at the merchant's door."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "pending"  # asked, no answer yet
+        SCHEDULED = "scheduled", "scheduled"
+        COMPLETED = "completed", "completed"
+        CANCELLED = "cancelled", "cancelled"
+        FAILED = "failed", "failed"
+        NEEDS_REVIEW = "needs_review", "needs review"
+
+    carrier = models.CharField(max_length=20)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=12, choices=State.choices, default=State.PENDING)
+    carrier_pickup_id = models.CharField(max_length=64, blank=True)
+    confirmation_number = models.CharField(max_length=64, blank=True)
+    scheduled_date = models.DateTimeField()
+    window_start = models.CharField(max_length=5)
+    window_end = models.CharField(max_length=5)
+    address = models.JSONField(default=dict)
+    packages_count = models.PositiveIntegerField()
+    total_weight_kg = models.DecimalField(max_digits=10, decimal_places=3, null=True)
+    request = models.JSONField(default=dict)
+    carrier_details = models.JSONField(default=dict, blank=True)
+    failure = models.JSONField(null=True, blank=True)
+    shipments = models.ManyToManyField(Shipment, related_name="pickups", blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["credential", "carrier_pickup_id"],
+                condition=~models.Q(carrier_pickup_id=""),
+                name="pickup_once_per_credential",
+            )
+        ]
+        indexes = [models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant")]
+
+    def __str__(self) -> str:
+        return self.confirmation_number or str(self.id)

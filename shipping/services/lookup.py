@@ -1,0 +1,42 @@
+"""Finding a merchant's shipment by any of its names."""
+
+from __future__ import annotations
+
+import uuid
+
+from apikeys.errors import ShipmentNotFound
+from apikeys.tenancy import Tenant
+from shipping.models import UNIT_STATES, Shipment
+
+
+def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
+    """By our id, the tracking number or the carrier's shipment id, in this order.
+
+    The newest where several share a number.
+
+    ``carrier`` (a slug) narrows. Raises ``ShipmentNotFound``, also for another merchant's.
+    """
+    rows = Shipment.objects.of(tenant).order_by("-id")
+    if carrier:
+        rows = rows.filter(carrier=carrier)
+    for condition in _conditions(name):
+        if shipment := rows.filter(**condition).first():
+            return shipment
+    raise ShipmentNotFound
+
+
+def _conditions(name: str) -> list[dict[str, object]]:
+    by_name: list[dict[str, object]] = [{"tracking_number": name}, {"carrier_shipment_id": name}] if name else []
+    try:
+        return [{"id": uuid.UUID(name)}, *by_name]
+    except ValueError:
+        return by_name
+
+
+def find_unit(tenant: Tenant, name: str) -> Shipment | None:
+    """The same, but only what has a status: booked and self-tracked shipments."""
+    try:
+        shipment = find(tenant, name)
+    except ShipmentNotFound:
+        return None
+    return shipment if shipment.booking_state in UNIT_STATES else None

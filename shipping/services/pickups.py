@@ -1,0 +1,144 @@
+"""Collections at the merchant's door: reserved in a commit of their own, then asked of the carrier, like a label."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apikeys import events, idempotency
+from apikeys.errors import ShipmentNotFound, ValidationFailed, WaybillError
+from apikeys.rendering import rfc3339
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from carriers.adapters import adapter_class
+from carriers.errors import OutcomeUnknown
+from carriers.types import BookedPickup, PickupRequest, ReportedPickup
+from shipping.events import PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
+from shipping.models import Pickup, Shipment
+from shipping.services import lookup
+from shipping.services.canonical import as_address, plain
+
+
+def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
+    """Book a collection for a validated order (``PickupRequestSerializer``).
+
+    Gives it scheduled, or in ``needs_review`` when the carrier did not answer: no look-up could tell, and booking again
+    could send two vans. Raises ``ValidationFailed`` naming an unknown shipment, and the carrier's refusal.
+    """
+    credential = accounts.find(tenant, order["carrier"])
+    shipments = _shipments(tenant, credential.carrier, order["shipment_ids"])
+    pickup = _reserve(tenant, credential, order, shipments)
+    adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
+    try:
+        booked = adapter.schedule_pickup(_request(pickup, order, shipments))
+    except OutcomeUnknown as error:
+        return _settle(pickup.id, Pickup.State.NEEDS_REVIEW, error)
+    except WaybillError as error:
+        _settle(pickup.id, Pickup.State.FAILED, error)
+        raise
+    return _store(pickup.id, booked)
+
+
+def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
+    """What a carrier's webhook says of a collection; False when it is none of this credential's."""
+    with transaction.atomic():
+        row = (
+            Pickup.objects.select_for_update()
+            .filter(credential_id=credential_id, carrier_pickup_id=news.carrier_pickup_id)
+            .first()
+        )
+        if row is None:
+            return False
+        if news.status == Pickup.State.COMPLETED and row.state != Pickup.State.COMPLETED:
+            row.state, row.completed_at = Pickup.State.COMPLETED, news.occurred_at
+            row.save(update_fields=["state", "completed_at"])
+            events.record(PICKUP_COMPLETED, tenant=row.tenant, subject_id=row.id, data=facts(row))
+        return True
+
+
+def facts(pickup: Pickup) -> dict[str, object]:
+    """What an event says of a pickup."""
+    return {
+        "pickup_id": str(pickup.id),
+        "carrier": adapter_class(pickup.carrier).name,
+        "confirmation_number": pickup.confirmation_number,
+        "status": pickup.state,
+        "scheduled_date": rfc3339(pickup.scheduled_date),
+        "shipment_ids": [str(value) for value in pickup.shipments.values_list("id", flat=True)],
+    }
+
+
+def _shipments(tenant: Tenant, carrier: str, names: Sequence[str]) -> list[Shipment]:
+    found, problems = [], {}
+    for number, name in enumerate(names):
+        try:
+            found.append(lookup.find(tenant, name, carrier=carrier))
+        except ShipmentNotFound:
+            problems[f"shipment_ids[{number}]"] = [_("No shipment of this carrier has this id or tracking number.")]
+    if problems:
+        raise ValidationFailed(details=problems)
+    return found
+
+
+def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Pickup:
+    with transaction.atomic():
+        pickup = Pickup.objects.create(
+            merchant_id=tenant.merchant_id,
+            mode=tenant.mode,
+            carrier=credential.carrier,
+            credential=credential,
+            scheduled_date=order["pickup_date"].at,
+            window_start=order["pickup_window_start"],
+            window_end=order["pickup_window_end"],
+            address=plain(order["address"]),
+            packages_count=order["packages_count"],
+            total_weight_kg=order.get("total_weight_kg"),
+            request=plain(order),
+        )
+        pickup.shipments.set(shipments)
+        idempotency.bind(pickup.id)
+    return pickup
+
+
+def _request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> PickupRequest:
+    contact = {name: order.get(name, "") for name in ("contact_name", "contact_phone", "contact_email")}
+    weight = order.get("total_weight_kg")
+    return PickupRequest(
+        reference=str(pickup.id),
+        pickup_date=pickup.scheduled_date,
+        window_start=pickup.window_start,
+        window_end=pickup.window_end,
+        address=as_address(order["address"] | {name: text for name, text in contact.items() if text}),
+        packages_count=pickup.packages_count,
+        total_weight_kg=None if weight is None else Decimal(weight),
+        special_instructions=order.get("special_instructions", ""),
+        tracking_numbers=tuple(shipment.tracking_number for shipment in shipments),
+    )
+
+
+def _store(pickup_id: uuid.UUID, booked: BookedPickup) -> Pickup:
+    with transaction.atomic():
+        row = Pickup.objects.select_for_update().get(id=pickup_id)
+        row.state = Pickup.State.SCHEDULED
+        row.carrier_pickup_id, row.confirmation_number = booked.carrier_pickup_id, booked.confirmation_number
+        row.scheduled_date = booked.scheduled_date
+        row.window_start, row.window_end = booked.window_start[:5], booked.window_end[:5]
+        row.carrier_details = plain(booked.extras)
+        row.save()
+        events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=facts(row))
+    return row
+
+
+def _settle(pickup_id: uuid.UUID, state: str, error: WaybillError) -> Pickup:
+    with transaction.atomic():
+        row = Pickup.objects.select_for_update().get(id=pickup_id)
+        row.state, row.failure = state, error.body()
+        row.save(update_fields=["state", "failure"])
+        if state == Pickup.State.NEEDS_REVIEW:
+            events.record(PICKUP_NEEDS_REVIEW, tenant=row.tenant, subject_id=row.id, data={"error": error.code})
+    return row

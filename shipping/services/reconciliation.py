@@ -1,0 +1,110 @@
+"""Bookings without an answer: looked up at the carrier by our own reference. Nothing here ever buys.
+
+Found → booked. Not found after a quiet period → failed; an orphan that turns up later is voided and reported. A carrier
+without a look-up leaves it to a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apikeys import correlation, events
+from carriers import accounts
+from carriers.adapters.base import CarrierAdapter
+from carriers.errors import CarrierError, CarrierTimeout, CarrierUnsupported
+from carriers.types import BookedLabel
+from shipping.events import ORPHAN_VOIDED
+from shipping.models import BookingState, Shipment
+from shipping.services import shipments
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_LOOKUPS = timedelta(seconds=30)
+_HOLD = timedelta(seconds=90)  # longer than a look-up can take: nobody else looks meanwhile
+# A failed booking is looked for again this often and this long, in case the carrier made it late.
+_ORPHAN_EVERY = timedelta(hours=1)
+_ORPHAN_WATCH = timedelta(hours=24)
+
+
+def reconcile(*, limit: int = 50) -> dict[str, int]:
+    """Look up the bookings that are due; how many ended how (``booked failed waiting review orphan error``)."""
+    now = timezone.now()
+    due = Shipment.objects.filter(reconcile_at__lte=now).order_by("reconcile_at").values_list("id", "reconcile_at")
+    outcomes: dict[str, int] = {}
+    for shipment_id, seen_at in due[:limit]:
+        mine = Shipment.objects.filter(id=shipment_id, reconcile_at=seen_at)
+        if not mine.update(reconcile_at=now + _HOLD):
+            continue  # another worker has it
+        with correlation.scope():
+            outcome = _reconcile(shipment_id)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    return outcomes
+
+
+def _reconcile(shipment_id: uuid.UUID) -> str:
+    shipment = Shipment.objects.select_related("credential").get(id=shipment_id)
+    if shipment.booking_state not in (BookingState.PENDING, BookingState.FAILED):
+        _look_again(shipment, None)
+        return "done"
+    adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    try:
+        found = [label for label in adapter.find_by_reference(shipment.reference) if not label.cancelled]
+        return _conclude(shipment, adapter, found)
+    except CarrierUnsupported:
+        shipments.review(shipment.id, _("The carrier cannot be asked by reference; look into its own back-office."))
+        return "review"
+    except CarrierError as error:
+        log.warning("look-up failed", extra={"shipment": str(shipment.id), "error": str(error)})
+        _look_again(shipment, _BETWEEN_LOOKUPS)
+        return "error"
+
+
+def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedLabel]) -> str:
+    if shipment.booking_state == BookingState.FAILED:
+        _void(shipment, adapter, found)
+        watched = timezone.now() - shipment.created_at < _ORPHAN_WATCH
+        _look_again(shipment, _ORPHAN_EVERY if watched else None)
+        return "orphan" if found else "watched"
+    if found:
+        shipments.finish(shipment.id, found[0])
+        _void(shipment, adapter, found[1:])
+        return "booked"
+    if timezone.now() - shipment.created_at < settings.RECONCILE_QUIET_PERIOD:
+        _look_again(shipment, _BETWEEN_LOOKUPS)
+        return "waiting"
+    shipments.fail(shipment, _never_arrived(shipment))
+    _look_again(shipment, _ORPHAN_EVERY)
+    return "failed"
+
+
+def _void(shipment: Shipment, adapter: CarrierAdapter, labels: Sequence[BookedLabel]) -> None:
+    for label in labels:
+        adapter.cancel(label.tracking_number, "duplicate")
+        events.record(
+            ORPHAN_VOIDED,
+            tenant=shipment.tenant,
+            subject_id=shipment.id,
+            data={"tracking_number": label.tracking_number, "reference": shipment.reference},
+        )
+
+
+def _look_again(shipment: Shipment, after: timedelta | None) -> None:
+    Shipment.objects.filter(id=shipment.id).exclude(booking_state=BookingState.BOOKED).update(
+        reconcile_at=None if after is None else timezone.now() + after, updated_at=F("updated_at")
+    )
+
+
+def _never_arrived(shipment: Shipment) -> CarrierTimeout:
+    return CarrierTimeout(
+        _("The carrier never answered and knows no label under our reference: nothing was bought. Order it again."),
+        carrier=shipment.carrier_name,
+        carrier_code="no_label",
+    )

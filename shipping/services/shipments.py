@@ -1,0 +1,379 @@
+"""Buying labels, and what can be asked of a bought one.
+
+A purchase is made once: the shipment is reserved under our own reference in a commit of its own, then the carrier is
+asked, then the answer is stored in one transaction. Whatever is lost in between is found again by the reference
+(``shipping.services.reconciliation``), never bought again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apikeys import events, idempotency
+from apikeys.errors import CannotCancel, Conflict, ShipmentNotFound, UnsupportedOperation, WaybillError
+from apikeys.rendering import rfc3339
+from apikeys.tenancy import Tenant
+from carriers import accounts, metrics
+from carriers.adapters import adapter_class
+from carriers.adapters.base import CarrierAdapter
+from carriers.errors import CarrierCannotCancel, CarrierError, CarrierTimeout, CarrierUnavailable, OutcomeUnknown
+from carriers.types import BookedLabel, LabelRequest, ProofOfDelivery, Scan, Status
+from shipping.events import (
+    SHIPMENT_BOOKED,
+    SHIPMENT_CANCELLED,
+    SHIPMENT_FAILED,
+    SHIPMENT_NEEDS_REVIEW,
+    SHIPMENT_PENDING,
+)
+from shipping.history import FINAL
+from shipping.models import BookingState, Label, Parcel, Shipment
+from shipping.services import checkpoints, lookup
+from shipping.services.canonical import as_address, as_packages, plain
+
+log = logging.getLogger(__name__)
+
+# A booking is looked up no earlier than this, since the request that makes it may still be running.
+FIRST_LOOKUP = timedelta(seconds=60)
+
+
+def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
+    """Buy a label for a validated order (the fields of ``LabelRequestSerializer``).
+
+    Gives the booked shipment, or a pending one when the carrier took the order and did not answer. Raises ``Conflict``
+    when the order has a shipment already, and the carrier's refusal as a ``CarrierError``; the shipment is then
+    ``failed``.
+    """
+    credential = accounts.find(tenant, order["carrier"])
+    adapter_class(credential.carrier)  # before anything is written
+    shipment = _reserve(tenant, credential, order)
+    adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=shipment.id)
+    try:
+        booked = adapter.create_label(_label_request(shipment))
+    except OutcomeUnknown as error:
+        return _leave_pending(shipment, error)
+    except WaybillError as error:
+        fail(shipment, error)
+        raise
+    return finish(shipment.id, booked)
+
+
+def finish(shipment_id: uuid.UUID, booked: BookedLabel) -> Shipment:
+    """Store what the carrier sold: label file, numbers, first checkpoint, event.
+
+    Does nothing to a shipment that is booked already.
+    """
+    label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
+    label.carrier_url = booked.carrier_label_url[:500]
+    # The file goes first: a file without a row is rubbish, a row without its file is a lost label.
+    label.file.save(f"{booked.tracking_number}.{booked.label_format.lower()}", ContentFile(booked.content), save=False)
+    try:
+        with transaction.atomic():
+            return _book(shipment_id, booked, label)
+    except IntegrityError:
+        log.exception("booked label collides with a stored one", extra={"shipment": str(shipment_id)})
+        return review(shipment_id, _("The carrier gave a tracking number that another shipment has."))
+
+
+def fail(shipment: Shipment, error: WaybillError) -> None:
+    """A booking that certainly did not happen; keeps what the merchant is told."""
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if row.booking_state not in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
+            return
+        row.booking_state, row.failure, row.reconcile_at = (
+            BookingState.FAILED,
+            error.body() | {"http_status": error.status},
+            None,
+        )
+        row.save(update_fields=["booking_state", "failure", "reconcile_at", "updated_at"])
+        data = checkpoints.facts(row) | {"error": error.code}
+        events.record(SHIPMENT_FAILED, tenant=row.tenant, subject_id=row.id, data=data)
+
+
+def review(shipment_id: uuid.UUID, reason: str) -> Shipment:
+    """Only a person can tell what became of this booking."""
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment_id)
+        row.booking_state, row.reconcile_at = BookingState.NEEDS_REVIEW, None
+        row.failure = {"error": "needs_review", "message": reason}
+        row.save(update_fields=["booking_state", "failure", "reconcile_at", "updated_at"])
+        events.record(SHIPMENT_NEEDS_REVIEW, tenant=row.tenant, subject_id=row.id, data={"reason": reason})
+    return row
+
+
+def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]:
+    """Read a parcel's history at the carrier into ours.
+
+    The shipment, and whether it is stale because the carrier did not answer.
+
+    Raises ``ShipmentNotFound`` for a number that is not this merchant's: an account shared by merchants must not show
+    one's parcels to another.
+    """
+    slug = adapter_class(carrier).slug
+    shipment = lookup.find(tenant, number, carrier=slug)
+    if shipment.booking_state != BookingState.BOOKED:
+        raise ShipmentNotFound
+    try:
+        refresh(shipment)
+    except (CarrierUnavailable, CarrierTimeout):
+        if not shipment.checkpoint_count:
+            raise
+        return shipment, True
+    shipment.refresh_from_db()
+    return shipment, False
+
+
+def refresh(shipment: Shipment) -> int:
+    """Ask the carrier for the track and store what is new; how many scans were. Raises ``CarrierError``."""
+    found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
+    if found is None:
+        return 0
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if found.estimated_delivery and found.estimated_delivery != row.estimated_delivery:
+            row.estimated_delivery = found.estimated_delivery
+            row.save(update_fields=["estimated_delivery", "updated_at"])
+        extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
+        if found.current_location:
+            extras["current_location"] = found.current_location
+        if any(row.carrier_details.get(key) != value for key, value in extras.items()):
+            row.carrier_details = row.carrier_details | extras
+            row.save(update_fields=["carrier_details", "updated_at"])
+        return checkpoints.add_scans(row, found.scans)
+
+
+def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") -> Shipment:
+    """Call a shipment off at its carrier; asking again gives the same cancellation.
+
+    Raises ``ShipmentNotFound``, ``CannotCancel`` (final states, a failed booking), ``Conflict`` (still pending),
+    ``UnsupportedOperation`` (no carrier) and the carrier's own refusal.
+    """
+    shipment = lookup.find(tenant, name, carrier=carrier)
+    if shipment.cancellation:
+        return shipment
+    _refuse_cancel(shipment)
+    adapter = _adapter(shipment)
+    try:
+        cancellation = plain(adapter.cancel(shipment.tracking_number, reason))
+    except (OutcomeUnknown, CarrierCannotCancel):
+        # The carrier may have cancelled without our hearing of it; its own track tells.
+        cancellation = _cancelled_after_all(adapter, shipment, reason)
+        if cancellation is None:
+            raise
+    return _store_cancellation(shipment, cancellation)
+
+
+def proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofOfDelivery:
+    """The carrier's proof. Raises ``ShipmentNotFound``.
+
+    ``UnsupportedOperation`` and ``CarrierNotFound`` before delivery.
+    """
+    shipment = lookup.find(tenant, name, carrier=carrier)
+    _need_booking(shipment)
+    return _adapter(shipment).proof_of_delivery(shipment.tracking_number)
+
+
+def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any]) -> Shipment:
+    """Commit a pending shipment under a reference of our own, bound to the request's Idempotency-Key."""
+    for _attempt in range(20):
+        try:
+            with transaction.atomic():
+                shipment = _pending(tenant, credential, order, sequence=_sequence(tenant, order))
+                idempotency.bind(shipment.id)
+                return shipment
+        except IntegrityError as error:
+            first = _bought(tenant, order)
+            if first and not order.get("additional"):
+                raise _already_bought(first) from error
+    raise Conflict(_("Too many shipments of this order are being made at once; try again."))
+
+
+def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, sequence: int) -> Shipment:
+    shipment = Shipment.objects.create(
+        merchant_id=tenant.merchant_id,
+        mode=tenant.mode,
+        store_id=tenant.store_id,
+        carrier=credential.carrier,
+        credential=credential,
+        booking_state=BookingState.PENDING,
+        reference=_new_reference(),
+        order_id=order["order_id"],
+        sequence=sequence,
+        customer_reference=order["metadata"].get("customer_reference", ""),
+        pickup_point_id=order["metadata"].get("pickup_point_id", ""),
+        service_type=order["service_type"],
+        origin=plain(order["origin"]),
+        destination=plain(order["destination"]),
+        recipient=order["destination"].get("contact_name") or order["destination"].get("company", ""),
+        request=plain(order),
+        reconcile_at=timezone.now() + FIRST_LOOKUP,
+    )
+    Parcel.objects.bulk_create(
+        Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)
+    )
+    return shipment
+
+
+def _new_reference() -> str:
+    """25 characters, upper case: short enough for a label, unguessable."""
+    return "WB" + secrets.token_hex(12).upper()[:23]
+
+
+def _of_order(tenant: Tenant, order: Mapping[str, Any]) -> Any:
+    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order["order_id"])
+    return rows.exclude(booking_state=BookingState.FAILED).exclude(status=Status.CANCELLED)
+
+
+def _bought(tenant: Tenant, order: Mapping[str, Any]) -> Shipment | None:
+    return _of_order(tenant, order).order_by("sequence").first()
+
+
+def _sequence(tenant: Tenant, order: Mapping[str, Any]) -> int:
+    if not order.get("additional"):
+        if first := _bought(tenant, order):
+            raise _already_bought(first)
+        return 1
+    return (_of_order(tenant, order).aggregate(last=Max("sequence"))["last"] or 0) + 1
+
+
+def _already_bought(first: Shipment) -> Conflict:
+    text = _("This order has a shipment already. Send additional: true to buy another one for it.")
+    return Conflict(
+        text,
+        details={
+            "order_id": [text],
+            "shipment_id": [str(first.id)],
+            "booking_state": [first.booking_state],
+            "tracking_number": [first.tracking_number] if first.tracking_number else [],
+        },
+    )
+
+
+def _label_request(shipment: Shipment) -> LabelRequest:
+    order = shipment.request
+    return LabelRequest(
+        reference=shipment.reference,
+        order_id=shipment.order_id,
+        origin=as_address(order["origin"]),
+        destination=as_address(order["destination"]),
+        packages=as_packages(order["packages"]),
+        service_type=shipment.service_type,
+        label_format=order["label_format"],
+        label_size=order["label_size"],
+        pickup_point_id=shipment.pickup_point_id,
+        customer_reference=shipment.customer_reference,
+        extras=order["metadata"],
+    )
+
+
+def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if row.booking_state == BookingState.PENDING:
+            row.reconcile_at = timezone.now()
+            row.save(update_fields=["reconcile_at", "updated_at"])
+            data = {"carrier_code": error.carrier_code}
+            events.record(SHIPMENT_PENDING, tenant=row.tenant, subject_id=row.id, data=data)
+    return row
+
+
+def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment:
+    row = Shipment.objects.select_for_update().get(id=shipment_id)
+    if row.booking_state == BookingState.BOOKED:
+        return row
+    if row.booking_state == BookingState.FAILED:
+        # Given up meanwhile, and the order may have been bought anew: reconciliation voids this late one.
+        row.reconcile_at = timezone.now()
+        row.save(update_fields=["reconcile_at", "updated_at"])
+        return row
+    row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, None
+    row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
+    row.estimated_delivery = booked.estimated_delivery
+    row.total_price, row.currency = booked.total_price, booked.currency
+    row.carrier_details = plain(booked.extras) | ({"pickup_code": booked.pickup_code} if booked.pickup_code else {})
+    row.save()
+    label.save(force_insert=True)
+    checkpoints.add_scans(row, [_first_scan(row, booked)])
+    events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=checkpoints.facts(row))
+    transaction.on_commit(lambda: metrics.shipments_created(row.carrier).labels(service_type=row.service_type).inc())
+    return row
+
+
+def _first_scan(row: Shipment, booked: BookedLabel) -> Scan:
+    place = ", ".join(part for part in (row.origin.get("city"), row.origin.get("state")) if part)
+    return Scan(
+        code="created",
+        status=Status.CREATED,
+        occurred_at=booked.created_at,
+        occurred_text=rfc3339(booked.created_at) or "",
+        description="Shipment created",
+        location=place,
+    )
+
+
+def _adapter(shipment: Shipment) -> CarrierAdapter:
+    return accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+
+
+def _need_booking(shipment: Shipment) -> None:
+    if not shipment.carrier:
+        raise UnsupportedOperation(_("This unit is tracked by your own checkpoints; no carrier has booked it."))
+    if shipment.booking_state in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
+        raise Conflict(_("The carrier has not confirmed this booking yet."))
+    if shipment.booking_state == BookingState.FAILED:
+        raise Conflict(_("The booking of this shipment failed."))
+
+
+def _refuse_cancel(shipment: Shipment) -> None:
+    _need_booking(shipment)
+    if shipment.status in FINAL:
+        raise CannotCancel(_("The shipment is %s already.") % shipment.status)
+
+
+def _cancelled_after_all(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> dict[str, Any] | None:
+    track_ = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
+    scans = [scan for scan in track_.scans if scan.status == Status.CANCELLED] if track_ else []
+    if not scans:
+        return None
+    return {
+        "tracking_number": shipment.tracking_number,
+        "cancelled_at": rfc3339(scans[-1].occurred_at),
+        "reason": reason,
+        "refund_status": "",
+        "refund_amount": None,
+    }
+
+
+def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> Shipment:
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if row.cancellation:
+            return row
+        row.cancellation = dict(cancellation)
+        row.save(update_fields=["cancellation", "updated_at"])
+        checkpoints.add_scans(row, [_cancel_scan(cancellation)])
+        events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=checkpoints.facts(row))
+    return row
+
+
+def _cancel_scan(cancellation: Mapping[str, Any]) -> Scan:
+    text = cancellation["cancelled_at"]
+    return Scan(
+        code="cancelled",
+        status=Status.CANCELLED,
+        occurred_at=datetime.fromisoformat(text),
+        occurred_text=text,
+        description="Shipment cancelled",
+        details={"reason": cancellation["reason"]} if cancellation.get("reason") else {},
+    )

@@ -1,0 +1,26 @@
+"""Routes of the shipping part of the API; neutral paths, and the documented ones of each carrier as aliases."""
+
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from carriers import converters  # noqa: F401 registers "carrier" for paths
+from shipping import views
+
+router = SimpleRouter(trailing_slash=False)
+router.register("quotes", views.QuoteViewSet, basename="quote")
+router.register("labels", views.LabelViewSet, basename="label")
+router.register("shipments", views.ShipmentViewSet, basename="shipment")
+router.register("checkpoints", views.CheckpointViewSet, basename="checkpoint")
+
+cancel = views.ShipmentViewSet.as_view({"post": "cancel"})
+proof_of_delivery = views.ShipmentViewSet.as_view({"get": "proof_of_delivery", "post": "proof_of_delivery"})
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("tracking", views.TrackingViewSet.as_view({"post": "read"}), name="tracking"),
+    path("tracking/<str:name>", views.TrackingViewSet.as_view({"get": "retrieve"}), name="history"),
+    path("pickups", views.PickupViewSet.as_view({"post": "create"}), name="pickups"),
+    path("pickups/<uuid:pickup_id>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
+    path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),
+    path("<carrier:carrier>/shipments/<str:name>/proof-of-delivery", proof_of_delivery, name="carrier-proof"),
+]

@@ -1,0 +1,204 @@
+"""Quotes, labels, tracking, shipments, checkpoints, pickups."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.http import FileResponse, HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.errors import NotFound, TrackingNotFound
+from apikeys.idempotency import idempotent
+from apikeys.views import ApiViewSet
+from shipping import serializers, wire
+from shipping.models import BookingState, Pickup, Shipment
+from shipping.services import checkpoints, lookup, pickups, quotes, shipments
+from shipping.services.lists import page_of_units
+
+NAME = OpenApiParameter(
+    "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
+)
+
+
+def label_url(request: Request, shipment: Shipment) -> str:
+    """Where the label's file is served, absolute."""
+    path = reverse("shipment-label", kwargs={"name": str(shipment.id)})
+    return settings.PUBLIC_URL.rstrip("/") + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
+
+
+class QuoteViewSet(ApiViewSet):
+    """Prices."""
+
+    @extend_schema(request=serializers.QuoteRequestSerializer, responses={200: wire.QuoteSerializer}, tags=["quotes"])
+    def create(self, request: Request) -> Response:
+        """The carrier's best offer for a route, and all of its offers."""
+        route = self.checked(serializers.QuoteRequestSerializer, request.data)
+        return Response(wire.quote(quotes.create(self.tenant, route)))
+
+
+class LabelViewSet(ApiViewSet):
+    """Buying labels."""
+
+    def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
+        """A bought, pending or failed shipment, as the request that made it is answered."""
+        shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
+        if shipment.booking_state == BookingState.BOOKED:
+            return Response(wire.label(shipment, label_url(request, shipment)))
+        if shipment.booking_state == BookingState.FAILED:
+            body, code = wire.failure(shipment)
+            return Response(body, status=code)
+        return Response(wire.pending(shipment), status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        request=serializers.LabelRequestSerializer,
+        responses={200: wire.LabelSerializer, 202: wire.PendingShipmentSerializer},
+        tags=["labels"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Buy a label. 202 when the carrier took the order and did not answer.
+
+        It is then looked up, never bought again.
+        """
+        order = self.checked(serializers.LabelRequestSerializer, request.data)
+        return self.render(request, shipments.create(self.tenant, order).id)
+
+
+class TrackingViewSet(ApiViewSet):
+    """Where a parcel is."""
+
+    @extend_schema(
+        request=serializers.TrackingRequestSerializer, responses={200: wire.TrackSerializer}, tags=["tracking"]
+    )
+    def read(self, request: Request) -> Response:
+        """Ask the carrier for a parcel that was booked through Waybill."""
+        asked = self.checked(serializers.TrackingRequestSerializer, request.data)
+        shipment, stale = shipments.track(self.tenant, carrier=asked["carrier"], number=asked["tracking_number"])
+        return Response(wire.track(shipment, stale=stale))
+
+    @extend_schema(parameters=[NAME], responses={200: wire.HistorySerializer}, tags=["tracking"])
+    def retrieve(self, request: Request, name: str) -> Response:
+        """The stored history of a unit: the merchant's own, or a booked shipment."""
+        unit = lookup.find_unit(self.tenant, name)
+        if unit is None:
+            raise TrackingNotFound
+        return Response(wire.history(unit))
+
+
+class CheckpointViewSet(ApiViewSet):
+    """Checkpoints of the merchant's own units."""
+
+    def render(self, request: Request, checkpoint_id: uuid.UUID) -> Response:
+        """A checkpoint that is stored already."""
+        return Response(wire.posted(checkpoints.stored(self.tenant, checkpoint_id), _("Checkpoint already registered")))
+
+    @extend_schema(
+        request=serializers.CheckpointRequestSerializer,
+        responses={201: wire.CheckpointSerializer, 200: wire.CheckpointSerializer},
+        tags=["tracking"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Register a checkpoint; 201, or 200 with the first one's id when it is the same one again."""
+        data = self.checked(serializers.CheckpointRequestSerializer, request.data)
+        moment = data.pop("timestamp")
+        result = checkpoints.post(self.tenant, moment=moment, **data)
+        if result.repeated:
+            return Response(wire.posted(result, _("Checkpoint already registered")))
+        return Response(wire.posted(result, _("Checkpoint registered")), status=status.HTTP_201_CREATED)
+
+
+class ShipmentViewSet(ApiViewSet):
+    """Shipments, bought and self-tracked."""
+
+    lookup_field = "name"
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(
+        parameters=[serializers.ShipmentListSerializer], responses={200: wire.UnitListSerializer}, tags=["shipments"]
+    )
+    def list(self, request: Request) -> Response:
+        """Units, the newest first."""
+        asked = self.checked(serializers.ShipmentListSerializer, request.query_params)
+        page, pagination = page_of_units(self.tenant, asked)
+        filters = {key: value for key, value in asked.items() if key not in ("limit", "offset")}
+        if "status" in filters:
+            filters["status"] = filters["status"].upper()
+        return Response(wire.units(page, pagination, filters))
+
+    @extend_schema(parameters=[NAME], responses={200: wire.ShipmentSerializer}, tags=["shipments"])
+    def retrieve(self, request: Request, name: str) -> Response:
+        """One shipment with everything known of it, also while it is pending."""
+        shipment = lookup.find(self.tenant, name)
+        url = label_url(request, shipment) if hasattr(shipment, "label") else None
+        return Response(wire.shipment_page(shipment, url))
+
+    @extend_schema(parameters=[NAME], responses={(200, "application/pdf"): OpenApiTypes.BINARY}, tags=["shipments"])
+    @action(detail=True)
+    def label(self, request: Request, name: str) -> HttpResponseBase:
+        """The label's file."""
+        shipment = lookup.find(self.tenant, name)
+        label = getattr(shipment, "label", None)
+        if label is None:
+            raise NotFound(_("This shipment has no label."))
+        kind = {"PDF": "application/pdf", "PNG": "image/png"}.get(label.format, "application/octet-stream")
+        filename = f"{shipment.tracking_number}.{label.format.lower()}"
+        response = FileResponse(label.file.open("rb"), content_type=kind, filename=filename)
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+    @extend_schema(
+        parameters=[NAME],
+        request=serializers.CancelRequestSerializer,
+        responses={200: wire.CancellationSerializer},
+        tags=["shipments"],
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
+        """Call a shipment off; asking again gives the same cancellation."""
+        data = self.checked(serializers.CancelRequestSerializer, request.data or {})
+        row = shipments.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
+        return Response(wire.cancellation(row, _("Shipment cancelled successfully")))
+
+    @extend_schema(parameters=[NAME], request=None, responses={200: wire.ProofOfDeliverySerializer}, tags=["shipments"])
+    @action(detail=True, methods=["get", "post"], url_path="proof-of-delivery")
+    def proof_of_delivery(self, request: Request, name: str, carrier: str = "") -> Response:
+        """Who took the parcel, when and where."""
+        return Response(wire.proof_of_delivery(shipments.proof_of_delivery(self.tenant, name, carrier=carrier)))
+
+
+class PickupViewSet(ApiViewSet):
+    """Collections."""
+
+    def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
+        """A collection, as the request that made it is answered."""
+        row = Pickup.objects.of(self.tenant).get(id=pickup_id)
+        waiting = row.state in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW)
+        return Response(wire.pickup(row), status=status.HTTP_202_ACCEPTED if waiting else status.HTTP_200_OK)
+
+    @extend_schema(
+        request=serializers.PickupRequestSerializer,
+        responses={200: wire.PickupSerializer, 202: wire.PickupSerializer},
+        tags=["pickups"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Book a collection. 202 when the carrier took the request and did not answer."""
+        order = self.checked(serializers.PickupRequestSerializer, request.data)
+        return self.render(request, pickups.schedule(self.tenant, order).id)
+
+    @extend_schema(responses={200: wire.PickupSerializer}, tags=["pickups"])
+    def retrieve(self, request: Request, pickup_id: uuid.UUID) -> Response:
+        """One collection."""
+        row = Pickup.objects.of(self.tenant).filter(id=pickup_id).first()
+        if row is None:
+            raise NotFound
+        return Response(wire.pickup(row))

@@ -1,0 +1,491 @@
+"""What merchants are answered.
+
+Each documented shape in one function, with its serializer for the OpenAPI document beside it.
+
+The checkpoint family (``/checkpoints``, ``/tracking/{id}``, ``/shipments``) writes statuses in upper case, as its
+document does; everything else in lower case.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from apikeys.rendering import rfc3339
+from carriers.adapters import adapter_class
+from carriers.types import Offer, ProofOfDelivery
+from shipping.history import Point
+from shipping.models import BookingState, Checkpoint, Pickup, Quote, Shipment
+from shipping.services.canonical import plain
+from shipping.services.checkpoints import Posted
+
+MAX_SHOWN_CHECKPOINTS = 1000
+
+
+def number(value: Any) -> float | None:
+    """Money and measures are JSON numbers on the wire."""
+    return None if value is None else float(Decimal(str(value)))
+
+
+# Quotes
+
+
+class OfferSerializer(serializers.Serializer):
+    quote_id = serializers.UUIDField()
+    carrier = serializers.CharField()
+    service_type = serializers.CharField()
+    total_price = serializers.FloatField()
+    currency = serializers.CharField()
+    transit_days = serializers.IntegerField(allow_null=True)
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
+    breakdown = serializers.DictField(child=serializers.FloatField())
+    metadata = serializers.DictField()
+
+
+class QuoteSerializer(OfferSerializer):
+    offers = OfferSerializer(many=True)
+
+
+def quote(offers: Sequence[tuple[Quote, Offer]]) -> dict[str, Any]:
+    """The best offer as documented, and all of them in ``offers``."""
+    shown = [_offer(row, offer) for row, offer in offers]
+    return shown[0] | {"offers": shown}
+
+
+def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
+    return {
+        "quote_id": str(row.id),
+        "carrier": adapter_class(row.carrier).name,
+        "service_type": offer.service_type,
+        "total_price": number(offer.total_price),
+        "currency": offer.currency,
+        "transit_days": offer.transit_days,
+        "estimated_delivery": rfc3339(offer.estimated_delivery),
+        "breakdown": {name: number(amount) for name, amount in offer.breakdown.items()},
+        "metadata": {"quote_id": offer.carrier_quote_id} | plain(offer.extras),
+    }
+
+
+# Labels
+
+
+class LabelSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    label_url = serializers.URLField()
+    label_data = serializers.CharField(help_text="The file in base64.")
+    label_format = serializers.CharField()
+    shipment_id = serializers.UUIDField()
+    order_id = serializers.CharField()
+    status = serializers.CharField()
+    total_price = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField()
+    metadata = serializers.DictField()
+
+
+class PendingShipmentSerializer(serializers.Serializer):
+    shipment_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["pending", "needs_review"])
+    carrier = serializers.CharField()
+    order_id = serializers.CharField()
+    message = serializers.CharField()
+
+
+def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
+    """A bought label with its file."""
+    with shipment.label.file.open("rb") as file:
+        content = file.read()
+    return {
+        "carrier": shipment.carrier_name,
+        "tracking_number": shipment.tracking_number,
+        "label_url": label_url,
+        "label_data": base64.b64encode(content).decode(),
+        "label_format": shipment.label.format,
+        "shipment_id": str(shipment.id),
+        "order_id": shipment.order_id,
+        "status": shipment.status,
+        "total_price": number(shipment.total_price),
+        "currency": shipment.currency,
+        "metadata": carrier_metadata(shipment),
+    }
+
+
+def pending(shipment: Shipment) -> dict[str, Any]:
+    """A booking whose outcome is not known yet."""
+    return {
+        "shipment_id": str(shipment.id),
+        "status": shipment.booking_state,
+        "carrier": shipment.carrier_name,
+        "order_id": shipment.order_id,
+        "message": "The carrier has not answered yet. The label is looked up; ask again with the same Idempotency-Key "
+        "or read the shipment. Do not order it anew.",
+    }
+
+
+def carrier_metadata(shipment: Shipment) -> dict[str, Any]:
+    """What the carrier says beyond our own fields, and its own names for the shipment."""
+    return shipment.carrier_details | {
+        "carrier_shipment_id": shipment.carrier_shipment_id,
+        "customer_reference": shipment.customer_reference,
+        "estimated_delivery": rfc3339(shipment.estimated_delivery),
+    }
+
+
+# Tracking
+
+
+class TrackEventSerializer(serializers.Serializer):
+    timestamp = serializers.DateTimeField()
+    status = serializers.CharField()
+    description = serializers.CharField()
+    location = serializers.CharField()
+    details = serializers.DictField()
+
+
+class TrackSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    status = serializers.CharField()
+    events = TrackEventSerializer(many=True)
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
+    current_location = serializers.CharField()
+    metadata = serializers.DictField()
+
+
+def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
+    """A carrier's parcel with its scans. ``metadata.stale``: the carrier did not answer just now."""
+    rows = _ordered(shipment)
+    attempts = [row.details.get("attempts") for row in rows if isinstance(row.details.get("attempts"), int)]
+    return {
+        "carrier": shipment.carrier_name,
+        "tracking_number": shipment.tracking_number,
+        "status": shipment.status,
+        "events": [_track_event(row) for row in rows],
+        "estimated_delivery": rfc3339(shipment.estimated_delivery),
+        "current_location": shipment.carrier_details.get("current_location") or shipment.location,
+        "metadata": {"delivery_attempts": max(attempts, default=0)}
+        | carrier_metadata(shipment)
+        | {"shipment_id": str(shipment.id), "stale": stale},
+    }
+
+
+def _track_event(row: Checkpoint) -> dict[str, Any]:
+    return {
+        "timestamp": rfc3339(row.occurred_at),
+        "status": row.status,
+        "description": row.description,
+        "location": row.location,
+        "details": row.details,
+    }
+
+
+def _ordered(shipment: Shipment) -> list[Checkpoint]:
+    rows = list(shipment.checkpoints.order_by("-occurred_at", "-id")[:MAX_SHOWN_CHECKPOINTS])
+    return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)
+
+
+# The checkpoint family
+
+
+class CheckpointDataSerializer(serializers.Serializer):
+    tracking_id = serializers.CharField()
+    checkpoint_id = serializers.UUIDField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    description = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    unit_created = serializers.BooleanField()
+
+
+class CheckpointSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+    data = CheckpointDataSerializer()
+
+
+class HistoryItemSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    description = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    details = serializers.DictField()
+
+
+class HistorySerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    tracking_id = serializers.CharField()
+    current_status = serializers.CharField()
+    delivery_time = serializers.DateTimeField(allow_null=True)
+    checkpoints = HistoryItemSerializer(many=True)
+    total_checkpoints = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class UnitSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    tracking_id = serializers.CharField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    delivery_time = serializers.DateTimeField(allow_null=True)
+    total_checkpoints = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    carrier = serializers.CharField(allow_null=True)
+    order_id = serializers.CharField(allow_null=True)
+
+
+class PaginationSerializer(serializers.Serializer):
+    total = serializers.IntegerField()
+    total_is_exact = serializers.BooleanField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+    has_more = serializers.BooleanField()
+
+
+class UnitListSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    units = UnitSerializer(many=True)
+    pagination = PaginationSerializer()
+    filters = serializers.DictField()
+
+
+def posted(result: Posted, message: str) -> dict[str, Any]:
+    """A stored checkpoint, as documented."""
+    row = result.checkpoint
+    return {
+        "success": True,
+        "message": message,
+        "data": {
+            "tracking_id": row.shipment.tracking_number,
+            "checkpoint_id": str(row.id),
+            "status": row.status.upper(),
+            "location": row.location,
+            "description": row.description,
+            "timestamp": rfc3339(row.occurred_at),
+            "unit_created": result.unit_created,
+        },
+    }
+
+
+def history(shipment: Shipment) -> dict[str, Any]:
+    """A unit with its checkpoints, oldest first (the latest thousand)."""
+    return {
+        "success": True,
+        "tracking_id": shipment.tracking_number,
+        "current_status": shipment.status.upper(),
+        "delivery_time": rfc3339(shipment.delivery_time),
+        "checkpoints": [_history_item(row) for row in _ordered(shipment)],
+        "total_checkpoints": shipment.checkpoint_count,
+        "created_at": rfc3339(shipment.first_at or shipment.created_at),
+        "updated_at": rfc3339(shipment.last_at or shipment.created_at),
+    }
+
+
+def units(page: Iterable[Shipment], pagination: Mapping[str, Any], filters: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of units."""
+    return {
+        "success": True,
+        "units": [_unit(row) for row in page],
+        "pagination": dict(pagination),
+        "filters": dict(filters),
+    }
+
+
+def _history_item(row: Checkpoint) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "status": row.status.upper(),
+        "location": row.location,
+        "description": row.description,
+        "timestamp": rfc3339(row.occurred_at),
+        "details": row.details,
+    }
+
+
+def _unit(row: Shipment) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "tracking_id": row.tracking_number,
+        "status": row.status.upper(),
+        "location": row.location,
+        "delivery_time": rfc3339(row.delivery_time),
+        "total_checkpoints": row.checkpoint_count,
+        "created_at": rfc3339(row.first_at or row.created_at),
+        "updated_at": rfc3339(row.last_at or row.created_at),
+        "carrier": row.carrier_name or None,
+        "order_id": row.order_id or None,
+    }
+
+
+# One shipment
+
+
+class ShipmentSerializer(serializers.Serializer):
+    shipment_id = serializers.UUIDField()
+    booking_state = serializers.ChoiceField(choices=BookingState.choices)
+    status = serializers.CharField(allow_null=True)
+    carrier = serializers.CharField(allow_null=True)
+    tracking_number = serializers.CharField(allow_null=True)
+    order_id = serializers.CharField(allow_null=True)
+    sequence = serializers.IntegerField()
+    reference = serializers.CharField()
+    service_type = serializers.CharField()
+    label_url = serializers.URLField(allow_null=True)
+    origin = serializers.DictField()
+    destination = serializers.DictField()
+    packages = serializers.ListField(child=serializers.DictField())
+    total_price = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField()
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    checkpoints = TrackEventSerializer(many=True)
+    failure = serializers.DictField(allow_null=True)
+    cancellation = serializers.DictField(allow_null=True)
+    metadata = serializers.DictField()
+    created_at = serializers.DateTimeField()
+
+
+def shipment_page(row: Shipment, label_url: str | None) -> dict[str, Any]:
+    """Everything about one shipment, whatever its booking state."""
+    return {
+        "shipment_id": str(row.id),
+        "booking_state": row.booking_state,
+        "status": row.status or None,
+        "carrier": row.carrier_name or None,
+        "tracking_number": row.tracking_number or None,
+        "order_id": row.order_id or None,
+        "sequence": row.sequence,
+        "reference": row.reference,
+        "service_type": row.service_type,
+        "label_url": label_url,
+        "origin": row.origin,
+        "destination": row.destination,
+        "packages": [_package(parcel) for parcel in row.parcels.all()],
+        "total_price": number(row.total_price),
+        "currency": row.currency,
+        "estimated_delivery": rfc3339(row.estimated_delivery),
+        "delivered_at": rfc3339(row.delivered_at),
+        "checkpoints": [_track_event(checkpoint) for checkpoint in _ordered(row)],
+        "failure": failure(row)[0] if row.failure else None,
+        "cancellation": _cancellation(row) if row.cancellation else None,
+        "metadata": carrier_metadata(row),
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+def failure(row: Shipment) -> tuple[dict[str, Any], int]:
+    """Why the booking failed, as it was answered at the time, and with which HTTP status."""
+    body = dict(row.failure or {})
+    return body, body.pop("http_status", 400)
+
+
+def _package(parcel: Any) -> dict[str, Any]:
+    measures = {name: number(getattr(parcel, name)) for name in ("weight_kg", "length_cm", "width_cm", "height_cm")}
+    return measures | {
+        "declared_value": number(parcel.declared_value),
+        "currency": parcel.currency,
+        "description": parcel.description,
+    }
+
+
+class CancellationDataSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField()
+    cancelled_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    refund_status = serializers.CharField()
+    refund_amount = serializers.FloatField(allow_null=True)
+
+
+class CancellationSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    message = serializers.CharField()
+    cancellation = CancellationDataSerializer()
+
+
+def cancellation(row: Shipment, message: str) -> dict[str, Any]:
+    """A cancellation, as documented."""
+    return {"status": "success", "message": message, "cancellation": _cancellation(row)}
+
+
+def _cancellation(row: Shipment) -> dict[str, Any]:
+    stored = row.cancellation
+    return {
+        "tracking_number": row.tracking_number,
+        "cancelled_at": stored["cancelled_at"],
+        "reason": stored.get("reason", ""),
+        "refund_status": stored.get("refund_status", ""),
+        "refund_amount": number(stored.get("refund_amount")),
+    }
+
+
+class ProofSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField()
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    signed_by = serializers.CharField()
+    signature_image = serializers.CharField(help_text="A data URL.")
+    delivery_photo = serializers.CharField(help_text="A data URL.")
+    location = serializers.CharField()
+    pickup_code_used = serializers.CharField(allow_null=True)
+    delivery_type = serializers.CharField()
+    coordinates = serializers.DictField(allow_null=True)
+    notes = serializers.CharField()
+
+
+class ProofOfDeliverySerializer(serializers.Serializer):
+    status = serializers.CharField()
+    proof_of_delivery = ProofSerializer()
+
+
+def proof_of_delivery(proof: ProofOfDelivery) -> dict[str, Any]:
+    """A proof of delivery, as documented."""
+    return {
+        "status": "success",
+        "proof_of_delivery": {
+            "tracking_number": proof.tracking_number,
+            "delivered_at": rfc3339(proof.delivered_at),
+            "signed_by": proof.signed_by,
+            "signature_image": proof.signature_image,
+            "delivery_photo": proof.delivery_photo,
+            "location": proof.location,
+            "pickup_code_used": proof.pickup_code_used,
+            "delivery_type": proof.delivery_type,
+            "coordinates": None
+            if proof.latitude is None
+            else {"latitude": proof.latitude, "longitude": proof.longitude},
+            "notes": proof.notes,
+        },
+    }
+
+
+# Pickups
+
+
+class PickupSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    pickup_id = serializers.UUIDField()
+    confirmation_number = serializers.CharField()
+    scheduled_date = serializers.DateTimeField()
+    pickup_window_start = serializers.CharField()
+    pickup_window_end = serializers.CharField()
+    status = serializers.ChoiceField(choices=Pickup.State.choices)
+    metadata = serializers.DictField()
+
+
+def pickup(row: Pickup) -> dict[str, Any]:
+    """A collection, as documented."""
+    return {
+        "carrier": adapter_class(row.carrier).name,
+        "pickup_id": str(row.id),
+        "confirmation_number": row.confirmation_number,
+        "scheduled_date": rfc3339(row.scheduled_date),
+        "pickup_window_start": row.window_start,
+        "pickup_window_end": row.window_end,
+        "status": row.state,
+        "metadata": row.carrier_details | {"carrier_pickup_id": row.carrier_pickup_id},
+    }

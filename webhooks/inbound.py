@@ -1,0 +1,154 @@
+"""Carriers' webhooks in: verify → keep → parse → hand on.
+
+What was verified is kept before anything reads it, so neither a bug nor a crash loses it; what names a shipment that we
+do not know yet waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from apikeys import claims, correlation
+from apikeys.errors import NotAuthenticated
+from carriers import accounts
+from carriers.models import Credential
+from carriers.types import ReportedScan
+from shipping.models import BookingState, Shipment
+from shipping.services import checkpoints, pickups
+from webhooks.metrics import RECEIVED
+from webhooks.models import InboundWebhook, UnmatchedNumber
+
+log = logging.getLogger(__name__)
+State = InboundWebhook.State
+
+# A row that is still unread after this was left by a killed process.
+_ABANDONED = timedelta(seconds=30)
+_LEASE = timedelta(seconds=60)
+# So long is a number that nobody knows looked out for.
+_WAIT_FOR_SHIPMENT = timedelta(days=7)
+
+
+def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes) -> None:
+    """Take a carrier's webhook.
+
+    Raises ``NotFound`` (no such carrier or credential) and ``NotAuthenticated``; anything verified is accepted.
+    """
+    credential = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
+    row = _keep(credential, body)
+    if row.state == State.RECEIVED:
+        try:
+            process(row.id)
+        except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
+            log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
+
+
+def process(inbound_id: uuid.UUID) -> str:
+    """Read a kept webhook and apply what it says; the state it ends in.
+
+    May be run again at any time: nothing is applied twice.
+    """
+    row = InboundWebhook.objects.select_related("credential").get(id=inbound_id)
+    adapter = accounts.open_adapter(row.credential)
+    try:
+        news = adapter.parse_webhook(bytes(row.body))
+    except Exception as error:  # whatever the carrier sent, it is kept and listed, never refused
+        log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
+        return _settle(row, State.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
+    for pickup in news.pickups:
+        pickups.report(row.credential_id, pickup)
+    unknown = _apply(row.credential_id, news.scans)
+    return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
+
+
+def sweep(*, limit: int = 100) -> int:
+    """Take up what a killed process left unread, and what waited for a shipment that exists now.
+
+    How many rows were processed.
+    """
+    abandoned = InboundWebhook.objects.filter(state=State.RECEIVED, received_at__lt=timezone.now() - _ABANDONED)
+    ids = [row_id for row_id, _fence in claims.claim(abandoned.order_by("id"), lease=_LEASE, limit=limit)]
+    ids += list(dict.fromkeys(_matched(limit)))
+    for row_id in ids:
+        with correlation.scope():
+            process(row_id)
+    return len(ids)
+
+
+def _verified(carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes) -> Credential:
+    for credential in candidates:
+        adapter = accounts.open_adapter(credential)
+        try:
+            adapter.verify_webhook(headers=headers, body=body, now=timezone.now())
+        except NotAuthenticated:
+            continue
+        RECEIVED.labels(carrier=credential.carrier, outcome="verified").inc()
+        return credential
+    RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
+    raise NotAuthenticated
+
+
+def _keep(credential: Credential, body: bytes) -> InboundWebhook:
+    """Store the body once; a carrier's repetition finds the first row."""
+    digest = hashlib.sha256(body).hexdigest()
+    try:
+        with transaction.atomic():
+            return InboundWebhook.objects.create(
+                carrier=credential.carrier,
+                credential=credential,
+                digest=digest,
+                body=body,
+                correlation_id=correlation.current(),
+            )
+    except IntegrityError:
+        return InboundWebhook.objects.get(credential=credential, digest=digest)
+
+
+def _apply(credential_id: uuid.UUID, scans: Iterable[ReportedScan]) -> list[str]:
+    """Hand scans to the shipments booked with this credential; the numbers that have none."""
+    by_number: dict[str, list[ReportedScan]] = defaultdict(list)
+    for scan in scans:
+        by_number[scan.tracking_number].append(scan)
+    booked = Shipment.objects.filter(
+        credential_id=credential_id, tracking_number__in=by_number, booking_state=BookingState.BOOKED
+    )
+    # An account may be shared, and two merchants may never have one number: the newest booking is the parcel's.
+    ids = dict(booked.order_by("id").values_list("tracking_number", "id"))
+    for number, shipment_id in ids.items():
+        reported = by_number[number]
+        estimate = next((item.estimated_delivery for item in reversed(reported) if item.estimated_delivery), None)
+        checkpoints.report(shipment_id, [item.scan for item in reported], estimated_delivery=estimate)
+    return [number for number in by_number if number not in ids]
+
+
+def _settle(
+    row: InboundWebhook, state: str, *, event_type: str = "", unknown: Iterable[str] = (), error: str = ""
+) -> str:
+    with transaction.atomic():
+        row.numbers.all().delete()
+        UnmatchedNumber.objects.bulk_create(
+            UnmatchedNumber(inbound=row, credential_id=row.credential_id, tracking_number=number[:64])
+            for number in unknown
+        )
+        row.state, row.event_type, row.error = state, event_type[:64], error
+        row.processed_at, row.lease_until = timezone.now(), None
+        row.save(update_fields=["state", "event_type", "error", "processed_at", "lease_until"])
+    return state
+
+
+def _matched(limit: int) -> list[uuid.UUID]:
+    booked = Shipment.objects.filter(
+        credential_id=OuterRef("credential_id"),
+        tracking_number=OuterRef("tracking_number"),
+        booking_state=BookingState.BOOKED,
+    )
+    recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - _WAIT_FOR_SHIPMENT)
+    return list(recent.filter(Exists(booked)).order_by("id").values_list("inbound_id", flat=True)[:limit])

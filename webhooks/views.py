@@ -1,0 +1,35 @@
+"""Where carriers report."""
+
+from __future__ import annotations
+
+import uuid
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from webhooks import inbound
+
+
+class AcknowledgementSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    message = serializers.CharField()
+
+
+class InboundViewSet(ViewSet):
+    """No key: the carrier's signature is the proof."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(
+        request=OpenApiTypes.OBJECT, responses={200: AcknowledgementSerializer}, tags=["carrier webhooks"], auth=[]
+    )
+    def receive(self, request: Request, carrier: str, credential_id: uuid.UUID | None = None) -> Response:
+        """Take a signed webhook of a carrier; 401 unless its signature and age hold."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        inbound.receive(carrier, credential_id, headers=headers, body=request._request.body)
+        return Response({"status": "success", "message": "Event processed"})

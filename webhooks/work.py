@@ -1,0 +1,78 @@
+"""The worker: lanes that run side by side, so that slow endpoints hold up neither scans nor look-ups."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from apikeys import correlation, idempotency
+from carriers.refresh import refresh_tokens
+from shipping.services.reconciliation import reconcile
+from webhooks import inbound, outbound
+
+log = logging.getLogger(__name__)
+
+_DELIVERIES_AT_ONCE = 8
+
+
+class Lane(threading.Thread):
+    """Does one kind of work again and again: at once while there is some, else every ``every_s`` seconds."""
+
+    def __init__(self, name: str, work: Callable[[], object], every_s: float, stop: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self.work, self.every_s, self.stop = work, every_s, stop
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            if not self._once():
+                self.stop.wait(self.every_s)
+        connection.close()
+
+    def _once(self) -> bool:
+        close_old_connections()
+        try:
+            with correlation.scope():
+                return bool(self.work())
+        except Exception:  # a lane outlives any single failure, a lost database connection among them
+            log.exception("worker lane failed", extra={"lane": self.name})
+            connection.close()
+            return False
+
+
+def run(stop: threading.Event) -> None:
+    """Work until ``stop`` is set; what was begun is finished, what was not is left in its row."""
+    poll = settings.WORKER_POLL_S
+    with ThreadPoolExecutor(_DELIVERIES_AT_ONCE, thread_name_prefix="delivery") as pool:
+        lanes = [
+            Lane("fan-out", outbound.fan_out, poll, stop),
+            Lane("deliveries", lambda: outbound.deliver_due(pool), poll, stop),
+            Lane("inbound", inbound.sweep, poll * 2, stop),
+            Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
+            Lane("tokens", _idle(refresh_tokens), 60, stop),
+            Lane("cleaning", _idle(idempotency.forget_old), 3600, stop),
+        ]
+        for lane in lanes:
+            lane.start()
+        log.info("worker started")
+        while not stop.is_set():
+            # Not a bare wait: a signal handler runs only between bytecodes of the main thread.
+            stop.wait(1)
+        give_up = time.monotonic() + settings.WEBHOOK_TIMEOUT_S + 5
+        for lane in lanes:
+            lane.join(timeout=max(0, give_up - time.monotonic()))
+    log.info("worker stopped")
+
+
+def _idle(work: Callable[[], object]) -> Callable[[], None]:
+    """Work that is due by the clock, not by what there is to do."""
+
+    def once() -> None:
+        work()
+
+    return once
