@@ -5,6 +5,7 @@ Nothing is asked. Data stays in ``var/`` and is found again by the next run. End
 """
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -16,23 +17,53 @@ from pathlib import Path
 import environ
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
+from honcho.process import Popen, Process
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"PORT": "8000", "SANDBOX_PORT": "8010"}
 # The seeded merchant's Pickit credential; the sandbox reports the scans of its parcels to this credential's address.
 DEMO_CREDENTIAL = "01890000-0000-7000-8000-000000000001"
+PARENT_POLL_S = 0.5
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 STOPPED_ON_REQUEST = {130, 143}
 
 
+def let_signals_in() -> None:
+    """Undo the Supervisor's holding back, in a process that it starts."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+class SupervisedProcess(Process):
+    """Honcho's process, started by a parent that holds signals back."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
+        self._child_ctor = functools.partial(Popen, preexec_fn=let_signals_in)
+
+
 class Supervisor(Manager):
-    """Honcho's manager, which can also be stopped while its processes are still being started."""
+    """Honcho's manager, which can also be stopped while its processes are still being started.
+
+    Honcho forks one reader per process; a Ctrl-C that reaches a reader before it ignores it leaves the others waiting.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process_ctor = SupervisedProcess
+
+    def _start(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        super()._start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def terminate(self) -> None:
         """Ask all processes to stop; a moment later if honcho does not know their numbers yet."""
-        if not self._all_started():
-            threading.Timer(0.1, self.terminate).start()
-            return
-        super().terminate()
+        if self._all_started():
+            super().terminate()
+        else:
+            retry = threading.Timer(0.1, self.terminate)
+            retry.daemon = True
+            retry.start()
 
     def ended_by_itself(self) -> str:
         """The name and status of the process whose end stopped the others."""
@@ -92,12 +123,46 @@ def manage(*command: str) -> None:
         sys.exit(f"Waybill was not started: manage.py {command[0]} failed (status {status}); its words stand above.")
 
 
+def catches_interrupt(pid: int) -> bool:
+    """Whether a process has a handler for SIGINT; False when it is gone or the system does not tell (see proc(5))."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) & 1 << signal.SIGINT - 1)
+
+
+def watch_parent(supervisor: Supervisor) -> None:
+    """Stop when make is gone or alone got the SIGINT.
+
+    A terminal sends Ctrl-C to make and to us. ``kill -INT`` reaches make alone, which passes on SIGTERM but not SIGINT:
+    it drops its handler and waits for us, for ever.
+    """
+    parent = os.getppid()
+    if not catches_interrupt(parent):
+        return
+
+    def look(*_: object) -> None:
+        if supervisor.returncode is None and (os.getppid() != parent or not catches_interrupt(parent)):
+            stop_supervisor()
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, PARENT_POLL_S, PARENT_POLL_S)
+
+
+def stop_supervisor(*_: object) -> None:
+    """Ask honcho's loop, which runs in this process, to stop everything."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def supervise() -> int:
     """Run the Procfile until somebody stops it or one process ends; the exit status for make."""
     supervisor = Supervisor()
     for name, command in parse_procfile(Path("Procfile").read_text()).processes.items():
         supervisor.add_process(f"{name}.1", command)
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    signal.signal(signal.SIGHUP, stop_supervisor)
+    watch_parent(supervisor)
     try:
         supervisor.loop()
     finally:
