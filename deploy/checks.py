@@ -73,6 +73,7 @@ def clean_environment(scratch: Path) -> dict[str, str]:
     """The tests' environment: no database, cache or data of the installation that the tree may also hold."""
     return {
         **os.environ,
+        "TMPDIR": str(scratch),
         "DEBUG": "true",
         "DATA_DIR": str(scratch),
         "DATABASE_URL": f"sqlite:///{scratch}/waybill.sqlite3",
@@ -146,6 +147,8 @@ def main(arguments: list[str]) -> int:
     """Everything, or only the linters with the argument ``lint``."""
     os.chdir(ROOT)
     with stoppable(), tempfile.TemporaryDirectory(prefix="waybill-test-") as scratch:
+        # Other accounts may pass through, as PostgreSQL's does when a test starts one.
+        os.chmod(scratch, 0o711)
         report = Report(clean_environment(Path(scratch)))
         lint(report)
         if arguments != ["lint"]:

@@ -19,11 +19,13 @@ from pathlib import Path
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 STARTUP_S = 30
 SHUTDOWN_S = 20
 ATTEMPTS = 3
-DEBIAN_PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server"}
+PACKAGES = {"initdb": "postgresql", "postgres": "postgresql", "redis-server": "redis-server"}
 # Debian keeps the server's programs off the PATH; the newest version comes first.
 POSTGRES_DIRECTORIES = ("/usr/lib/postgresql", "/usr/local/opt", "/opt/homebrew/opt")
 POSTGRES_OPTIONS = {
@@ -66,22 +68,19 @@ def program(name: str) -> str:
     """The path of a server program; ServiceMissing when there is none."""
     path = find_program(name)
     if path is None:
-        raise ServiceMissing(f"{name} is not installed. {install_advice([name])}")
+        raise ServiceMissing(f"{name} is not installed. {install_advice(PACKAGES[name])}")
     return path
 
 
-def install_advice(names: list[str]) -> str:
-    """What to type to get the named programs."""
-    packages = " ".join(DEBIAN_PACKAGES[name] for name in names)
-    return (
-        f"Install it as root, on Debian or Ubuntu with: apt-get install {packages}; "
-        f"with Homebrew: brew install {packages.replace('redis-server', 'redis')}"
-    )
+def install_advice(package: str) -> str:
+    """What to type to get a Debian package, there or with Homebrew."""
+    brew = package.removesuffix("-server")
+    return f"Install it, on Debian or Ubuntu as root: apt-get install {package}; with Homebrew: brew install {brew}"
 
 
 def install_missing() -> None:
     """Install missing servers where that is ours to do, as root on Debian; elsewhere change nothing."""
-    missing = [package for name, package in DEBIAN_PACKAGES.items() if find_program(name) is None]
+    missing = sorted({package for name, package in PACKAGES.items() if find_program(name) is None})
     if not missing or os.geteuid() != 0 or not shutil.which("apt-get") or not Path("/etc/debian_version").exists():
         return
     print(f"Installing {' and '.join(missing)} for the tests ...", flush=True)
@@ -182,7 +181,8 @@ def redis_server() -> Iterator[str]:
 
 def _redis_answers(port: int) -> bool:
     try:
-        with redis.Redis(port=port, socket_timeout=2) as client:
+        # The client's own repeats would cost seconds for a server that is a moment away.
+        with redis.Redis(port=port, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
             return client.ping()
     except redis.RedisError:
         return False
