@@ -62,7 +62,7 @@ class Report:
 
 def run_in_own_session(command: list[str], environment: dict[str, str]) -> int:
     """Run a command to its end and return its status; when we are stopped, stop it and all it started."""
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=services.die_with_parent)
     try:
         return process.wait()
     finally:

@@ -207,7 +207,7 @@ def _server(
                 stderr=subprocess.STDOUT,
                 cwd=directory,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 **_as_account(account),
             )
         try:
@@ -274,7 +274,7 @@ def _directory(prefix: str, owner: pwd.struct_passwd | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _die_with_parent() -> None:
-    """Have Linux stop the server when the run that started it is killed without a chance to tidy up."""
+def die_with_parent() -> None:
+    """Have Linux interrupt a process when the one that started it is killed without a chance to tidy up."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
