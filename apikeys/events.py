@@ -40,3 +40,9 @@ def record(
     if kind.public and tenant:
         Outbox.objects.create(event=event)
     return event
+
+
+def public_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 200) -> list[Event]:
+    """The public events about one subject, oldest first; the latest ``limit`` of them."""
+    rows = Event.objects.of(tenant).filter(subject_id=subject_id, visibility=Event.Visibility.PUBLIC)
+    return list(reversed(rows.order_by("-id")[:limit]))

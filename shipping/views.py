@@ -15,6 +15,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys import events
 from apikeys.errors import NotFound, TrackingNotFound
 from apikeys.idempotency import idempotent
 from apikeys.views import ApiViewSet
@@ -154,6 +155,13 @@ class ShipmentViewSet(ApiViewSet):
         response = FileResponse(label.file.open("rb"), content_type=kind, filename=filename)
         response["Cache-Control"] = "private, no-store"
         return response
+
+    @extend_schema(parameters=[NAME], responses={200: wire.EventListSerializer}, tags=["shipments"])
+    @action(detail=True)
+    def events(self, request: Request, name: str) -> Response:
+        """What happened to a shipment, the first event first (the latest two hundred)."""
+        shipment = lookup.find(self.tenant, name)
+        return Response(wire.events(events.public_about(self.tenant, shipment.id)))
 
     @extend_schema(
         parameters=[NAME],

@@ -15,6 +15,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apikeys.models import Event
 from apikeys.rendering import rfc3339
 from carriers.adapters import adapter_class
 from carriers.types import Offer, ProofOfDelivery
@@ -391,6 +392,34 @@ def _package(parcel: Any) -> dict[str, Any]:
         "declared_value": number(parcel.declared_value),
         "currency": parcel.currency,
         "description": parcel.description,
+    }
+
+
+class EventSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    type = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    data = serializers.DictField()
+    correlation_id = serializers.CharField()
+
+
+class EventListSerializer(serializers.Serializer):
+    events = EventSerializer(many=True)
+
+
+def events(rows: Iterable[Event]) -> dict[str, Any]:
+    """A shipment's public events."""
+    return {
+        "events": [
+            {
+                "id": str(row.id),
+                "type": row.type,
+                "created_at": rfc3339(row.created_at),
+                "data": row.data,
+                "correlation_id": row.correlation_id,
+            }
+            for row in rows
+        ]
     }
 
 

@@ -1,0 +1,22 @@
+"""The carriers that Waybill speaks to: one module each, and one line here."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from apikeys.errors import ValidationFailed
+from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.pickit import PickitAdapter
+
+ADAPTERS: dict[str, type[CarrierAdapter]] = {
+    "pickit": PickitAdapter,
+}
+
+
+def adapter_class(name: str) -> type[CarrierAdapter]:
+    """The adapter of a carrier, by slug or display name in any case. Raises ``ValidationFailed`` naming ``carrier``."""
+    found = ADAPTERS.get(name.strip().lower())
+    if found is None:
+        known = ", ".join(adapter.name for adapter in ADAPTERS.values())
+        raise ValidationFailed(details={"carrier": [_("Unknown carrier. Known: %s") % known]})
+    return found

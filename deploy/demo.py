@@ -1,0 +1,360 @@
+"""The main job through the public HTTP API of a running system, step by step; exit 0 only if every step held.
+
+It plays three parts: the merchant's shop (the API), the carrier's world (the sandbox's control surface makes scans
+happen) and the merchant's receiver (a small server that verifies each webhook as Standard Webhooks says). It uses
+nothing of Waybill's code.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+
+WEB = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
+SANDBOX = f"http://127.0.0.1:{os.environ.get('SANDBOX_PORT', '8010')}"
+RECEIVER_PORT = int(os.environ.get("RECEIVER_PORT", "8020"))
+KEY = os.environ.get("API_KEY", "test-api-key")
+SECRET = "whsec_ZGVtby13ZWJob29rLXNlY3JldC1mb3ItdHJ5aW5nLW91dCE="  # of the demo merchant's endpoint
+PATIENCE_S = float(os.environ.get("DEMO_PATIENCE_S", "30"))
+LABELS = Path(os.environ.get("DATA_DIR", "var"))
+
+SHOP = {
+    "company": "My Store",
+    "contact_name": "Shipping Department",
+    "street": "456 Warehouse Ave",
+    "city": "Brooklyn",
+    "state": "NY",
+    "postal_code": "11201",
+    "country": "US",
+    "contact_phone": "+1234567890",
+    "contact_email": "shipping@mystore.com",
+}
+CUSTOMER = {
+    "contact_name": "Jane Smith",
+    "street": "789 Customer St",
+    "city": "Manhattan",
+    "state": "NY",
+    "postal_code": "10001",
+    "country": "US",
+    "contact_phone": "+1987654321",
+    "contact_email": "jane.smith@email.com",
+}
+BOX = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15, "declared_value": 100, "currency": "USD"}
+
+
+class StepFailed(Exception):
+    """Why a step did not hold, in words for a merchant."""
+
+
+# The merchant's receiver --------------------------------------------------------------------------------------------
+
+
+class Receiver:
+    """Takes Waybill's webhooks and verifies every one."""
+
+    def __init__(self) -> None:
+        self.verified: list[dict[str, Any]] = []
+        self.rejected: list[str] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                problem = receiver.take(self.headers, body)
+                self.send_response(400 if problem else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        try:
+            self.server = ThreadingHTTPServer(("127.0.0.1", RECEIVER_PORT), Handler)
+        except OSError as error:
+            raise StepFailed(f"port {RECEIVER_PORT} for the merchant's receiver is taken ({error})") from error
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, headers: Any, body: bytes) -> str:
+        problem = _signature_problem(headers, body)
+        if problem:
+            self.rejected.append(problem)
+        else:
+            self.verified.append(json.loads(body))
+        return problem
+
+    def about(self, shipment_id: str) -> list[dict[str, Any]]:
+        return [message for message in self.verified if message["data"].get("shipment_id") == shipment_id]
+
+
+def _signature_problem(headers: Any, body: bytes) -> str:
+    """Standard Webhooks 1.0.0: v1 = base64(HMAC-SHA256(secret, id.timestamp.body)), at most five minutes old."""
+    try:
+        message_id, sent_at, signatures = (headers[f"webhook-{part}"] for part in ("id", "timestamp", "signature"))
+        if abs(time.time() - int(sent_at)) > 300:
+            return "the timestamp is too old"
+        key = base64.b64decode(SECRET.removeprefix("whsec_"))
+        expected = hmac.new(key, f"{message_id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
+        given = [base64.b64decode(part.partition(",")[2]) for part in signatures.split(" ")]
+    except (TypeError, ValueError, AttributeError) as error:
+        return f"a signature header is missing or malformed ({error})"
+    return "" if any(hmac.compare_digest(expected, one) for one in given) else "the signature does not match"
+
+
+# Speaking to Waybill and to the carrier's world ---------------------------------------------------------------------
+
+
+def api(method: str, path: str, *, expect: int = 200, **kwargs: Any) -> requests.Response:
+    """Call Waybill; anything but the expected status fails the step with Waybill's own words."""
+    headers = {"X-API-Key": KEY} | kwargs.pop("headers", {})
+    try:
+        response = requests.request(method, WEB + path, headers=headers, timeout=60, **kwargs)
+    except requests.RequestException as error:
+        raise StepFailed(
+            f"Waybill does not answer at {WEB}. Is `make run` running? ({type(error).__name__})"
+        ) from error
+    if response.status_code != expect:
+        raise StepFailed(_refusal(response))
+    return response
+
+
+def _refusal(response: requests.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return f"Waybill answered {response.status_code} and nothing readable"
+    words = [f"Waybill answered {response.status_code} {body.get('error', '')}: {body.get('message', '')}"]
+    if body.get("carrier_message"):
+        words.append(f"{body['carrier']} says: {body['carrier_message']}")
+    if body.get("details"):
+        words.append(str(body["details"]))
+    return " · ".join(words)
+
+
+def world(method: str, path: str, body: Any = None) -> Any:
+    """Make something happen at the simulated carrier."""
+    try:
+        response = requests.request(method, SANDBOX + path, json=body, timeout=30)
+        response.raise_for_status()
+        return response.json()
+    except requests.RequestException as error:
+        raise StepFailed(f"the carrier sandbox does not answer at {SANDBOX} ({error})") from error
+
+
+def wait_for(what: str, look: Callable[[], Any]) -> Any:
+    """Look until there is something, as long as patience lasts."""
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise StepFailed(f"{what} did not happen within {PATIENCE_S:.0f} seconds")
+
+
+# The story ----------------------------------------------------------------------------------------------------------
+
+
+class Story:
+    """Each method is a step: it returns what to print, or raises ``StepFailed``."""
+
+    def __init__(self) -> None:
+        self.receiver = Receiver()
+        self.order = f"DEMO-{datetime.now(UTC):%Y%m%d%H%M%S}-{uuid.uuid4().hex[:4]}"
+
+    def yesterdays_parcel(self) -> str:
+        """An earlier run's parcel is still there"""
+        units = api("GET", "/api/v1/shipments?carrier=Pickit&status=delivered&limit=1").json()["units"]
+        if not units:
+            return "none yet: this is the first run"
+        history = api("GET", f"/api/v1/tracking/{units[0]['tracking_id']}").json()
+        if history["current_status"] != "DELIVERED":
+            raise StepFailed(f"{units[0]['tracking_id']} was delivered and now reads {history['current_status']}")
+        return f"{history['tracking_id']}: {history['total_checkpoints']} checkpoints, {history['current_status']}"
+
+    def pickup_points(self) -> str:
+        """Pickup points near the customer"""
+        query = {"latitude": 40.7128, "longitude": -74.006, "radius_km": 5}
+        points = api("GET", "/api/v1/pickit/pickup-points", params=query).json()["pickup_points"]
+        if not points:
+            raise StepFailed("Pickit knows no pickup point there")
+        self.point = points[0]
+        return (
+            f"{len(points)} found; nearest: {self.point['name']} ({self.point['id']}), {self.point['distance_km']} km"
+        )
+
+    def quote(self) -> str:
+        """A quote"""
+        quote = api("POST", "/api/v1/quotes", json=self._order()).json()
+        if not quote["total_price"] > 0:
+            raise StepFailed("the price is not positive")
+        return f"{quote['total_price']:.2f} {quote['currency']}, {quote['transit_days']} days ({quote['service_type']})"
+
+    def label(self) -> str:
+        """A label, bought once although asked twice"""
+        headers = {"Idempotency-Key": self.order}
+        first = api("POST", "/api/v1/labels", json=self._order(), headers=headers).json()
+        again = api("POST", "/api/v1/labels", json=self._order(), headers=headers)
+        if again.json() != first or again.headers.get("Idempotent-Replayed") != "true":
+            raise StepFailed("the repeated request was not answered with the first label")
+        self.number, self.shipment_id = first["tracking_number"], first["shipment_id"]
+        file = api("GET", f"/api/v1/shipments/{self.shipment_id}/label").content
+        if not file.startswith(b"%PDF") or file != base64.b64decode(first["label_data"]):
+            raise StepFailed("the label is not the PDF that was announced")
+        LABELS.mkdir(parents=True, exist_ok=True)
+        path = LABELS / f"label-{self.number}.pdf"
+        path.write_bytes(file)
+        return f"{self.number}, {first['total_price']:.2f} {first['currency']}, saved as {path}"
+
+    def pickup(self) -> str:
+        """A pickup at the shop's door"""
+        tomorrow = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        body = {
+            "carrier": "Pickit",
+            "pickup_date": tomorrow.isoformat(),
+            "pickup_window_start": "10:00",
+            "pickup_window_end": "14:00",
+            "address": SHOP,
+            "contact_name": "Warehouse Manager",
+            "packages_count": 1,
+            "total_weight_kg": 2.5,
+            "shipment_ids": [self.number],
+        }
+        booked = api("POST", "/api/v1/pickups", json=body).json()
+        return f"{booked['confirmation_number']} {booked['scheduled_date']}, {booked['status']}"
+
+    def scans(self) -> str:
+        """The carrier's scans arrive by signed webhook, a failed attempt among them"""
+        for status in ("picked_up", "in_transit", "out_for_delivery", "exception"):
+            self._scan(status)
+        # Pickit sends no webhook for the way to the door: that scan is learned when the parcel is asked for.
+        history = api("GET", f"/api/v1/tracking/{self.number}").json()
+        return " → ".join(checkpoint["status"] for checkpoint in history["checkpoints"])
+
+    def pickup_point(self) -> str:
+        """The parcel waits at a pickup point, with a code for the customer"""
+        self._scan("at_pickup_point", pickup_point_id=self.point["id"])
+        track = self._track()
+        code = track["metadata"].get("pickup_code")
+        if not code:
+            raise StepFailed("no pickup code reached the merchant")
+        return f"code {code} at {self.point['name']}"
+
+    def track(self) -> str:
+        """The merchant reads the track"""
+        track = self._track()
+        if not any(event["status"] == "exception" for event in track["events"]):
+            raise StepFailed("the failed attempt is missing from the track")
+        return f"{track['status']}, {len(track['events'])} events, {track['metadata']['delivery_attempts']} attempt(s)"
+
+    def delivered(self) -> str:
+        """Delivered"""
+        self._scan("delivered")
+        page = api("GET", f"/api/v1/shipments/{self.shipment_id}").json()
+        return f"{page['status']} at {page['delivered_at']}"
+
+    def proof_of_delivery(self) -> str:
+        """Proof of delivery"""
+        path = f"/api/v1/pickit/shipments/{self.number}/proof-of-delivery"
+        proof = api("POST", path).json()["proof_of_delivery"]
+        if not proof["delivered_at"]:
+            raise StepFailed("the proof has no time of delivery")
+        return f"signed by {proof['signed_by']} at {proof['delivered_at']}"
+
+    def deliveries(self) -> str:
+        """Waybill told the merchant's receiver, which verified every delivery"""
+        wanted = {"shipment.booked", "shipment.checkpoint", "shipment.status_changed"}
+
+        def all_there() -> bool:
+            told = self.receiver.about(self.shipment_id)
+            last = any(m["type"] == "shipment.status_changed" and m["data"]["status"] == "delivered" for m in told)
+            return last and wanted <= {message["type"] for message in told}
+
+        wait_for("the webhook about the delivery", all_there)
+        if self.receiver.rejected:
+            raise StepFailed(f"{len(self.receiver.rejected)} did not verify: {self.receiver.rejected[0]}")
+        return f"{len(self.receiver.about(self.shipment_id))} verified, 0 rejected"
+
+    def event_trail(self) -> str:
+        """The trail of events"""
+        events = api("GET", f"/api/v1/shipments/{self.shipment_id}/events").json()["events"]
+        if not events:
+            raise StepFailed("no event is on record")
+        lines = [f"{event['created_at']}  {event['type']}  {event['data'].get('status') or ''}" for event in events]
+        return f"{len(events)} events\n      " + "\n      ".join(lines)
+
+    def _order(self) -> dict[str, Any]:
+        return {
+            "carrier": "Pickit",
+            "order_id": self.order,
+            "origin": SHOP,
+            "destination": CUSTOMER,
+            "packages": [BOX],
+            "service_type": "standard",
+            "label_format": "PDF",
+            "label_size": "4x6",
+            "metadata": {"customer_reference": "CUST-REF-001"},
+        }
+
+    def _track(self) -> dict[str, Any]:
+        return api("POST", "/api/v1/tracking", json={"carrier": "Pickit", "tracking_number": self.number}).json()
+
+    def _scan(self, status: str, **more: Any) -> None:
+        world("POST", f"/_sandbox/pickit/shipments/{self.number}/advance", {"to": status} | more)
+        if status == "out_for_delivery":
+            self._track()
+        wait_for(
+            f"the scan «{status.replace('_', ' ')}»",
+            lambda: any(
+                event["status"] == status
+                for event in api("GET", f"/api/v1/shipments/{self.shipment_id}").json()["checkpoints"]
+            ),
+        )
+
+
+STEPS = (
+    "yesterdays_parcel",
+    "pickup_points",
+    "quote",
+    "label",
+    "pickup",
+    "scans",
+    "pickup_point",
+    "track",
+    "delivered",
+    "proof_of_delivery",
+    "deliveries",
+    "event_trail",
+)
+
+
+def main() -> int:
+    """Tell the story; 1 and the reason at the first step that does not hold."""
+    title = "The merchant's receiver starts"
+    try:
+        story = Story()
+        for number, name in enumerate(STEPS, start=1):
+            step = getattr(story, name)
+            title = step.__doc__
+            print(f"{number:>2}. {title}\n      {step()}", flush=True)
+    except StepFailed as error:
+        print(f"\nFAILED at «{title}»: {error}", file=sys.stderr)
+        return 1
+    print("\nThe whole story held.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""A shipment's status is a function of its checkpoints, whatever order they arrive in."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carriers.types import Status
+from shipping.history import ABSORBING, RANK, Point, summarize, timeline
+
+START = datetime(2024, 1, 15, 10, tzinfo=UTC)
+
+
+def at(hours, status, code=None, location=""):
+    return Point(START + timedelta(hours=hours), status, code or str(status), location)
+
+
+SIX_SCANS = [
+    at(0, Status.CREATED, location="Brooklyn, NY"),
+    at(4, Status.PICKED_UP, location="Brooklyn, NY"),
+    at(22, Status.IN_TRANSIT, location="New York, NY"),
+    at(26, Status.EXCEPTION),
+    at(30, Status.AT_PICKUP_POINT, location="Downtown Locker Station"),
+    at(52, Status.DELIVERED, location="Downtown Locker Station"),
+]
+RETURNED = [
+    at(0, Status.CREATED),
+    at(4, Status.PICKED_UP),
+    at(22, Status.IN_TRANSIT),
+    at(26, Status.DELIVERED),
+    at(30, Status.RTO),
+    at(40, Status.IN_TRANSIT),
+    at(60, Status.RETURNED),
+]
+
+
+@pytest.mark.parametrize("history", [SIX_SCANS, RETURNED], ids=["delivered", "returned"])
+def test_all_orders_of_arrival_end_equal(history):
+    expected = summarize(history)
+    for order in itertools.permutations(history):
+        assert summarize(order) == expected
+    assert expected.status == history[-1].status
+
+
+def test_the_last_place_and_both_ends_are_known():
+    summary = summarize(SIX_SCANS)
+    assert summary.location == "Downtown Locker Station"
+    assert (summary.first_at, summary.last_at) == (START, START + timedelta(hours=52))
+    assert summary.delivered_at == START + timedelta(hours=52)
+    assert summary.count == 6
+
+
+def test_a_late_scan_does_not_undo_a_delivery():
+    assert summarize([at(1, Status.DELIVERED), at(2, Status.IN_TRANSIT)]).status == Status.DELIVERED
+
+
+def test_a_return_opens_a_new_leg_after_delivery():
+    summary = summarize([at(1, Status.DELIVERED), at(2, Status.RTO), at(3, Status.IN_TRANSIT)])
+    assert summary.status == Status.IN_TRANSIT
+    assert summary.delivered_at is None
+
+
+def test_an_unknown_code_never_counts_but_is_kept():
+    summary = summarize([at(1, Status.IN_TRANSIT), at(2, Status.UNKNOWN, "customs_xyz")])
+    assert summary.status == Status.IN_TRANSIT
+    assert summary.count == 2
+    assert summarize([at(2, Status.UNKNOWN, "customs_xyz")]).status == Status.UNKNOWN
+
+
+def test_of_one_instant_the_scan_further_along_decides():
+    assert summarize([at(1, Status.PICKED_UP), at(1, Status.CREATED)]).status == Status.PICKED_UP
+
+
+def test_no_checkpoints_no_status():
+    assert summarize([]).status == ""
+
+
+points = st.builds(
+    at, st.integers(0, 5), st.sampled_from(list(Status)), st.sampled_from(["a", "b"]), st.sampled_from(["", "here"])
+)
+
+
+@given(st.lists(points, max_size=8).flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
+def test_any_set_in_any_order_folds_equal(pair):
+    one, other = pair
+    assert summarize(one) == summarize(other)
+    assert timeline(one) == timeline(other)
+
+
+@given(st.lists(points, min_size=1, max_size=8))
+def test_the_status_is_one_that_was_reported(items):
+    summary = summarize(items)
+    assert summary.status in {point.status for point in items}
+    assert (summary.delivered_at is not None) == (summary.status == Status.DELIVERED)
+
+
+def test_every_status_has_a_rank():
+    assert set(RANK) == set(Status)
+    assert set(RANK) > ABSORBING
