@@ -121,7 +121,8 @@ def _replace(path, name, value):
 
 
 def methods(view):
-    return [method for method in getattr(view, "actions", {"get": ""}) if method in ("get", "post", "put", "patch", "delete")]
+    known = ("get", "post", "put", "patch", "delete")
+    return [method for method in getattr(view, "actions", {"get": ""}) if method in known]
 
 
 def call(method, path, key=None):

@@ -1,0 +1,86 @@
+"""Secrets at rest open only in their own row, under a known key, unchanged."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from apikeys import crypto
+from carriers.models import Credential
+
+pytestmark = pytest.mark.django_db
+SECRET = {"client_secret": "canary-secret"}
+
+
+@pytest.fixture
+def credential(merchant):
+    return Credential.objects.create(merchant=merchant, mode="test", carrier="pickit", fields=SECRET)
+
+
+def raw(row, column="fields"):
+    return str(Credential.objects.filter(pk=row.pk).values_list(column, flat=True)[0])
+
+
+def test_what_is_stored_does_not_hold_the_secret(credential):
+    assert "canary" not in raw(credential)
+    assert Credential.objects.get(pk=credential.pk).fields == SECRET
+
+
+def test_a_ciphertext_moved_to_another_row_does_not_open(credential, merchant):
+    other = Credential.objects.create(merchant=merchant, mode="live", carrier="pickit", fields={"client_secret": "x"})
+    Credential.objects.filter(pk=other.pk).update(fields=crypto.Ciphertext(raw(credential)))
+    with pytest.raises(crypto.Undecryptable, match=str(other.pk)):
+        _ = Credential.objects.get(pk=other.pk).fields
+
+
+def test_a_ciphertext_moved_to_another_column_does_not_open(credential):
+    Credential.objects.filter(pk=credential.pk).update(token=crypto.Ciphertext(raw(credential)))
+    with pytest.raises(crypto.Undecryptable):
+        _ = Credential.objects.get(pk=credential.pk).token
+
+
+def test_every_changed_character_is_refused(credential):
+    sealed, place = raw(credential), Credential._meta.get_field("fields").place(credential.pk)
+    for position, letter in enumerate(sealed):
+        changed = sealed[:position] + ("A" if letter != "A" else "B") + sealed[position + 1 :]
+        if crypto_equal(sealed, changed):
+            continue
+        with pytest.raises(crypto.Undecryptable):
+            crypto.open_sealed(changed, bound_to=place)
+
+
+def crypto_equal(one, other):
+    """The last character of a base64 group may hold unused bits."""
+    return [crypto._decode(part) for part in one.split(".")[2:]] == [
+        crypto._decode(part) for part in other.split(".")[2:]
+    ] and one.split(".")[:2] == other.split(".")[:2]
+
+
+def test_an_update_needs_a_sealed_value(credential):
+    with pytest.raises(TypeError, match="sealed_for"):
+        Credential.objects.filter(pk=credential.pk).update(fields=SECRET)
+
+
+def test_the_first_key_writes_and_all_read(settings):
+    old = "old:b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleSE="
+    settings.ENCRYPTION_KEYS = old
+    sealed = crypto.seal("secret", bound_to="t:c:1")
+    settings.ENCRYPTION_KEYS = "new:bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleSE=," + old
+    assert crypto.open_sealed(sealed, bound_to="t:c:1") == "secret"
+    assert crypto.seal("secret", bound_to="t:c:1").startswith("v1.new.")
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS.split(",")[0]
+    with pytest.raises(crypto.Undecryptable):
+        crypto.open_sealed(sealed, bound_to="t:c:1")
+
+
+@pytest.mark.parametrize("bad", ["k:short", "k:####", ""])
+def test_a_bad_key_is_named(settings, bad):
+    settings.ENCRYPTION_KEYS = bad
+    with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
+        crypto.seal("secret", bound_to="t:c:1")
+
+
+def test_an_unchanged_secret_is_not_sealed_again(credential):
+    before = raw(credential)
+    row = Credential.objects.get(pk=credential.pk)
+    row.is_active = False
+    row.save()
+    assert raw(credential) == before

@@ -1,0 +1,237 @@
+"""One mechanism for what must not be done twice: claimed before work, replayed after it, taken over from the dead."""
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test import RequestFactory
+from django.utils import timezone
+from rest_framework.response import Response
+
+from apikeys import idempotency
+from apikeys.errors import BusinessRuleViolated, IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
+from apikeys.idempotency import idempotent
+from apikeys.models import IdempotencyRecord
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class FakeRequest:
+    """What the mechanism reads of a DRF request."""
+
+    def __init__(self, tenant, key, data=None, path="/things"):
+        self._request = RequestFactory().post(path)
+        self._request.tenant = tenant
+        self.headers = {"Idempotency-Key": key} if key is not None else {}
+        self.method, self.path, self.data = "POST", path, data or {"a": 1}
+
+
+class View:
+    """Counts how often the work was really done."""
+
+    def __init__(self, work=None):
+        self.done = 0
+        self.work = work or (lambda: Response({"done": True}, status=201))
+
+    def render(self, request, subject):
+        return Response({"subject": str(subject)})
+
+    @idempotent(render)
+    def create(self, request):
+        self.done += 1
+        return self.work()
+
+
+@pytest.fixture
+def send(tenant):
+    def one(view, key="k", **kwargs):
+        return view.create(FakeRequest(tenant, key, **kwargs))
+
+    return one
+
+
+def body(response):
+    return response.data if isinstance(response, Response) else response.content
+
+
+def test_without_a_key_the_work_is_done_each_time(send):
+    view = View()
+    send(view, None)
+    send(view, None)
+    assert view.done == 2
+
+
+def test_the_same_request_is_replayed(send):
+    view = View()
+    first, again = send(view), send(view)
+    assert view.done == 1
+    assert again.status_code == first.status_code == 201
+    assert again.content == b'{"done":true}'
+    assert again["Idempotent-Replayed"] == "true"
+
+
+def test_a_quoted_key_is_the_same_key(send):
+    view = View()
+    send(view, "abc")
+    send(view, '"abc"')
+    assert view.done == 1
+
+
+@pytest.mark.parametrize("change", [{"data": {"a": 2}}, {"path": "/others"}])
+def test_another_request_under_the_key_is_a_mismatch(send, change):
+    view = View()
+    send(view)
+    with pytest.raises(IdempotencyMismatch):
+        send(view, **change)
+    assert view.done == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb"])
+def test_a_key_that_is_none_is_refused(send, key):
+    with pytest.raises(ValidationFailed):
+        send(View(), key)
+
+
+def test_a_refusal_that_reserved_nothing_may_be_tried_again(send):
+    def refuse():
+        raise BusinessRuleViolated
+
+    for _ in range(2):
+        with pytest.raises(BusinessRuleViolated):
+            send(view := View(refuse))
+        assert view.done == 1
+    assert send(View()).status_code == 201
+
+
+def test_a_refusal_after_reserving_is_replayed_as_it_was(send):
+    def refuse():
+        with transaction.atomic():
+            idempotency.bind(uuid.uuid4())
+        raise BusinessRuleViolated("no")
+
+    view = View(refuse)
+    with pytest.raises(BusinessRuleViolated):
+        send(view)
+    again = send(view)
+    assert view.done == 1
+    assert again.status_code == 400
+    assert b"business_error" in again.content
+
+
+def test_a_retryable_failure_frees_the_key(send):
+    class Down(WaybillError):
+        code, status, retryable = "carrier_unavailable", 503, True
+
+    def fail():
+        with transaction.atomic():
+            idempotency.bind(uuid.uuid4())
+        raise Down
+
+    view = View(fail)
+    for _ in range(2):
+        with pytest.raises(Down):
+            send(view)
+    assert view.done == 2
+
+
+def test_a_bound_success_is_rendered_anew(send):
+    subject = uuid.uuid4()
+
+    def work():
+        with transaction.atomic():
+            idempotency.bind(subject)
+        return Response({"first": True})
+
+    view = View(work)
+    send(view)
+    assert send(view).data == {"subject": str(subject)}
+    assert view.done == 1
+
+
+def test_while_the_first_runs_the_second_is_told_to_come_back(send, settings):
+    settings.IDEMPOTENCY_WAIT_S = 0.3
+    started, go_on = threading.Event(), threading.Event()
+
+    def work():
+        started.set()
+        assert go_on.wait(10)
+        return Response({})
+
+    view = View(work)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: (send(view), connection.close()))
+        assert started.wait(10)
+        with pytest.raises(InProgress) as refusal:
+            send(view)
+        assert refusal.value.retry_after_s
+        go_on.set()
+        first.result()
+    assert view.done == 1
+
+
+def dead_holder(tenant, send, view, **state):
+    """A record as a process leaves it that was killed with the key in its hand."""
+    send(view)
+    row = IdempotencyRecord.objects.get()
+    IdempotencyRecord.objects.filter(id=row.id).update(
+        state="running", response_status=None, response_body=None, lease_until=timezone.now() - timedelta(1), **state
+    )
+
+
+def test_a_killed_holder_that_reserved_nothing_is_taken_over(tenant, send):
+    view = View()
+    dead_holder(tenant, send, view)
+    assert send(view).status_code == 201
+    assert view.done == 2
+
+
+def test_a_killed_holder_that_had_reserved_is_never_done_again(tenant, send):
+    view, subject = View(), uuid.uuid4()
+    dead_holder(tenant, send, view, subject=subject)
+    assert send(view).data == {"subject": str(subject)}
+    assert view.done == 1
+
+
+def test_a_holder_that_lost_its_key_cannot_reserve(tenant, send):
+    def slow():
+        IdempotencyRecord.objects.update(fence=7)
+        with transaction.atomic():
+            idempotency.bind(uuid.uuid4())
+
+    with pytest.raises(InProgress):
+        send(View(slow))
+
+
+def test_a_key_is_the_merchants_own(tenant, send):
+    view = View()
+    send(view)
+    live = type(tenant)(tenant.merchant_id, "live")
+    view.create(FakeRequest(live, "k"))
+    assert view.done == 2
+
+
+def test_keys_are_forgotten_after_a_day(send):
+    view = View()
+    send(view)
+    IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    assert idempotency.forget_old() == 1
+    send(view)
+    assert view.done == 2
+
+
+def test_many_at_once_do_the_work_once(tenant, settings):
+    settings.IDEMPOTENCY_WAIT_S = 20
+    view = View()
+
+    def one(_):
+        try:
+            return view.create(FakeRequest(tenant, "k")).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(one, range(64))) == {201}
+    assert view.done == 1
