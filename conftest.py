@@ -1,6 +1,9 @@
 """Fixtures for every app's tests (the environment is set by ``config.test_environment``)."""
 
+import uuid
+
 import pytest
+from carriers.sandbox.testing import SandboxProcess
 from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
@@ -8,6 +11,7 @@ from django.db.backends.sqlite3.base import DatabaseOperations
 from apikeys import append_only, keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
+from carriers import accounts
 
 APPEND_ONLY_TABLES = ("apikeys_event",)
 
@@ -76,3 +80,78 @@ class ApiClient:
 
     def _headers(self, headers):
         return {"X-API-Key": self.key} | (headers or {})
+
+
+@pytest.fixture(scope="session")
+def sandbox_process():
+    """The carriers' simulator as a process of its own, one for each test worker."""
+    process = SandboxProcess()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox_process, settings, request):
+    """The simulator with no faults, no record, no rate limit; Pickit's sandbox environment points to it."""
+    sandbox_process.control("DELETE", "/_sandbox/faults")
+    sandbox_process.clear()
+    for account in ("test-client-id", "test-client", "pickit-platform"):
+        sandbox_process.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0, "webhook_url": ""})
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): f"{sandbox_process.url}/pickit/v2"}
+    return sandbox_process
+
+
+@pytest.fixture
+def credential(tenant):
+    """The merchant's own account at the simulated Pickit."""
+    return accounts.save(
+        tenant=tenant,
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields={"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"},
+    )
+
+
+@pytest.fixture
+def order():
+    """The document's label request, under an order of its own."""
+    return {
+        "carrier": "Pickit",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": {
+            "company": "My Store",
+            "contact_name": "Shipping Department",
+            "street": "456 Warehouse Ave",
+            "city": "Brooklyn",
+            "state": "NY",
+            "postal_code": "11201",
+            "country": "US",
+            "contact_phone": "+1234567890",
+            "contact_email": "shipping@mystore.com",
+        },
+        "destination": {
+            "contact_name": "Jane Smith",
+            "street": "789 Customer St",
+            "city": "Manhattan",
+            "state": "NY",
+            "postal_code": "10001",
+            "country": "US",
+            "contact_phone": "+1987654321",
+            "contact_email": "jane.smith@email.com",
+        },
+        "packages": [
+            {
+                "weight_kg": 2.5,
+                "length_cm": 30,
+                "width_cm": 20,
+                "height_cm": 15,
+                "declared_value": 100,
+                "description": "Order #001 - Electronics",
+            }
+        ],
+        "service_type": "standard",
+        "label_format": "PDF",
+        "label_size": "4x6",
+        "metadata": {"pickup_point_id": "PP-12345", "customer_reference": "CUST-REF-001"},
+    }

@@ -1,0 +1,152 @@
+"""Label files that a printer could print: 4x6 in, one page a package, drawn at 203 dpi's own grid."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import font_roboto
+from reportlab.graphics.barcode.code128 import Code128
+from reportlab.lib.pagesizes import inch
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+WIDTH, HEIGHT = 4 * inch, 6 * inch
+MARGIN = 0.15 * inch
+DOT = inch / 203
+REGULAR, BOLD = "Label", "Label-Bold"
+pdfmetrics.registerFont(TTFont(REGULAR, font_roboto.Roboto))
+pdfmetrics.registerFont(TTFont(BOLD, font_roboto.RobotoBold))
+_SMALLEST = 4.0
+
+
+def pdf(shipment: Mapping[str, Any]) -> bytes:
+    """One page for each package of a shipment."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(WIDTH, HEIGHT), invariant=True)
+    canvas.setTitle(f"Pickit {shipment['tracking_number']}")
+    total = len(shipment["packages"])
+    for number, package in enumerate(shipment["packages"], start=1):
+        _page(canvas, shipment, package, number, total)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def _page(canvas: Canvas, shipment: Mapping[str, Any], package: Mapping[str, Any], number: int, total: int) -> None:
+    rows = _Rows(canvas)
+    rows.bar(f"PICKIT  {shipment['service_type'].upper()}", f"{number} of {total}", height=0.42 * inch)
+    rows.box("FROM", _lines(shipment["origin"]), height=0.95 * inch, size=8)
+    rows.box("TO", _lines(shipment["destination"]), height=1.45 * inch, size=12, bold=True)
+    point = shipment.get("pickup_point")
+    if point:
+        rows.box("PICKUP POINT", [f"{point['id']}  {point['name']}", point["address"]], height=0.55 * inch, size=8)
+    facts = [
+        f"Weight {package['weight_kg']} kg     Order {shipment['order_id']}",
+        f"Reference {shipment['reference']}",
+        f"Routing {routing_code(shipment['destination'])}",
+    ]
+    if shipment.get("pickup_code"):
+        facts.append(f"Pickup code {shipment['pickup_code']}")
+    rows.box("", facts, height=0.72 * inch, size=8)
+    rows.barcode(shipment["tracking_number"])
+
+
+def routing_code(destination: Mapping[str, Any]) -> str:
+    """Country and the first part of the postal code: what a sorter reads first."""
+    return f"{destination['country']}-{destination['postal_code'][:3]}-{len(destination['city']):02}".upper()
+
+
+def _lines(address: Mapping[str, Any]) -> list[str]:
+    place = " ".join(filter(None, (address.get("city"), address.get("state"), address.get("postal_code"))))
+    parts = [
+        address.get("company"),
+        address.get("contact_name"),
+        address.get("street"),
+        place,
+        f"{address.get('country', '')}   {address.get('contact_phone') or ''}".strip(),
+    ]
+    return [part for part in parts if part]
+
+
+class _Rows:
+    """Boxes from the top of the page downwards; text shrinks and wraps until it fits."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self.canvas, self.top = canvas, HEIGHT - MARGIN
+
+    def bar(self, left: str, right: str, *, height: float) -> None:
+        canvas, base = self.canvas, self.top - height
+        canvas.rect(MARGIN, base, WIDTH - 2 * MARGIN, height, fill=1)
+        canvas.setFillGray(1)
+        size = _fitting_size(left, BOLD, 18, WIDTH - 2 * MARGIN - 1.0 * inch)
+        canvas.setFont(BOLD, size)
+        canvas.drawString(MARGIN + 6, base + height / 2 - size / 3, left)
+        canvas.setFont(BOLD, 14)
+        canvas.drawRightString(WIDTH - MARGIN - 6, base + height / 2 - 5, right)
+        canvas.setFillGray(0)
+        self.top = base - 4
+
+    def box(self, title: str, lines: list[str], *, height: float, size: float, bold: bool = False) -> None:
+        canvas, base = self.canvas, self.top - height
+        canvas.rect(MARGIN, base, WIDTH - 2 * MARGIN, height)
+        title_height = 9 if title else 3
+        if title:
+            canvas.setFont(BOLD, 6)
+            canvas.drawString(MARGIN + 4, self.top - 7, title)
+        font = BOLD if bold else REGULAR
+        wrapped, size = _fit(lines, font, size, WIDTH - 2 * MARGIN - 12, height - title_height - 2)
+        canvas.setFont(font, size)
+        line_at = self.top - title_height - size
+        for line in wrapped:
+            canvas.drawString(MARGIN + 6, line_at, line)
+            line_at -= size * 1.15
+        self.top = base - 4
+
+    def barcode(self, text: str) -> None:
+        # Three printer dots a module, and a start on the dot grid: no bar is ever blurred.
+        code = Code128(text, barWidth=3 * DOT, barHeight=0.85 * inch, quiet=False)
+        left = round((WIDTH - code.width) / 2 / DOT) * DOT
+        base = self.top - 0.9 * inch
+        code.drawOn(self.canvas, left, base)
+        self.canvas.setFont(BOLD, 13)
+        self.canvas.drawCentredString(WIDTH / 2, base - 15, text)
+
+
+def _fit(lines: list[str], font: str, size: float, width: float, height: float) -> tuple[list[str], float]:
+    """The lines wrapped at the largest size at which all fit; at the smallest the rest is cut with an ellipsis."""
+    while True:
+        wrapped = [part for line in lines for part in _wrap(line, font, size, width)]
+        room = max(1, int(height / (size * 1.15)))
+        if len(wrapped) <= room:
+            return wrapped, size
+        if size <= _SMALLEST:
+            return [*wrapped[: room - 1], wrapped[room - 1][:-1] + "…"], size
+        size -= 0.5
+
+
+def _wrap(text: str, font: str, size: float, width: float) -> list[str]:
+    lines, current = [], ""
+    for word in text.split():
+        while pdfmetrics.stringWidth(word, font, size) > width:
+            fitting = next(n for n in range(len(word), 0, -1) if pdfmetrics.stringWidth(word[:n], font, size) <= width)
+            if current:
+                lines.append(current)
+                current = ""
+            lines.append(word[:fitting])
+            word = word[fitting:]
+        candidate = f"{current} {word}".strip()
+        if current and pdfmetrics.stringWidth(candidate, font, size) > width:
+            lines.append(current)
+            current = word
+        else:
+            current = candidate
+    return [*lines, current] if current else lines
+
+
+def _fitting_size(text: str, font: str, size: float, width: float) -> float:
+    while size > _SMALLEST and pdfmetrics.stringWidth(text, font, size) > width:
+        size -= 0.5
+    return size

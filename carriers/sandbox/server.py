@@ -1,0 +1,245 @@
+"""The sandbox's HTTP server: carriers under their prefixes, the control surface under ``/_sandbox/``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from carriers.sandbox.messages import Answer, Request, now
+from carriers.sandbox.pickit import Pickit, masked
+from carriers.sandbox.store import Store
+from carriers.sandbox.webhooks import Pusher
+
+log = logging.getLogger(__name__)
+MAX_BODY = 2 * 1024 * 1024
+FAULTS = {"status", "timeout", "hang_after", "garbage", "close"}
+
+
+class DropConnection(Exception):
+    """The caller gets no answer at all."""
+
+
+class Sandbox:
+    """All simulated carriers over one store."""
+
+    def __init__(self, directory: Path, *, retry_scale: float = 1.0) -> None:
+        self.store = Store(directory)
+        self.pusher = Pusher(self.store, retry_scale=retry_scale)
+        self.carriers = {carrier.name: carrier for carrier in (Pickit(self.store, self.pusher),)}
+        self.faults: list[dict[str, Any]] = []
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Answer:
+        """Raises ``DropConnection``."""
+        if request.path.startswith("/_sandbox/"):
+            return self._control(request)
+        for carrier in self.carriers.values():
+            if request.path.startswith(carrier.prefix + "/"):
+                request.path = request.path.removeprefix(carrier.prefix)
+                return self._carrier(carrier, request)
+        return Answer(404, {"error": {"code": "NOT_FOUND", "message": "No such path", "field": None}})
+
+    def stop(self) -> None:
+        """Let hanging requests go."""
+        self.stopping.set()
+        self.pusher.stop()
+
+    # Carriers --------------------------------------------------------------------------------------------------------
+
+    def _carrier(self, carrier: Pickit, request: Request) -> Answer:
+        found = carrier.route(request)
+        if found is None:
+            return Answer(404, {"error": {"code": "NOT_FOUND", "message": "No such path", "field": None}})
+        operation, handler = found
+        request.account = carrier.account_of(request)
+        fault = self._take_fault(carrier.name, operation, request.account) or carrier.magic(request, operation)
+        self._record(carrier.name, operation, request, fault)
+        if fault is None:
+            return carrier.handle(request, operation, handler)
+        return self._fail(fault, lambda: carrier.handle(request, operation, handler))
+
+    def _fail(self, fault: dict[str, Any], work: Callable[[], Answer]) -> Answer:
+        """``after``: the work is done, and then the answer is lost."""
+        if fault.get("after") or fault["kind"] == "hang_after":
+            work()
+        match fault["kind"]:
+            case "timeout" | "hang_after":
+                self.stopping.wait(fault.get("delay_s", 60))
+                raise DropConnection
+            case "close":
+                raise DropConnection
+            case "garbage":
+                return Answer(200, raw=b"<html>not what you expected", headers={"Content-Type": "text/html"})
+        status = fault.get("status", 500)
+        code = {400: "VALIDATION_ERROR", 401: "INVALID_TOKEN", 429: "RATE_LIMITED"}.get(status, "INTERNAL_ERROR")
+        headers = {"Retry-After": str(fault.get("retry_after", 1))} if status == 429 else {}
+        return Answer(status, {"error": {"code": code, "message": "Injected by the sandbox", "field": None}}, headers)
+
+    def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
+        with self._lock:
+            for fault in self.faults:
+                wanted = (
+                    fault.get("carrier", carrier),
+                    fault.get("operation", operation),
+                    fault.get("account", account),
+                )
+                if wanted == (carrier, operation, account):
+                    fault["count"] -= 1
+                    if fault["count"] <= 0:
+                        self.faults.remove(fault)
+                    return fault
+        return None
+
+    def _record(self, carrier: str, operation: str, request: Request, fault: dict[str, Any] | None) -> None:
+        body = masked(request.body)
+        call = {
+            "at": now(),
+            "carrier": carrier,
+            "operation": operation,
+            "account": request.account,
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "body": body,
+            "reference": body.get("reference", "") if isinstance(body, dict) else "",
+            "correlation_id": request.headers.get("x-correlation-id", ""),
+            "fault": fault["kind"] if fault else None,
+        }
+        self.store.put("call", str(uuid.uuid4()), call)
+
+    # The control surface ---------------------------------------------------------------------------------------------
+
+    def _control(self, request: Request) -> Answer:
+        parts = request.path.removeprefix("/_sandbox/").split("/")
+        try:
+            return self._controlled(request, parts)
+        except KeyError as error:
+            return Answer(404, {"error": f"unknown: {error}"})
+        except (ValueError, TypeError, AttributeError) as error:
+            return Answer(400, {"error": str(error)})
+
+    def _controlled(self, request: Request, parts: list[str]) -> Answer:
+        match [request.method, *parts]:
+            case ["GET", "health"]:
+                return Answer(200, {"status": "healthy", "carriers": sorted(self.carriers)})
+            case ["GET", "calls"]:
+                wanted = request.query.items()
+                calls = [c for c in self.store.all("call") if all(str(c.get(key)) == value for key, value in wanted)]
+                return Answer(200, calls)
+            case ["DELETE", "calls"]:
+                self.store.clear("call")
+                return Answer(200, [])
+            case ["GET", "faults"]:
+                return Answer(200, self.faults)
+            case ["DELETE", "faults"]:
+                self.faults.clear()
+                return Answer(200, [])
+            case ["POST", "faults"]:
+                return Answer(201, self._add_fault(request.json()))
+            case ["GET", "webhooks"]:
+                return Answer(200, self.store.all("webhook"))
+            case ["POST", "webhooks", "send"]:
+                return self._send(request.json())
+            case ["GET", "accounts", name]:
+                account = self.store.get("account", name)
+                return Answer(200, account) if account else Answer(404, {"error": f"unknown account {name}"})
+            case ["PUT", "accounts", name]:
+                return Answer(200, self.carriers["pickit"].configure(name, request.json()))
+            case ["GET", "pickit", "shipments"]:
+                return Answer(200, self.store.by_reference("shipment", request.query.get("reference", "")))
+            case ["POST", "pickit", "shipments", number, "advance"]:
+                return Answer(200, self.carriers["pickit"].advance(number, request.json()))
+            case ["POST", "pickit", "pickups", name, "complete"]:
+                return Answer(200, self.carriers["pickit"].complete_pickup(name))
+        return Answer(404, {"error": "no such path; see docs/carriers/pickit.md"})
+
+    def _add_fault(self, fault: dict[str, Any]) -> dict[str, Any]:
+        if fault.get("kind") not in FAULTS:
+            raise ValueError(f"kind must be one of {sorted(FAULTS)}")
+        fault["count"] = int(fault.get("count", 1))
+        with self._lock:
+            self.faults.append(fault)
+        return fault
+
+    def _send(self, wish: dict[str, Any]) -> Answer:
+        account = self.store.get("account", wish.get("account", "pickit-platform"))
+        if account is None or not (wish.get("url") or account["webhook_url"]):
+            raise ValueError("no such account, or it has no webhook_url")
+        url, secret = wish.get("url") or account["webhook_url"], wish.get("secret") or account["webhook_secret"]
+        self.pusher.push("pickit", url, secret, wish["event"], subject=str(uuid.uuid4()))
+        return Answer(202, {"status": "queued"})
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    allow_reuse_address = True
+
+
+def make_server(sandbox: Sandbox, host: str, port: int) -> ThreadingHTTPServer:
+    """A server that answers with this sandbox; port 0 takes a free one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def handle_any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            if length > MAX_BODY:
+                self.close_connection = True
+                return self._send(Answer(413, {"error": {"code": "PAYLOAD_TOO_LARGE", "message": "", "field": None}}))
+            url = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(length)
+            request = Request(self.command, unquote(url.path), dict(parse_qsl(url.query)), headers, body)
+            try:
+                answer = sandbox.answer(request)
+            except DropConnection:
+                self.close_connection = True
+                return None
+            except Exception:
+                log.exception("sandbox")
+                answer = Answer(
+                    500, {"error": {"code": "INTERNAL_ERROR", "message": "Bug in the sandbox", "field": None}}
+                )
+            return self._send(answer)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any
+
+        def _send(self, answer: Answer) -> None:
+            content = answer.content()
+            self.send_response(answer.status)
+            for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return _Server((host, port), Handler)
+
+
+def serve(*, host: str, port: int, state: Path, webhooks: dict[str, str], retry_scale: float = 1.0) -> None:
+    """Serve until SIGTERM or Ctrl-C. ``webhooks``: account to URL. Prints one line when it is ready."""
+    sandbox = Sandbox(state, retry_scale=retry_scale)
+    for account, url in webhooks.items():
+        sandbox.carriers["pickit"].configure(account, {"webhook_url": url})
+    server = make_server(sandbox, host, port)
+    print(json.dumps({"message": "sandbox ready", "port": server.server_port}), flush=True)  # noqa: T201
+    try:
+        server.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sandbox.stop()
+        server.socket.close()

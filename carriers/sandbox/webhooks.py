@@ -1,0 +1,75 @@
+"""Events pushed to the accounts' URLs in the background: persisted, signed anew each time, in order per subject."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from carriers.sandbox.store import Store
+
+log = logging.getLogger(__name__)
+# Pickit's document: after 1 m, 5 m, 15 m, 1 h and 6 h; then it gives up.
+RETRIES_S = (60, 300, 900, 3600, 21600)
+
+Sign = Callable[[bytes, str, str], dict[str, str]]
+
+
+class Pusher:
+    """Sends what ``push`` was given; ``sign(body, secret, event type)`` makes the headers."""
+
+    def __init__(self, store: Store, *, retry_scale: float = 1.0) -> None:
+        self.store, self.retry_scale = store, retry_scale
+        self.signers: dict[str, Sign] = {}
+        self._wake, self._stop = threading.Event(), threading.Event()
+        threading.Thread(target=self._run, daemon=True, name="webhooks").start()
+
+    def push(self, carrier: str, url: str, secret: str, event: dict[str, Any], *, subject: str) -> None:
+        """Keep an event for an account's URL and send it soon."""
+        name = str(uuid.uuid4())
+        row = {"id": name, "carrier": carrier, "url": url, "secret": secret, "subject": subject, "state": "pending"}
+        row |= {"body": json.dumps(event), "event_type": event["event_type"], "attempts": [], "due": time.time()}
+        self.store.put("webhook", name, row, reference="pending")
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._send_due()
+            except Exception:
+                log.exception("webhook sender")
+            self._wake.wait(0.2)
+            self._wake.clear()
+
+    def _send_due(self) -> None:
+        held: set[str] = set()  # a subject's later events wait for its first
+        for row in self.store.by_reference("webhook", "pending"):
+            if row["due"] > time.time() or row["subject"] in held or not self._attempt(row):
+                held.add(row["subject"])
+
+    def _attempt(self, row: dict[str, Any]) -> bool:
+        body = row["body"].encode()
+        headers = self.signers[row["carrier"]](body, row["secret"], row["event_type"])
+        try:
+            response = requests.post(row["url"], data=body, headers=headers, timeout=10, allow_redirects=False)
+            outcome: Any = response.status_code
+        except requests.RequestException as error:
+            outcome = type(error).__name__
+        row["attempts"].append({"at": time.time(), "outcome": outcome})
+        delivered = isinstance(outcome, int) and 200 <= outcome < 300
+        if delivered or len(row["attempts"]) > len(RETRIES_S):
+            row["state"] = "delivered" if delivered else "failed"
+        else:
+            row["due"] = time.time() + RETRIES_S[len(row["attempts"]) - 1] * self.retry_scale
+        self.store.put("webhook", row["id"], row, reference="" if row["state"] != "pending" else "pending")
+        return delivered

@@ -1,0 +1,264 @@
+"""A label is bought once, whatever happens on the way; the carrier's words reach the merchant as they are."""
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from apikeys.models import Event
+from carriers.models import CarrierCall
+from shipping.models import BookingState, Shipment
+from shipping.services import reconciliation
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
+
+
+def buy(api, order, key=None, **changes):
+    return api.post("/api/v1/labels", order | changes, headers={"Idempotency-Key": key} if key else None)
+
+
+def purchases(sandbox):
+    return sandbox.calls(operation="create_label")
+
+
+def fault(sandbox, kind, operation="create_label", **more):
+    sandbox.control("POST", "/_sandbox/faults", {"carrier": "pickit", "operation": operation, "kind": kind} | more)
+
+
+@pytest.fixture
+def hasty(settings):
+    """A carrier's silence is noticed at once."""
+    settings.CARRIER_TIMEOUT_S = 1.0
+
+
+def reconcile_now():
+    Shipment.objects.filter(reconcile_at__isnull=False).update(reconcile_at=timezone.now() - timedelta(seconds=1))
+    return reconciliation.reconcile()
+
+
+def test_a_label_as_documented(api, sandbox, order):
+    response = buy(api, order)
+    assert response.status_code == 200
+    label = response.json()
+    assert set(label) >= {
+        "carrier",
+        "tracking_number",
+        "label_url",
+        "label_data",
+        "label_format",
+        "shipment_id",
+        "metadata",
+    }
+    assert label["carrier"] == "Pickit"
+    assert label["tracking_number"].startswith("PKT-")
+    assert label["label_format"] == "PDF"
+    assert set(label["metadata"]) >= {"barcode", "qr_code", "pickup_code", "estimated_delivery", "pickup_point"}
+    assert label["metadata"]["pickup_point"]["id"] == "PP-12345"
+    file = api.get(f"/api/v1/shipments/{label['shipment_id']}/label")
+    assert b"".join(file.streaming_content) == base64.b64decode(label["label_data"])
+    assert file["Content-Type"] == "application/pdf"
+
+
+def test_a_minimal_order_is_enough(api, sandbox, order):
+    order = {
+        "carrier": "pickit",
+        "order_id": order["order_id"],
+        "origin": {"street": "123 Test St", "city": "Brooklyn", "postal_code": "11201", "country": "US"},
+        "destination": {"street": "456 Test Ave", "city": "Manhattan", "postal_code": "10001", "country": "US"},
+        "packages": [{"weight_kg": 2, "length_cm": 30, "width_cm": 20, "height_cm": 15}],
+    }
+    assert buy(api, order).status_code == 200
+
+
+def test_the_same_order_again_is_refused_and_names_the_first(api, sandbox, order):
+    first = buy(api, order).json()
+    again = buy(api, order)
+    assert again.status_code == 409
+    assert again.json()["error"] == "conflict"
+    assert again.json()["details"]["shipment_id"] == [first["shipment_id"]]
+    assert len(purchases(sandbox)) == 1
+
+
+def test_an_order_may_travel_in_several_shipments_when_the_merchant_says_so(api, sandbox, order):
+    numbers = {buy(api, order, additional=extra).json()["tracking_number"] for extra in (False, True, True)}
+    assert len(numbers) == 3
+    assert sorted(Shipment.objects.values_list("sequence", flat=True)) == [1, 2, 3]
+
+
+def test_the_same_key_replays_the_same_label(api, sandbox, order):
+    first, again = buy(api, order, "k1"), buy(api, order, "k1")
+    assert again.json() == first.json()
+    assert again["Idempotent-Replayed"] == "true"
+    assert len(purchases(sandbox)) == 1
+
+
+def test_twenty_at_once_with_one_key_buy_once_and_end_equal(api, sandbox, order, settings):
+    settings.IDEMPOTENCY_WAIT_S = 0.2
+
+    def one(_):
+        try:
+            client = type(api)(Client(), api.key)
+            for _attempt in range(200):
+                response = buy(client, order, "k20")
+                if response.status_code != 409:
+                    return response.status_code, response.content
+                assert response.json()["error"] == "in_progress"
+                assert int(response["Retry-After"]) >= 1
+            return None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = set(pool.map(one, range(20)))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 200
+    assert len(purchases(sandbox)) == 1
+
+
+def test_twenty_at_once_without_a_key_buy_once(api, sandbox, order):
+    def one(_):
+        try:
+            return buy(type(api)(Client(), api.key), order).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sorted(pool.map(one, range(20))) == [200] + [409] * 19
+    assert len(purchases(sandbox)) == 1
+
+
+def test_a_carrier_that_takes_the_order_and_never_answers(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    pending = buy(api, order, "k2")
+    assert pending.status_code == 202
+    assert pending.json()["status"] == "pending"
+    shipment_id = pending.json()["shipment_id"]
+    assert api.get("/api/v1/shipments").json()["units"] == []
+    assert api.get(f"/api/v1/shipments/{shipment_id}").json()["booking_state"] == "pending"
+    assert buy(api, order, "k2").status_code == 202
+
+    assert reconcile_now() == {"booked": 1}
+    booked = buy(api, order, "k2")
+    assert booked.status_code == 200
+    assert booked.json()["shipment_id"] == shipment_id
+    assert len(purchases(sandbox)) == 1
+
+
+@pytest.mark.parametrize("kind", ["close", "garbage", "status"])
+def test_any_unreadable_answer_to_a_purchase_is_looked_up_and_never_repeated(api, sandbox, order, kind):
+    fault(sandbox, kind, after=True, status=500, count=1)
+    assert buy(api, order, "k3").status_code == 202
+    assert len(purchases(sandbox)) == 1
+    outcome = reconcile_now()
+    assert outcome in ({"booked": 1}, {"waiting": 1})
+    assert len(purchases(sandbox)) == 1
+
+
+def test_a_booking_that_the_carrier_never_got_fails_after_the_quiet_period(api, sandbox, order, hasty):
+    fault(sandbox, "timeout", delay_s=3, count=1)
+    shipment_id = buy(api, order, "k4").json()["shipment_id"]
+    assert reconcile_now() == {"waiting": 1}
+    Shipment.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    assert reconcile_now() == {"failed": 1}
+    replay = buy(api, order, "k4")
+    assert replay.status_code == 504
+    assert replay.json()["error"] == "carrier_timeout"
+    assert api.get(f"/api/v1/shipments/{shipment_id}").json()["booking_state"] == "failed"
+    assert Event.objects.filter(type="shipment.failed").count() == 1
+    assert buy(api, order).status_code == 200  # the order is free again
+
+
+def test_an_orphan_that_turns_up_late_is_voided_and_reported(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    Shipment.objects.update(booking_state=BookingState.FAILED)
+    assert reconcile_now() == {"orphan": 1}
+    found = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
+    assert "cancelled" in str(found)
+    assert Event.objects.filter(type="shipment.orphan_voided", subject_id=shipment.id).count() == 1
+    assert reconcile_now() == {"watched": 1}
+
+
+def test_a_refusal_carries_the_carriers_words_and_our_field(api, sandbox, order):
+    order["destination"]["postal_code"] = "00000"
+    order["metadata"] = {}
+    response = buy(api, order, "k5")
+    assert response.status_code in (400, 422)
+    body = response.json()
+    assert body["carrier"] == "Pickit"
+    assert body["carrier_code"]
+    assert body["carrier_message"]
+    assert body["retryable"] is False
+    assert Shipment.objects.get().booking_state == "failed"
+    assert buy(api, order, "k5").json() == body | {"correlation_id": buy(api, order, "k5").json()["correlation_id"]}
+    assert len(purchases(sandbox)) == 1
+
+
+def test_a_carrier_that_cannot_be_reached_has_bought_nothing_and_the_key_is_free(api, sandbox, order, settings):
+    settings.CARRIER_MAX_RETRIES = 1
+    buy(api, order)  # logs in
+    working = settings.CARRIER_BASE_URLS
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): "http://127.0.0.1:9/pickit/v2"}
+    refused = buy(api, order | {"order_id": "UNREACHED"}, "k6")
+    assert refused.status_code == 503
+    assert refused.json()["retryable"] is True
+    settings.CARRIER_BASE_URLS = working
+    assert buy(api, order | {"order_id": "UNREACHED"}, "k6").status_code == 200
+
+
+def test_a_wrong_credential_is_our_trouble_not_the_callers(api, sandbox, order, credential):
+    api.post(
+        "/api/v1/carriers/pickit/credentials",
+        {"environment": "sandbox", "credentials": {"client_id": "test-client-id", "client_secret": "wrong"}},
+    )
+    response = buy(api, order)
+    assert response.status_code == 502
+    assert response.json()["error"] == "carrier_authentication"
+
+
+def test_every_call_is_on_record_without_secrets_or_personal_data(api, sandbox, order):
+    shipment_id = buy(api, order).json()["shipment_id"]
+    operations = dict(CarrierCall.objects.values_list("operation", "subject_id"))
+    assert set(operations) == {"token", "create_label"}
+    assert str(operations["create_label"]) == shipment_id
+    logged = " ".join(f"{call.request_body} {call.response_body} {call.url}" for call in CarrierCall.objects.all())
+    for hidden in ("test-secret", "Jane Smith", "789 Customer St", "+1987654321", "jane.smith@email.com"):
+        assert hidden not in logged
+
+
+def test_a_cancelled_shipment_is_cancelled_once_and_frees_its_order(api, sandbox, order):
+    number = buy(api, order).json()["tracking_number"]
+    first = api.post(f"/api/v1/pickit/shipments/{number}/cancel", {"reason": "Customer request"})
+    assert first.status_code == 200
+    assert set(first.json()["cancellation"]) == {
+        "tracking_number",
+        "cancelled_at",
+        "reason",
+        "refund_status",
+        "refund_amount",
+    }
+    again = api.post(f"/api/v1/shipments/{number}/cancel")
+    assert again.json() == first.json()
+    assert len(sandbox.calls(operation="cancel")) == 1
+    assert api.get(f"/api/v1/tracking/{number}").json()["current_status"] == "CANCELLED"
+    assert buy(api, order).status_code == 200
+
+
+def test_a_cancellation_whose_answer_is_lost_is_read_from_the_track(api, sandbox, order, hasty):
+    number = buy(api, order).json()["tracking_number"]
+    fault(sandbox, "hang_after", "cancel", delay_s=3, count=1)
+    assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
+
+
+def test_what_is_delivered_is_not_cancelled(api, sandbox, order):
+    number = buy(api, order).json()["tracking_number"]
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    refused = api.post(f"/api/v1/shipments/{number}/cancel")
+    assert refused.status_code == 409
+    assert refused.json()["error"] == "cannot_cancel"
+    assert refused.json()["carrier_code"] == "CANNOT_CANCEL"

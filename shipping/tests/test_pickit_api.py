@@ -1,0 +1,234 @@
+"""The documented Pickit requests, answered with the documented keys and types."""
+
+import pytest
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+
+
+@pytest.fixture
+def number(api, order):
+    return api.post("/api/v1/labels", order).json()["tracking_number"]
+
+
+def advance(sandbox, number, **body):
+    return sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", body)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/pickit/pickup-points?", "/api/v1/pickup-points?carrier=Pickit&"])
+def test_pickup_points_near_a_place(api, path):
+    body = api.get(path + "latitude=40.7128&longitude=-74.0060&radius_km=5").json()
+    assert body["status"] == "success"
+    assert body["count"] == len(body["pickup_points"]) > 0
+    point = next(point for point in body["pickup_points"] if point["id"] == "PP-12345")
+    assert point["name"] == "Downtown Locker Station"
+    assert set(point) >= {
+        "id",
+        "name",
+        "code",
+        "type",
+        "address",
+        "location",
+        "distance_km",
+        "opening_hours",
+        "services",
+        "capacity",
+    }
+    assert point["location"] == {"latitude": 40.7128, "longitude": -74.006}
+    distances = [point["distance_km"] for point in body["pickup_points"]]
+    assert distances == sorted(distances)
+    assert max(distances) <= 5
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("longitude=1", "latitude"),
+        ("latitude=91&longitude=1", "latitude"),
+        ("latitude=-90.01&longitude=1", "latitude"),
+        ("latitude=1&longitude=180.5", "longitude"),
+        ("latitude=nan&longitude=1", "latitude"),
+        ("latitude=1&longitude=1&radius_km=0.05", "radius_km"),
+        ("latitude=1&longitude=1&radius_km=50.1", "radius_km"),
+        ("latitude=1&longitude=1&limit=0", "limit"),
+        ("latitude=1&longitude=1&limit=101", "limit"),
+        ("latitude=%ff&longitude=1", "latitude"),
+    ],
+)
+def test_the_bounds_of_the_search_hold(api, query, field):
+    response = api.get(f"/api/v1/pickit/pickup-points?{query}")
+    assert response.status_code == 400
+    assert set(response.json()["details"]) == {field}
+
+
+def test_one_pickup_point_with_everything(api):
+    point = api.get("/api/v1/pickit/pickup-points/PP-12345").json()["pickup_point"]
+    assert point["accessibility"] == {"wheelchair": True, "parking": True, "public_transport": True}
+    assert point["instructions"]
+    assert len(point["images"]) == 2
+
+
+def test_an_unknown_pickup_point_is_not_found(api):
+    response = api.get("/api/v1/pickit/pickup-points/PP-NOPE")
+    assert response.status_code == 404
+    assert response.json()["carrier_code"] == "PICKUP_POINT_NOT_FOUND"
+
+
+def test_a_quote_as_documented(api, order):
+    response = api.post("/api/v1/quotes", order)
+    assert response.status_code == 200
+    quote = response.json()
+    assert quote["total_price"] == 12.5
+    assert quote["breakdown"] == {
+        "base_rate": 10.0,
+        "fuel_surcharge": 1.5,
+        "insurance": 0.5,
+        "handling_fee": 0.5,
+        "pickup_point_fee": 0.0,
+    }
+    assert set(quote["metadata"]) >= {"quote_id", "service_level", "pickup_point_available"}
+    assert quote["offers"][0]["total_price"] == 12.5
+
+
+def test_coverage_with_the_default_country(api):
+    body = api.get("/api/v1/pickit/service-coverage?postal_code=10001&city=New York").json()
+    assert body["status"] == "success"
+    assert body["coverage"]["country"] == "US"
+    assert set(body["coverage"]) == {
+        "postal_code",
+        "city",
+        "country",
+        "service_available",
+        "service_types",
+        "estimated_transit_days",
+        "nearby_pickup_points",
+        "coverage_quality",
+        "restrictions",
+        "surcharges",
+    }
+
+
+def test_tracking_reads_what_the_carrier_knows(api, sandbox, number):
+    advance(sandbox, number, to="picked_up")
+    advance(sandbox, number, to="in_transit")
+    track = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
+    assert set(track) >= {
+        "carrier",
+        "tracking_number",
+        "status",
+        "events",
+        "estimated_delivery",
+        "current_location",
+        "metadata",
+    }
+    assert track["status"] == "in_transit"
+    assert [event["status"] for event in track["events"]] == ["created", "picked_up", "in_transit"]
+    assert track["metadata"]["stale"] is False
+
+
+def test_a_silent_carrier_leaves_the_stored_track(api, sandbox, number, settings):
+    settings.CARRIER_TIMEOUT_S = 1.0
+    sandbox.control("POST", "/_sandbox/faults", {"carrier": "pickit", "operation": "track", "kind": "timeout"})
+    track = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number})
+    assert track.status_code == 200
+    assert track.json()["metadata"]["stale"] is True
+
+
+def test_proof_of_delivery_after_delivery_only(api, sandbox, number):
+    path = f"/api/v1/pickit/shipments/{number}/proof-of-delivery"
+    early = api.post(path)
+    assert early.status_code == 404
+    assert early.json()["carrier_code"] == "POD_NOT_AVAILABLE"
+    advance(sandbox, number, to="delivered")
+    proof = api.post(path).json()["proof_of_delivery"]
+    assert set(proof) == {
+        "tracking_number",
+        "delivered_at",
+        "signed_by",
+        "signature_image",
+        "delivery_photo",
+        "location",
+        "pickup_code_used",
+        "delivery_type",
+        "coordinates",
+        "notes",
+    }
+    assert proof["signature_image"].startswith("data:image/png;base64,")
+    assert api.get(f"/api/v1/shipments/{number}/proof-of-delivery").json()["proof_of_delivery"] == proof
+
+
+def pickup(number, **changes):
+    return {
+        "carrier": "Pickit",
+        "pickup_date": "2026-12-16T10:00:00Z",
+        "pickup_window_start": "10:00",
+        "pickup_window_end": "14:00",
+        "address": {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"},
+        "contact_name": "Warehouse Manager",
+        "contact_phone": "+1234567890",
+        "packages_count": 1,
+        "total_weight_kg": 25.5,
+        "shipment_ids": [number],
+    } | changes
+
+
+def test_a_pickup_is_booked_once(api, sandbox, number):
+    headers = {"Idempotency-Key": "p1"}
+    first = api.post("/api/v1/pickups", pickup(number), headers=headers)
+    assert first.status_code == 200
+    body = first.json()
+    assert set(body) == {
+        "carrier",
+        "pickup_id",
+        "confirmation_number",
+        "scheduled_date",
+        "pickup_window_start",
+        "pickup_window_end",
+        "status",
+        "metadata",
+    }
+    assert body["status"] == "scheduled"
+    assert api.post("/api/v1/pickups", pickup(number), headers=headers).json() == body
+    assert len(sandbox.calls(operation="schedule_pickup")) == 1
+    assert api.get(f"/api/v1/pickups/{body['pickup_id']}").json() == body
+
+
+def test_a_pickup_for_an_unknown_shipment_names_it(api, number):
+    response = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, "PKT-NOBODY"]))
+    assert response.status_code == 400
+    assert set(response.json()["details"]) == {"shipment_ids[1]"}
+
+
+def test_a_window_that_ends_before_it_starts_is_refused(api, number):
+    response = api.post("/api/v1/pickups", pickup(number, pickup_window_end="09:00"))
+    assert set(response.json()["details"]) == {"pickup_window_end"}
+
+
+def test_a_number_that_is_not_the_merchants_is_not_tracked(api, sandbox):
+    response = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": "PKT-1234567890"})
+    assert response.status_code == 404
+    assert sandbox.calls(operation="track") == []
+
+
+def test_credentials_are_changed_in_place_and_never_shown(api, credential):
+    body = {"environment": "sandbox", "credentials": {"client_id": "test-client", "client_secret": "test-secret"}}
+    response = api.post("/api/v1/carriers/Pickit/credentials", body)
+    assert response.status_code == 200
+    assert response.json()["id"] == str(credential.id)
+    assert response.json()["stored_fields"] == ["client_id", "client_secret", "webhook_secret"]
+    assert b"test-secret" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"environment": "production"}, "environment"),
+        ({"environment": "moon"}, "environment"),
+        ({"credentials": {"client_id": 5, "client_secret": "x"}}, "credentials.client_id"),
+        ({"credentials": []}, "credentials"),
+    ],
+)
+def test_bad_credentials_name_the_field(api, change, field):
+    body = {"environment": "sandbox", "credentials": {"client_id": "a", "client_secret": "b"}} | change
+    response = api.post("/api/v1/carriers/pickit/credentials", body)
+    assert response.status_code == 400
+    assert field in response.json()["details"]

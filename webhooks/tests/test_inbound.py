@@ -1,0 +1,254 @@
+"""What a carrier reports is believed when its signature holds, kept whatever it says, and applied once."""
+
+import hashlib
+import hmac
+import itertools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from apikeys.models import Merchant
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from shipping.models import BookingState, Checkpoint, Pickup, Shipment
+from webhooks import inbound
+from webhooks.models import InboundWebhook
+
+pytestmark = pytest.mark.django_db
+NUMBER = "PKT-0000000001"
+
+
+def booked(credential, number=NUMBER, **changes):
+    return Shipment.objects.create(
+        merchant_id=credential.merchant_id or Merchant.objects.get(slug="acme").id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        booking_state=BookingState.BOOKED,
+        tracking_number=number,
+        reference=f"REF-{number}-{changes}",
+        **changes,
+    )
+
+
+def event(name="shipment.in_transit", number=NUMBER, at="2024-01-16T08:00:00Z", **data):
+    return {"event_type": name, "timestamp": at, "data": {"tracking_number": number} | data}
+
+
+def push(body, credential=None, *, secret="test-secret", at=None, path=None, client=None, **headers):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told_at = at or datetime.now(UTC).isoformat()
+    signature = hmac.new(secret.encode(), told_at.encode() + b"." + raw, hashlib.sha256).hexdigest()
+    path = path or "/webhooks/pickit/events" + (f"/{credential.id}" if credential else "")
+    sent = {"X-Pickit-Signature": signature, "X-Pickit-Timestamp": told_at} | headers
+    return (client or Client()).post(path, raw, content_type="application/json", headers=sent)
+
+
+def test_a_signed_event_becomes_a_checkpoint(credential):
+    shipment = booked(credential)
+    response = push(event(current_location="New York Distribution Center", route="NYC-001"), credential)
+    assert response.status_code == 200
+    assert response.json() == {"status": "success", "message": "Event processed"}
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+    checkpoint = Checkpoint.objects.get()
+    assert checkpoint.location == "New York Distribution Center"
+    assert checkpoint.details["route"] == "NYC-001"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"secret": "another-secret"},
+        {"at": (datetime.now(UTC) - timedelta(hours=9)).isoformat()},
+        {"at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
+        {"at": "yesterday"},
+        {"X-Pickit-Signature": ""},
+        {"X-Pickit-Signature": "ä" * 64},
+        {"X-Pickit-Timestamp": ""},
+    ],
+    ids=str,
+)
+def test_what_is_not_signed_well_or_stale_moves_nothing(credential, forged):
+    booked(credential)
+    response = push(event(), credential, **forged)
+    assert response.status_code == 401
+    assert response.json()["error"] == "not_authenticated"
+    assert not InboundWebhook.objects.exists()
+    assert not Checkpoint.objects.exists()
+
+
+def test_an_event_within_eight_hours_is_taken(credential):
+    booked(credential)
+    late = (datetime.now(UTC) - timedelta(hours=7, minutes=50)).isoformat()
+    assert push(event(), credential, at=late).status_code == 200
+
+
+def test_the_bare_path_takes_the_platforms_signature_only(credential):
+    platform = accounts.save(
+        tenant=None,
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields={"client_id": "p", "client_secret": "p", "webhook_secret": "platform-secret"},
+    )
+    shipment = booked(platform)
+    assert push(event()).status_code == 401
+    assert push(event(), secret="platform-secret").status_code == 200
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+
+
+def test_an_event_touches_only_shipments_of_the_credential_that_signed_it(credential):
+    other = Merchant.objects.create(name="Other", slug="other")
+    theirs = accounts.save(
+        tenant=Tenant(other.id, "test"),
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields={"client_id": "o", "client_secret": "o", "webhook_secret": "other-secret"},
+    )
+    shipment = booked(credential)
+    assert push(event(), credential, secret="other-secret").status_code == 401
+    assert push(event(), theirs, secret="other-secret").status_code == 200
+    shipment.refresh_from_db()
+    assert shipment.status == ""
+    assert not Checkpoint.objects.exists()
+    assert InboundWebhook.objects.get().state == "unmatched"
+
+
+@pytest.mark.parametrize(
+    "path", ["/webhooks/nobody/events", f"/webhooks/pickit/events/{'0' * 8}-0000-7000-8000-{'0' * 12}"]
+)
+def test_unknown_carriers_and_credentials_are_not_found(path):
+    assert push(event(), path=path).status_code == 404
+
+
+def test_a_repetition_is_taken_and_does_nothing(credential):
+    booked(credential)
+    for _ in range(3):
+        assert push(event(), credential).status_code == 200
+    assert Checkpoint.objects.count() == 1 == InboundWebhook.objects.count()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"not json", b"[]", b"\xff\xfe", b"{}", b'{"event_type": "shipment.delivered", "timestamp": "x", "data": {}}'],
+)
+def test_what_cannot_be_read_is_kept_and_listed_and_can_be_run_again(credential, body):
+    assert push(body, credential).status_code == 200
+    row = InboundWebhook.objects.get()
+    assert row.state == "failed"
+    assert row.error
+    assert bytes(row.body) == body
+    assert inbound.process(row.id) == "failed"
+
+
+def test_an_event_that_comes_before_its_shipment_waits_for_it(credential):
+    push(event(), credential)
+    assert InboundWebhook.objects.get().state == "unmatched"
+    assert inbound.sweep() == 0
+    shipment = booked(credential)
+    assert inbound.sweep() == 1
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+    assert InboundWebhook.objects.get().state == "processed"
+    assert inbound.sweep() == 0
+
+
+def test_what_a_killed_process_left_unread_is_read_by_the_worker(credential):
+    shipment = booked(credential)
+    push(event(), credential)
+    Checkpoint.objects.all().delete()
+    InboundWebhook.objects.update(state="received", received_at=timezone.now() - timedelta(minutes=1))
+    assert inbound.sweep() == 1
+    assert shipment.checkpoints.count() == 1
+
+
+def test_an_unknown_code_is_kept_as_it_came_and_counts_for_nothing(credential):
+    shipment = booked(credential)
+    push(event(), credential)
+    push(event("shipment.abducted", at="2024-01-17T08:00:00Z"), credential)
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+    assert list(shipment.checkpoints.values_list("code", "status")) == [
+        ("in_transit", "in_transit"),
+        ("abducted", "unknown"),
+    ]
+
+
+def test_a_completed_pickup_picks_up_each_shipment_that_it_names(credential):
+    shipments = [booked(credential, f"PKT-000000000{number}") for number in (1, 2)]
+    pickup = Pickup.objects.create(
+        merchant_id=credential.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        state="scheduled",
+        carrier_pickup_id="PCK-1",
+        scheduled_date=timezone.now(),
+        window_start="10:00",
+        window_end="14:00",
+        packages_count=2,
+    )
+    body = {
+        "event_type": "pickup.completed",
+        "timestamp": "2024-01-16T11:30:00Z",
+        "data": {
+            "pickup_id": "PCK-1",
+            "completed_at": "2024-01-16T11:30:00Z",
+            "shipment_ids": [shipment.tracking_number for shipment in shipments],
+        },
+    }
+    assert push(body, credential).status_code == 200
+    assert set(Shipment.objects.values_list("status", flat=True)) == {"picked_up"}
+    pickup.refresh_from_db()
+    assert pickup.state == "completed"
+
+
+HISTORY = [
+    event("shipment.created", at="2024-01-15T10:00:00Z"),
+    event("shipment.picked_up", at="2024-01-15T14:00:01Z", pickup_time="2024-01-15T14:00:00Z"),
+    event("shipment.in_transit", at="2024-01-16T08:00:00Z", current_location="New York"),
+    event("shipment.failed", at="2024-01-16T15:00:00Z", failure_reason="CUSTOMER_NOT_AVAILABLE", attempts=1),
+    event("shipment.at_pickup_point", at="2024-01-17T10:00:00Z", pickup_code="PICKUP-123456"),
+    event("shipment.delivered", at="2024-01-17T14:33:00Z", delivered_at="2024-01-17T14:32:00Z"),
+]
+
+
+def test_every_order_of_six_events_ends_equal(credential):
+    ends = set()
+    for number, order in enumerate(itertools.islice(itertools.permutations(HISTORY), 0, 720, 37)):
+        name = f"PKT-{number:010}"
+        shipment = booked(credential, name)
+        for one in order:
+            push(one | {"data": one["data"] | {"tracking_number": name}}, credential)
+        shipment.refresh_from_db()
+        timeline = tuple(shipment.checkpoints.order_by("occurred_at").values_list("code", "occurred_at"))
+        ends.add((shipment.status, shipment.delivered_at, shipment.location, shipment.checkpoint_count, timeline))
+    assert len(ends) == 1
+    assert ends.pop()[0] == "delivered"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_scans_of_one_shipment_end_in_the_right_status(credential):
+    shipment = booked(credential)
+
+    def one(body):
+        try:
+            return push(body, credential, client=Client()).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(one, HISTORY * 2)) == {200}
+    while inbound.sweep():
+        pass
+    shipment.refresh_from_db()
+    assert shipment.status == "delivered"
+    assert shipment.checkpoint_count == 6 == shipment.checkpoints.count()
