@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-from carriers.sandbox.testing import SandboxProcess
 from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
@@ -12,6 +11,7 @@ from apikeys import append_only, keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.sandbox.testing import SandboxProcess
 
 APPEND_ONLY_TABLES = ("apikeys_event",)
 
