@@ -72,7 +72,7 @@ def test_a_signed_event_becomes_a_checkpoint(credential):
         {"X-Pickit-Signature": "ä" * 64},
         {"X-Pickit-Timestamp": ""},
     ],
-    ids=str,
+    ids=["secret", "old", "early", "no time", "no signature", "not ascii", "no timestamp"],
 )
 def test_what_is_not_signed_well_or_stale_moves_nothing(credential, forged):
     booked(credential)
