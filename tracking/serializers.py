@@ -1,0 +1,119 @@
+"""The documented query of ``/next-tracking-number`` and its answer."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from tracking.countries import COUNTRIES
+
+WEIGHT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,3})?")
+# RFC 3339, section 5.6. A "+" that was not percent-encoded arrives as a blank; the document's own example sends it so.
+RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"([Zz]|[+ -](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$", "example": "MY"})
+class OfficialCountryField(serializers.Field):
+    """An assigned ISO 3166-1 alpha-2 code, any case in, upper case out."""
+
+    default_error_messages = {"invalid": _("An ISO 3166-1 alpha-2 country code is expected, like MY.")}
+
+    def to_internal_value(self, data: str) -> str:
+        # Some letters turn into plain ones when they are made upper case: "ß" into "SS", South Sudan.
+        code = data.strip().upper() if data.isascii() else ""
+        if code not in COUNTRIES:
+            self.fail("invalid")
+        return code
+
+
+@extend_schema_field({"type": "number", "minimum": 0.001, "maximum": 999999.999, "example": 1.234})
+class WeightField(serializers.Field):
+    """Kilograms, above zero."""
+
+    default_error_messages = {
+        "invalid": _("A weight in kg is expected, at most 6 digits before the point and 3 after it, like 1.234."),
+        "not_positive": _("The weight must be greater than zero."),
+    }
+
+    def to_internal_value(self, data: str) -> Decimal:
+        if not WEIGHT.fullmatch(data.strip()):
+            self.fail("invalid")
+        weight = Decimal(data.strip())
+        if weight <= 0:
+            self.fail("not_positive")
+        return weight
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class InstantField(serializers.Field):
+    """RFC 3339 with its offset in, UTC out; kept to the microsecond."""
+
+    default_error_messages = {
+        "invalid": _("An RFC 3339 date and time with an offset is expected, like 2018-11-20T19:29:32+08:00.")
+    }
+
+    def to_internal_value(self, data: str) -> datetime:
+        found = RFC_3339.fullmatch(data.strip())
+        if found is None:
+            self.fail("invalid")
+        date, time, offset = found.groups()
+        try:
+            moment = datetime.fromisoformat(f"{date}T{time}{offset.upper().replace(' ', '+')}")
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # no such day or hour; outside of the years 1 to 9999 in UTC
+            self.fail("invalid")
+
+
+class CanonicalUuidField(serializers.UUIDField):
+    """The written form of RFC 9562; Python alone also takes braces, and hyphens anywhere."""
+
+    def to_internal_value(self, data: str) -> UUID:
+        if not UUID_TEXT.fullmatch(data.strip()):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data.strip())
+
+
+class NextNumberSerializer(serializers.Serializer):
+    """The seven query parameters, all of them required."""
+
+    origin_country_id = OfficialCountryField(source="origin", help_text="ISO 3166-1 alpha-2.")
+    destination_country_id = OfficialCountryField(source="destination", help_text="ISO 3166-1 alpha-2.")
+    weight = WeightField(source="weight_kg", help_text="Kilograms, at most 3 decimals.")
+    created_at = InstantField(help_text="RFC 3339 with an offset.")
+    customer_id = CanonicalUuidField()
+    customer_name = serializers.CharField(max_length=200)
+    customer_slug = serializers.RegexField(
+        re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*\Z"),
+        max_length=100,
+        error_messages={"invalid": _("Lower-case words joined by hyphens are expected, like redbox-logistics.")},
+    )
+
+
+class RequestMetadataSerializer(serializers.Serializer):
+    """What the number was asked for."""
+
+    origin_country = serializers.CharField()
+    destination_country = serializers.CharField()
+    weight_kg = serializers.CharField(help_text="With 3 decimals, like 1.234.")
+    customer_slug = serializers.CharField()
+
+
+class TrackingNumberSerializer(serializers.Serializer):
+    """A number that is given out."""
+
+    tracking_number = serializers.RegexField(r"^[A-Z0-9]{1,16}$")
+    created_at = serializers.DateTimeField(help_text="When the number was first given out.")
+    correlation_id = serializers.CharField()
+    request_metadata: Any = RequestMetadataSerializer()

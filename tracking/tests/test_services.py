@@ -1,0 +1,122 @@
+"""One INSERT decides who gets a number: the same request the same one, another request never."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+
+from tracking import numbers, services
+from tracking.models import IssuedNumber
+from tracking.tests.test_numbers import REQUEST
+
+THREADS = 8
+
+
+def issue_at_once(correlation_ids):
+    """The rows that threads get which all start together."""
+    start = Barrier(len(correlation_ids))
+
+    def issue(correlation_id):
+        try:
+            start.wait()
+            return services.issue(REQUEST, correlation_id=correlation_id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(correlation_ids)) as pool:
+        return list(pool.map(issue, correlation_ids))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_with_one_correlation_id_get_one_number():
+    got = issue_at_once(["same"] * THREADS)
+    assert len({(row.number, row.created_at) for row in got}) == 1
+    assert IssuedNumber.objects.get().number == got[0].number
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_with_ids_of_their_own_get_numbers_of_their_own():
+    got = issue_at_once([str(i) for i in range(THREADS)])
+    assert len({row.number for row in got}) == THREADS
+    assert IssuedNumber.objects.count() == THREADS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_fight_for_few_numbers_all_get_different_ones(monkeypatch):
+    monkeypatch.setattr(numbers, "SPACE", THREADS)
+    got = issue_at_once([str(i) for i in range(THREADS)] * 2)
+    assert len({row.number for row in got}) == THREADS
+    assert all(one.number == other.number for one, other in zip(got, got[THREADS:], strict=False))
+
+
+@pytest.mark.django_db
+def test_what_is_stored_is_what_was_answered():
+    row = services.issue(REQUEST, correlation_id="c")
+    stored = IssuedNumber.objects.get(number=row.number)
+    for field in IssuedNumber._meta.concrete_fields:
+        assert getattr(stored, field.attname) == getattr(row, field.attname), field.name
+    assert stored.customer_id == REQUEST.customer_id
+
+
+@pytest.mark.django_db
+def test_the_same_request_again_gets_the_first_row():
+    first = services.issue(REQUEST, correlation_id="c")
+    again = services.issue(REQUEST, correlation_id="c")
+    assert (again.number, again.created_at) == (first.number, first.created_at)
+
+
+@pytest.mark.django_db
+def test_the_number_taken_by_another_request_leads_to_the_next_derivation():
+    wanted = numbers.make(origin="MY", destination="ID", message=REQUEST.message("c"), secret=secret())
+    IssuedNumber.objects.create(number=wanted, fingerprint="of another", customer_id=UUID(int=1))
+    expected = numbers.make(origin="MY", destination="ID", message=REQUEST.message("c"), secret=secret(), derivation=1)
+    first = services.issue(REQUEST, correlation_id="c")
+    assert first.number == expected
+    assert services.issue(REQUEST, correlation_id="c").number == expected
+
+
+def secret():
+    return numbers.first_secret(services.settings.TRACKING_NUMBER_SECRETS).value
+
+
+@pytest.mark.django_db
+def test_a_full_space_ends_in_an_error_not_in_a_loop(monkeypatch):
+    monkeypatch.setattr(numbers, "SPACE", 1)
+    services.issue(REQUEST, correlation_id="first")
+    with pytest.raises(services.NumbersExhausted):
+        services.issue(REQUEST, correlation_id="second")
+    assert IssuedNumber.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_conflict_leaves_the_callers_transaction_usable():
+    with transaction.atomic():
+        first = services.issue(REQUEST, correlation_id="c")
+        again = services.issue(REQUEST, correlation_id="c")
+        other = services.issue(REQUEST, correlation_id="d")
+    assert first.number == again.number != other.number
+
+
+@pytest.mark.django_db
+def test_a_new_secret_makes_other_numbers_but_repeats_the_old_ones(settings):
+    settings.TRACKING_NUMBER_SECRETS = "1:old"
+    old = services.issue(REQUEST, correlation_id="before")
+    settings.TRACKING_NUMBER_SECRETS = "2:new,1:old"
+    again = services.issue(REQUEST, correlation_id="before")
+    new = services.issue(REQUEST, correlation_id="after")
+    assert (again.number, again.secret_version) == (old.number, "1")
+    assert new.secret_version == "2"
+    assert new.number != numbers.make(origin="MY", destination="ID", message=REQUEST.message("after"), secret=b"old")
+
+
+@pytest.mark.django_db
+def test_a_new_number_costs_one_statement_and_a_repeated_one_two(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        services.issue(REQUEST, correlation_id="c")
+    with django_assert_num_queries(2):
+        services.issue(REQUEST, correlation_id="c")
+    with django_assert_num_queries(1):
+        services.issue(replace(REQUEST, customer_name="Other"), correlation_id="c")

@@ -1,0 +1,24 @@
+"""The documented answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apikeys.rendering import rfc3339
+from tracking.models import IssuedNumber
+from tracking.numbers import NumberRequest
+
+
+def number(issued: IssuedNumber, request: NumberRequest) -> dict[str, Any]:
+    """``GET /next-tracking-number``; ``created_at`` is the number's, not the request's."""
+    return {
+        "tracking_number": issued.number,
+        "created_at": rfc3339(issued.created_at),
+        "correlation_id": issued.correlation_id,
+        "request_metadata": {
+            "origin_country": request.origin,
+            "destination_country": request.destination,
+            "weight_kg": f"{request.weight_kg:.3f}",
+            "customer_slug": request.customer_slug,
+        },
+    }
