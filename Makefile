@@ -8,7 +8,7 @@ PY := .venv/bin/python
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: PORT (8000)  SANDBOX_PORT (8010)  RECEIVER_PORT (8020)  BIND_HOST (0.0.0.0)"
+	@echo "  Variables: PORT (8000)  SANDBOX_PORT (8010)  RECEIVER_PORT (8020)  BIND_HOST (127.0.0.1)"
 	@echo "             TEST_ARGS (for pytest)  TEST_WORKERS (processors)  PYTHON (which Python to build .venv with)"
 
 install: ## build .venv, or bring it up to date with requirements.txt

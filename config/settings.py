@@ -232,14 +232,17 @@ CARRIER_BASE_URLS = {
     ("pickit", "sandbox"): env.str("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
     ("pickit", "production"): env.str("PICKIT_API_URL", default="https://api.pickit.net/v2"),
 }
+# No earlier, since the request that books may still be running.
+RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))
+RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
 RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", default=600))
 
 # Webhooks out
 
 WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
+WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60))
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 WEBHOOK_ALLOW_LOOPBACK = DEBUG
-RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
 
 # Logs: one JSON object a line
@@ -252,7 +255,11 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["correlation"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        "django.server": {"handlers": ["stderr"], "propagate": False},
+        # Django's own console handlers would write each line a second time, and not as JSON.
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        # Each request has its line already; what is refused is not a warning.
+        "django.request": {"level": "ERROR"},
         "urllib3": {"level": "WARNING"},
     },
 }

@@ -85,6 +85,8 @@ def fill_environment(root: Path = ROOT) -> None:
         environ.Env.read_env(settings_file)
     else:
         os.environ.setdefault("DEBUG", "true")
+        # The demo's key and password are known to everybody: nobody from outside.
+        os.environ.setdefault("BIND_HOST", "127.0.0.1")
     for name, default in PORTS.items():
         os.environ[name] = os.environ.get(name) or default
     os.environ["DEMO_CREDENTIAL"] = DEMO_CREDENTIAL

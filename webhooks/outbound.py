@@ -51,9 +51,8 @@ def fan_out(*, limit: int = 200) -> int:
 def deliver_due(pool: ThreadPoolExecutor, *, limit: int = 32) -> int:
     """Claim what is due and attempt it, several at once; how many attempts were made."""
     due = Delivery.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")
-    # Longer than an attempt can take; should it take longer, the fence refuses its outcome.
-    lease = timedelta(seconds=settings.WEBHOOK_TIMEOUT_S * 2 + 30)
-    claimed = claims.claim(due, lease=lease, limit=limit)
+    # The lease is longer than an attempt should take; should it take longer, the fence refuses its outcome.
+    claimed = claims.claim(due, lease=settings.WEBHOOK_LEASE, limit=limit)
     list(pool.map(lambda claim: _attempt_safely(*claim), claimed))
     return len(claimed)
 

@@ -7,9 +7,12 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, Protocol
+from urllib.parse import quote as percent
 
 from carriers import errors, types
 
@@ -55,6 +58,133 @@ class TokenSource(Protocol):
 
     def renew(self, refused: str) -> str:
         """A token other than the ``refused`` one."""
+
+
+# What parsing and reading a carrier's JSON may raise: wrong shapes, absurd numbers, absurd nesting.
+UNREADABLE = (ValueError, ArithmeticError, RecursionError)
+_REQUIRED: Any = object()
+_TOO_MUCH = Decimal(10) ** 10  # of money, weight or distance; far below what would be slow to compute with
+
+
+class Record:
+    """A carrier's JSON object, read strictly: a missing or wrong-typed field raises ``ValueError`` naming its path.
+
+    A field read with a default may be absent, null or (a text) empty. Reasons never quote the value, which may be
+    secret.
+    """
+
+    def __init__(self, value: Any, path: str = "") -> None:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path or 'the body'} is not an object")
+        self.value, self.path = value, path
+
+    def text(self, name: str, default: Any = _REQUIRED, *, most: int | None = None) -> str:
+        """A text, at most ``most`` characters long."""
+        value = self._get(name, default)
+        if value is default or (value == "" and default is not _REQUIRED):
+            return default
+        if not isinstance(value, str) or not value or len(value) > (most or len(value)):
+            raise ValueError(f"{self._at(name)} is not a text" + (f" of 1 to {most} characters" if most else ""))
+        return storable(value)
+
+    def number(self, name: str, default: Any = _REQUIRED) -> Decimal:
+        """A finite number of everyday size."""
+        value = self._get(name, default)
+        return default if value is default else _number(value, self._at(name))
+
+    def integer(self, name: str, default: Any = _REQUIRED, *, most: int = 32_767) -> int:
+        """A whole number from 0 to ``most``."""
+        value = self._get(name, default)
+        return default if value is default else _integer(value, self._at(name), most)
+
+    def flag(self, name: str, default: Any = _REQUIRED) -> bool:
+        """True or false."""
+        value = self._get(name, default)
+        if value is not default and not isinstance(value, bool):
+            raise ValueError(f"{self._at(name)} is not true or false")
+        return value
+
+    def time(self, name: str, default: Any = _REQUIRED) -> datetime:
+        """An instant in UTC; without an offset it is taken as UTC."""
+        text = self.text(name, default)
+        return default if text is default else read_time(text, self._at(name))[0]
+
+    def record(self, name: str, default: Any = _REQUIRED) -> Record:
+        """An object inside."""
+        value = self._get(name, default)
+        return default if value is default else Record(value, self._at(name))
+
+    def records(self, name: str) -> list[Record]:
+        """A list of objects."""
+        return [Record(item, f"{self._at(name)}[{number}]") for number, item in enumerate(self._list(name, _REQUIRED))]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; empty where absent."""
+        values = self._list(name, [])
+        if not all(isinstance(value, str) and value for value in values):
+            raise ValueError(f"{self._at(name)} is not a list of texts")
+        return tuple(storable(value) for value in values)
+
+    def integers(self, name: str) -> dict[str, int]:
+        """An object of whole numbers; empty where absent."""
+        return {key: _integer(value, f"{self._at(name)}.{key}", 32_767) for key, value in self.free(name).items()}
+
+    def free(self, name: str) -> dict[str, Any]:
+        """An object of the carrier's choice, storable; empty where absent."""
+        return storable(Record(self._get(name, {}), self._at(name)).value)
+
+    def _get(self, name: str, default: Any) -> Any:
+        value = self.value.get(name)
+        if value is None and default is _REQUIRED:
+            raise ValueError(f"{self._at(name)} is missing")
+        return default if value is None else value
+
+    def _list(self, name: str, default: Any) -> list[Any]:
+        value = self._get(name, default)
+        if not isinstance(value, list):
+            raise ValueError(f"{self._at(name)} is not a list")
+        return value
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+
+def read_time(text: str, name: str = "the time") -> tuple[datetime, bool]:
+    """An ISO 8601 time in UTC, and whether UTC had to be assumed. Raises ``ValueError``."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment.replace(tzinfo=UTC), True) if moment.tzinfo is None else (moment.astimezone(UTC), False)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is not an ISO 8601 time") from error
+
+
+def storable(value: Any) -> Any:
+    """The same JSON value as any database takes it: no NUL, no half characters, no ``Decimal``, no NaN."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    if isinstance(value, float | Decimal):
+        return float(value) if float("-inf") < value < float("inf") else None
+    return value
+
+
+def _number(value: Any, name: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(f"{name} is not a number")
+    number = Decimal(str(value))
+    if not number.is_finite() or abs(number) >= _TOO_MUCH:
+        raise ValueError(f"{name} is out of range")
+    return number
+
+
+def _integer(value: Any, name: str, most: int) -> int:
+    number = _number(value, name)
+    if number != int(number) or not 0 <= number <= most:
+        raise ValueError(f"{name} is not a whole number from 0 to {most}")
+    return int(number)
 
 
 # The operations that a merchant can ask for; their names stand in logs, limits and capabilities.
@@ -205,8 +335,25 @@ class CarrierAdapter:
             raise self._refusal(operation, response)
         try:
             return response.json()
-        except ValueError as error:
+        except UNREADABLE as error:
             raise self._unreadable(safe, f"{operation}: the answer is not JSON") from error
+
+    def _path(self, template: str, *names: str) -> str:
+        """Fill callers' names into a path, percent-encoded.
+
+        Raises ``CarrierNotFound`` for a name that would change the path: HTTP clients resolve dots, encoded or not.
+        """
+        if any(name in ("", ".", "..") for name in names):
+            raise errors.CarrierNotFound(carrier=self.name)
+        return template.format(*(percent(name, safe="", errors="replace") for name in names))
+
+    @contextmanager
+    def _reading(self, operation: str, *, safe: bool) -> Iterator[None]:
+        """What cannot be read inside is harmless for a read and an unknown outcome for a write."""
+        try:
+            yield
+        except UNREADABLE as error:
+            raise self._unreadable(safe, f"{operation}: {error}"[:300]) from error
 
     def _send_authorized(
         self, operation: str, method: str, path: str, *, safe: bool, params: Any, json: Any
@@ -231,7 +378,7 @@ class CarrierAdapter:
         return errors.CarrierRejected(
             carrier=self.name,
             carrier_code=str(response.status),
-            carrier_message=response.content[:500].decode("utf-8", "replace"),
+            carrier_message=storable(response.content[:500].decode("utf-8", "replace")),
         )
 
     def _unreadable(self, safe: bool, reason: str) -> errors.CarrierError:

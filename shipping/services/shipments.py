@@ -11,9 +11,10 @@ import logging
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -42,9 +43,6 @@ from shipping.services import checkpoints, lookup
 from shipping.services.canonical import as_address, as_packages, plain
 
 log = logging.getLogger(__name__)
-
-# A booking is looked up no earlier than this, since the request that makes it may still be running.
-FIRST_LOOKUP = timedelta(seconds=60)
 
 
 def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
@@ -217,7 +215,7 @@ def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, seque
         destination=plain(order["destination"]),
         recipient=order["destination"].get("contact_name") or order["destination"].get("company", ""),
         request=plain(order),
-        reconcile_at=timezone.now() + FIRST_LOOKUP,
+        reconcile_at=timezone.now() + settings.RECONCILE_FIRST_LOOKUP,
     )
     Parcel.objects.bulk_create(
         Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)

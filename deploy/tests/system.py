@@ -1,0 +1,155 @@
+"""A whole installation for tests: web, worker and sandbox as processes on free ports, over a database of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import requests
+
+from deploy.services import free_port
+from webhooks.management.commands.seed_demo import OWN_CREDENTIAL
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 30.0
+
+
+class System:
+    """``start``, ``kill`` (SIGKILL of the whole group) and ``stop`` one of ``web``, ``worker``, ``sandbox``."""
+
+    def __init__(self, **environment: str) -> None:
+        self.place = Path(tempfile.mkdtemp(prefix="waybill-system-"))
+        self.port, self.sandbox_port, self.receiver_port = free_port(), free_port(), free_port()
+        self.database = _Database(self.place)
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.environment = os.environ | {
+            "DEBUG": "true",
+            "DATABASE_URL": self.database.url,
+            "DATA_DIR": str(self.place),
+            "REDIS_URL": "",
+            "PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "SANDBOX_PORT": str(self.sandbox_port),
+            "RECEIVER_PORT": str(self.receiver_port),
+            "LOG_LEVEL": "WARNING",
+            "API_KEY_BCRYPT_ROUNDS": "4",
+            "WORKER_POLL_S": "0.1",
+            "CARRIER_RETRY_DELAY_S": "0.05",
+            "IDEMPOTENCY_WAIT_S": "0.5",
+            "IDEMPOTENCY_LEASE_S": "3",
+            **environment,
+        }
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.manage("migrate", "-v0")
+        self.manage("seed_demo")
+
+    def manage(self, *command: str) -> str:
+        """Run a management command to its end."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command], env=self.environment, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *names: str) -> System:
+        for name in names:
+            self.processes[name] = subprocess.Popen(
+                self._command(name), env=self.environment, cwd=ROOT, start_new_session=True
+            )
+        if "sandbox" in names:
+            self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
+            for account in ("test-client-id", "test-client", "pickit-platform"):
+                self.world("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
+        if "web" in names:
+            self.wait_for(lambda: self._answers(f"{self.web}/health"))
+        return self
+
+    def _command(self, name: str) -> list[str]:
+        hooks = f"{self.web}/webhooks/pickit/events"
+        return {
+            "web": [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "deploy.tests.killing_wsgi"],
+            "worker": [sys.executable, "manage.py", "work"],
+            "sandbox": [sys.executable, "-m", "carriers.sandbox", "--port", str(self.sandbox_port)]
+            + ["--state", str(self.place / "sandbox"), "--webhook", f"pickit-platform={hooks}"]
+            + ["--webhook", f"test-client-id={hooks}/{OWN_CREDENTIAL}"]
+            + ["--webhook", f"test-client={hooks}/{OWN_CREDENTIAL}"],
+        }[name]
+
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sandbox(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    def api(self, method: str, path: str, body: Any = None, key: str | None = None, **more: Any) -> requests.Response:
+        """Call Waybill with the demo key; ``key`` is an Idempotency-Key."""
+        headers = {"X-API-Key": "test-api-key"} | ({"Idempotency-Key": key} if key else {})
+        return requests.request(method, self.web + path, json=body, headers=headers, timeout=60, **more)
+
+    def world(self, method: str, path: str, body: Any = None) -> Any:
+        """Use the sandbox's control surface."""
+        response = self.session.request(method, self.sandbox + path, json=body, timeout=30)
+        response.raise_for_status()
+        return response.json()
+
+    def purchases(self) -> list[dict[str, Any]]:
+        return self.world("GET", "/_sandbox/calls?operation=create_label")
+
+    def wait_for(self, look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+        """What ``look`` gives once it gives something."""
+        give_up = time.monotonic() + patience_s
+        while time.monotonic() < give_up:
+            if found := look():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{look} gave nothing for {patience_s} seconds")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the process and all that it started."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def close(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+        self.database.drop()
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self.session.get(url, timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+
+class _Database:
+    """A fresh one beside the tests' own: a file, or a database on the same PostgreSQL server."""
+
+    def __init__(self, place: Path) -> None:
+        self.server = os.environ.get("DATABASE_URL", "")
+        self.name = f"system_{uuid.uuid4().hex[:12]}"
+        if not self.server.startswith("postgres"):
+            self.url = f"sqlite:///{place}/waybill.sqlite3"
+            return
+        self.url = self.server.rsplit("/", 1)[0] + f"/{self.name}"
+        self._run(f"CREATE DATABASE {self.name}")
+
+    def drop(self) -> None:
+        if self.server.startswith("postgres"):
+            self._run(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(statement)

@@ -1,0 +1,229 @@
+"""The whole system as processes: killed, hung and raced, it buys nothing twice and loses nothing."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from config.settings import DEMO_SECRETS
+from deploy.tests.system import ROOT, System
+
+pytestmark = pytest.mark.system
+
+HASTY = {
+    "CARRIER_TIMEOUT_S": "4",
+    "REQUEST_DEADLINE_S": "6",
+    "RECONCILE_FIRST_LOOKUP_S": "2",
+    "RECONCILE_EVERY_S": "0.3",
+    "RECONCILE_QUIET_PERIOD_S": "6",
+}
+
+
+@pytest.fixture
+def system():
+    systems = []
+
+    def make(*names, **environment):
+        systems.append(System(**environment))
+        return systems[-1].start(*names)
+
+    yield make
+    for one in systems:
+        one.close()
+
+
+def order(**changes):
+    place = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
+    return {
+        "carrier": "Pickit",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:8]}",
+        "origin": place,
+        "destination": place | {"contact_name": "Jane Smith", "postal_code": "10001"},
+        "packages": [{"weight_kg": 2}],
+    } | changes
+
+
+def insist(one, body, key):
+    """Send until the answer is neither lost nor «in progress» nor pending."""
+
+    def answer():
+        try:
+            response = one.api("POST", "/api/v1/labels", body, key)
+        except requests.ConnectionError:
+            return None
+        return None if response.status_code in (409, 202) else (response,)
+
+    return one.wait_for(answer, 60)[0]
+
+
+@pytest.mark.parametrize(
+    ("point", "status", "bought"),
+    [("reserving", 200, 1), ("asking", 504, 0), ("answered", 200, 1), ("stored", 200, 1)],
+)
+def test_a_web_process_killed_anywhere_never_buys_twice(system, point, status, bought):
+    one = system("sandbox", "web", "worker", KILL_AT=point, **HASTY)
+    body = order()
+    with pytest.raises(requests.ConnectionError):
+        one.api("POST", "/api/v1/labels", body, "kill")
+    final = insist(one, body, "kill")
+    assert final.status_code == status
+    assert len(one.purchases()) == bought
+    if bought:
+        assert final.json() == one.api("POST", "/api/v1/labels", body, "kill").json()
+        shipments = one.world("GET", f"/_sandbox/pickit/shipments?reference={one.purchases()[0]['reference']}")
+        assert [shipment["tracking_number"] for shipment in shipments] == [final.json()["tracking_number"]]
+
+
+def test_a_web_process_killed_while_the_carrier_is_silent_never_buys_twice(system):
+    one = system("sandbox", "web", "worker", **HASTY)
+    fault = {"operation": "create_label", "kind": "hang_after", "delay_s": 30}
+    one.world("POST", "/_sandbox/faults", fault)
+    body = order()
+    with ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(one.api, "POST", "/api/v1/labels", body, "silent")
+        one.wait_for(one.purchases)
+        one.kill("web")
+        with pytest.raises(requests.ConnectionError):
+            lost.result()
+    one.start("web")
+    assert insist(one, body, "silent").status_code == 200
+    assert len(one.purchases()) == 1
+
+
+class Receiver:
+    """A merchant's server that keeps the ids of what it was sent."""
+
+    def __init__(self, port):
+        self.ids = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.ids.append(self.headers["webhook-id"])
+                self.send_response(204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_a_killed_worker_loses_no_delivery(system):
+    one = system("sandbox", "web", WEBHOOK_LEASE_S="2")
+    receiver = Receiver(one.receiver_port)
+    for number in range(30):
+        body = {
+            "tracking_id": f"UNIT-{number:04}",
+            "status": "CREATED",
+            "location": "Bogotá",
+            "description": "Paquete creado",
+            "timestamp": "2024-01-15T09:00:00Z",
+        }
+        assert one.api("POST", "/api/v1/checkpoints", body).status_code == 201
+    # Two events for each, and the two of the seeded unit.
+    for _ in range(3):
+        told = len(receiver.ids)
+        one.start("worker")
+        one.wait_for(lambda told=told: len(receiver.ids) > told + 3)
+        one.kill("worker")
+    one.start("worker")
+    one.wait_for(lambda: len(set(receiver.ids)) == 62)
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+def test_hanging_carriers_leave_reads_and_health_alone(system):
+    one = system("sandbox", "web", CARRIER_TIMEOUT_S="6", REQUEST_DEADLINE_S="7")
+    one.api("GET", "/api/v1/pickit/pickup-points?latitude=1&longitude=1")  # logs in
+    one.world("POST", "/_sandbox/faults", {"operation": "quote", "kind": "timeout", "count": 99, "delay_s": 5})
+    with ThreadPoolExecutor(15) as pool:
+        hanging = [pool.submit(one.api, "POST", "/api/v1/quotes", order()) for _ in range(15)]
+        one.wait_for(lambda: len(one.world("GET", "/_sandbox/calls?operation=quote")) >= 10)
+        assert requests.get(f"{one.web}/health", timeout=2).status_code == 200
+        read = requests.get(f"{one.web}/api/v1/tracking/TEST123456", headers={"X-API-Key": "test-api-key"}, timeout=2)
+        assert read.status_code == 200
+        assert not any(future.done() and future.result().status_code == 200 for future in hanging)
+    assert {future.result().status_code for future in hanging} <= {503, 504}
+    assert all(future.result().json()["error"].startswith("carrier_") for future in hanging)
+
+
+def demo(one):
+    environment = one.environment | {"DEMO_PATIENCE_S": "15"}
+    return subprocess.run(
+        [sys.executable, "deploy/demo.py"], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_demo_tells_its_story_twice_and_says_what_fails(system):
+    one = system("sandbox", "web", "worker")
+    first = demo(one)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "none yet" in first.stdout
+    one.kill("sandbox")
+    one.start("sandbox")
+    again = demo(one)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "DELIVERED" in again.stdout
+    one.kill("sandbox")
+    broken = demo(one)
+    assert broken.returncode == 1
+    assert "FAILED at «Pickup points near the customer»" in broken.stderr
+    assert "Pickit" in broken.stderr
+
+
+def readme_examples():
+    """Each bash block of the README, in order."""
+    text = (ROOT / "README.md").read_text()
+    return [block.split("```")[0] for block in text.split("```bash\n")[1:]]
+
+
+def test_every_example_of_the_readme_runs(system):
+    one = system("sandbox", "web", "worker")
+    examples = readme_examples()
+    assert len(examples) >= 5
+    for example in examples:
+        script = example.replace("localhost:8000", f"127.0.0.1:{one.port}").replace(
+            "localhost:8010", f"127.0.0.1:{one.sandbox_port}"
+        )
+        done = subprocess.run(["bash", "-euc", script.replace("curl ", "curl -s ")], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        decoder, rest = json.JSONDecoder(), done.stdout
+        while rest:
+            answer, end = decoder.raw_decode(rest)
+            rest = rest[end:].lstrip()
+            assert "error" not in answer or "tracking_id" in answer["details"], answer
+
+
+def test_production_refuses_to_start_on_missing_or_demo_secrets():
+
+    own = {
+        "DEBUG": "false",
+        "SECRET_KEY": "own-secret-key",
+        "ENCRYPTION_KEYS": "k1:b3duLWtleS1vd24ta2V5LW93bi1rZXktb3duLWtleSE=",
+        "API_KEY_PEPPER": "own-pepper",
+        "TRACKING_NUMBER_SECRETS": "1:own-secret",
+    }
+
+    def check(**changes):
+        environment = os.environ | own | changes
+        return subprocess.run(
+            [sys.executable, "manage.py", "check"], env=environment, cwd=ROOT, capture_output=True, text=True
+        )
+
+    assert check().returncode == 0
+    for name, demo_secret in DEMO_SECRETS.items():
+        for given in ("", demo_secret):
+            refused = check(**{name: given})
+            assert refused.returncode != 0
+            assert name in refused.stderr
