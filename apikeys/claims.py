@@ -27,6 +27,8 @@ def claim(due: models.QuerySet, *, lease: timedelta, limit: int) -> list[tuple[u
     """Claim up to ``limit`` of the ``due`` rows that nobody holds; (id, fence) of each, in no promised order."""
     now = timezone.now()
     free = due.filter(models.Q(lease_until__isnull=True) | models.Q(lease_until__lt=now)).values("pk")[:limit]
+    if not free.exists():  # an idle look costs no write lock
+        return []
     model = due.model
     with transaction.atomic(), connection.cursor() as cursor:
         # Django ignores skip_locked on SQLite, where the transaction itself excludes other writers.

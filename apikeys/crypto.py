@@ -52,7 +52,7 @@ def open_sealed(sealed: str, *, bound_to: str) -> Any:
 
 
 def check_keys() -> None:
-    """Raises ``ImproperlyConfigured`` unless ENCRYPTION_KEYS holds usable keys, so that a start fails, not a request."""
+    """Raises ``ImproperlyConfigured`` unless ENCRYPTION_KEYS holds usable keys: a start fails, not a request."""
     _keyring(settings.ENCRYPTION_KEYS)
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from apikeys.errors import PayloadTooLarge, ValidationFailed
+from apikeys.errors import NotFound, PayloadTooLarge, ValidationFailed
 from apikeys.rendering import error_response
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -35,6 +35,8 @@ class RequestGuardMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if _content_length(request) > settings.MAX_BODY_BYTES:
             return error_response(PayloadTooLarge(details={"body": [_limit_text()]}))
+        if "\0" in request.path:  # PostgreSQL takes no such text, so nothing can have this name
+            return error_response(NotFound())
         if bad := _unreadable_parameters(request.META.get("QUERY_STRING", "")):
             return error_response(
                 ValidationFailed(details={name: [_("This is not valid UTF-8 text.")] for name in bad})

@@ -76,6 +76,8 @@ class StoredTokens:
             token_expires_at=token.expires_at,
             token_fetched_at=timezone.now(),
             token_lease_until=None,
+            # Whoever read the row before this write must read it again, and not log in once more.
+            token_fence=fence + 1,
         )
         metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
         return token.value

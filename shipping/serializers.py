@@ -145,6 +145,7 @@ class CheckpointRequestSerializer(serializers.Serializer):
     tracking_id = TextField(
         min_length=6,
         max_length=50,
+        validators=[RegexValidator(r"^[^\s/\\?#%]+$", _("Blanks and / \\ ? # % cannot stand in a tracking ID."))],
         error_messages={"min_length": _("The tracking ID must have at least {min_length} characters.")},
     )
     status = StatusField(states=POSTABLE)

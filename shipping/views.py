@@ -39,6 +39,7 @@ class QuoteViewSet(ApiViewSet):
     """Prices."""
 
     @extend_schema(request=serializers.QuoteRequestSerializer, responses={200: wire.QuoteSerializer}, tags=["quotes"])
+    @idempotent()
     def create(self, request: Request) -> Response:
         """The carrier's best offer for a route, and all of its offers."""
         route = self.checked(serializers.QuoteRequestSerializer, request.data)

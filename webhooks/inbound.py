@@ -33,6 +33,8 @@ State = InboundWebhook.State
 # A row that is still unread after this was left by a killed process.
 _ABANDONED = timedelta(seconds=30)
 _LEASE = timedelta(seconds=60)
+# A row whose processing fails so often is listed for a person instead.
+_MOST_TIMES = 20
 # So long is a number that nobody knows looked out for.
 _WAIT_FOR_SHIPMENT = timedelta(days=7)
 
@@ -75,12 +77,25 @@ def sweep(*, limit: int = 100) -> int:
     How many rows were processed.
     """
     abandoned = InboundWebhook.objects.filter(state=State.RECEIVED, received_at__lt=timezone.now() - _ABANDONED)
-    ids = [row_id for row_id, _fence in claims.claim(abandoned.order_by("id"), lease=_LEASE, limit=limit)]
+    ids = []
+    for row_id, times in claims.claim(abandoned.order_by("id"), lease=_LEASE, limit=limit):
+        if times > _MOST_TIMES:
+            InboundWebhook.objects.filter(id=row_id).update(state=State.FAILED, error="processing failed each time")
+        else:
+            ids.append(row_id)
     ids += list(dict.fromkeys(_matched(limit)))
-    for row_id in ids:
+    return sum(map(_process_safely, ids))
+
+
+def _process_safely(inbound_id: uuid.UUID) -> bool:
+    """One webhook that cannot be processed must not keep the others from it."""
+    try:
         with correlation.scope():
-            process(row_id)
-    return len(ids)
+            process(inbound_id)
+    except Exception:
+        log.exception("webhook kept but not processed", extra={"inbound": str(inbound_id)})
+        return False
+    return True
 
 
 def _verified(carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes) -> Credential:

@@ -44,9 +44,18 @@ def reconcile(*, limit: int = 50) -> dict[str, int]:
         if not mine.update(reconcile_at=now + _HOLD):
             continue  # another worker has it
         with correlation.scope():
-            outcome = _reconcile(shipment_id)
+            outcome = _reconcile_safely(shipment_id)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     return outcomes
+
+
+def _reconcile_safely(shipment_id: uuid.UUID) -> str:
+    """One booking that cannot be looked up must not keep the others from it."""
+    try:
+        return _reconcile(shipment_id)
+    except Exception:
+        log.exception("look-up failed unexpectedly", extra={"shipment": str(shipment_id)})
+        return "error"
 
 
 def _reconcile(shipment_id: uuid.UUID) -> str:
@@ -63,8 +72,19 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
         return "review"
     except CarrierError as error:
         log.warning("look-up failed", extra={"shipment": str(shipment.id), "error": str(error)})
+        return _after_failed_lookup(shipment)
+
+
+def _after_failed_lookup(shipment: Shipment) -> str:
+    """Asked again and again for a day; then a person has to."""
+    if timezone.now() - shipment.created_at < _ORPHAN_WATCH:
         _look_again(shipment, _BETWEEN_LOOKUPS)
         return "error"
+    if shipment.booking_state == BookingState.FAILED:
+        _look_again(shipment, None)
+        return "given_up"
+    shipments.review(shipment.id, _("The carrier could not be asked about this booking for a day."))
+    return "review"
 
 
 def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedLabel]) -> str:

@@ -74,7 +74,7 @@ def finish(shipment_id: uuid.UUID, booked: BookedLabel) -> Shipment:
     label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
     label.carrier_url = booked.carrier_label_url[:500]
     # The file goes first: a file without a row is rubbish, a row without its file is a lost label.
-    label.file.save(f"{booked.tracking_number}.{booked.label_format.lower()}", ContentFile(booked.content), save=False)
+    label.file.save(f"label.{booked.label_format.lower()}", ContentFile(booked.content), save=False)
     try:
         with transaction.atomic():
             return _book(shipment_id, booked, label)

@@ -1,0 +1,123 @@
+"""One log-in per credential, however many callers wait, and never a token of the wrong account."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from carriers import accounts
+from carriers.errors import CarrierAuthentication
+from carriers.models import Credential
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def points(credential):
+    adapter = accounts.open_adapter(Credential.objects.get(id=credential.id))
+    return adapter.pickup_points(latitude=40.7, longitude=-74.0, radius_km=5, limit=1)
+
+
+def logins(sandbox):
+    return len(sandbox.calls(operation="token"))
+
+
+def test_a_token_is_fetched_once_and_used_again(sandbox, credential):
+    points(credential)
+    points(credential)
+    assert logins(sandbox) == 1
+    row = Credential.objects.get()
+    assert row.token
+    assert row.token not in Credential.objects.values_list("token", flat=True)[0]
+
+
+def test_many_at_once_log_in_once(sandbox, credential):
+    def one(_):
+        try:
+            return len(points(credential))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(one, range(24))) == {1}
+    assert logins(sandbox) == 1
+
+
+def test_a_token_is_renewed_a_minute_before_it_ends(sandbox, credential):
+    points(credential)
+    Credential.objects.update(token_expires_at=timezone.now() + timedelta(seconds=59))
+    points(credential)
+    assert logins(sandbox) == 2
+
+
+def test_a_refused_token_is_renewed_once(sandbox, credential):
+    points(credential)
+    Credential.objects.update(
+        token=Credential._meta.get_field("token").sealed_for(credential.id, "revoked-by-the-carrier"),
+        token_fetched_at=timezone.now() - timedelta(minutes=10),
+    )
+    assert points(credential)
+    assert logins(sandbox) == 2
+
+
+def test_a_carrier_that_refuses_its_own_fresh_token_is_not_asked_on_and_on(sandbox, credential):
+    fault = {"operation": "pickup_points", "kind": "status", "status": 401, "count": 99}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    for _ in range(3):
+        with pytest.raises(CarrierAuthentication):
+            points(credential)
+    assert logins(sandbox) <= 2
+
+
+def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, tenant):
+    points(credential)
+    fields = {"client_id": "test-client", "client_secret": "test-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    points(credential)
+    assert [call["body"]["client_id"] for call in sandbox.calls(operation="token")] == ["test-client-id", "test-client"]
+
+
+def test_a_killed_log_in_is_taken_over(sandbox, credential):
+    Credential.objects.update(token_lease_until=timezone.now() - timedelta(seconds=1), token_fence=3)
+    assert points(credential)
+
+
+def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credential):
+    adapter = accounts.open_adapter(credential)
+    original = adapter.tokens.fetch
+
+    def slow():
+        token = original()
+        Credential.objects.update(token_fence=9)
+        return token
+
+    adapter.tokens.fetch = slow
+    assert adapter.tokens.current()
+    assert Credential.objects.get().token is None
+
+
+def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant):
+    fields = {"client_secret": "wrong"}
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    for _ in range(2):
+        with pytest.raises(CarrierAuthentication) as refusal:
+            points(credential)
+    assert refusal.value.carrier_code == "INVALID_CLIENT"
+    assert Credential.objects.get().token_lease_until is None
+
+
+def test_the_command_renews_what_is_about_to_end(sandbox, credential):
+    points(credential)
+    out = StringIO()
+    call_command("refresh_carrier_tokens", stdout=out)
+    assert "0 tokens fresh" in out.getvalue()
+    now = timezone.now()
+    Credential.objects.update(
+        token_expires_at=now + timedelta(seconds=90), token_fetched_at=now - timedelta(minutes=58)
+    )
+    call_command("refresh_carrier_tokens", stdout=out)
+    assert "1 tokens fresh, 0 failed" in out.getvalue()
+    assert logins(sandbox) == 2
