@@ -63,8 +63,7 @@ def field_texts(detail: Any, path: str = "") -> dict[str, list[str]]:
     if isinstance(detail, Mapping):
         merged: dict[str, list[str]] = {}
         for key, value in detail.items():
-            name = path if key == "non_field_errors" else f"{path}.{key}" if path else str(key)
-            merged |= field_texts(value, name)
+            merged |= field_texts(value, _name(path, key))
         return merged
     if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):
         merged = {}
@@ -73,6 +72,14 @@ def field_texts(detail: Any, path: str = "") -> dict[str, list[str]]:
         return merged
     texts = detail if isinstance(detail, list) else [detail]
     return {path or "body": [str(text) for text in texts]}
+
+
+def _name(path: str, key: Any) -> str:
+    if key == "non_field_errors":
+        return path
+    if path and str(key).isdigit():  # an item of a list
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -63,7 +63,7 @@ def find(key: str) -> ApiKey | None:
     if not is_well_formed(key):
         return None
     row = ApiKey.objects.select_related("merchant", "store").filter(digest=digest(key)).first()
-    if row is None or not row.is_usable() or (row.is_demo and not settings.DEBUG):
+    if row is None or not row.is_usable() or (row.is_demo and not settings.DEMO):
         return None
     return row if _proved(row.hash, key) else None
 

@@ -16,7 +16,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-DEBUG = env.bool("DEBUG", default=False)
+DEMO = env.bool("DEBUG", default=False)
+# Django's own debug pages would answer API clients in HTML and show the inside: never, also not in demo mode.
+DEBUG = False
 
 # Secrets
 
@@ -33,7 +35,7 @@ KNOWN_SECRETS = {*DEMO_SECRETS.values(), "your-secret-key-here", "your-32-byte-e
 
 
 def _secret(name: str, given: str) -> str:
-    if DEBUG:
+    if DEMO:
         return given or DEMO_SECRETS[name]
     if not given:
         raise ImproperlyConfigured(f"{name} is not set. Waybill does not start without it unless DEBUG=true.")
@@ -54,7 +56,7 @@ DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
 
 # Django
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else ["localhost", "127.0.0.1"])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEMO else ["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default="")
 
@@ -158,6 +160,8 @@ SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+if DEMO:  # files are served from where they lie; WhiteNoise warns of a missing directory all the same
+    STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
@@ -171,13 +175,13 @@ STORAGES = {
 
 # Transport security (off in demo mode, which speaks plain HTTP on loopback) -----------------------------------------
 
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEMO)
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
-SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("SECURE_HSTS_SECONDS", default=31536000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
-SECURE_HSTS_PRELOAD = not DEBUG
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEMO else env.int("SECURE_HSTS_SECONDS", default=31536000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEMO
+SECURE_HSTS_PRELOAD = not DEMO
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 # API
 
@@ -242,7 +246,7 @@ RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", d
 WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
 WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60))
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
-WEBHOOK_ALLOW_LOOPBACK = DEBUG
+WEBHOOK_ALLOW_LOOPBACK = DEMO
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
 
 # Logs: one JSON object a line

@@ -83,5 +83,5 @@ def test_a_key_dies_with_its_merchant(tenant, merchant):
 def test_the_demo_key_opens_nothing_in_production(merchant, settings):
     keys.create(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
     assert keys.find("test-api-key")
-    settings.DEBUG = False
+    settings.DEMO = False
     assert keys.find("test-api-key") is None

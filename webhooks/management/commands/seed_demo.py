@@ -38,7 +38,7 @@ class Command(BaseCommand):
     help = "Create the demo merchant (only with DEBUG=true)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEBUG:
+        if not settings.DEMO:
             raise CommandError("The demo merchant has known secrets: DEBUG=true is needed.")
         with transaction.atomic():
             tenant = _merchant()
