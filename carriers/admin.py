@@ -1,0 +1,294 @@
+"""Accounts at carriers, their secrets going in and never out, and the log of what was said to carriers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apikeys.admin_base import KeptAdmin, MerchantFilter, ReadOnlyAdmin, badge, json_display, lines
+from apikeys.crypto import Undecryptable
+from apikeys.tenancy import Mode, Tenant
+from carriers import accounts
+from carriers.adapters import ADAPTERS
+from carriers.adapters.base import CarrierAdapter
+from carriers.models import ENVIRONMENT_OF_MODE, CarrierCall, Credential
+
+_SHOWN_AT_LEAST = 8  # of a shorter text its last four characters would tell too much
+
+
+class CarrierFilter(admin.SimpleListFilter):
+    """The carriers that Waybill speaks to, without asking the table which ones stand in it."""
+
+    title = "carrier"
+    parameter_name = "carrier"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(slug, adapter.name) for slug, adapter in ADAPTERS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(carrier=self.value()) if self.value() else queryset
+
+
+def carrier_name(slug: str) -> str:
+    """A carrier's display name; the slug itself of one that Waybill no longer knows."""
+    return ADAPTERS[slug].name if slug in ADAPTERS else slug
+
+
+def _names(adapter: type[CarrierAdapter]) -> Iterator[str]:
+    yield from (*adapter.required_fields, *adapter.optional_fields)
+
+
+def _input_name(slug: str, name: str) -> str:
+    return f"{slug}__{name}"
+
+
+def _input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
+    secret = name in adapter.secret_fields
+    return forms.CharField(
+        label=name,
+        required=False,
+        max_length=accounts.MAX_FIELD_LENGTH,
+        # What was typed never comes back to the page, also after a mistake elsewhere in the form.
+        widget=forms.PasswordInput(
+            render_value=False, attrs={"autocomplete": "new-password" if secret else "off", "class": "vTextField"}
+        ),
+        help_text="Required for a new account." if name in adapter.required_fields else "Optional.",
+    )
+
+
+class CredentialForm(forms.ModelForm):
+    """An account; each field of each carrier has a write-only input named ``<carrier>__<field>``."""
+
+    carrier = forms.ChoiceField(choices=[(slug, adapter.name) for slug, adapter in ADAPTERS.items()])
+    given: dict[str, str]
+    stored: dict[str, str] | None
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        is_new = self.instance._state.adding
+        slug = data.get("carrier") if is_new else self.instance.carrier
+        self.given, self.stored = {}, {} if is_new else readable_fields(self.instance)
+        if slug not in ADAPTERS:
+            return data
+        if is_new and self._exists(data):
+            self.add_error("carrier", "There is such an account already; change that one.")
+        names = {name: _input_name(slug, name) for name in _names(ADAPTERS[slug])}
+        self.given = {name: data[key] for name, key in names.items() if data.get(key)}
+        if is_new or self.given:
+            self._require(ADAPTERS[slug], names)
+        return data
+
+    def _exists(self, data: dict[str, Any]) -> bool:
+        return Credential.objects.filter(
+            merchant=data.get("merchant"), mode=data.get("mode", ""), carrier=data["carrier"]
+        ).exists()
+
+    def _require(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
+        for name in adapter.required_fields:
+            if name not in self.given and name not in (self.stored or {}):
+                self.add_error(inputs[name], "This field is required.")
+
+
+@admin.register(Credential)
+class CredentialAdmin(KeptAdmin):
+    """Accounts at carriers."""
+
+    list_display = ("shown_carrier", "owner", "mode", "environment", "is_active", "token_state", "updated_at")
+    list_select_related = ("merchant",)
+    list_filter = ("is_active", CarrierFilter, "mode", MerchantFilter, ("merchant", admin.EmptyFieldListFilter))
+    list_defer = ("fields", "token")
+    search_fields = ("carrier", "merchant__name", "merchant__slug")
+    search_help_text = "Carrier, merchant or id."
+    autocomplete_fields = ("merchant",)
+    shown = (
+        "id",
+        "merchant",
+        "mode",
+        "environment",
+        "shown_carrier",
+        "stored_fields",
+        "token_state",
+        "token_fetched_at",
+        "created_at",
+        "updated_at",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> tuple[str, ...]:
+        return self.shown if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Credential | None = None) -> list[tuple[Any, dict[str, Any]]]:
+        if obj is None:
+            account: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": ("merchant", "mode", "carrier")})]
+            slugs, title = list(ADAPTERS), "{} account"
+        else:
+            account = [(None, {"fields": ("is_active", *self.shown)})]
+            slugs, title = [slug for slug in ADAPTERS if slug == obj.carrier], "New values for {}"
+        if obj is not None and not self.has_change_permission(request, obj):
+            return account
+        text = "What is left empty stays as it is. What is stored is never shown again."
+        inputs = [
+            (
+                title.format(ADAPTERS[slug].name),
+                {"fields": [_input_name(slug, name) for name in _names(ADAPTERS[slug])], "description": text},
+            )
+            for slug in slugs
+        ]
+        return account + inputs
+
+    def get_form(self, request: HttpRequest, obj: Credential | None = None, **kwargs: Any) -> type[forms.ModelForm]:
+        slugs = [slug for slug in ADAPTERS if obj is None or slug == obj.carrier]
+        inputs: dict[str, Any] = {
+            _input_name(slug, name): _input(ADAPTERS[slug], name) for slug in slugs for name in _names(ADAPTERS[slug])
+        }
+        if obj is not None:
+            inputs["carrier"] = None  # shown, not changed
+        return super().get_form(request, obj, form=type("CredentialForm", (CredentialForm,), inputs), **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
+        """New values go the way of the API's: merged, recorded, and the old account's token forgotten."""
+        if form.given:
+            if form.stored is None:
+                _forget_unreadable(obj)
+            row = accounts.save(
+                tenant=Tenant(obj.merchant_id, obj.mode) if obj.merchant_id else None,
+                mode=obj.mode,
+                carrier=obj.carrier,
+                environment=obj.environment,
+                fields=form.given,
+            )
+            obj.pk = row.pk
+        if change:
+            Credential.objects.filter(pk=obj.pk).update(is_active=obj.is_active, updated_at=timezone.now())
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: Credential) -> str:
+        return carrier_name(row.carrier)
+
+    @admin.display(ordering="merchant__name")
+    def owner(self, row: Credential) -> str:
+        return str(row.merchant or "platform")
+
+    @admin.display()
+    def environment(self, row: Credential) -> str:
+        return ENVIRONMENT_OF_MODE[Mode(row.mode)]
+
+    @admin.display(description="stored fields")
+    def stored_fields(self, row: Credential) -> str:
+        fields = readable_fields(row)
+        if fields is None:
+            return badge("cannot be decrypted; give all required fields anew", "bad")
+        secret = ADAPTERS[row.carrier].secret_fields if row.carrier in ADAPTERS else tuple(fields)
+        return lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
+
+    @admin.display(description="token", ordering="token_expires_at")
+    def token_state(self, row: Credential) -> str:
+        if row.token_expires_at is None:
+            return badge("none fetched", "off")
+        if row.token_expires_at <= timezone.now():
+            return badge("expired", "waiting")
+        return badge(f"valid until {row.token_expires_at:%Y-%m-%d %H:%M} UTC", "good")
+
+
+def readable_fields(row: Credential) -> dict[str, str] | None:
+    """What is stored; None where it cannot be decrypted."""
+    try:
+        return row.fields or {}
+    except Undecryptable:
+        return None
+
+
+def masked_field(value: Any, secret: bool) -> str:
+    """``set`` for a secret; else the last four characters, if the text is long enough to hide behind them."""
+    text = str(value)
+    return "set" if secret or len(text) < _SHOWN_AT_LEAST else f"•••{text[-4:]}"
+
+
+def _forget_unreadable(row: Credential) -> None:
+    """Nobody can read what is stored, so the new values are merged into nothing."""
+    empty = Credential._meta.get_field("fields").sealed_for(row.pk, {})
+    Credential.objects.filter(pk=row.pk).update(fields=empty, token=None)
+
+
+_CALL_TONES = {
+    CarrierCall.Outcome.OK: "good",
+    CarrierCall.Outcome.REFUSED: "alert",
+    CarrierCall.Outcome.FAILED: "bad",
+    CarrierCall.Outcome.TIMEOUT: "bad",
+    CarrierCall.Outcome.UNREACHABLE: "bad",
+    CarrierCall.Outcome.BROKEN: "bad",
+}
+
+
+def call_outcome(row: CarrierCall) -> str:
+    """How an exchange with a carrier ended."""
+    return badge(row.get_outcome_display(), _CALL_TONES.get(row.outcome, "off"))
+
+
+@admin.register(CarrierCall)
+class CarrierCallAdmin(ReadOnlyAdmin):
+    """What was said to carriers, as it was masked when it was written."""
+
+    list_display = (
+        "created_at",
+        "shown_carrier",
+        "operation",
+        "shown_outcome",
+        "status",
+        "duration_ms",
+        "attempt",
+        "merchant",
+        "mode",
+        "subject_id",
+    )
+    list_select_related = ("merchant",)
+    list_filter = ("outcome", CarrierFilter, "mode", MerchantFilter, "created_at")
+    list_defer = ("request_body", "response_body")
+    search_fields = ("operation__exact", "correlation_id__exact")
+    search_help_text = "The id of the shipment or pickup, an operation's name, or a whole correlation id."
+    id_search = ("id", "subject_id")
+    ordering = ("-id",)
+    fieldsets = (
+        (
+            "Call",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "shown_carrier",
+                    "operation",
+                    "shown_outcome",
+                    "status",
+                    "error",
+                    "attempt",
+                    "duration_ms",
+                    "created_at",
+                ),
+            },
+        ),
+        (
+            "For whom",
+            {
+                "classes": ("wb-card",),
+                "fields": ("merchant", "mode", "credential", "subject_id", "correlation_id", "id"),
+            },
+        ),
+        (
+            "Said",
+            {"classes": ("wb-wide",), "fields": ("method", "url", "shown_request", "shown_response")},
+        ),
+    )
+    shown_request = json_display("request_body")
+    shown_response = json_display("response_body")
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: CarrierCall) -> str:
+        return carrier_name(row.carrier)
+
+    @admin.display(description="outcome", ordering="outcome")
+    def shown_outcome(self, row: CarrierCall) -> str:
+        return call_outcome(row)

@@ -1,0 +1,99 @@
+"""Labels that a printer prints and a scanner reads: 4x6 in at 203 dpi."""
+
+import random
+
+import pypdfium2
+import pytest
+import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carriers.sandbox import labels
+
+DPI = 203
+
+
+def shipment(number="PKT-1234567890", packages=1, **changes):
+    place = {"company": "My Store", "street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201"}
+    return {
+        "tracking_number": number,
+        "service_type": "standard",
+        "reference": "WB0123456789ABCDEF0123456",
+        "order_id": "ORDER-001",
+        "packages": [{"weight_kg": 2.5}] * packages,
+        "origin": place | {"country": "US", "state": "NY"},
+        "destination": place | {"country": "US", "contact_name": "Jane Smith", "postal_code": "10001"},
+        "pickup_code": "PICKUP-123456",
+        "pickup_point": {"id": "PP-12345", "name": "Downtown Locker Station", "address": "123 Main St, New York"},
+    } | changes
+
+
+def pages(one):
+    return list(pypdfium2.PdfDocument(labels.pdf(one)))
+
+
+def text(one):
+    return "\n".join(page.get_textpage().get_text_range() for page in pages(one))
+
+
+def scanned(page):
+    image = page.render(scale=DPI / 72).to_pil()
+    return [(code.format, code.text) for code in zxingcpp.read_barcodes(image)]
+
+
+@pytest.mark.parametrize("number", [f"PKT-{random.Random(seed).randrange(10**10):010}" for seed in range(12)])
+def test_a_scanner_reads_the_tracking_number(number):
+    assert scanned(pages(shipment(number))[0]) == [(zxingcpp.BarcodeFormat.Code128, number)]
+
+
+def test_each_package_has_a_page_that_says_which_it_is():
+    found = pages(shipment(packages=3))
+    assert len(found) == 3
+    for number, page in enumerate(found, start=1):
+        assert f"{number} of 3" in page.get_textpage().get_text_range()
+        assert scanned(page)
+
+
+def test_the_page_is_four_by_six_inches():
+    assert pages(shipment())[0].get_size() == (4 * 72, 6 * 72)
+
+
+def test_everything_that_a_driver_needs_stands_on_it():
+    words = text(shipment())
+    for needed in (
+        "My Store",
+        "Jane Smith",
+        "456 Warehouse Ave",
+        "STANDARD",
+        "2.5 kg",
+        "WB0123456789ABCDEF0123456",
+        "ORDER-001",
+        "US-100-08",
+        "PICKUP-123456",
+        "Downtown Locker Station",
+        "PKT-1234567890",
+    ):
+        assert needed in words
+
+
+@pytest.mark.parametrize("name", ["Łódź Ærøskøbing", "Medellín Ñuñoa", "Müller Straße", "Αθήνα", "Київ", "İstanbul Ş"])
+def test_letters_of_europe_are_drawn_as_they_are(name):
+    assert name in text(shipment(destination=shipment()["destination"] | {"contact_name": name}))
+
+
+lines = st.text(st.characters(categories=["L", "N", "P", "Zs"], max_codepoint=0x24F), min_size=1, max_size=200)
+
+
+@settings(max_examples=25, deadline=None)
+@given(street=lines, name=lines, city=lines)
+def test_addresses_of_any_length_leave_the_barcode_readable(street, name, city):
+    address = {"street": street, "contact_name": name, "city": city, "country": "CO", "postal_code": "050001"}
+    page = pages(shipment(destination=address, origin=address))[0]
+    assert (zxingcpp.BarcodeFormat.Code128, "PKT-1234567890") in scanned(page)
+
+
+def test_a_long_address_is_drawn_to_its_last_word():
+    street = "Calle " + " ".join(f"word{number}" for number in range(20)) + " last-word"
+    words = text(shipment(destination=shipment()["destination"] | {"street": street}))
+    assert "last-word" in words
+    assert "…" not in words

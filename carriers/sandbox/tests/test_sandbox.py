@@ -1,0 +1,269 @@
+"""The simulated Pickit behaves as a carrier does: refuses, limits, remembers, reports, and fails as it is told."""
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+from PIL import Image
+
+from carriers.sandbox.testing import SandboxProcess
+
+PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "state": "NY", "postal_code": "11201", "country": "US"}
+ORDER = {
+    "reference": "REF-1",
+    "order_id": "ORDER-1",
+    "origin": PLACE,
+    "destination": PLACE | {"postal_code": "10001", "city": "Manhattan", "contact_name": "Jane Smith"},
+    "packages": [{"weight_kg": 2.5, "declared_value": 100}],
+    "service_type": "standard",
+}
+
+
+@pytest.fixture(scope="module")
+def process():
+    one = SandboxProcess()
+    yield one
+    one.stop()
+
+
+class Client:
+    """An account at the simulated Pickit."""
+
+    def __init__(self, process, account="test-client"):
+        self.process, self.session = process, requests.Session()
+        process.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0, "webhook_url": ""})
+        answer = self("POST", "/auth/token", {"client_id": account, "client_secret": "test-secret"})
+        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def __call__(self, method, path, body=None, **query):
+        url = f"{self.process.url}/pickit/v2{path}"
+        return self.session.request(method, url, json=body, params=query, timeout=30)
+
+    def buy(self, **changes):
+        return self("POST", "/shipments", ORDER | changes).json()
+
+
+@pytest.fixture
+def pickit(process):
+    process.control("DELETE", "/_sandbox/faults")
+    process.clear()
+    return Client(process)
+
+
+def code(response):
+    return response.status_code, response.json()["error"]["code"]
+
+
+def test_wrong_secrets_and_missing_tokens_are_refused(process, pickit):
+    wrong = {"client_id": "test-client", "client_secret": "wrong"}
+    assert code(pickit("POST", "/auth/token", wrong)) == (401, "INVALID_CLIENT")
+    assert code(requests.get(f"{process.url}/pickit/v2/pickup-points")) == (401, "INVALID_TOKEN")
+
+
+def test_the_documents_quote_costs_what_the_document_says(pickit):
+    quote = pickit("POST", "/shipments/quote", ORDER).json()
+    assert quote["total_price"] == 12.5
+    parts = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
+    assert [quote[name] for name in parts] == [10.0, 1.5, 0.5, 0.5, 0.0]
+    assert (quote["currency"], quote["estimated_transit_days"]) == ("USD", 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "error", "field"),
+    [
+        ({"destination": PLACE | {"postal_code": "00000"}}, 422, "NOT_SERVICEABLE", "destination.postal_code"),
+        ({"origin": {"city": "x"}}, 400, "VALIDATION_ERROR", "origin.postal_code"),
+        ({"packages": []}, 400, "VALIDATION_ERROR", "packages"),
+        ({"packages": [{"weight_kg": 31}]}, 400, "VALIDATION_ERROR", "packages[0].weight_kg"),
+        ({"service_type": "teleport"}, 400, "VALIDATION_ERROR", "service_type"),
+        ({"label": {"format": "ZPL"}}, 400, "VALIDATION_ERROR", "label_format"),
+        ({"pickup_point_id": "PP-NOPE"}, 422, "PICKUP_POINT_UNAVAILABLE", "metadata.pickup_point_id"),
+    ],
+)
+def test_bad_orders_are_refused_by_field(pickit, change, status, error, field):
+    response = pickit("POST", "/shipments", ORDER | change)
+    assert code(response) == (status, error)
+    assert response.json()["error"]["field"] == field
+
+
+def test_the_same_reference_twice_is_two_purchases(pickit):
+    one, other = pickit.buy(reference="TWICE"), pickit.buy(reference="TWICE")
+    assert one["tracking_number"] != other["tracking_number"]
+    found = pickit("GET", "/shipments", reference="TWICE").json()["data"]
+    assert [item["tracking_number"] for item in found] == [one["tracking_number"], other["tracking_number"]]
+    assert base64.b64decode(found[0]["label"]["data"]).startswith(b"%PDF")
+
+
+def test_another_account_sees_nothing_of_it(process, pickit):
+    number = pickit.buy()["tracking_number"]
+    other = Client(process, "test-client-id")
+    assert code(other("GET", f"/shipments/{number}/tracking")) == (404, "SHIPMENT_NOT_FOUND")
+    assert other("GET", "/shipments", reference="REF-1").json()["data"] == []
+
+
+def test_twenty_requests_a_second_and_then_429(process, pickit):
+    process.control("PUT", "/_sandbox/accounts/test-client", {"rate_limit": 20})
+    answers = [pickit("GET", "/service-coverage", postal_code="10001", city="New York") for _ in range(40)]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert next(answer for answer in answers if answer.status_code == 429).headers["Retry-After"] == "1"
+
+
+def test_a_way_to_the_door_and_its_proof(process, pickit):
+    number = pickit.buy()["tracking_number"]
+    proof = f"/shipments/{number}/proof-of-delivery"
+    assert code(pickit("GET", proof)) == (404, "POD_NOT_AVAILABLE")
+    for _ in range(4):
+        process.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {})
+    track = pickit("GET", f"/shipments/{number}/tracking").json()
+    assert [event["status"] for event in track["events"]] == [
+        "created",
+        "picked_up",
+        "in_transit",
+        "out_for_delivery",
+        "delivered",
+    ]
+    found = pickit("GET", proof).json()
+    assert found["signed_by"] == "Jane Smith"
+    for name, kind in (("signature_image", "PNG"), ("delivery_photo", "JPEG")):
+        picture = base64.b64decode(found[name].partition(",")[2])
+        assert Image.open(io.BytesIO(picture)).format == kind
+    assert code(pickit("POST", f"/shipments/{number}/cancel", {"reason": "x"})) == (409, "CANNOT_CANCEL")
+
+
+def test_pickup_points_are_near_in_order_and_the_same_each_time(pickit):
+    def search(**more):
+        return pickit("GET", "/pickup-points", **{"lat": 40.7128, "lng": -74.006, "radius": 5} | more).json()["data"]
+
+    found = search()
+    assert found[0]["id"] == "PP-12345"
+    assert found == search()
+    assert [point["distance"] for point in found] == sorted(point["distance"] for point in found)
+    assert max(point["distance"] for point in found) <= 5
+    assert len(search(limit=3)) == 3
+    for place in ({"lat": 90, "lng": 180}, {"lat": -90, "lng": -180}, {"lat": 0, "lng": 0, "radius": 50}):
+        assert all(pickit("GET", f"/pickup-points/{point['id']}").ok for point in search(**place, limit=3))
+
+
+class Receiver:
+    def __init__(self, statuses):
+        self.got, self.statuses = [], list(statuses)
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.got.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/events"
+
+    def wait_for(self, count):
+        give_up = time.monotonic() + 20
+        while len(self.got) < count and time.monotonic() < give_up:
+            time.sleep(0.02)
+        return [json.loads(body) for _headers, body in self.got]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver(process, pickit):
+    one = Receiver([])
+    process.control("PUT", "/_sandbox/accounts/test-client", {"webhook_url": one.url, "webhook_secret": "hook-secret"})
+    yield one
+    one.close()
+
+
+def test_scans_are_reported_signed_and_in_order(process, pickit, receiver):
+    bought = pickit.buy()
+    number = bought["tracking_number"]
+    for status in ("picked_up", "in_transit", "out_for_delivery", "exception", "at_pickup_point", "delivered"):
+        process.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": status})
+    events = receiver.wait_for(6)
+    assert [event["event_type"] for event in events] == [
+        "shipment.created",
+        "shipment.picked_up",
+        "shipment.in_transit",
+        "shipment.failed",
+        "shipment.at_pickup_point",
+        "shipment.delivered",
+    ]
+    assert events[0]["timestamp"] == bought["created_at"]
+    assert events[4]["data"]["pickup_code"].startswith("PICKUP-")
+    for headers, body in receiver.got:
+        signed = headers["X-Pickit-Timestamp"].encode() + b"." + body
+        expected = hmac.new(b"hook-secret", signed, hashlib.sha256).hexdigest()
+        assert headers["X-Pickit-Signature"] == expected
+        assert headers["X-Pickit-Event"] == json.loads(body)["event_type"]
+
+
+def test_a_completed_pickup_names_its_shipments(process, pickit, receiver):
+    number = pickit.buy()["tracking_number"]
+    body = {
+        "pickup_date": "2026-12-01T10:00:00Z",
+        "window": {"start": "10:00", "end": "14:00"},
+        "address": PLACE,
+        "packages_count": 1,
+        "shipment_ids": [number],
+    }
+    pickup = pickit("POST", "/pickups", body).json()
+    process.control("POST", f"/_sandbox/pickit/pickups/{pickup['pickup_id']}/complete")
+    kinds = {event["event_type"]: event["data"] for event in receiver.wait_for(3)}
+    assert kinds["pickup.completed"]["shipment_ids"] == [number]
+    assert kinds["pickup.scheduled"]["confirmation_number"] == pickup["confirmation_number"]
+
+
+@pytest.mark.parametrize(("kind", "bought"), [("hang_after", 1), ("timeout", 0), ("close", 0)])
+def test_it_fails_as_told_and_the_record_shows_it(process, pickit, kind, bought):
+    fault = {"operation": "create_label", "kind": kind, "delay_s": 0.2}
+    process.control("POST", "/_sandbox/faults", fault)
+    with pytest.raises(requests.ConnectionError):
+        pickit("POST", "/shipments", ORDER | {"reference": f"FAULT-{kind}"})
+    assert len(pickit("GET", "/shipments", reference=f"FAULT-{kind}").json()["data"]) == bought
+    calls = process.calls(operation="create_label")
+    assert [(call["reference"], call["fault"]) for call in calls] == [(f"FAULT-{kind}", kind)]
+
+
+def test_it_answers_nonsense_as_told(process, pickit):
+    process.control("POST", "/_sandbox/faults", {"operation": "quote", "kind": "garbage"})
+    assert pickit("POST", "/shipments/quote", ORDER).text.startswith("<html>")
+    process.control("POST", "/_sandbox/faults", {"operation": "quote", "kind": "status", "status": 503})
+    assert pickit("POST", "/shipments/quote", ORDER).status_code == 503
+    assert pickit("POST", "/shipments/quote", ORDER).status_code == 200
+
+
+def test_an_order_can_ask_for_its_own_failure(pickit):
+    assert pickit("POST", "/shipments", ORDER | {"order_id": "SANDBOX-500"}).status_code == 500
+    assert pickit("POST", "/shipments", ORDER | {"order_id": "SANDBOX-REJECT"}).status_code == 400
+
+
+def test_no_secret_stands_in_the_record(process, pickit):
+    Client(process)
+    assert "test-secret" not in json.dumps(process.calls())
+
+
+def test_a_kill_forgets_nothing(pickit):
+    one = SandboxProcess()
+    try:
+        client = Client(one)
+        number = client.buy()["tracking_number"]
+        one.kill()
+        one.restart()
+        assert client("GET", f"/shipments/{number}/tracking").json()["status"] == "created"
+    finally:
+        one.stop()

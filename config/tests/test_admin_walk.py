@@ -1,0 +1,284 @@
+"""Every table has its admin page: it opens, stays within a few queries, tells no secret, and logs take no change."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.core.files.base import ContentFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from apikeys import events, keys
+from apikeys.events import EventType
+from apikeys.models import ApiKey, IdempotencyRecord, Membership, Store, User
+from carriers import accounts
+from carriers.models import CarrierCall, Credential
+from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
+from tracking.models import IssuedNumber
+from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("apikeys", "tracking", "carriers", "shipping", "webhooks")
+MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+READ_ONLY = {
+    "Attempt",
+    "CarrierCall",
+    "Checkpoint",
+    "Delivery",
+    "Event",
+    "IdempotencyRecord",
+    "InboundWebhook",
+    "IssuedNumber",
+    "Label",
+    "Outbox",
+    "Parcel",
+    "Pickup",
+    "Quote",
+    "Shipment",
+    "UnmatchedNumber",
+}
+CANARIES = ("canary-client-id", "canary-client-secret", "canary-webhook-secret", "canary-token", "Y2FuYXJ5")
+WHEN = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+MAX_QUERIES = 12
+
+
+@pytest.fixture(autouse=True)
+def _files_in_a_place_of_their_own(settings, tmp_path):
+    settings.STORAGES = settings.STORAGES | {
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path)},
+        }
+    }
+
+
+def populate(merchant, tenant, number=1):
+    """A row in each table."""
+    owned = {"merchant": merchant, "mode": "test"}
+    store = Store.objects.create(merchant=merchant, name=f"Store {number}", code=f"store-{number}")
+    user = User.objects.create(username=f"person-{number}", email=f"person-{number}@example.com")
+    Membership.objects.create(merchant=merchant, user=user)
+    key = keys.create(tenant, keys.generate("test"), name=f"key {number}")
+    IdempotencyRecord.objects.create(key=f"idem-{number}", fingerprint="f", lease_until=WHEN, **owned)
+    credential = Credential.objects.filter(**owned).first() or accounts.save(
+        tenant=tenant,
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields={
+            "client_id": "canary-client-id",
+            "client_secret": "canary-client-secret",
+            "webhook_secret": "canary-webhook-secret",
+        },
+    )
+    sealed = Credential._meta.get_field("token").sealed_for(credential.pk, "canary-token")
+    Credential.objects.filter(pk=credential.pk).update(token=sealed, token_expires_at=WHEN)
+    shipment = Shipment.objects.create(
+        **owned,
+        carrier="pickit",
+        credential=credential,
+        store=store,
+        booking_state=BookingState.BOOKED,
+        status="in_transit",
+        tracking_number=f"PKT-{number:010}",
+        reference=f"WB-REF-{number}",
+        carrier_shipment_id=f"SHP-{number}",
+        order_id=f"ORDER-{number}",
+        customer_reference=f"CUST-{number}",
+        recipient="Jane Smith",
+        origin={"company": "My Store", "street": "456 Warehouse Ave", "city": "Brooklyn", "country": "US"},
+        destination={"contact_name": "Jane Smith", "street": "789 Customer St", "country": "US"},
+    )
+    Parcel.objects.create(shipment=shipment, number=1, weight_kg="2.500", length_cm=30, width_cm=20, height_cm=15)
+    label = Label(shipment=shipment, format="PDF", size="4x6")
+    label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
+    Checkpoint.objects.create(
+        **owned, shipment=shipment, source="carrier", status="in_transit", code="transit", occurred_at=WHEN
+    )
+    Quote.objects.create(
+        **owned, carrier="pickit", credential=credential, service_type="standard", total_price=9, currency="USD"
+    )
+    pickup = Pickup.objects.create(
+        **owned,
+        carrier="pickit",
+        credential=credential,
+        carrier_pickup_id=f"PCK-{number}",
+        confirmation_number=f"CONF-{number}",
+        scheduled_date=WHEN,
+        packages_count=1,
+    )
+    pickup.shipments.add(shipment)
+    CarrierCall.objects.create(
+        **owned,
+        credential=credential,
+        carrier="pickit",
+        operation="create_label",
+        subject_id=shipment.id,
+        method="POST",
+        url="http://127.0.0.1/v2/shipments",
+        request_body=json.dumps({"client_secret": "***"}),
+        outcome="ok",
+        status=200,
+        duration_ms=12,
+    )
+    event = events.record(
+        EventType("shipment.booked", public=True), tenant=tenant, subject_id=shipment.id, data={"n": number}
+    )
+    endpoint = WebhookEndpoint.objects.create(
+        **owned, url=f"https://shop.example.com/hook/{number}", secret="whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5"
+    )
+    delivery = Delivery.objects.create(
+        **owned, endpoint=endpoint, event=event, subject_id=shipment.id, body=b'{"type": "shipment.booked"}'
+    )
+    Attempt.objects.create(delivery=delivery, number=1, outcome="http_error", status=500, duration_ms=3)
+    inbound = InboundWebhook.objects.create(
+        carrier="pickit", credential=credential, digest=f"digest-{number}", body=b"{not json", state="failed"
+    )
+    UnmatchedNumber.objects.create(inbound=inbound, credential=credential, tracking_number=f"PKT-UNKNOWN-{number}")
+    IssuedNumber.objects.create(
+        number=f"US{number:014}",
+        fingerprint=f"fingerprint-{number}",
+        secret_version="1",
+        correlation_id="c",
+        customer_id=merchant.id,
+    )
+    return {"shipment": shipment, "pickup": pickup, "key": key, "credential": credential, "delivery": delivery}
+
+
+@pytest.fixture
+def rows(merchant, tenant):
+    return populate(merchant, tenant)
+
+
+def list_page(model, *rest):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{rest[0] if rest else 'changelist'}")
+
+
+def row_page(row, action="change"):
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{action}", args=[row.pk])
+
+
+def named(models):
+    return pytest.mark.parametrize("model", models, ids=lambda model: model.__name__)
+
+
+def refuse_secrets(response):
+    text = response.content.decode()
+    told = [canary for canary in CANARIES if canary in text]
+    told += [row.pk for row in ApiKey.objects.all() if row.digest in text or row.hash in text]
+    assert not told
+
+
+@named(MODELS)
+def test_its_list_and_its_page_open_and_tell_no_secret(admin_client, rows, model):
+    page = admin_client.get(list_page(model))
+    assert page.status_code == 200
+    row = model.objects.first()
+    assert row_page(row) in page.content.decode()
+    refuse_secrets(page)
+    page = admin_client.get(row_page(row))
+    assert page.status_code == 200
+    refuse_secrets(page)
+    refuse_secrets(admin_client.get(row_page(row, "history")))
+
+
+@named(MODELS)
+def test_its_list_takes_no_query_per_row(admin_client, rows, merchant, tenant, model):
+    def queries():
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert admin_client.get(list_page(model)).status_code == 200
+        return len(captured)
+
+    queries()
+    with_few = queries()
+    for number in range(2, 6):
+        populate(merchant, tenant, number)
+    assert queries() <= with_few <= MAX_QUERIES
+
+
+@named(MODELS)
+def test_it_can_be_searched_and_filtered(admin_client, rows, merchant, model):
+    registered = admin.site._registry[model]
+    assert registered.search_fields
+    assert registered.list_filter or model._meta.app_label == "tracking"
+    assert registered.show_full_result_count is False
+    for text in ("nothing here", "007", 'a "quoted text', str(merchant.id)):
+        assert admin_client.get(list_page(model), {"q": text}).status_code == 200
+    every_list = admin_client.get(list_page(model)).context["cl"]
+    for chosen in every_list.filter_specs:
+        for choice in chosen.choices(every_list):
+            assert admin_client.get(list_page(model) + choice["query_string"]).status_code == 200
+    found = admin_client.get(list_page(model), {"q": str(model.objects.first().pk)})
+    assert [row.pk for row in found.context["cl"].result_list] == [model.objects.first().pk]
+
+
+@named([model for model in MODELS if model.__name__ in READ_ONLY])
+def test_a_log_takes_no_change(admin_client, rows, model):
+    row = model.objects.first()
+    before = model.objects.filter(pk=row.pk).values().get()
+    assert admin_client.get(list_page(model, "add")).status_code == 403
+    assert admin_client.post(list_page(model, "add"), {}).status_code == 403
+    assert admin_client.post(row_page(row), {"mode": "live", "state": "done"}).status_code == 403
+    assert admin_client.post(row_page(row, "delete"), {"post": "yes"}).status_code == 403
+    swept = {"action": "delete_selected", "_selected_action": [str(row.pk)], "post": "yes"}
+    admin_client.post(list_page(model), swept)
+    assert model.objects.filter(pk=row.pk).values().get() == before
+
+
+@named([model for model in MODELS if model.__name__ not in ("User", "Membership")])
+def test_history_is_not_deleted(admin_client, rows, model):
+    assert admin_client.post(row_page(model.objects.first(), "delete"), {"post": "yes"}).status_code == 403
+
+
+@named([model for model in MODELS if model.__name__ not in READ_ONLY])
+def test_what_can_be_added_has_a_form(admin_client, model):
+    page = admin_client.get(list_page(model, "add"))
+    assert page.status_code == 200
+    assert "secret_state" not in page.content.decode()
+
+
+def test_nobody_sees_what_they_may_not(client, rows):
+    client.force_login(User.objects.create(username="staff", is_staff=True))
+    for model in MODELS:
+        assert client.get(list_page(model)).status_code == 403, model
+    page = client.get(reverse("admin:index"))
+    assert page.status_code == 200
+    assert "What needs a person" not in page.content.decode()
+
+
+def test_the_first_page_tells_what_needs_a_person(admin_client, rows, tenant):
+    Shipment.objects.filter(pk=rows["shipment"].pk).update(booking_state=BookingState.NEEDS_REVIEW)
+    Delivery.objects.update(state="dead")
+    page = admin_client.get(reverse("admin:index"))
+    watches = {watch["text"].split()[0]: watch for watch in page.context["watches"]}
+    told = {(watch["text"], watch["count"], watch["url"]) for watch in page.context["watches"]}
+    assert sum(count for _text, count, _url in told) == 3  # the shipment, the webhook, the delivery
+    assert watches["Carriers'"]["count"] == watches["Deliveries"]["count"] == 1
+    for _text, count, url in told:
+        assert len(admin_client.get(url).context["cl"].result_list) == count
+
+
+def test_an_operator_may_look_without_changing(client, rows):
+    from_apps = [f"{model._meta.app_label}.view_{model._meta.model_name}" for model in MODELS]
+    client.force_login(viewer(from_apps))
+    for model in MODELS:
+        row = model.objects.first()
+        page = client.get(row_page(row))
+        assert page.status_code == 200, model
+        refuse_secrets(page)
+        assert client.post(row_page(row), {}).status_code == 403, model
+
+
+def viewer(names):
+    """A member of staff with these permissions."""
+    from_names = [name.split(".") for name in names]
+    user = User.objects.create(username="viewer", is_staff=True)
+    found = apps.get_model("auth", "Permission").objects.filter(codename__in=[name for _app, name in from_names])
+    user.user_permissions.set(found)
+    return user

@@ -1,0 +1,582 @@
+"""Shipments with everything that happened to them, on one page; found by whatever name a caller knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from apikeys.admin_base import (
+    NOTHING,
+    WATCHES,
+    MerchantFilter,
+    ReadOnlyAdmin,
+    Section,
+    Watch,
+    badge,
+    json_display,
+    lines,
+    pretty,
+    section,
+)
+from apikeys.models import Event
+from carriers.admin import CarrierFilter, call_outcome, carrier_name
+from carriers.models import CarrierCall
+from carriers.types import Status
+from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
+
+_BOOKING_TONES = {
+    BookingState.NONE: "off",
+    BookingState.PENDING: "waiting",
+    BookingState.BOOKED: "good",
+    BookingState.FAILED: "bad",
+    BookingState.NEEDS_REVIEW: "alert",
+}
+_STATUS_TONES = {
+    Status.CREATED: "waiting",
+    Status.PICKED_UP: "moving",
+    Status.IN_TRANSIT: "moving",
+    Status.AT_PICKUP_POINT: "moving",
+    Status.OUT_FOR_DELIVERY: "moving",
+    Status.DELIVERED: "good",
+    Status.EXCEPTION: "alert",
+    Status.RETURNED: "off",
+    Status.CANCELLED: "off",
+    Status.NDR: "alert",
+    Status.RTO: "alert",
+    Status.LOST: "bad",
+    Status.DAMAGED: "bad",
+    Status.UNKNOWN: "off",
+}
+_PICKUP_TONES = {
+    Pickup.State.PENDING: "waiting",
+    Pickup.State.SCHEDULED: "moving",
+    Pickup.State.COMPLETED: "good",
+    Pickup.State.CANCELLED: "off",
+    Pickup.State.FAILED: "bad",
+    Pickup.State.NEEDS_REVIEW: "alert",
+}
+_LABEL_TYPES = {"PDF": "application/pdf", "PNG": "image/png"}
+
+WATCHES += [
+    Watch(
+        "Shipments that need review: only the carrier's own back-office can tell what became of them",
+        lambda: Shipment.objects.filter(booking_state=BookingState.NEEDS_REVIEW),
+        {"booking_state__exact": BookingState.NEEDS_REVIEW},
+    ),
+    Watch(
+        "Shipments still without the carrier's answer, looked up by the worker",
+        lambda: Shipment.objects.filter(booking_state=BookingState.PENDING),
+        {"booking_state__exact": BookingState.PENDING},
+        tone="waiting",
+    ),
+    Watch(
+        "Pickups that need review: the carrier did not say whether it comes",
+        lambda: Pickup.objects.filter(state=Pickup.State.NEEDS_REVIEW),
+        {"state__exact": Pickup.State.NEEDS_REVIEW},
+    ),
+]
+
+
+def booking_badge(row: Shipment) -> str:
+    """How far the purchase got."""
+    return badge(row.get_booking_state_display(), _BOOKING_TONES.get(row.booking_state, "off"))
+
+
+def status_badge(row: Shipment | Checkpoint) -> str:
+    """Where the parcel is in its life."""
+    return badge(row.get_status_display(), _STATUS_TONES.get(row.status, "off"))
+
+
+def pickup_badge(row: Pickup) -> str:
+    """Whether somebody comes."""
+    return badge(row.get_state_display(), _PICKUP_TONES.get(row.state, "off"))
+
+
+def address_lines(address: Mapping[str, Any]) -> str:
+    """An address as on an envelope; what it holds besides, below."""
+    known = ("contact_name", "company", "street", "city", "state", "postal_code", "country")
+    get = {name: str(address.get(name) or "") for name in known}
+    place = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
+    rest = [f"{name}: {value}" for name, value in address.items() if name not in known and value not in (None, "")]
+    return lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
+
+
+# Sections
+
+
+def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """The parcel's history, the latest first."""
+    return section(
+        request,
+        "Checkpoints",
+        Checkpoint.objects.filter(shipment=row).order_by("-occurred_at", "-id"),
+        {
+            "occurred (UTC)": lambda one: one.occurred_at,
+            "status": status_badge,
+            "place": lambda one: one.location,
+            "text": lambda one: one.description,
+            "code": lambda one: one.code,
+            "said by": lambda one: one.get_source_display(),
+        },
+        shipment=row.pk,
+    )
+
+
+def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """What is in it."""
+    return section(
+        request,
+        "Parcels",
+        Parcel.objects.filter(shipment=row).order_by("number"),
+        {
+            "number": lambda one: one.number,
+            "weight": lambda one: f"{one.weight_kg.normalize():f} kg",
+            "size": parcel_size,
+            "declared value": lambda one: _money(one.declared_value, one.currency),
+            "content": lambda one: one.description,
+        },
+        shipment=row.pk,
+    )
+
+
+def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """Who comes for it."""
+    return section(
+        request,
+        "Pickups",
+        Pickup.objects.filter(shipments=row).order_by("-id"),
+        {
+            "confirmation": str,
+            "state": pickup_badge,
+            "day": lambda one: f"{one.scheduled_date:%Y-%m-%d}, {one.window_start}–{one.window_end}",
+            "packages": lambda one: one.packages_count,
+        },
+        shipments=row.pk,
+    )
+
+
+def shipments_section(request: HttpRequest, row: Pickup) -> Section | None:
+    """What a pickup collects."""
+    return section(
+        request,
+        "Shipments",
+        row.shipments.order_by("-id"),
+        {"shipment": str, "order": lambda one: one.order_id, "booking": booking_badge, "status": status_badge},
+        pickups=row.pk,
+    )
+
+
+def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
+    """What was said to the carrier about it."""
+    return section(
+        request,
+        "Carrier calls",
+        CarrierCall.objects.filter(subject_id=row.pk).order_by("-id").defer("request_body", "response_body"),
+        {
+            "at (UTC)": lambda one: one.created_at,
+            "operation": lambda one: one.operation,
+            "outcome": call_outcome,
+            "HTTP": lambda one: one.status,
+            "took": lambda one: f"{one.duration_ms} ms",
+            "error": lambda one: one.error,
+        },
+        subject_id=row.pk,
+    )
+
+
+def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
+    """What happened."""
+    return section(
+        request,
+        "Events",
+        Event.objects.filter(subject_id=row.pk).order_by("-id"),
+        {
+            "at (UTC)": lambda one: one.created_at,
+            "type": lambda one: one.type,
+            "visibility": lambda one: one.visibility,
+            "facts": lambda one: pretty(one.data),
+        },
+        subject_id=row.pk,
+    )
+
+
+def parcel_size(row: Parcel) -> str:
+    """Length × width × height in cm."""
+    sides = (row.length_cm, row.width_cm, row.height_cm)
+    return " × ".join(f"{side.normalize():f}" for side in sides) + " cm" if all(sides) else NOTHING
+
+
+def _money(amount: Any, currency: str) -> str:
+    return f"{amount} {currency}".strip() if amount is not None else NOTHING
+
+
+class ShippingAdmin(ReadOnlyAdmin):
+    """What every page of this app shows in one way."""
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: Any) -> str:
+        return carrier_name(row.carrier) or NOTHING
+
+    @admin.display(description="price", ordering="total_price")
+    def price(self, row: Any) -> str:
+        return _money(row.total_price, row.currency)
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, row: Any) -> str:
+        return status_badge(row)
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(ShippingAdmin):
+    """Shipments; what is done to one is done by the API or by the actions here."""
+
+    list_display = (
+        "name",
+        "booking",
+        "shown_status",
+        "shown_carrier",
+        "order_id",
+        "recipient",
+        "merchant",
+        "mode",
+        "created_at",
+    )
+    list_select_related = ("merchant",)
+    list_filter = ("booking_state", "status", CarrierFilter, MerchantFilter, "mode", "created_at")
+    list_defer = ("origin", "destination", "request", "carrier_details", "failure", "cancellation")
+    search_fields = (
+        "order_id",
+        "reference",
+        "tracking_number",
+        "carrier_shipment_id",
+        "customer_reference",
+        "recipient",
+        "merchant__slug__exact",
+    )
+    search_help_text = (
+        "Order, tracking number, our reference, the carrier's shipment id, customer reference, recipient, our id, "
+        "or a merchant's whole slug."
+    )
+    ordering = ("-id",)
+    actions = ("look_up",)
+    sections = (checkpoints_section, parcels_section, pickups_section, calls_section, events_section)
+    fieldsets = (
+        (
+            "Booking",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "booking",
+                    "why_not",
+                    "tracking_number",
+                    "label_file",
+                    "shown_carrier",
+                    "service_type",
+                    "carrier_shipment_id",
+                    "reference",
+                    "credential",
+                    "reconcile_at",
+                    "created_at",
+                ),
+            },
+        ),
+        (
+            "Status",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "shown_status",
+                    "location",
+                    "first_at",
+                    "last_at",
+                    "estimated_delivery",
+                    "delivered_at",
+                    "checkpoint_count",
+                    "shown_cancellation",
+                    "updated_at",
+                ),
+            },
+        ),
+        (
+            "Parties",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "merchant",
+                    "mode",
+                    "store",
+                    "order_id",
+                    "sequence",
+                    "customer_reference",
+                    "sender_address",
+                    "recipient_address",
+                    "pickup_point_id",
+                ),
+            },
+        ),
+        ("Money", {"classes": ("wb-card",), "fields": ("price",)}),
+        (
+            "As asked and answered",
+            {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
+        ),
+    )
+    shown_request = json_display("request", "the merchant's request")
+    shown_details = json_display("carrier_details", "what the carrier added")
+    shown_cancellation = json_display("cancellation")
+
+    def get_urls(self) -> list[URLPattern]:
+        label = path("<path:object_id>/label/", self.admin_site.admin_view(self.label), name="shipping_shipment_label")
+        return [label, *super().get_urls()]
+
+    def label(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
+        """The label's file, for staff who may see the shipment."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        label = Label.objects.filter(shipment=row).first()
+        try:
+            file = label.file.open("rb") if label else None
+        except OSError:
+            file = None
+        if label is None or file is None:
+            self.message_user(request, "This shipment has no label file.", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
+        kind = _LABEL_TYPES.get(label.format)
+        response = FileResponse(
+            file,
+            as_attachment=kind is None,
+            filename=f"{row}.{label.format.lower()}",
+            content_type=kind or "application/octet-stream",
+        )
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+    @admin.display(description="shipment", ordering="tracking_number")
+    def name(self, row: Shipment) -> str:
+        return row.tracking_number or row.order_id or row.reference
+
+    @admin.display(description="booking", ordering="booking_state")
+    def booking(self, row: Shipment) -> str:
+        return booking_badge(row)
+
+    @admin.display(description="why")
+    def why_not(self, row: Shipment) -> str:
+        failure = row.failure or {}
+        told = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
+        return lines([str(text) for text in dict.fromkeys(told) if text])
+
+    @admin.display(description="label")
+    def label_file(self, row: Shipment) -> str:
+        return label_link(getattr(row, "label", None))
+
+    @admin.display(description="from")
+    def sender_address(self, row: Shipment) -> str:
+        return address_lines(row.origin)
+
+    @admin.display(description="to")
+    def recipient_address(self, row: Shipment) -> str:
+        return address_lines(row.destination)
+
+    @admin.action(description="Look up at the carrier now (pending bookings)", permissions=["operate"])
+    def look_up(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The worker asks the carrier at once instead of at the next turn; nothing is bought."""
+        ids = queryset.filter(booking_state=BookingState.PENDING).values("pk")
+        asked = Shipment.objects.filter(pk__in=ids, booking_state=BookingState.PENDING).update(
+            reconcile_at=timezone.now(), updated_at=F("updated_at")
+        )
+        if asked:
+            self.message_user(request, f"{asked} pending bookings are looked up at once.", messages.SUCCESS)
+        else:
+            self.message_user(request, "None of these is pending: nothing to look up.", messages.WARNING)
+
+
+def label_link(label: Label | None) -> str:
+    """A link that opens the file for staff."""
+    if label is None:
+        return NOTHING
+    url = reverse("admin:shipping_shipment_label", args=[label.shipment_id])
+    return format_html('<a href="{}" target="_blank" rel="noopener">Open the {} label</a>', url, label.format)
+
+
+@admin.register(Parcel)
+class ParcelAdmin(ShippingAdmin):
+    """Packages of shipments."""
+
+    list_display = ("shipment", "number", "weight_kg", "size", "declared", "description")
+    list_select_related = ("shipment",)
+    list_filter = (("shipment__mode", admin.ChoicesFieldListFilter),)
+    search_fields = ("shipment__tracking_number", "shipment__order_id", "description")
+    search_help_text = "Tracking number, order, content, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+
+    @admin.display(description="size")
+    def size(self, row: Parcel) -> str:
+        return parcel_size(row)
+
+    @admin.display(description="declared value", ordering="declared_value")
+    def declared(self, row: Parcel) -> str:
+        return _money(row.declared_value, row.currency)
+
+
+@admin.register(Label)
+class LabelAdmin(ShippingAdmin):
+    """Printable files; they are opened through the shipment's permission-checked address only."""
+
+    list_display = ("shipment", "format", "size", "opened", "created_at")
+    list_select_related = ("shipment",)
+    list_filter = ("format", "size", "created_at")
+    search_fields = ("shipment__tracking_number", "shipment__order_id")
+    search_help_text = "Tracking number, order, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+    fields = ("id", "shipment", "format", "size", "opened", "carrier_url", "created_at")
+
+    @admin.display(description="file")
+    def opened(self, row: Label) -> str:
+        return label_link(row)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ShippingAdmin):
+    """Scans and events of shipments."""
+
+    list_display = ("shipment", "occurred_at", "shown_status", "code", "location", "source", "merchant", "mode")
+    list_select_related = ("shipment", "merchant")
+    list_filter = ("status", "source", "mode", MerchantFilter, "occurred_at")
+    list_defer = ("details", "shipment__request", "shipment__carrier_details")
+    search_fields = ("shipment__tracking_number__exact", "shipment__order_id__exact", "code__exact")
+    search_help_text = "A whole tracking number, order or carrier's code, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "shipment",
+        "merchant",
+        "mode",
+        "source",
+        "shown_status",
+        "code",
+        "description",
+        "location",
+        "occurred_at",
+        "occurred_text",
+        "tz_assumed",
+        "shown_details",
+        "created_at",
+    )
+    shown_details = json_display("details")
+
+
+@admin.register(Quote)
+class QuoteAdmin(ShippingAdmin):
+    """Offers that merchants were given."""
+
+    list_display = ("created_at", "shown_carrier", "service_type", "price", "transit_days", "merchant", "mode")
+    list_select_related = ("merchant",)
+    list_filter = (CarrierFilter, "mode", MerchantFilter, "created_at")
+    list_defer = ("breakdown", "request")
+    search_fields = ("carrier_quote_id__exact", "service_type__exact", "merchant__slug__exact")
+    search_help_text = "The carrier's quote id, a service, a merchant's slug, or our id."
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "merchant",
+        "mode",
+        "shown_carrier",
+        "credential",
+        "carrier_quote_id",
+        "service_type",
+        "price",
+        "transit_days",
+        "estimated_delivery",
+        "shown_breakdown",
+        "shown_request",
+        "created_at",
+    )
+    shown_breakdown = json_display("breakdown")
+    shown_request = json_display("request")
+
+
+@admin.register(Pickup)
+class PickupAdmin(ShippingAdmin):
+    """Collections at merchants' doors."""
+
+    list_display = (
+        "name",
+        "state_badge",
+        "shown_carrier",
+        "scheduled_date",
+        "window",
+        "packages_count",
+        "merchant",
+        "mode",
+    )
+    list_select_related = ("merchant",)
+    list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
+    list_defer = ("address", "request", "carrier_details", "failure")
+    search_fields = ("confirmation_number", "carrier_pickup_id", "shipments__tracking_number__exact")
+    search_help_text = "Confirmation number, the carrier's pickup id, a whole tracking number, or our id."
+    date_hierarchy = "scheduled_date"
+    ordering = ("-id",)
+    sections = (shipments_section, calls_section, events_section)
+    fieldsets = (
+        (
+            "Pickup",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "state_badge",
+                    "why_not",
+                    "scheduled_date",
+                    "window",
+                    "packages_count",
+                    "total_weight_kg",
+                    "confirmation_number",
+                    "carrier_pickup_id",
+                    "completed_at",
+                ),
+            },
+        ),
+        (
+            "Parties",
+            {
+                "classes": ("wb-card",),
+                "fields": ("merchant", "mode", "shown_carrier", "credential", "where", "created_at"),
+            },
+        ),
+        (
+            "As asked and answered",
+            {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
+        ),
+    )
+    shown_request = json_display("request", "the merchant's request")
+    shown_details = json_display("carrier_details", "what the carrier added")
+    why_not = ShipmentAdmin.why_not
+
+    @admin.display(description="pickup", ordering="confirmation_number")
+    def name(self, row: Pickup) -> str:
+        return str(row)
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, row: Pickup) -> str:
+        return pickup_badge(row)
+
+    @admin.display(description="between")
+    def window(self, row: Pickup) -> str:
+        return f"{row.window_start}–{row.window_end}"
+
+    @admin.display(description="where")
+    def where(self, row: Pickup) -> str:
+        return address_lines(row.address)
