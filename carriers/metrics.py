@@ -32,7 +32,7 @@ def shipments_created(carrier: str) -> Counter:
 @cache
 def token_expiry(carrier: str) -> Gauge:
     """``pickit_token_expiry_seconds``"""
-    return Gauge(f"{carrier}_token_expiry_seconds", "Seconds until token expiry")
+    return Gauge(f"{carrier}_token_expiry_seconds", "Seconds until token expiry", multiprocess_mode="mostrecent")
 
 
 def observe(carrier: str, operation: str, status: int | str, seconds: float) -> None:

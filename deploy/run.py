@@ -118,6 +118,15 @@ def check_ports() -> None:
         sys.exit("\n".join(["Waybill was not started.", *troubles]))
 
 
+def gather_metrics() -> None:
+    """Let web and worker count into one directory, so that ``/metrics`` tells of both."""
+    directory = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or ROOT / os.environ.get("DATA_DIR", "var") / "metrics")
+    directory.mkdir(parents=True, exist_ok=True)
+    for left_over in directory.glob("*.db"):
+        left_over.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
 def manage(*command: str) -> None:
     """Run a management command and exit when it fails; it has said why."""
     status = subprocess.run([sys.executable, "manage.py", *command], check=False).returncode
@@ -181,6 +190,7 @@ def main() -> int:
     os.chdir(ROOT)
     fill_environment()
     check_ports()
+    gather_metrics()
     manage("migrate", "--verbosity", "0")
     manage("seed_demo")
     return supervise()
