@@ -44,6 +44,11 @@ class UserAdmin(WaybillAdmin, DjangoUserAdmin):
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
 
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
+        """Django tidies a missing address into an empty one, of which there could be only one."""
+        obj.email = obj.email or None
+        super().save_model(request, obj, form, change)
+
 
 class MembershipInline(admin.TabularInline):
     """Who belongs to a merchant."""

@@ -338,7 +338,7 @@ class ShipmentAdmin(ShippingAdmin):
         return [label, *super().get_urls()]
 
     def label(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
-        """The label's file, for staff who may see the shipment."""
+        """The label's file, for staff who may see the shipment (``admin_view`` forbids caches to keep it)."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
@@ -353,14 +353,12 @@ class ShipmentAdmin(ShippingAdmin):
             self.message_user(request, "This shipment has no label file.", messages.ERROR)
             return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
         kind = _LABEL_TYPES.get(label.format)
-        response = FileResponse(
+        return FileResponse(
             file,
             as_attachment=kind is None,
             filename=f"{row}.{label.format.lower()}",
             content_type=kind or "application/octet-stream",
         )
-        response["Cache-Control"] = "private, no-store"
-        return response
 
     @admin.display(description="shipment", ordering="tracking_number")
     def name(self, row: Shipment) -> str:

@@ -1,0 +1,123 @@
+"""Carrier accounts are set up in the admin; what was typed in never comes out again."""
+
+import pytest
+from django.urls import reverse
+
+from apikeys.crypto import Ciphertext
+from apikeys.models import Event
+from carriers.models import CarrierCall, Credential
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/carriers/credential/"
+SECRETS = {"pickit__client_id": "client-id-1234", "pickit__client_secret": "canary-one", "pickit__webhook_secret": ""}
+
+
+def add(client, merchant=None, **changes):
+    owner = {"merchant": str(merchant.id) if merchant else "", "mode": "test", "carrier": "pickit"}
+    return client.post(f"{LIST}add/", owner | SECRETS | changes, follow=True)
+
+
+def change(client, row, **values):
+    form = {"is_active": "on", "pickit__client_id": "", "pickit__client_secret": "", "pickit__webhook_secret": ""}
+    return client.post(page_of(row), form | values, follow=True)
+
+
+def page_of(row):
+    return reverse("admin:carriers_credential_change", args=[row.pk])
+
+
+def test_an_account_is_made_with_its_secrets(admin_client, merchant):
+    page = add(admin_client, merchant)
+    assert page.status_code == 200
+    row = Credential.objects.get()
+    assert row.merchant == merchant
+    assert row.fields == {"client_id": "client-id-1234", "client_secret": "canary-one"}
+    assert "canary-one" not in page.content.decode()
+    event = Event.objects.get(type="credential.saved")
+    assert event.data["fields"] == ["client_id", "client_secret"]
+
+
+def test_the_platform_has_accounts_too(admin_client, merchant):
+    add(admin_client)
+    add(admin_client, merchant)
+    assert {row.merchant for row in Credential.objects.all()} == {None, merchant}
+
+
+def test_its_page_tells_what_is_set_and_not_what_it_is(admin_client, credential):
+    text = admin_client.get(page_of(credential)).content.decode()
+    assert "client_id: •••t-id" in text
+    assert "client_secret: set" in text
+    assert "test-secret" not in text
+    assert "test-client-id" not in text
+
+
+def test_one_new_value_leaves_the_others_and_forgets_the_token(admin_client, credential):
+    row = Credential.objects.get()
+    row.token = "old-token"
+    row.save()
+    change(admin_client, row, pickit__webhook_secret="canary-new")
+    row = Credential.objects.get()
+    assert row.fields == {
+        "client_id": "test-client-id",
+        "client_secret": "test-secret",
+        "webhook_secret": "canary-new",
+    }
+    assert row.token is None
+
+
+def test_an_account_is_switched_off_and_keeps_its_secrets(admin_client, credential):
+    change(admin_client, credential, is_active="")
+    row = Credential.objects.get()
+    assert (row.is_active, row.fields) == (False, credential.fields)
+
+
+def test_new_secrets_leave_a_switched_off_account_off(admin_client, credential):
+    change(admin_client, credential, is_active="", pickit__webhook_secret="canary-new")
+    row = Credential.objects.get()
+    assert (row.is_active, row.fields["webhook_secret"]) == (False, "canary-new")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"pickit__client_secret": ""}, "This field is required."),
+        ({"pickit__client_id": "x" * 501}, "at most 500 characters"),
+        ({"carrier": "nobody"}, "Select a valid choice"),
+        ({"mode": ""}, "This field is required."),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_typed_comes_back(admin_client, merchant, wrong, told):
+    page = add(admin_client, merchant, **({"pickit__webhook_secret": "canary-two"} | wrong))
+    text = page.content.decode()
+    assert told in text
+    assert "canary" not in text
+    assert not Credential.objects.exists()
+
+
+def test_an_account_is_not_made_twice(admin_client, merchant, credential):
+    assert "There is such an account already" in add(admin_client, merchant).content.decode()
+    add(admin_client)
+    assert "There is such an account already" in add(admin_client).content.decode()
+    assert Credential.objects.count() == 2
+
+
+def test_an_account_that_cannot_be_decrypted_still_shows_and_is_repaired(admin_client, credential):
+    broken = Ciphertext("v1.gone.AAAA.AAAA")
+    Credential.objects.filter(pk=credential.pk).update(fields=broken, token=broken)
+    assert admin_client.get(LIST).status_code == 200
+    assert "cannot be decrypted" in admin_client.get(page_of(credential)).content.decode()
+    page = change(admin_client, credential, pickit__webhook_secret="new")
+    assert page.content.decode().count("This field is required.") == 2
+    change(admin_client, credential, pickit__client_id="client-id-1234", pickit__client_secret="new")
+    row = Credential.objects.get()
+    assert (row.fields, row.token) == ({"client_id": "client-id-1234", "client_secret": "new"}, None)
+
+
+def test_a_call_is_found_by_its_shipment(admin_client, merchant):
+    owner = {"merchant": merchant, "mode": "test", "carrier": "pickit", "outcome": "timeout", "duration_ms": 1}
+    wanted = CarrierCall.objects.create(**owner, operation="track", subject_id=merchant.id)
+    CarrierCall.objects.create(**owner, operation="create_label")
+    for query in ({"q": str(merchant.id)}, {"q": "track"}, {"subject_id": str(merchant.id)}):
+        page = admin_client.get("/admin/carriers/carriercall/", query)
+        assert [row.pk for row in page.context["cl"].result_list] == [wanted.pk]
+        assert "no answer in time" in page.content.decode()

@@ -1,0 +1,242 @@
+"""Staff find a shipment by whatever a caller knows of it, and see on one page what happened to it."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.base import ContentFile
+from django.urls import reverse
+from django.utils import timezone
+
+from apikeys import events
+from apikeys.models import Merchant, User
+from carriers.models import CarrierCall
+from shipping.events import SHIPMENT_BOOKED
+from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Shipment
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/shipping/shipment/"
+
+
+@pytest.fixture(autouse=True)
+def _files_in_a_place_of_their_own(settings, tmp_path):
+    place = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = settings.STORAGES | {"default": place}
+
+
+@pytest.fixture
+def shipment(credential):
+    return make(credential)
+
+
+def make(credential, number="0000000001", **changes):
+    values = {
+        "booking_state": BookingState.BOOKED,
+        "status": "in_transit",
+        "tracking_number": f"PKT-{number}",
+        "reference": f"WBREF{number}",
+        "carrier_shipment_id": f"SHP-{number}",
+        "order_id": f"ORDER-{number}",
+        "customer_reference": f"CUST-{number}",
+        "recipient": "Jane Smith",
+        "destination": {"contact_name": "Jane Smith", "street": "789 Customer St", "city": "Manhattan"},
+    }
+    owner = {"merchant_id": credential.merchant_id, "mode": "test", "carrier": "pickit", "credential": credential}
+    return Shipment.objects.create(**owner | values | changes)
+
+
+def page_of(shipment, action="change"):
+    return reverse(f"admin:shipping_shipment_{action}", args=[shipment.pk])
+
+
+def found(client, text):
+    return [row.pk for row in client.get(LIST, {"q": text}).context["cl"].result_list]
+
+
+@pytest.mark.parametrize(
+    "name", ["order_id", "reference", "tracking_number", "carrier_shipment_id", "customer_reference", "recipient", "id"]
+)
+def test_one_box_finds_a_shipment_by_each_of_its_names(admin_client, credential, shipment, name):
+    make(credential, "0000000002", recipient="John Doe")
+    assert found(admin_client, str(getattr(shipment, name))) == [shipment.pk]
+    assert found(admin_client, str(getattr(shipment, name)).lower()) == [shipment.pk]
+
+
+def test_a_part_of_a_name_is_enough(admin_client, shipment):
+    assert found(admin_client, "smith jane") == [shipment.pk]
+    assert found(admin_client, "ORDER-00") == [shipment.pk]
+    assert found(admin_client, "nobody") == []
+
+
+def test_the_page_shows_what_happened(admin_client, shipment, tenant):
+    Parcel.objects.create(shipment=shipment, number=1, weight_kg="2.500", length_cm=30, width_cm=20, height_cm=15)
+    owner = {"merchant_id": shipment.merchant_id, "mode": "test"}
+    Checkpoint.objects.create(
+        **owner,
+        shipment=shipment,
+        source="carrier",
+        status="in_transit",
+        code="transit",
+        location="New York <Hub>",
+        occurred_at=timezone.now(),
+    )
+    CarrierCall.objects.create(
+        **owner,
+        carrier="pickit",
+        operation="create_label",
+        subject_id=shipment.pk,
+        outcome="timeout",
+        duration_ms=30000,
+    )
+    events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=shipment.pk, data={"carrier": "Pickit"})
+    pickup = Pickup.objects.create(
+        **owner,
+        carrier="pickit",
+        credential=shipment.credential,
+        confirmation_number="CONF-1",
+        scheduled_date=timezone.now(),
+        packages_count=1,
+    )
+    pickup.shipments.add(shipment)
+    text = admin_client.get(page_of(shipment)).content.decode()
+    for told in ("booked", "In transit", "789 Customer St", "2.5 kg", "30 × 20 × 15 cm", "New York &lt;Hub&gt;"):
+        assert told in text
+    for told in ("create_label", "no answer in time", "shipment.booked", "CONF-1", "Deliveries"):
+        assert told in text
+
+
+def test_each_section_links_to_the_list_of_its_own(admin_client, credential, shipment, tenant):
+    other = make(credential, "0000000002")
+    for row in (shipment, other):
+        events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=row.pk)
+        Parcel.objects.create(shipment=row, number=1, weight_kg=1)
+    sections = admin_client.get(page_of(shipment)).context["sections"]
+    assert [section.title for section in sections] == [
+        "Checkpoints",
+        "Parcels",
+        "Pickups",
+        "Carrier calls",
+        "Events",
+        "Deliveries",
+    ]
+    for section in sections:
+        listed = admin_client.get(section.more_url)
+        assert listed.status_code == 200, section.title
+        assert len(listed.context["cl"].result_list) == len(section.rows)
+
+
+def test_a_long_history_is_cut_to_the_latest_fifty(admin_client, shipment, tenant):
+    for number in range(60):
+        events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=shipment.pk, data={"number": number})
+    page = admin_client.get(page_of(shipment))
+    section = next(one for one in page.context["sections"] if one.title == "Events")
+    assert len(section.rows) == 50
+    assert "Only the latest 50 are shown" in page.content.decode()
+    assert "&quot;number&quot;: 59" in page.content.decode()
+    assert "&quot;number&quot;: 3\n" not in page.content.decode()
+
+
+def test_its_page_takes_no_query_per_row(admin_client, shipment, credential, tenant, django_assert_max_num_queries):
+    for number in range(30):
+        events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=shipment.pk, data={"number": number})
+        Parcel.objects.create(shipment=shipment, number=number, weight_kg=1)
+    with django_assert_max_num_queries(20):
+        admin_client.get(page_of(shipment))
+
+
+def test_why_a_booking_failed_is_told(admin_client, credential):
+    told = {"error": "carrier_rejected", "message": "Pickit refused.", "carrier_message": "No such <point>"}
+    row = make(credential, booking_state=BookingState.FAILED, status="", tracking_number="", failure=told)
+    text = admin_client.get(page_of(row)).content.decode()
+    assert "Pickit refused." in text
+    assert "No such &lt;point&gt;" in text
+
+
+def label_of(shipment):
+    label = Label(shipment=shipment, format="PDF", size="4x6")
+    label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
+    return label
+
+
+def test_the_label_opens_for_staff(admin_client, shipment):
+    label_of(shipment)
+    url = page_of(shipment, "label")
+    assert url in admin_client.get(page_of(shipment)).content.decode()
+    response = admin_client.get(url)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/pdf"
+    assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
+    assert b"".join(response.streaming_content) == b"%PDF-1.4 label"
+
+
+def test_the_label_stays_closed_for_everybody_else(client, shipment):
+    label_of(shipment)
+    assert client.get(page_of(shipment, "label")).status_code == 302  # to the log-in
+    client.force_login(User.objects.create(username="staff", is_staff=True))
+    assert client.get(page_of(shipment, "label")).status_code == 403
+
+
+def test_a_label_without_a_file_says_so(admin_client, shipment):
+    label = label_of(shipment)
+    label.file.storage.delete(label.file.name)
+    page = admin_client.get(page_of(shipment, "label"), follow=True)
+    assert page.redirect_chain == [(page_of(shipment), 302)]
+    assert "no label file" in page.content.decode()
+
+
+def look_up(client, *rows):
+    return client.post(LIST, {"action": "look_up", "_selected_action": [str(row.pk) for row in rows]}, follow=True)
+
+
+def test_a_pending_booking_is_looked_up_at_once(admin_client, credential, shipment):
+    later = timezone.now() + timedelta(hours=1)
+    pending = make(credential, "0000000002", booking_state=BookingState.PENDING, tracking_number="", reconcile_at=later)
+    page = look_up(admin_client, pending, shipment)
+    assert "1 pending bookings are looked up" in page.content.decode()
+    pending.refresh_from_db()
+    assert pending.reconcile_at <= timezone.now()
+    shipment.refresh_from_db()
+    assert shipment.reconcile_at is None
+    assert not CarrierCall.objects.exists()  # the worker asks, not the page
+    assert "nothing to look up" in look_up(admin_client, shipment).content.decode()
+
+
+def test_who_may_only_look_sets_nothing_going(client, credential):
+    pending = make(credential, booking_state=BookingState.PENDING, tracking_number="")
+    user = User.objects.create(username="viewer", is_staff=True)
+    grant(user, "view_shipment")
+    client.force_login(user)
+    look_up(client, pending)
+    pending.refresh_from_db()
+    assert pending.reconcile_at is None
+
+
+def grant(user, codename):
+    field = User._meta.get_field("user_permissions")
+    user.user_permissions.set(field.related_model.objects.filter(codename=codename))
+
+
+def test_the_list_is_filtered_by_what_ops_ask_for(admin_client, credential, shipment):
+    other = Merchant.objects.create(name="Other", slug="other")
+    review = make(
+        credential, "0000000002", booking_state=BookingState.NEEDS_REVIEW, status="", merchant_id=other.id, mode="live"
+    )
+    page = admin_client.get(LIST)
+    assert "needs review" in page.content.decode()
+    for query in (
+        {"booking_state__exact": "needs_review"},
+        {"merchant": str(other.id)},
+        {"mode__exact": "live"},
+        {"carrier": "pickit", "merchant": str(other.id)},
+    ):
+        assert [row.pk for row in admin_client.get(LIST, query).context["cl"].result_list] == [review.pk], query
+    assert [row.pk for row in admin_client.get(LIST, {"status__exact": "in_transit"}).context["cl"].result_list] == [
+        shipment.pk
+    ]
+    assert admin_client.get(LIST, {"merchant": "not an id"}).context["cl"].result_count == 0
+
+
+def test_a_count_stops_where_nobody_turns_pages(admin_client, credential, monkeypatch):
+    monkeypatch.setattr("apikeys.admin_base.BoundedPaginator.limit", 2)
+    for number in range(4):
+        make(credential, f"000000000{number}")
+    assert admin_client.get(LIST).context["cl"].result_count == 2
