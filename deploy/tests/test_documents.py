@@ -1,0 +1,357 @@
+"""The requests that the documents print, sent to a running system: the documented keys, types and statuses come back.
+
+They run twice, because whoever reads the documents tries them more than once.
+"""
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+from deploy.tests.system import System
+
+pytestmark = pytest.mark.system
+NUMBER = "PKT-1234567890"
+TEXT, NUMERIC, FLAG, LIST, OBJECT, NOTHING = str, (int, float), bool, list, dict, type(None)
+
+ADDRESS = {
+    "street": "456 Warehouse Ave",
+    "city": "Brooklyn",
+    "state": "NY",
+    "postal_code": "11201",
+    "country": "US",
+    "contact_name": "Warehouse Manager",
+    "contact_phone": "+1234567890",
+    "contact_email": "warehouse@company.com",
+}
+CUSTOMER = ADDRESS | {
+    "street": "789 Customer St",
+    "city": "Manhattan",
+    "postal_code": "10001",
+    "contact_name": "John Doe",
+}
+BOX = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15, "declared_value": 100}
+QUOTE = {
+    "carrier": "Pickit",
+    "origin": ADDRESS,
+    "destination": CUSTOMER,
+    "packages": [BOX | {"currency": "USD", "description": "Electronic device"}],
+    "service_type": "standard",
+    "metadata": {"pickup_point_id": "PP-12345"},
+}
+PICKUP = {
+    "carrier": "Pickit",
+    "pickup_date": "2024-01-16T10:00:00Z",
+    "pickup_window_start": "10:00",
+    "pickup_window_end": "14:00",
+    "address": {key: ADDRESS[key] for key in ("street", "city", "state", "postal_code", "country")}
+    | {"company": "My Store"},
+    "contact_name": "Warehouse Manager",
+    "contact_phone": "+1234567890",
+    "contact_email": "warehouse@mystore.com",
+    "packages_count": 5,
+    "total_weight_kg": 25.5,
+    "special_instructions": "Ring doorbell, packages ready at loading dock",
+    "shipment_ids": [NUMBER, "PKT-1234567891"],
+}
+POINT = {
+    "id": TEXT,
+    "name": TEXT,
+    "type": TEXT,
+    "address": {"street": TEXT, "city": TEXT, "state": TEXT, "postal_code": TEXT, "country": TEXT},
+    "location": {"latitude": NUMERIC, "longitude": NUMERIC},
+    "opening_hours": {"monday": TEXT},
+    "services": LIST,
+    "capacity": {"small": int, "medium": int, "large": int},
+}
+LABEL = {
+    "carrier": TEXT,
+    "tracking_number": TEXT,
+    "label_url": TEXT,
+    "label_data": TEXT,
+    "label_format": TEXT,
+    "shipment_id": TEXT,
+    "metadata": {"barcode": TEXT, "qr_code": TEXT, "estimated_delivery": TEXT},
+}
+UNIT = {
+    "id": TEXT,
+    "tracking_id": TEXT,
+    "status": TEXT,
+    "location": TEXT,
+    "delivery_time": (TEXT, NOTHING),
+    "total_checkpoints": int,
+    "created_at": TEXT,
+    "updated_at": TEXT,
+}
+ERROR = {"error": TEXT, "message": TEXT, "details": OBJECT, "correlation_id": TEXT}
+
+
+def has_shape(value, shape, path="$"):
+    """Every key of the shape is there with its type; more keys may be."""
+    if isinstance(shape, dict):
+        assert isinstance(value, dict), path
+        for key, inner in shape.items():
+            assert key in value, f"{path}.{key} is missing in {sorted(value)}"
+            has_shape(value[key], inner, f"{path}.{key}")
+    else:
+        flags_apart = isinstance(value, bool) and shape is not FLAG
+        assert isinstance(value, shape) and not flags_apart, f"{path} is {value!r}"
+
+
+@pytest.fixture(scope="module")
+def one():
+    system = System()
+    yield system.start("sandbox", "web", "worker")
+    system.close()
+
+
+@pytest.fixture
+def ask(one):
+    """``ask(status, shape, method, path, body)`` sends with the demo key; without it every API path answers 401."""
+
+    def send(status, shape, method, path, body=None):
+        response = one.api(method, path, body)
+        assert response.status_code == status, response.text
+        has_shape(response.json(), shape)
+        if path.startswith("/api/"):
+            keyless = requests.request(method, one.web + path, json=body, timeout=30)
+            assert keyless.status_code == 401
+            assert keyless.json()["error"] == "invalid_api_key"
+        return response.json()
+
+    return send
+
+
+def test_the_requests_of_the_pickit_document(ask):
+    for _ in range(2):
+        near = "/api/v1/pickit/pickup-points?latitude=40.7128&longitude=-74.0060&radius_km=5"
+        points = ask(200, {"status": TEXT, "count": int, "pickup_points": LIST}, "GET", near)
+        has_shape(points["pickup_points"][0], POINT | {"code": TEXT, "distance_km": NUMERIC})
+        details = {"accessibility": {"wheelchair": FLAG, "parking": FLAG}, "images": LIST, "instructions": TEXT}
+        ask(200, {"status": TEXT, "pickup_point": POINT | details}, "GET", "/api/v1/pickit/pickup-points/PP-12345")
+
+        quote = {
+            "carrier": TEXT,
+            "service_type": TEXT,
+            "total_price": NUMERIC,
+            "currency": TEXT,
+            "transit_days": int,
+            "estimated_delivery": TEXT,
+            "breakdown": dict.fromkeys(
+                ["base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee"], NUMERIC
+            ),
+            "metadata": {"quote_id": TEXT, "service_level": TEXT, "pickup_point_available": FLAG},
+        }
+        assert ask(200, quote, "POST", "/api/v1/quotes", QUOTE)["total_price"] == 12.5
+
+        track = {
+            "carrier": TEXT,
+            "tracking_number": TEXT,
+            "status": TEXT,
+            "events": LIST,
+            "estimated_delivery": TEXT,
+            "current_location": TEXT,
+            "metadata": {"pickup_point": {"id": TEXT, "name": TEXT}, "pickup_code": TEXT, "delivery_attempts": int},
+        }
+        found = ask(200, track, "POST", "/api/v1/tracking", {"carrier": "Pickit", "tracking_number": NUMBER})
+        has_shape(found["events"][2], {"timestamp": TEXT, "status": TEXT, "description": TEXT, "location": TEXT})
+
+        proof = {
+            "tracking_number": TEXT,
+            "delivered_at": TEXT,
+            "signed_by": TEXT,
+            "signature_image": TEXT,
+            "delivery_photo": TEXT,
+            "location": TEXT,
+            "pickup_code_used": (TEXT, NOTHING),
+            "delivery_type": TEXT,
+            "coordinates": {"latitude": NUMERIC, "longitude": NUMERIC},
+            "notes": TEXT,
+        }
+        path = f"/api/v1/pickit/shipments/{NUMBER}"
+        ask(200, {"status": TEXT, "proof_of_delivery": proof}, "POST", f"{path}/proof-of-delivery")
+
+        pickup = {
+            "carrier": TEXT,
+            "pickup_id": TEXT,
+            "confirmation_number": TEXT,
+            "scheduled_date": TEXT,
+            "pickup_window_start": TEXT,
+            "pickup_window_end": TEXT,
+            "status": TEXT,
+            "metadata": {"driver_name": TEXT, "driver_phone": TEXT, "estimated_arrival": TEXT, "tracking_url": TEXT},
+        }
+        ask(200, pickup, "POST", "/api/v1/pickups", PICKUP)
+
+        coverage = {
+            "postal_code": TEXT,
+            "city": TEXT,
+            "country": TEXT,
+            "service_available": FLAG,
+            "service_types": LIST,
+            "estimated_transit_days": {"STANDARD": int, "EXPRESS": int, "PICKUP_POINT": int},
+            "nearby_pickup_points": int,
+            "coverage_quality": TEXT,
+            "restrictions": LIST,
+            "surcharges": {"residential": FLAG, "extended_area": FLAG},
+        }
+        query = "/api/v1/pickit/service-coverage?postal_code=10001&city=New%20York"
+        ask(200, {"status": TEXT, "coverage": coverage}, "GET", query)
+
+        cancelled = {
+            "tracking_number": TEXT,
+            "cancelled_at": TEXT,
+            "reason": TEXT,
+            "refund_status": TEXT,
+            "refund_amount": NUMERIC,
+        }
+        reason = {"reason": "Customer request - order cancelled"}
+        ask(200, {"status": TEXT, "message": TEXT, "cancellation": cancelled}, "POST", f"{path}/cancel", reason)
+
+
+def test_the_end_to_end_test_of_the_pickit_document(ask):
+    for first in (True, False):
+        credentials = {"client_id": "test-client", "client_secret": "test-secret"}
+        saved = {"environment": "sandbox", "credentials": credentials}
+        ask(200, {"status": TEXT, "carrier": TEXT}, "POST", "/api/v1/carriers/Pickit/credentials", saved)
+        near = "/api/v1/pickit/pickup-points?latitude=40.7128&longitude=-74.0060"
+        point = ask(200, {}, "GET", near)["pickup_points"][0]
+        origin = {"postal_code": "11201", "city": "Brooklyn", "country": "US"}
+        destination = {"postal_code": "10001", "city": "Manhattan", "country": "US"}
+        box = {"weight_kg": 2, "length_cm": 30, "width_cm": 20, "height_cm": 15}
+        route = {"carrier": "Pickit", "origin": origin, "destination": destination, "packages": [box]}
+        quote = ask(200, {}, "POST", "/api/v1/quotes", route | {"metadata": {"pickup_point_id": point["id"]}})
+        assert quote["carrier"] == "Pickit"
+        assert quote["total_price"] > 0
+        order = route | {
+            "order_id": "TEST-001" if first else "TEST-002",
+            "origin": origin | {"street": "123 Test St"},
+            "destination": destination | {"street": "456 Test Ave"},
+        }
+        number = ask(200, LABEL, "POST", "/api/v1/labels", order)["tracking_number"]
+        track = ask(200, {}, "POST", "/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number})
+        assert track["tracking_number"] == number
+
+
+def test_the_label_request_of_the_pickit_document(ask):
+    for first in (True, False):
+        order = QUOTE | {
+            "order_id": "ORDER-001" if first else "ORDER-002",
+            "label_format": "PDF",
+            "label_size": "4x6",
+            "metadata": {"pickup_point_id": "PP-12345", "customer_reference": "CUST-REF-001"},
+        }
+        chosen = {"pickup_code": TEXT, "pickup_point": {"id": TEXT, "name": TEXT, "address": TEXT}}
+        ask(200, LABEL | {"metadata": LABEL["metadata"] | chosen}, "POST", "/api/v1/labels", order)
+
+
+def checkpoint(tracking_id, status, place, text, time):
+    return {"tracking_id": tracking_id, "status": status, "location": place, "description": text, "timestamp": time}
+
+
+def test_the_scenarios_of_the_tracking_document(ask):
+    for first in (True, False):
+        data = {
+            "tracking_id": TEXT,
+            "checkpoint_id": TEXT,
+            "status": TEXT,
+            "location": TEXT,
+            "description": TEXT,
+            "timestamp": TEXT,
+            "unit_created": FLAG,
+        }
+        stored = {"success": FLAG, "message": TEXT, "data": data}
+        created = checkpoint("NEW123456", "CREATED", "Bogotá, Colombia", "Paquete creado", "2024-01-15T09:00:00Z")
+        fetched = checkpoint("NEW123456", "PICKED_UP", "Almacén Central, Bogotá", "Recogido", "2024-01-15T10:30:00Z")
+        known = checkpoint("TEST123456", "PICKED_UP", "Medellín, Colombia", "Recogido", "2024-01-15T11:30:00Z")
+        for body in (created, fetched, known):
+            ask(201 if first else 200, stored, "POST", "/api/v1/checkpoints", body)
+        history = {
+            "success": FLAG,
+            "tracking_id": TEXT,
+            "current_status": TEXT,
+            "delivery_time": (TEXT, NOTHING),
+            "checkpoints": LIST,
+            "total_checkpoints": int,
+            "created_at": TEXT,
+            "updated_at": TEXT,
+        }
+        found = ask(200, history, "GET", "/api/v1/tracking/NEW123456")
+        assert [row["status"] for row in found["checkpoints"]] == ["CREATED", "PICKED_UP"]
+        pages = {"total": int, "limit": int, "offset": int, "has_more": FLAG}
+        listing = {"success": FLAG, "units": LIST, "pagination": pages, "filters": {"status": TEXT}}
+        units = ask(200, listing, "GET", "/api/v1/shipments?status=PICKED_UP")["units"]
+        has_shape(units[0], UNIT)
+        ask(200, listing, "GET", "/api/v1/shipments?status=CREATED&limit=10&offset=20")
+        services = {"database": TEXT, "redis": TEXT, "celery": TEXT}
+        health = ask(200, {"status": TEXT, "timestamp": TEXT, "services": services}, "GET", "/health")
+        assert health["status"] == "healthy"
+
+
+def test_the_errors_of_the_tracking_document(ask, one):
+    bad = checkpoint("123", "INVALID", "", "", "invalid-date")
+    error = ask(400, ERROR, "POST", "/api/v1/checkpoints", bad)
+    assert error["error"] == "validation_error"
+    assert set(error["details"]) == set(bad)
+    assert ask(404, ERROR, "GET", "/api/v1/tracking/NONEXISTENT123")["error"] == "tracking_not_found"
+    assert ask(400, ERROR, "GET", "/api/v1/shipments?status=GONE")["details"]["status"]
+    url, body = (
+        one.web + "/api/v1/checkpoints",
+        checkpoint("TEST123", "CREATED", "Test", "Test", "2024-01-15T10:30:00Z"),
+    )
+    refused = requests.post(url, json=body, headers={"X-API-Key": "invalid-key"}, timeout=30)
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_api_key")
+
+
+def test_the_request_of_the_tracking_number_document(ask):
+    query = (
+        "origin_country_id=MY&destination_country_id=ID&weight=1.234&created_at=2018-11-20T19:29:32%2B08:00"
+        "&customer_id=de619854-b59b-425e-9db4-943979e1bd49&customer_name=RedBox%20Logistics&customer_slug=redbox-logistics"
+    )
+    metadata = {"origin_country": TEXT, "destination_country": TEXT, "weight_kg": TEXT, "customer_slug": TEXT}
+    shape = {"tracking_number": TEXT, "created_at": TEXT, "correlation_id": TEXT, "request_metadata": metadata}
+    assert ask(200, shape, "GET", f"/next-tracking-number?{query}")["tracking_number"].startswith("MYID")
+
+
+def signed(one, event, path="/webhooks/pickit/events"):
+    raw, told_at = json.dumps(event).encode(), datetime.now(UTC).isoformat()
+    signature = hmac.new(b"test-secret", told_at.encode() + b"." + raw, hashlib.sha256).hexdigest()
+    headers = {"X-Pickit-Signature": signature, "X-Pickit-Timestamp": told_at, "Content-Type": "application/json"}
+    return requests.post(one.web + path, data=raw, headers=headers, timeout=30)
+
+
+def test_the_webhooks_of_the_pickit_document(one):
+    event = {
+        "event_type": "shipment.at_pickup_point",
+        "timestamp": "2024-01-17T10:00:00Z",
+        "data": {
+            "tracking_number": "PKT-1234567892",
+            "pickup_point": {"id": "PP-12345", "name": "Downtown Locker Station", "type": "LOCKER"},
+            "pickup_code": "PICKUP-123456",
+            "locker_number": "A-15",
+            "hold_until": "2024-01-24T23:59:59Z",
+        },
+    }
+    for _ in range(2):
+        answer = signed(one, event)
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "success", "message": "Event processed"}
+    history = one.api("GET", "/api/v1/tracking/PKT-1234567892").json()
+    assert history["current_status"] == "AT_PICKUP_POINT"
+    assert history["checkpoints"][-1]["details"]["locker_number"] == "A-15"
+    unsigned = requests.post(f"{one.web}/webhooks/pickit/events", json=event, timeout=30)
+    assert unsigned.status_code == 401
+
+
+def test_the_counters_have_the_documented_names(one):
+    one.api("GET", "/api/v1/pickit/pickup-points?latitude=40.7128&longitude=-74.0060")
+    counters = requests.get(f"{one.web}/metrics", timeout=30).text
+    for name in (
+        "pickit_api_requests_total",
+        "pickit_api_request_duration_seconds",
+        "pickit_pickup_points_searched_total",
+    ):
+        assert name in counters
