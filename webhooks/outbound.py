@@ -6,11 +6,12 @@ Delivery is at least once: the ``webhook-id`` is the same over all attempts, so 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 from django.conf import settings
@@ -31,6 +32,7 @@ State = Delivery.State
 # After the first attempt at once: the documented five, then three days' worth, then dead and replayable.
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 60, 12 * 60, 24 * 60, 24 * 60))
 _MAX_RETRY_AFTER = timedelta(hours=1)
+_PER_ENDPOINT = 4  # attempts at once
 
 
 def fan_out(*, limit: int = 200) -> int:
@@ -48,13 +50,40 @@ def fan_out(*, limit: int = 200) -> int:
     return len(taken)
 
 
-def deliver_due(pool: ThreadPoolExecutor, *, limit: int = 32) -> int:
-    """Claim what is due and attempt it, several at once; how many attempts were made."""
-    due = Delivery.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")
-    # The lease is longer than an attempt should take; should it take longer, the fence refuses its outcome.
-    claimed = claims.claim(due, lease=settings.WEBHOOK_LEASE, limit=limit)
-    list(pool.map(lambda claim: _attempt_safely(*claim), claimed))
-    return len(claimed)
+class Dispatcher:
+    """Attempts what is due, several at once; an endpoint that is slow to answer holds up only itself."""
+
+    def __init__(self, pool: ThreadPoolExecutor, *, slots: int = 16) -> None:
+        self.pool, self.slots = pool, slots
+        self.in_flight: Counter[uuid.UUID] = Counter()  # attempts by endpoint
+        self._lock = threading.Lock()
+
+    def start_due(self) -> list[Future]:
+        """Claim a few due deliveries and start their attempts; the running attempts."""
+        with self._lock:
+            free = self.slots - self.in_flight.total()
+            full = [endpoint for endpoint, running in self.in_flight.items() if running >= _PER_ENDPOINT]
+        if free <= 0:
+            return []
+        due = Delivery.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())
+        due = due.exclude(endpoint_id__in=full).order_by("next_attempt_at")
+        # The lease is longer than an attempt should take; should it take longer, the fence refuses its outcome.
+        fences = dict(claims.claim(due, lease=settings.WEBHOOK_LEASE, limit=min(free, _PER_ENDPOINT)))
+        claimed = Delivery.objects.filter(id__in=fences).values_list("id", "endpoint_id")
+        return [self._start(delivery_id, fences[delivery_id], endpoint_id) for delivery_id, endpoint_id in claimed]
+
+    def _start(self, delivery_id: uuid.UUID, fence: int, endpoint_id: uuid.UUID) -> Future:
+        with self._lock:
+            self.in_flight[endpoint_id] += 1
+        return self.pool.submit(self._run, delivery_id, fence, endpoint_id)
+
+    def _run(self, delivery_id: uuid.UUID, fence: int, endpoint_id: uuid.UUID) -> None:
+        try:
+            _attempt_safely(delivery_id, fence)
+        finally:
+            with self._lock:
+                self.in_flight[endpoint_id] -= 1
+                self.in_flight += Counter()  # drops the zeros
 
 
 def attempt(delivery_id: uuid.UUID, fence: int) -> str | None:

@@ -18,7 +18,7 @@ from webhooks import inbound, outbound
 
 log = logging.getLogger(__name__)
 
-_DELIVERIES_AT_ONCE = 8
+_DELIVERIES_AT_ONCE = 16
 
 
 class Lane(threading.Thread):
@@ -51,7 +51,7 @@ def run(stop: threading.Event) -> None:
     with ThreadPoolExecutor(_DELIVERIES_AT_ONCE, thread_name_prefix="delivery") as pool:
         lanes = [
             Lane("fan-out", outbound.fan_out, poll, stop),
-            Lane("deliveries", lambda: outbound.deliver_due(pool), poll, stop),
+            Lane("deliveries", outbound.Dispatcher(pool, slots=_DELIVERIES_AT_ONCE).start_due, poll, stop),
             Lane("inbound", inbound.sweep, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -72,9 +72,16 @@ def pool():
         yield one
 
 
+def deliver(pool):
+    """Attempt what is due, wait for the outcomes; how many attempts."""
+    running = outbound.Dispatcher(pool).start_due()
+    wait(running)
+    return len(running)
+
+
 def work(pool):
     outbound.fan_out()
-    return outbound.deliver_due(pool)
+    return deliver(pool)
 
 
 def make_due():
@@ -134,7 +141,7 @@ def test_failures_are_retried_on_the_documented_schedule_and_then_given_up(tenan
         delivery = Delivery.objects.get()
         waits.append(round((delivery.next_attempt_at - timezone.now()).total_seconds() / 60))
         make_due()
-        assert outbound.deliver_due(pool) == 1
+        assert deliver(pool) == 1
     assert waits == [1, 5, 15, 60, 360, 720, 1440, 1440]
     assert Delivery.objects.get().state == "dead"
     assert Attempt.objects.count() == 9
@@ -149,7 +156,7 @@ def test_a_dead_delivery_can_be_sent_again_under_its_id(tenant, endpoint, receiv
     Delivery.objects.update(state="dead")
     receiver.status = 204
     assert outbound.replay([Delivery.objects.get().id]) == 1
-    outbound.deliver_due(pool)
+    deliver(pool)
     assert Delivery.objects.get().state == "delivered"
     assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"]
 
@@ -175,9 +182,9 @@ def test_a_worker_killed_between_claim_and_answer_loses_nothing(tenant, endpoint
     outbound.fan_out()
     # As a killed worker leaves it: claimed, never finished.
     Delivery.objects.update(lease_until=timezone.now() + timedelta(minutes=1), fence=1)
-    assert outbound.deliver_due(pool) == 0
+    assert deliver(pool) == 0
     Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert outbound.deliver_due(pool) == 1
+    assert deliver(pool) == 1
     assert Delivery.objects.get().state == "delivered"
 
 
@@ -204,9 +211,36 @@ def test_several_workers_make_one_attempt_each(tenant, endpoint, receiver, pool)
 
 def _worker(pool):
     outbound.fan_out()
-    while outbound.deliver_due(pool):
+    while deliver(pool):
         pass
     outbound.connection.close()
+
+
+def test_a_slow_endpoint_holds_up_only_itself(tenant, endpoint, receiver, pool):
+    slow = Receiver()
+    let_go, plain_post = threading.Event(), egress.post
+
+    def post(url, **kwargs):
+        if url == slow.url:
+            assert let_go.wait(20)
+        return plain_post(url, **kwargs)
+
+    WebhookEndpoint.objects.create(
+        merchant_id=tenant.merchant_id, mode="test", url=slow.url, secret=signing.new_secret()
+    )
+    for _ in range(12):
+        events.record(PUBLIC, tenant=tenant)
+    outbound.fan_out()
+    with ThreadPoolExecutor(16) as roomy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(egress, "post", post)
+        dispatcher, running = outbound.Dispatcher(roomy, slots=16), []
+        while len(receiver.got) < 12:
+            running += dispatcher.start_due()
+        assert slow.got == []
+        let_go.set()
+        wait(running)
+    slow.server.shutdown()
+    slow.server.server_close()
 
 
 @pytest.mark.parametrize(
