@@ -29,6 +29,7 @@ from apikeys.tenancy import Tenant
 admin.site.site_header = "Waybill"
 admin.site.site_title = "Waybill"
 admin.site.index_title = "Operations"
+admin.site.site_url = None  # an API has no front page to go to
 
 
 @admin.register(User)

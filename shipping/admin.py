@@ -24,7 +24,6 @@ from apikeys.admin_base import (
     badge,
     json_display,
     lines,
-    pretty,
     section,
 )
 from apikeys.models import Event
@@ -106,7 +105,8 @@ def address_lines(address: Mapping[str, Any]) -> str:
     known = ("contact_name", "company", "street", "city", "state", "postal_code", "country")
     get = {name: str(address.get(name) or "") for name in known}
     place = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
-    rest = [f"{name}: {value}" for name, value in address.items() if name not in known and value not in (None, "")]
+    others = {name.removeprefix("contact_"): value for name, value in address.items() if name not in known and value}
+    rest = [f"{name.replace('_', ' ')}: {value}" for name, value in others.items()]
     return lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
 
 
@@ -203,7 +203,7 @@ def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | No
             "at (UTC)": lambda one: one.created_at,
             "type": lambda one: one.type,
             "visibility": lambda one: one.visibility,
-            "facts": lambda one: pretty(one.data),
+            "facts": lambda one: lines([f"{name}: {value}" for name, value in one.data.items()]),
         },
         subject_id=row.pk,
     )
@@ -276,7 +276,7 @@ class ShipmentAdmin(ShippingAdmin):
                 "classes": ("wb-card",),
                 "fields": (
                     "booking",
-                    "why_not",
+                    "trouble",
                     "tracking_number",
                     "label_file",
                     "shown_carrier",
@@ -368,8 +368,8 @@ class ShipmentAdmin(ShippingAdmin):
     def booking(self, row: Shipment) -> str:
         return booking_badge(row)
 
-    @admin.display(description="why")
-    def why_not(self, row: Shipment) -> str:
+    @admin.display(description="trouble")
+    def trouble(self, row: Shipment) -> str:
         failure = row.failure or {}
         told = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
         return lines([str(text) for text in dict.fromkeys(told) if text])
@@ -536,7 +536,7 @@ class PickupAdmin(ShippingAdmin):
                 "classes": ("wb-card",),
                 "fields": (
                     "state_badge",
-                    "why_not",
+                    "trouble",
                     "scheduled_date",
                     "window",
                     "packages_count",
@@ -561,7 +561,7 @@ class PickupAdmin(ShippingAdmin):
     )
     shown_request = json_display("request", "the merchant's request")
     shown_details = json_display("carrier_details", "what the carrier added")
-    why_not = ShipmentAdmin.why_not
+    trouble = ShipmentAdmin.trouble
 
     @admin.display(description="pickup", ordering="confirmation_number")
     def name(self, row: Pickup) -> str:

@@ -46,6 +46,12 @@ WHEN = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 MAX_QUERIES = 12
 
 
+@pytest.fixture
+def admin_user(db):
+    """Without a password, whose hashing would take longer than the tests."""
+    return User.objects.create(username="admin", is_staff=True, is_superuser=True)
+
+
 @pytest.fixture(autouse=True)
 def _files_in_a_place_of_their_own(settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {
