@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote as percent
 
@@ -167,7 +168,7 @@ def storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
     if isinstance(value, float | Decimal):
-        return float(value) if float("-inf") < value < float("inf") else None
+        return float(value) if isfinite(float(value)) else None
     return value
 
 

@@ -7,39 +7,18 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
-from urllib.parse import quote as percent
 
 from apikeys.errors import NotAuthenticated
-from carriers import errors
-from carriers.adapters.base import CarrierAdapter, CarrierResponse
-from carriers.types import (
-    Address,
-    BookedLabel,
-    BookedPickup,
-    Cancellation,
-    Coverage,
-    LabelRequest,
-    Offer,
-    Package,
-    PickupPoint,
-    PickupRequest,
-    ProofOfDelivery,
-    QuoteRequest,
-    ReportedPickup,
-    ReportedScan,
-    Scan,
-    Status,
-    Token,
-    Track,
-    WebhookNews,
-)
+from carriers import errors, types
+from carriers.adapters.base import UNREADABLE, CarrierAdapter, CarrierResponse, Record, read_time
+from carriers.types import Status
 
-# Status values of tracking: docs/carriers/pickit.md#status
+# The codes of a scan, by tracking and by webhook: docs/carriers/pickit.md#status
 STATUSES = {
     "created": Status.CREATED,
     "picked_up": Status.PICKED_UP,
@@ -62,20 +41,26 @@ DESCRIPTIONS = {
     "returned": "Package returned to the sender",
     "cancelled": "Shipment cancelled",
 }
-# Webhooks whose name is not "shipment." and a status: docs/carriers/pickit.md#webhooks
-WEBHOOK_CODES = {"failed": "exception"}
-# The field of a webhook that holds the scan's own time; the rest happen at its timestamp.
-WEBHOOK_TIMES = {"picked_up": "pickup_time", "delivered": "delivered_at"}
-# Parts of a webhook that become columns of a checkpoint instead of details.
-WEBHOOK_COLUMNS = {"tracking_number", "shipment_id", "pickup_time", "delivered_at", "location", "current_location"}
-# The document names these charges; others go under their own name.
+# Webhook event -> the code that tracking shows for the same scan: docs/carriers/pickit.md#status
+EVENTS = {
+    "shipment.created": "created",
+    "shipment.picked_up": "picked_up",
+    "shipment.in_transit": "in_transit",
+    "shipment.at_pickup_point": "at_pickup_point",
+    "shipment.delivered": "delivered",
+    "shipment.failed": "exception",
+}
+# The field of an event that holds the scan's own time; the others happen at the event's timestamp.
+EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "delivered_at"}
+PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
+# Parts of the price that Pickit tells apart: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-FILE_STARTS = {"PDF": b"%PDF", "PNG": b"\x89PNG", "ZPL": b"^XA"}
+# Label formats (4x6 inches only) and how such a file begins.
+LABEL_FORMATS = {"PDF": b"%PDF"}
 # Error codes: docs/carriers/pickit.md#requests-and-answers
 ERRORS: dict[str, type[errors.CarrierError]] = {
     "INVALID_CLIENT": errors.CarrierAuthentication,
     "INVALID_TOKEN": errors.CarrierAuthentication,
-    "FORBIDDEN": errors.CarrierAuthentication,
     "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
     "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
     "POD_NOT_AVAILABLE": errors.CarrierNotFound,
@@ -83,7 +68,24 @@ ERRORS: dict[str, type[errors.CarrierError]] = {
     "NOT_SERVICEABLE": errors.NotServiceable,
     "PICKUP_POINT_UNAVAILABLE": errors.NotServiceable,
 }
+# Fields of Pickit's requests that have another name in ours; all others are the same path.
+FIELDS = {
+    "pickup_point_id": "metadata.pickup_point_id",
+    "customer_reference": "metadata.customer_reference",
+    "label.format": "label_format",
+    "label.size": "label_size",
+    "window": "pickup_window_start",
+    "window.start": "pickup_window_start",
+    "window.end": "pickup_window_end",
+    "contact.name": "contact_name",
+    "contact.phone": "contact_phone",
+    "contact.email": "contact_email",
+    "lat": "latitude",
+    "lng": "longitude",
+    "radius": "radius_km",
+}
 _FUTURE = timedelta(minutes=5)
+_CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
 
 
 class PickitAdapter(CarrierAdapter):
@@ -93,142 +95,136 @@ class PickitAdapter(CarrierAdapter):
     required_fields = ("client_id", "client_secret")
     optional_fields = ("webhook_secret",)
     secret_fields = ("client_secret", "webhook_secret")
-    webhook_max_age = timedelta(hours=8)  # its last retry comes after six hours and twenty minutes
+    webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
     requests_per_second = 20
 
-    def fetch_token(self) -> Token:
-        body = {
-            "client_id": self.fields["client_id"],
-            "client_secret": self.fields["client_secret"],
-            "grant_type": "client_credentials",
-        }
-        response = self.http.send("token", "POST", f"{self.base_url}/auth/token", safe=True, json=body)
+    def fetch_token(self) -> types.Token:
+        response = self.http.send("token", "POST", f"{self.base_url}/auth/token", safe=True, json=_login(self.fields))
         if response.status >= 300:
             raise self._login_refused(response)
         with self._reading("token", safe=True):
-            answer = response.json()
-            lifetime = timedelta(seconds=int(answer["expires_in"]))
-            return Token(value=_text(answer["access_token"]), expires_at=datetime.now(UTC) + lifetime)
+            return _token(Record(response.json()))
 
-    def quote(self, request: QuoteRequest) -> list[Offer]:
+    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
         answer = self._ask("quote", "POST", "/shipments/quote", safe=True, json=_route(request))
         with self._reading("quote", safe=True):
-            return [_offer(answer, request.service_type)]
+            return [_offer(Record(answer), request.service_type)]
 
-    def create_label(self, request: LabelRequest) -> BookedLabel:
+    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
         answer = self._ask("create_label", "POST", "/shipments", safe=False, json=_order(request))
         with self._reading("create_label", safe=False):
-            return _label(answer)
+            return _label(_about(answer, "reference", request.reference))
 
-    def find_by_reference(self, reference: str) -> list[BookedLabel]:
+    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
         with self._reading("find_by_reference", safe=True):
-            return [_label(item) for item in answer["data"] if item["reference"] == reference]
+            found = Record(answer).records("data")
+            return [_label(item) for item in found if item.text("reference", "") == reference]
 
-    def cancel(self, tracking_number: str, reason: str) -> Cancellation:
-        path = f"/shipments/{percent(tracking_number, safe='')}/cancel"
+    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
+        path = self._path("/shipments/{}/cancel", tracking_number)
         answer = self._ask("cancel", "POST", path, safe=False, json={"reason": reason})
         with self._reading("cancel", safe=False):
-            return Cancellation(
-                tracking_number=tracking_number,
-                cancelled_at=_time(answer["cancelled_at"])[0],
-                reason=answer.get("reason") or reason,
-                refund_status=answer.get("refund_status") or "",
-                refund_amount=_decimal(answer.get("refund_amount")),
-            )
+            return _cancellation(_about(answer, "tracking_number", tracking_number), reason)
 
-    def track(self, tracking_numbers: Sequence[str]) -> dict[str, Track]:
+    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found = {number: self._track_one(number) for number in tracking_numbers}
         return {number: track for number, track in found.items() if track is not None}
 
-    def proof_of_delivery(self, tracking_number: str) -> ProofOfDelivery:
-        path = f"/shipments/{percent(tracking_number, safe='')}/proof-of-delivery"
+    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
+        path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
         answer = self._ask("proof_of_delivery", "GET", path, safe=True)
         with self._reading("proof_of_delivery", safe=True):
-            return _proof(answer, tracking_number)
+            return _proof(_about(answer, "tracking_number", tracking_number))
 
-    def schedule_pickup(self, request: PickupRequest) -> BookedPickup:
+    def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
         answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=_collection(request))
         with self._reading("schedule_pickup", safe=False):
-            return _pickup(answer)
+            return _pickup(Record(answer))
 
-    def pickup_points(self, *, latitude: float, longitude: float, radius_km: float, limit: int) -> list[PickupPoint]:
+    def pickup_points(
+        self, *, latitude: float, longitude: float, radius_km: float, limit: int
+    ) -> list[types.PickupPoint]:
         query = {"lat": latitude, "lng": longitude, "radius": radius_km, "limit": limit}
         answer = self._ask("pickup_points", "GET", "/pickup-points", safe=True, params=query)
         with self._reading("pickup_points", safe=True):
-            points = [_point(item) for item in answer["data"]]
+            points = [_point(item) for item in Record(answer).records("data")]
         return [point for point in points if point.active][:limit]
 
-    def pickup_point(self, point_id: str) -> PickupPoint:
-        path = f"/pickup-points/{percent(point_id, safe='')}"
-        answer = self._ask("pickup_point", "GET", path, safe=True)
+    def pickup_point(self, point_id: str) -> types.PickupPoint:
+        answer = self._ask("pickup_point", "GET", self._path("/pickup-points/{}", point_id), safe=True)
         with self._reading("pickup_point", safe=True):
-            return _point(answer["data"])
+            return _point(Record(answer).record("data"))
 
-    def coverage(self, *, postal_code: str, city: str, country: str) -> Coverage:
+    def coverage(self, *, postal_code: str, city: str, country: str) -> types.Coverage:
         query = {"postal_code": postal_code, "city": city, "country": country}
         answer = self._ask("coverage", "GET", "/service-coverage", safe=True, params=query)
         with self._reading("coverage", safe=True):
-            return _coverage(answer["data"])
+            return _coverage(Record(answer).record("data"))
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        secret = self.fields.get("webhook_secret", "")
+        secret = self.fields.get("webhook_secret") or ""
         told_at = headers.get("x-pickit-timestamp", "")
-        expected = hmac.new(secret.encode(), told_at.encode() + b"." + body, hashlib.sha256).hexdigest()
-        given = headers.get("x-pickit-signature", "")
-        if not secret or not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+        given = headers.get("x-pickit-signature", "").encode("utf-8", "replace")
+        signed = told_at.encode("utf-8", "replace") + b"." + body
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+        if not secret or not hmac.compare_digest(expected, given):
             raise NotAuthenticated
         try:
-            age = now - _time(told_at)[0]
+            age = now - read_time(told_at)[0]
         except ValueError as error:
             raise NotAuthenticated from error
         if not -_FUTURE <= age <= self.webhook_max_age:
             raise NotAuthenticated
 
-    def parse_webhook(self, body: bytes) -> WebhookNews:
+    def parse_webhook(self, body: bytes) -> types.WebhookNews:
         try:
-            return _news(json.loads(body))
-        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"unexpected shape: {type(error).__name__} {error}") from error
+            return _news(Record(json.loads(body)))
+        except (ArithmeticError, RecursionError) as error:
+            raise ValueError("the body is nested too deep or holds absurd numbers") from error
 
-    def _track_one(self, number: str) -> Track | None:
-        path = f"/shipments/{percent(number, safe='')}/tracking"
+    def _track_one(self, number: str) -> types.Track | None:
         try:
-            answer = self._ask("track", "GET", path, safe=True)
+            answer = self._ask("track", "GET", self._path("/shipments/{}/tracking", number), safe=True)
         except errors.CarrierNotFound:
             return None
         with self._reading("track", safe=True):
-            return _track(answer, number)
+            return _track(_about(answer, "tracking_number", number), number)
 
     def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
         refusal = self._refusal("token", response)
+        if response.status not in (400, 401, 403):  # a wrong base URL, for one
+            return refusal
         return errors.CarrierAuthentication(
             carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
         )
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:
-            problem = response.json()["error"]
-            code, message, field = str(problem["code"]), str(problem["message"]), problem.get("field")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return super()._refusal(operation, response)
-        kind = ERRORS.get(code, errors.CarrierAuthentication if response.status == 401 else errors.CarrierRejected)
-        details = {field: [message]} if isinstance(field, str) and field else {}
+            problem = Record(response.json()).record("error")
+            code, message, field = problem.text("code"), problem.text("message", ""), problem.text("field", "")
+        except UNREADABLE:
+            plain = super()._refusal(operation, response)
+            code, message, field = plain.carrier_code, plain.carrier_message, ""
+        kind = ERRORS.get(code, errors.CarrierRejected)
+        if response.status == 401:
+            kind = errors.CarrierAuthentication
+        details = {FIELDS.get(field, field): [message]} if field else {}
         return kind(carrier=self.name, carrier_code=code, carrier_message=message, details=details)
 
-    @contextmanager
-    def _reading(self, operation: str, *, safe: bool) -> Iterator[None]:
-        """A 2xx answer that lacks what it must have is unreadable, whatever exactly is wrong with it."""
-        try:
-            yield
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, OverflowError) as error:
-            raise self._unreadable(safe, f"{operation}: {type(error).__name__} {error}"[:300]) from error
+
+# Builders
 
 
-# Builders ------------------------------------------------------------------------------------------------------
+def _login(fields: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "client_id": fields["client_id"],
+        "client_secret": fields["client_secret"],
+        "grant_type": "client_credentials",
+    }
 
 
-def _route(request: QuoteRequest) -> dict[str, Any]:
+def _route(request: types.QuoteRequest | types.LabelRequest) -> dict[str, Any]:
     return {
         "origin": _address(request.origin),
         "destination": _address(request.destination),
@@ -238,21 +234,16 @@ def _route(request: QuoteRequest) -> dict[str, Any]:
     }
 
 
-def _order(request: LabelRequest) -> dict[str, Any]:
-    return {
+def _order(request: types.LabelRequest) -> dict[str, Any]:
+    return _route(request) | {
         "reference": request.reference,
         "order_id": request.order_id,
-        "origin": _address(request.origin),
-        "destination": _address(request.destination),
-        "packages": [_package(package) for package in request.packages],
-        "service_type": request.service_type,
         "label": {"format": request.label_format, "size": request.label_size},
-        "pickup_point_id": request.pickup_point_id or None,
         "customer_reference": request.customer_reference or None,
     }
 
 
-def _collection(request: PickupRequest) -> dict[str, Any]:
+def _collection(request: types.PickupRequest) -> dict[str, Any]:
     place = request.address
     return {
         "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -266,250 +257,266 @@ def _collection(request: PickupRequest) -> dict[str, Any]:
     }
 
 
-def _address(address: Address) -> dict[str, str]:
+def _address(address: types.Address) -> dict[str, str]:
     return {name: value for name, value in vars(address).items() if value}
 
 
-def _package(package: Package) -> dict[str, Any]:
+def _package(package: types.Package) -> dict[str, Any]:
     return {name: value for name, value in vars(package).items() if value not in (None, "")}
 
 
-# Readers ------------------------------------------------------------------------------------------------------
+# Readers
 
 
-def _offer(answer: Mapping[str, Any], asked: str) -> Offer:
-    total = Decimal(str(answer["total_price"]))
-    breakdown = {name: _decimal(answer.get(name)) or Decimal(0) for name in CHARGES}
+def _about(answer: Any, name: str, expected: str) -> Record:
+    """The answer, if it is about what was asked."""
+    record = Record(answer)
+    if record.text(name).casefold() != expected.casefold():
+        raise ValueError(f"{name} is another one than asked for")
+    return record
+
+
+def _token(answer: Record) -> types.Token:
+    value, seconds = answer.text("access_token"), answer.integer("expires_in", most=10**9)
+    if not (value.isascii() and value.isprintable()) or not seconds:
+        raise ValueError("the token cannot be used")
+    return types.Token(value=value, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def _offer(answer: Record, asked: str) -> types.Offer:
+    total = answer.number("total_price")
+    breakdown = {name: answer.number(name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
         breakdown["other"] = rest
-    return Offer(
+    return types.Offer(
         service_type=asked,
         total_price=total,
-        currency=_text(answer["currency"]),
+        currency=answer.text("currency", most=3),
         breakdown=breakdown,
-        transit_days=int(answer["estimated_transit_days"]),
-        estimated_delivery=_optional_time(answer.get("estimated_delivery")),
-        carrier_quote_id=_text(answer["quote_id"]),
-        valid_until=_optional_time(answer.get("valid_until")),
+        transit_days=answer.integer("estimated_transit_days"),
+        estimated_delivery=answer.time("estimated_delivery", None),
+        carrier_quote_id=answer.text("quote_id", most=64),
+        valid_until=answer.time("valid_until", None),
         extras={
-            "service_level": answer.get("service_level") or "",
-            "pickup_point_available": bool(answer.get("pickup_point_available")),
+            "service_level": answer.text("service_level", ""),
+            "pickup_point_available": answer.flag("pickup_point_available", False),
         },
     )
 
 
-def _label(answer: Mapping[str, Any]) -> BookedLabel:
-    label = answer["label"]
-    point = answer.get("pickup_point")
-    return BookedLabel(
-        reference=_text(answer["reference"]),
-        tracking_number=_text(answer["tracking_number"]),
-        carrier_shipment_id=_text(answer["shipment_id"]),
+def _label(answer: Record) -> types.BookedLabel:
+    label, point = answer.record("label"), answer.record("pickup_point", None)
+    return types.BookedLabel(
+        reference=answer.text("reference"),
+        tracking_number=_number(answer),
+        carrier_shipment_id=answer.text("shipment_id", most=64),
         content=_file(label),
-        label_format=_text(label["format"]),
-        label_size=_text(label["size"]),
-        created_at=_time(answer["created_at"])[0],
-        carrier_label_url=label.get("url") or "",
-        estimated_delivery=_optional_time(answer.get("estimated_delivery")),
-        total_price=_decimal(answer.get("total_price")),
-        currency=answer.get("currency") or "",
-        pickup_code=answer.get("pickup_code") or "",
-        cancelled=answer.get("status") == "cancelled",
+        label_format=label.text("format").upper(),
+        label_size=label.text("size", most=8),
+        created_at=answer.time("created_at"),
+        carrier_label_url=label.text("url", ""),
+        estimated_delivery=answer.time("estimated_delivery", None),
+        total_price=answer.number("total_price", None),
+        currency=answer.text("currency", "", most=3),
+        pickup_code=answer.text("pickup_code", ""),
+        cancelled=answer.text("status", "") == "cancelled",
         extras={
-            "barcode": answer.get("barcode") or "",
-            "qr_code": answer.get("qr_code") or "",
-            "pickup_point": {name: point[name] for name in ("id", "name", "address")} if point else None,
+            "barcode": answer.text("barcode", ""),
+            "qr_code": answer.text("qr_code", ""),
+            "pickup_point": {name: point.text(name) for name in ("id", "name", "address")} if point else None,
         },
     )
 
 
-def _file(label: Mapping[str, Any]) -> bytes:
+def _number(answer: Record) -> str:
+    number = answer.text("tracking_number", most=50)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", number):  # it becomes part of paths and file names
+        raise ValueError("tracking_number is not a tracking number")
+    return number
+
+
+def _file(label: Record) -> bytes:
+    start = LABEL_FORMATS.get(label.text("format").upper())
     try:
-        content = base64.b64decode(label["data"], validate=True)
+        content = base64.b64decode(label.text("data"), validate=True)
     except binascii.Error as error:
-        raise ValueError("the label is not base64") from error
-    if not content.startswith(FILE_STARTS[label["format"]]):
-        raise ValueError(f"the label is not a {label['format']}")
+        raise ValueError("label.data is not base64") from error
+    if start is None or not content.startswith(start):
+        raise ValueError("label.data is not a file of label.format")
     return content
 
 
-def _track(answer: Mapping[str, Any], number: str) -> Track:
-    extras = {name: answer[name] for name in ("pickup_point", "pickup_code", "delivery_attempts") if answer.get(name)}
-    return Track(
+def _cancellation(answer: Record, reason: str) -> types.Cancellation:
+    return types.Cancellation(
+        tracking_number=answer.text("tracking_number"),
+        cancelled_at=answer.time("cancelled_at"),
+        reason=answer.text("reason", reason),
+        refund_status=answer.text("refund_status", ""),
+        refund_amount=answer.number("refund_amount", None),
+    )
+
+
+def _track(answer: Record, number: str) -> types.Track:
+    facts = {
+        "pickup_point": answer.free("pickup_point"),
+        "pickup_code": answer.text("pickup_code", ""),
+        "delivery_attempts": answer.integer("delivery_attempts", 0),
+    }
+    scans = [_track_scan(event) for event in answer.records("events")]
+    return types.Track(
         tracking_number=number,
-        scans=tuple(_track_scan(event) for event in answer["events"]),
-        estimated_delivery=_optional_time(answer.get("estimated_delivery")),
-        current_location=answer.get("current_location") or "",
-        extras=extras,
+        scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
+        estimated_delivery=answer.time("estimated_delivery", None),
+        current_location=answer.text("current_location", ""),
+        extras={name: value for name, value in facts.items() if value},
     )
 
 
-def _track_scan(event: Mapping[str, Any]) -> Scan:
+def _track_scan(event: Record) -> types.Scan:
     return _scan(
-        _text(event["status"]),
-        event["timestamp"],
-        description=event.get("description") or "",
-        location=event.get("location") or "",
-        details=event.get("details") or {},
+        event.text("status"),
+        event.text("timestamp"),
+        description=event.text("description", ""),
+        location=event.text("location", ""),
+        details=event.free("details"),
     )
 
 
-def _scan(code: str, told_at: str, *, description: str = "", location: str = "", details: Mapping[str, Any]) -> Scan:
-    moment, assumed = _time(told_at)
-    return Scan(
-        code=code[:64],
+def _scan(
+    code: str, told_at: str, *, details: Mapping[str, Any], description: str = "", location: str = ""
+) -> types.Scan:
+    moment, assumed = read_time(told_at)
+    return types.Scan(
+        code=code[:_CODE],
         status=STATUSES.get(code, Status.UNKNOWN),
         occurred_at=moment,
         occurred_text=told_at,
         tz_assumed=assumed,
-        description=str(description or DESCRIPTIONS.get(code, code))[:200],
-        location=str(location)[:200],
-        details=dict(details),
+        description=(description or DESCRIPTIONS.get(code, code))[:_TEXT],
+        location=location[:_TEXT],
+        details=details,
     )
 
 
-def _proof(answer: Mapping[str, Any], number: str) -> ProofOfDelivery:
-    place = answer.get("coordinates") or {}
-    return ProofOfDelivery(
-        tracking_number=number,
-        delivered_at=_time(answer["delivered_at"])[0],
-        signed_by=answer.get("signed_by") or "",
-        signature_image=answer.get("signature_image") or "",
-        delivery_photo=answer.get("delivery_photo") or "",
-        location=answer.get("location") or "",
-        pickup_code_used=answer.get("pickup_code_used"),
-        delivery_type=answer.get("delivery_type") or "",
-        latitude=float(place["lat"]) if place else None,
-        longitude=float(place["lng"]) if place else None,
-        notes=answer.get("notes") or "",
+def _proof(answer: Record) -> types.ProofOfDelivery:
+    place = answer.record("coordinates", None)
+    return types.ProofOfDelivery(
+        tracking_number=answer.text("tracking_number"),
+        delivered_at=answer.time("delivered_at"),
+        signed_by=answer.text("signed_by", ""),
+        signature_image=answer.text("signature_image", ""),
+        delivery_photo=answer.text("delivery_photo", ""),
+        location=answer.text("location", ""),
+        pickup_code_used=answer.text("pickup_code_used", None),
+        delivery_type=answer.text("delivery_type", ""),
+        latitude=float(place.number("lat")) if place else None,
+        longitude=float(place.number("lng")) if place else None,
+        notes=answer.text("notes", ""),
     )
 
 
-def _pickup(answer: Mapping[str, Any]) -> BookedPickup:
-    driver = answer.get("driver") or {}
-    return BookedPickup(
-        carrier_pickup_id=_text(answer["pickup_id"]),
-        confirmation_number=_text(answer["confirmation_number"]),
-        scheduled_date=_time(answer["scheduled_date"])[0],
-        window_start=_text(answer["window"]["start"]),
-        window_end=_text(answer["window"]["end"]),
+def _pickup(answer: Record) -> types.BookedPickup:
+    window, driver = answer.record("window"), Record(answer.free("driver"), "driver")
+    return types.BookedPickup(
+        carrier_pickup_id=answer.text("pickup_id", most=64),
+        confirmation_number=answer.text("confirmation_number", most=64),
+        scheduled_date=answer.time("scheduled_date"),
+        window_start=window.text("start"),
+        window_end=window.text("end"),
+        status=answer.text("status", "scheduled"),
         extras={
-            "driver_name": driver.get("name") or "",
-            "driver_phone": driver.get("phone") or "",
-            "estimated_arrival": answer.get("estimated_arrival"),
-            "tracking_url": answer.get("tracking_url") or "",
+            "driver_name": driver.text("name", ""),
+            "driver_phone": driver.text("phone", ""),
+            "estimated_arrival": answer.text("estimated_arrival", None),
+            "tracking_url": answer.text("tracking_url", ""),
         },
     )
 
 
-def _point(item: Mapping[str, Any]) -> PickupPoint:
-    address, distance = item["address"], item.get("distance")
-    return PickupPoint(
-        id=_text(item["id"]),
-        name=_text(item["name"]),
-        kind=_text(item["type"]),
-        code=item.get("code") or "",
-        active=item.get("status", "active") == "active",
-        address=Address(
-            street=address.get("street") or "",
-            city=address.get("city") or "",
-            state=address.get("state") or "",
-            postal_code=address.get("postal_code") or "",
-            country=address.get("country") or "",
-        ),
-        latitude=float(item["location"]["lat"]),
-        longitude=float(item["location"]["lng"]),
+def _point(item: Record) -> types.PickupPoint:
+    address, place = item.record("address"), item.record("location")
+    distance = item.number("distance", None)
+    parts = ("street", "city", "state", "postal_code")
+    return types.PickupPoint(
+        id=item.text("id"),
+        name=item.text("name"),
+        kind=item.text("type"),
+        code=item.text("code", ""),
+        active=item.text("status", "active") == "active",
+        address=types.Address(country=address.text("country", ""), **{name: address.text(name, "") for name in parts}),
+        latitude=float(place.number("lat")),
+        longitude=float(place.number("lng")),
         distance_km=None if distance is None else float(distance),
-        opening_hours=dict(item.get("opening_hours") or {}),
-        services=tuple(item.get("services") or ()),
-        capacity={size: int(count) for size, count in (item.get("capacity") or {}).items()},
-        accessibility=dict(item.get("accessibility") or {}),
-        images=tuple(item.get("images") or ()),
-        instructions=item.get("instructions") or "",
+        opening_hours=item.free("opening_hours"),
+        services=item.texts("services"),
+        capacity=item.integers("capacity"),
+        accessibility=item.free("accessibility"),
+        images=item.texts("images"),
+        instructions=item.text("instructions", ""),
     )
 
 
-def _coverage(place: Mapping[str, Any]) -> Coverage:
-    return Coverage(
-        postal_code=_text(place["postal_code"]),
-        city=_text(place["city"]),
-        country=_text(place["country"]),
-        service_available=bool(place["service_available"]),
-        service_types=tuple(place.get("service_types") or ()),
-        estimated_transit_days={name: int(days) for name, days in (place.get("estimated_transit_days") or {}).items()},
-        nearby_pickup_points=int(place.get("nearby_pickup_points") or 0),
-        coverage_quality=place.get("coverage_quality") or "",
-        restrictions=tuple(place.get("restrictions") or ()),
-        surcharges=dict(place.get("surcharges") or {}),
+def _coverage(place: Record) -> types.Coverage:
+    return types.Coverage(
+        postal_code=place.text("postal_code"),
+        city=place.text("city"),
+        country=place.text("country"),
+        service_available=place.flag("service_available"),
+        service_types=place.texts("service_types"),
+        estimated_transit_days=place.integers("estimated_transit_days"),
+        nearby_pickup_points=place.integer("nearby_pickup_points", 0),
+        coverage_quality=place.text("coverage_quality", ""),
+        restrictions=place.texts("restrictions"),
+        surcharges=place.free("surcharges"),
     )
 
 
-def _news(event: Mapping[str, Any]) -> WebhookNews:
-    kind, told_at, data = _text(event["event_type"]), _text(event["timestamp"]), event["data"]
-    family, _, name = kind.partition(".")
-    if family == "pickup" and name in ("scheduled", "completed"):
-        return _pickup_news(kind, name, told_at, data)
-    if family != "shipment" or not name:
-        return WebhookNews(event_type=kind)
-    code = WEBHOOK_CODES.get(name, name)
+# Webhooks
+
+
+def _news(event: Record) -> types.WebhookNews:
+    kind = event.text("event_type")
+    if kind in PICKUP_EVENTS:
+        return _pickup_news(kind, event.text("timestamp"), Record(event.free("data"), "data"))
+    if kind in EVENTS or _about_a_shipment(kind, event.value.get("data")):
+        return _shipment_news(kind, event.text("timestamp"), Record(event.free("data"), "data"))
+    return types.WebhookNews(event_type=kind)
+
+
+def _about_a_shipment(kind: str, data: Any) -> bool:
+    return kind.startswith("shipment.") and len(kind) > 9 and isinstance(data, Mapping) and "tracking_number" in data
+
+
+def _shipment_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
+    place = "location" if data.text("location", "") else "current_location"
+    columns = {"tracking_number", "shipment_id", place, EVENT_TIMES.get(kind)}
     scan = _scan(
-        code,
-        _text(data.get(WEBHOOK_TIMES.get(code, "")) or told_at),
-        description=data.get("failure_details") or "",
-        location=_webhook_place(data),
-        details={key: value for key, value in data.items() if key not in WEBHOOK_COLUMNS},
+        EVENTS.get(kind) or kind.removeprefix("shipment."),
+        data.text(EVENT_TIMES[kind], told_at) if kind in EVENT_TIMES else told_at,
+        description=data.text("failure_details", ""),
+        location=data.text(place, "") or data.record("pickup_point", Record({})).text("name", ""),
+        details={name: value for name, value in data.value.items() if name not in columns},
     )
-    estimate = _optional_time(data.get("estimated_delivery") or data.get("rescheduled_for"))
-    return WebhookNews(
+    estimate = data.time("estimated_delivery", None) or data.time("rescheduled_for", None)
+    number = data.text("tracking_number")
+    return types.WebhookNews(
         event_type=kind,
-        scans=(ReportedScan(tracking_number=_text(data["tracking_number"]), scan=scan, estimated_delivery=estimate),),
+        scans=(types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate),),
     )
 
 
-def _pickup_news(kind: str, name: str, told_at: str, data: Mapping[str, Any]) -> WebhookNews:
-    at = _text(data.get("completed_at") or told_at)
-    details = {key: data[key] for key in ("driver", "notes", "packages_collected") if key in data}
-    numbers = data.get("shipment_ids", []) if name == "completed" else []
-    if not isinstance(numbers, list):
-        raise ValueError("shipment_ids is not a list")
-    return WebhookNews(
-        event_type=kind,
-        scans=tuple(
-            ReportedScan(tracking_number=_text(number), scan=_scan("picked_up", at, details=details))
-            for number in numbers
-        ),
-        pickups=(
-            ReportedPickup(
-                carrier_pickup_id=_text(data["pickup_id"]), status=name, occurred_at=_time(at)[0], details=dict(data)
-            ),
-        ),
+def _pickup_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
+    done = kind == "pickup.completed"
+    at = data.text("completed_at", told_at) if done else told_at
+    details = {name: value for name, value in data.value.items() if name not in ("completed_at", "shipment_ids")}
+    pickup = types.ReportedPickup(
+        carrier_pickup_id=data.text("pickup_id"),
+        status=PICKUP_EVENTS[kind],
+        occurred_at=read_time(at)[0],
+        details=data.value,
     )
-
-
-def _webhook_place(data: Mapping[str, Any]) -> str:
-    if place := data.get("location") or data.get("current_location"):
-        return str(place)
-    point = data.get("pickup_point")
-    return str(point.get("name") or "") if isinstance(point, Mapping) else ""
-
-
-def _time(text: Any) -> tuple[datetime, bool]:
-    """The instant in UTC, and whether UTC had to be assumed. Raises ``ValueError``."""
-    moment = datetime.fromisoformat(_text(text))
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC), True
-    return moment.astimezone(UTC), False
-
-
-def _optional_time(text: Any) -> datetime | None:
-    return _time(text)[0] if text else None
-
-
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"a text is expected, not {value!r:.50}")
-    return value
+    scans = [
+        types.ReportedScan(tracking_number=number, scan=_scan("picked_up", at, details=details))
+        for number in (data.texts("shipment_ids") if done else ())
+    ]
+    return types.WebhookNews(event_type=kind, scans=tuple(scans), pickups=(pickup,))

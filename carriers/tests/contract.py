@@ -1,0 +1,264 @@
+"""What every carrier's adapter promises, whoever the carrier is. A carrier's test subclasses ``CarrierContract``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from apikeys.errors import NotAuthenticated
+from carriers.adapters import ADAPTERS, adapter_class
+from carriers.adapters.base import OPERATIONS, CarrierAdapter
+from carriers.errors import (
+    CarrierAuthentication,
+    CarrierError,
+    CarrierRejected,
+    CarrierUnavailable,
+    CarrierUnsupported,
+    OutcomeUnknown,
+)
+from carriers.transport import Answer
+from carriers.types import Scan, Status
+
+FIXTURES = Path(__file__).parent / "fixtures"
+# What cancels or buys: never to be repeated. Everything else is a read, also where it is a POST.
+WRITES = {
+    "create_label",
+    "cancel",
+    "schedule_pickup",
+    "cancel_pickup",
+    "register_warehouse",
+    "create_return",
+    "update_order",
+}
+GARBAGE = {
+    "nothing": b"",
+    "a web page": b"<html><body>Service temporarily unavailable</body></html>",
+    "null": b"null",
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "half an object": b'{"data": ',
+    "not UTF-8": b'{"data": "\xff\xfe"}',
+    "nested too deep": b"[" * 200_000,
+    "an absurd number": b'{"total_price": 1e99999999999999999999}',
+}
+# Refusals that no carrier documents; its proxies send them nevertheless.
+STRANGE_REFUSALS = {
+    "a web page": b"<html>Not here</html>",
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[1]",
+    "a bare text": b'"no"',
+    "an error that is a text": b'{"error": "no"}',
+    "an error without words": b'{"error": {}}',
+    "an error of numbers": b'{"error": {"code": 7, "message": [], "field": {}}}',
+    "nested too deep": b"[" * 200_000,
+    "not UTF-8": b"\xff\xfe\x00",
+}
+
+
+class Replay:
+    """A transport that answers from a list and remembers what was sent. The last answer repeats."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers, self.sent = list(answers), []
+
+    def send(self, operation, method, url, *, safe, headers=None, params=None, json=None):
+        self.sent.append(
+            {
+                "operation": operation,
+                "method": method,
+                "url": url,
+                "safe": safe,
+                "headers": dict(headers or {}),
+                "params": params,
+                "json": json,
+            }
+        )
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class Tokens:
+    """A source whose tokens are numbered."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def current(self) -> str:
+        return "token-1"
+
+    def renew(self, refused: str) -> str:
+        self.refused.append(refused)
+        return f"token-{len(self.refused) + 1}"
+
+
+def answer(body: Any, status: int = 200) -> Answer:
+    """An answer of the carrier: bytes as they are, anything else as JSON."""
+    return Answer(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+class CarrierContract:
+    """Set the class variables, give an example call of each operation, and inherit the promises."""
+
+    adapter: ClassVar[type[CarrierAdapter]]
+    fields: ClassVar[Mapping[str, str]]
+    # Each HTTP operation of the carrier -> (a call of it, the body of a good answer).
+    calls: ClassVar[Mapping[str, tuple[Callable[[CarrierAdapter], Any], Any]]]
+    # (HTTP status, body, error class, the carrier's code, the carrier's message) of documented refusals.
+    refusals: ClassVar[Sequence[tuple[int, Any, type[CarrierError], str, str]]]
+    # Each status word that the carrier documents -> ours.
+    words: ClassVar[Mapping[str, Status]]
+
+    def scan_of(self, word: str) -> Scan:
+        """The scan that the adapter reads from an answer or event with this status word."""
+        raise NotImplementedError
+
+    def open(self, *answers: Answer, tokens: Any = None, **fields: str) -> CarrierAdapter:
+        """The adapter on a replaying transport (``.http.sent`` is what it asked)."""
+        tokens = Tokens() if tokens is None else tokens
+        environment = self.adapter.base_urls["sandbox"]
+        return self.adapter(
+            fields={**self.fields, **fields}, base_url=environment, http=Replay(*answers), tokens=tokens
+        )
+
+    def pytest_generate_tests(self, metafunc):
+        """Every operation, refusal and status word is a test of its own."""
+        if "operation" in metafunc.fixturenames:
+            metafunc.parametrize("operation", list(self.calls))
+        if "refusal" in metafunc.fixturenames:
+            metafunc.parametrize("refusal", self.refusals, ids=[f"{row[0]} {row[3]}" for row in self.refusals])
+        if "word" in metafunc.fixturenames:
+            metafunc.parametrize("word", list(self.words))
+        if "unsupported" in metafunc.fixturenames:
+            metafunc.parametrize("unsupported", [name for name in OPERATIONS if name not in self.supported()])
+
+    @classmethod
+    def supported(cls):
+        return cls.adapter.capabilities()
+
+    def test_it_is_registered_and_found_by_any_spelling(self):
+        assert ADAPTERS[self.adapter.slug] is self.adapter
+        for name in (self.adapter.slug, self.adapter.name, self.adapter.name.upper(), f" {self.adapter.name} "):
+            assert adapter_class(name) is self.adapter
+
+    def test_it_has_both_environments_and_says_which_fields_are_secret(self):
+        assert set(self.adapter.base_urls) == {"sandbox", "production"}
+        assert self.adapter.base_urls["production"].startswith("https://")
+        known = {*self.adapter.required_fields, *self.adapter.optional_fields}
+        assert set(self.adapter.secret_fields) <= known
+        assert set(self.adapter.required_fields) <= set(self.fields) <= known
+
+    def test_capabilities_are_what_it_overrides_and_each_has_an_example(self):
+        overridden = {name for name in OPERATIONS if name in vars(self.adapter)}
+        assert set(self.supported()) == overridden
+        assert overridden - {"verify_webhook", "parse_webhook"} == set(self.calls)
+
+    def test_what_it_does_not_offer_says_carrier_and_operation(self, unsupported):
+        arguments = {
+            "quote": (None,),
+            "create_label": (None,),
+            "find_by_reference": ("x",),
+            "cancel": ("x", ""),
+            "track": (["x"],),
+            "proof_of_delivery": ("x",),
+            "schedule_pickup": (None,),
+            "cancel_pickup": ("x",),
+            "pickup_point": ("x",),
+            "parse_webhook": (b"",),
+        }
+        named = {
+            "pickup_points": {"latitude": 0, "longitude": 0, "radius_km": 1, "limit": 1},
+            "coverage": {"postal_code": "", "city": "", "country": ""},
+            "verify_webhook": {"headers": {}, "body": b"", "now": datetime.now(UTC)},
+        }
+        adapter = self.open(answer({}))
+        with pytest.raises(CarrierUnsupported) as refused:
+            getattr(adapter, unsupported)(*arguments.get(unsupported, ()), **named.get(unsupported, {}))
+        assert (refused.value.carrier, refused.value.carrier_code) == (self.adapter.name, unsupported)
+        assert self.adapter.name in str(refused.value)
+        assert unsupported.replace("_", " ") in str(refused.value)
+        assert adapter.http.sent == []
+
+    def test_every_documented_status_word_is_understood(self, word):
+        scan = self.scan_of(word)
+        assert scan.status == self.words[word] != Status.UNKNOWN
+        assert scan.code == word
+        assert scan.description
+
+    def test_an_unknown_status_word_stays_unknown_and_is_kept(self):
+        scan = self.scan_of("eaten_by_the_dog")
+        assert (scan.status, scan.code) == (Status.UNKNOWN, "eaten_by_the_dog")
+
+    def test_only_what_buys_or_cancels_is_marked_as_not_to_be_repeated(self, operation):
+        call, body = self.calls[operation]
+        adapter = self.open(answer(body))
+        call(adapter)
+        assert adapter.http.sent
+        assert all(sent["safe"] is (operation not in WRITES) for sent in adapter.http.sent)
+        assert all(sent["operation"] == operation for sent in adapter.http.sent)
+
+    def test_a_token_goes_along_and_is_renewed_once(self, operation):
+        call, body = self.calls[operation]
+        adapter = self.open(answer({}, 401), answer(body))
+        call(adapter)
+        assert adapter.tokens.refused == ["token-1"]
+        sent = [" ".join(request["headers"].values()) for request in adapter.http.sent]
+        assert "token-1" in sent[0]
+        assert "token-2" in sent[1]
+
+    def test_a_refused_new_token_is_the_credentials_fault(self, operation):
+        call, _body = self.calls[operation]
+        for body in STRANGE_REFUSALS.values():
+            adapter = self.open(answer(body, 401))
+            with pytest.raises(CarrierAuthentication):
+                call(adapter)
+            assert len(adapter.http.sent) == 2
+
+    @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
+    def test_a_yes_that_cannot_be_read_leaves_a_purchase_in_doubt_and_a_read_undone(self, operation, garbage):
+        call, _body = self.calls[operation]
+        expected = OutcomeUnknown if operation in WRITES else CarrierUnavailable
+        with pytest.raises(expected) as problem:
+            call(self.open(answer(garbage)))
+        assert type(problem.value) is expected
+        assert problem.value.carrier == self.adapter.name
+
+    def test_every_documented_refusal_keeps_the_carriers_words(self, refusal):
+        status, body, kind, code, message = refusal
+        call, _body = self.calls["create_label" if "create_label" in self.calls else next(iter(self.calls))]
+        with pytest.raises(CarrierError) as problem:
+            call(self.open(answer(body, status)))
+        assert type(problem.value) is kind
+        assert (problem.value.carrier, problem.value.carrier_code) == (self.adapter.name, code)
+        assert problem.value.carrier_message == message
+
+    @pytest.mark.parametrize("body", list(STRANGE_REFUSALS.values()), ids=list(STRANGE_REFUSALS))
+    @pytest.mark.parametrize("status", [301, 400, 403, 404, 409, 418, 422])
+    def test_a_refusal_of_any_shape_is_a_refusal_with_what_the_carrier_said(self, operation, status, body):
+        call, _body = self.calls[operation]
+        with pytest.raises(CarrierRejected) as problem:
+            call(self.open(answer(body, status)))
+        assert problem.value.carrier_code == str(status)
+        assert "\0" not in problem.value.carrier_message
+        readable = body[:200].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        assert problem.value.carrier_message.startswith(readable)
+
+    @pytest.mark.parametrize(
+        "headers", [{}, {"x-signature": "ü"}, {"authorization": "Bearer x"}], ids=["none", "odd", "other"]
+    )
+    def test_an_unsigned_webhook_is_refused(self, headers):
+        if "verify_webhook" not in self.supported():
+            pytest.skip("the carrier signs nothing")
+        with pytest.raises(NotAuthenticated):
+            self.open(answer({})).verify_webhook(headers=headers, body=b"{}", now=datetime.now(UTC))
+
+    @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
+    def test_a_webhook_that_cannot_be_read_says_why(self, garbage):
+        if "parse_webhook" not in self.supported():
+            pytest.skip("the carrier sends none")
+        with pytest.raises(ValueError, match=r"\w+"):
+            self.open(answer({})).parse_webhook(garbage)

@@ -1,0 +1,849 @@
+"""Pickit's adapter on recorded answers (``fixtures/pickit``): what goes out, what is made of what comes back."""
+
+import copy
+import hashlib
+import hmac
+import json
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apikeys.errors import NotAuthenticated, ValidationFailed
+from carriers.adapters import adapter_class
+from carriers.adapters.pickit import PickitAdapter
+from carriers.errors import (
+    CarrierAuthentication,
+    CarrierCannotCancel,
+    CarrierError,
+    CarrierNotFound,
+    CarrierRejected,
+    CarrierUnavailable,
+    NotServiceable,
+    OutcomeUnknown,
+)
+from carriers.tests.contract import FIXTURES, WRITES, CarrierContract, Replay, Tokens, answer
+from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews
+
+NUMBER = "PKT-1234567890"
+BASE = "http://127.0.0.1:8010/pickit/v2"
+SECRET = "whsec-of-the-tests"
+NOW = datetime(2024, 1, 17, 15, 0, tzinfo=UTC)
+HOSTILE = "PKT/../1?x=ü#y"
+HOSTILE_ENCODED = "PKT%2F..%2F1%3Fx%3D%C3%BC%23y"
+
+WAREHOUSE = Address(
+    company="My Store",
+    contact_name="Warehouse Manager",
+    contact_phone="+1234567890",
+    contact_email="warehouse@mystore.com",
+    street="456 Warehouse Ave",
+    city="Brooklyn",
+    state="NY",
+    postal_code="11201",
+    country="US",
+)
+CUSTOMER = Address(city="Manhattan", postal_code="10001", country="US", contact_name="Jane Smith")
+PARCEL = Package(weight_kg=Decimal("2.5"), length_cm=Decimal(30), declared_value=Decimal(100), currency="USD")
+QUOTE = QuoteRequest(origin=WAREHOUSE, destination=CUSTOMER, packages=(PARCEL,), pickup_point_id="PP-12345")
+ORDER = LabelRequest(
+    reference="WB-0001",
+    order_id="ORDER-001",
+    origin=WAREHOUSE,
+    destination=CUSTOMER,
+    packages=(PARCEL,),
+    pickup_point_id="PP-12345",
+    customer_reference="CUST-REF-001",
+)
+VAN = PickupRequest(
+    reference="WB-P-1",
+    pickup_date=datetime(2024, 1, 16, 5, 0, tzinfo=UTC).astimezone(),
+    window_start="10:00",
+    window_end="14:00",
+    address=WAREHOUSE,
+    packages_count=5,
+    total_weight_kg=Decimal("25.5"),
+    special_instructions="Ring doorbell",
+    tracking_numbers=(NUMBER, "PKT-1234567891"),
+)
+NEAR = {"latitude": 40.7128, "longitude": -74.006, "radius_km": 5.0, "limit": 20}
+PLACE = {"postal_code": "10001", "city": "New York", "country": "US"}
+
+
+def fixture(name):
+    return json.loads((FIXTURES / "pickit" / f"{name}.json").read_text())
+
+
+CALLS = {
+    "quote": (lambda it: it.quote(QUOTE), fixture("quote_parts_sum_to_total")),
+    "create_label": (lambda it: it.create_label(ORDER), fixture("label_bought_to_a_pickup_point")),
+    "find_by_reference": (lambda it: it.find_by_reference("WB-0001"), fixture("found_twice_the_first_cancelled")),
+    "cancel": (lambda it: it.cancel(NUMBER, "late"), fixture("cancelled_at_the_customers_wish")),
+    "track": (lambda it: it.track([NUMBER]), fixture("tracking_failed_at_the_door_then_waiting_at_a_point")),
+    "proof_of_delivery": (lambda it: it.proof_of_delivery(NUMBER), fixture("proof_left_with_the_receptionist")),
+    "schedule_pickup": (lambda it: it.schedule_pickup(VAN), fixture("pickup_scheduled_with_a_driver")),
+    "pickup_points": (lambda it: it.pickup_points(**NEAR), fixture("points_near_downtown_one_closed")),
+    "pickup_point": (lambda it: it.pickup_point("PP-12345"), fixture("point_downtown_locker_in_full")),
+    "coverage": (lambda it: it.coverage(**PLACE), fixture("coverage_of_manhattan")),
+}
+EVENTS = sorted(path.stem for path in (FIXTURES / "pickit").glob("event_*.json"))
+
+
+def refusal(status, name, kind):
+    body = fixture(f"refused_{name}")
+    return status, body, kind, body["error"]["code"], body["error"]["message"]
+
+
+def opened(*answers, **fields):
+    fields = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": SECRET} | fields
+    return PickitAdapter(fields=fields, base_url=BASE, http=Replay(*answers), tokens=Tokens())
+
+
+def ask(name, call, status=200):
+    """The result of a call that is answered with a fixture, and what was sent for it."""
+    adapter = opened(answer(fixture(name), status))
+    return call(adapter), adapter.http.sent[-1]
+
+
+def parse(event):
+    return opened(answer({})).parse_webhook(event if isinstance(event, bytes) else json.dumps(event).encode())
+
+
+def only_scan(event):
+    (reported,) = parse(event).scans
+    return reported.scan
+
+
+class TestPickitKeepsTheContract(CarrierContract):
+    adapter = PickitAdapter
+    fields = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": SECRET}
+    calls = CALLS
+    words = {
+        "created": Status.CREATED,
+        "picked_up": Status.PICKED_UP,
+        "in_transit": Status.IN_TRANSIT,
+        "at_pickup_point": Status.AT_PICKUP_POINT,
+        "out_for_delivery": Status.OUT_FOR_DELIVERY,
+        "delivered": Status.DELIVERED,
+        "exception": Status.EXCEPTION,
+        "returned": Status.RETURNED,
+        "cancelled": Status.CANCELLED,
+    }
+    refusals = [
+        refusal(400, "weight_of_the_first_package", CarrierRejected),
+        refusal(400, "postal_code_missing", CarrierRejected),
+        refusal(400, "label_format", CarrierRejected),
+        refusal(401, "token_expired", CarrierAuthentication),
+        refusal(403, "account_suspended", CarrierRejected),
+        refusal(404, "no_such_shipment", CarrierNotFound),
+        refusal(404, "no_such_pickup_point", CarrierNotFound),
+        refusal(404, "no_proof_before_delivery", CarrierNotFound),
+        refusal(409, "cancelling_what_is_delivered", CarrierCannotCancel),
+        refusal(422, "postal_code_not_served", NotServiceable),
+        refusal(422, "pickup_point_closed", NotServiceable),
+        (413, {"error": {"code": "TOO_LARGE", "message": "Too large"}}, CarrierRejected, "TOO_LARGE", "Too large"),
+    ]
+
+    def scan_of(self, word):
+        body = fixture("tracking_in_transit")
+        body["events"] = [{"timestamp": "2024-01-15T10:00:00Z", "status": word}]
+        return self.open(answer(body)).track([NUMBER])[NUMBER].scans[0]
+
+
+class TestRegistry:
+    @pytest.mark.parametrize("name", ["", "dhl", "pick it", "pickit\0"])
+    def test_an_unknown_carrier_is_refused_with_the_known_ones(self, name):
+        with pytest.raises(ValidationFailed) as refused:
+            adapter_class(name)
+        assert "Pickit" in refused.value.details["carrier"][0]
+
+
+class TestToken:
+    def test_logging_in_sends_the_client_credentials_and_no_token(self):
+        before = datetime.now(UTC)
+        token, sent = ask("token_granted", PickitAdapter.fetch_token)
+        assert token.value == "sandbox-access-token"
+        assert timedelta(seconds=3599) < token.expires_at - before < timedelta(seconds=3630)
+        assert (sent["method"], sent["url"], sent["safe"]) == ("POST", f"{BASE}/auth/token", True)
+        assert sent["headers"] == {}
+        assert sent["json"] == {
+            "client_id": "test-client-id",
+            "client_secret": "test-secret",
+            "grant_type": "client_credentials",
+        }
+
+    @pytest.mark.parametrize("status", [400, 401, 403])
+    def test_a_refused_log_in_is_the_credentials_fault_in_pickits_words(self, status):
+        with pytest.raises(CarrierAuthentication) as refused:
+            ask("refused_wrong_client_secret", PickitAdapter.fetch_token, status)
+        assert refused.value.carrier_code == "INVALID_CLIENT"
+        assert refused.value.carrier_message == "Unknown client or wrong secret"
+
+    @pytest.mark.parametrize("status", [400, 401, 403])
+    def test_a_log_in_refused_in_any_words_is_the_credentials_fault(self, status):
+        with pytest.raises(CarrierAuthentication) as refused:
+            opened(answer({"error": {"code": "NO_SUCH_CLIENT", "message": "Who?"}}, status)).fetch_token()
+        assert (refused.value.carrier_code, refused.value.carrier_message) == ("NO_SUCH_CLIENT", "Who?")
+
+    def test_a_log_in_at_a_wrong_address_is_not_the_credentials_fault(self):
+        with pytest.raises(CarrierRejected):
+            opened(answer(b"<html>404</html>", 404)).fetch_token()
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"access_token": "x"},
+            {"access_token": ["secret-inside"], "expires_in": 3600},
+            {"access_token": "x", "expires_in": "soon"},
+            {"access_token": "x", "expires_in": 0},
+            {"access_token": "x", "expires_in": -5},
+            {"access_token": "x", "expires_in": 10**30},
+            {"access_token": "two\r\nlines", "expires_in": 3600},
+            {"access_token": "ü", "expires_in": 3600},
+            b"<html>",
+        ],
+    )
+    def test_a_token_that_cannot_be_used_is_no_token_and_is_not_quoted(self, body):
+        with pytest.raises(CarrierUnavailable) as problem:
+            opened(answer(body)).fetch_token()
+        assert "secret-inside" not in problem.value.carrier_message
+
+
+class TestQuote:
+    def test_the_route_goes_out_in_pickits_words(self):
+        _offers, sent = ask("quote_parts_sum_to_total", lambda it: it.quote(QUOTE))
+        assert (sent["method"], sent["url"]) == ("POST", f"{BASE}/shipments/quote")
+        body = sent["json"]
+        assert set(body) == {"origin", "destination", "packages", "service_type", "pickup_point_id"}
+        assert body["origin"] == asdict(WAREHOUSE)
+        assert body["destination"] == {
+            "country": "US",
+            "postal_code": "10001",
+            "city": "Manhattan",
+            "contact_name": "Jane Smith",
+        }
+        assert body["packages"] == [
+            {"weight_kg": Decimal("2.5"), "length_cm": Decimal(30), "declared_value": Decimal(100), "currency": "USD"}
+        ]
+        assert (body["service_type"], body["pickup_point_id"]) == ("standard", "PP-12345")
+
+    def test_the_price_comes_with_its_parts(self):
+        (offer,), _sent = ask("quote_parts_sum_to_total", lambda it: it.quote(QUOTE))
+        assert (offer.total_price, offer.currency, offer.transit_days) == (Decimal("12.5"), "USD", 2)
+        assert offer.breakdown == {
+            "base_rate": Decimal("10.0"),
+            "fuel_surcharge": Decimal("1.5"),
+            "insurance": Decimal("0.5"),
+            "handling_fee": Decimal("0.5"),
+            "pickup_point_fee": Decimal("0.0"),
+        }
+        assert offer.estimated_delivery == datetime(2024, 1, 17, 15, tzinfo=UTC)
+        assert offer.valid_until == datetime(2024, 1, 16, 10, tzinfo=UTC)
+        assert offer.carrier_quote_id == "QT-789456"
+        assert offer.extras == {"service_level": "STANDARD", "pickup_point_available": True}
+
+    @pytest.mark.parametrize(
+        ("name", "total", "other"),
+        [
+            ("quote_total_above_its_parts", "13.75", "1.25"),
+            ("quote_total_below_its_parts", "11.99", "-0.51"),
+            ("quote_as_short_as_documented", "12.5", "1.0"),
+        ],
+    )
+    def test_the_total_is_pickits_and_a_difference_is_a_line_of_its_own(self, name, total, other):
+        (offer,), _sent = ask(name, lambda it: it.quote(QUOTE))
+        assert offer.total_price == Decimal(total) == sum(offer.breakdown.values())
+        assert offer.breakdown["other"] == Decimal(other)
+        assert {"base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee"} < set(offer.breakdown)
+
+    @pytest.mark.parametrize("total", ["12.50", None, True, [], float("nan"), float("inf"), 1e300])
+    def test_a_total_that_is_no_price_is_no_offer(self, total):
+        with pytest.raises(CarrierUnavailable):
+            opened(answer(fixture("quote_parts_sum_to_total") | {"total_price": total})).quote(QUOTE)
+
+
+class TestLabel:
+    def test_the_order_goes_out_under_our_reference(self):
+        _label, sent = ask("label_bought_to_a_pickup_point", lambda it: it.create_label(ORDER), 201)
+        assert (sent["method"], sent["url"], sent["safe"]) == ("POST", f"{BASE}/shipments", False)
+        assert sent["json"]["reference"] == "WB-0001"
+        assert sent["json"]["order_id"] == "ORDER-001"
+        assert sent["json"]["label"] == {"format": "PDF", "size": "4x6"}
+        assert sent["json"]["customer_reference"] == "CUST-REF-001"
+        assert sent["json"]["pickup_point_id"] == "PP-12345"
+
+    def test_what_was_bought_is_read_whole(self):
+        label, _sent = ask("label_bought_to_a_pickup_point", lambda it: it.create_label(ORDER), 201)
+        assert (label.reference, label.tracking_number, label.carrier_shipment_id) == ("WB-0001", NUMBER, "SHP-456789")
+        assert label.content.startswith(b"%PDF")
+        assert (label.label_format, label.label_size) == ("PDF", "4x6")
+        assert label.carrier_label_url == f"https://labels.pickit.net/{NUMBER}.pdf"
+        assert label.created_at == datetime(2024, 1, 15, 10, tzinfo=UTC)
+        assert label.estimated_delivery == datetime(2024, 1, 17, 15, tzinfo=UTC)
+        assert (label.total_price, label.currency, label.pickup_code) == (Decimal("12.5"), "USD", "PICKUP-123456")
+        assert not label.cancelled
+        assert label.extras["barcode"] == "123456789012345678"
+        assert label.extras["qr_code"].startswith("data:image/png;base64,")
+        assert label.extras["pickup_point"] == {
+            "id": "PP-12345",
+            "name": "Downtown Locker Station",
+            "address": "123 Main St, New York, NY 10001",
+        }
+
+    def test_to_the_door_there_is_neither_point_nor_code(self):
+        label, _sent = ask("label_bought_to_the_door", lambda it: it.create_label(ORDER), 201)
+        assert (label.pickup_code, label.extras["pickup_point"]) == ("", None)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "label_whose_file_is_no_pdf",
+            "label_whose_file_is_no_base64",
+            "label_whose_base64_has_foreign_characters",
+            "label_in_a_format_unheard_of",
+            "label_of_another_reference",
+        ],
+    )
+    def test_a_label_that_cannot_be_printed_or_is_not_ours_is_looked_up_not_bought_again(self, name):
+        adapter = opened(answer(fixture(name), 201))
+        with pytest.raises(OutcomeUnknown):
+            adapter.create_label(ORDER)
+        assert len(adapter.http.sent) == 1
+
+    @pytest.mark.parametrize("number", ["../../etc/passwd", "PKT 1", "P" * 51, "PKT-\x00", 1234567890, ""])
+    def test_a_number_that_is_none_leaves_the_purchase_in_doubt(self, number):
+        with pytest.raises(OutcomeUnknown):
+            opened(answer(fixture("label_bought_to_the_door") | {"tracking_number": number})).create_label(ORDER)
+
+    def test_a_refusal_names_the_field_of_our_request(self):
+        fields = {
+            "weight_of_the_first_package": "packages[0].weight_kg",
+            "postal_code_missing": "destination.postal_code",
+            "label_format": "label_format",
+            "pickup_point_closed": "metadata.pickup_point_id",
+        }
+        for name, field in fields.items():
+            body = fixture(f"refused_{name}")
+            with pytest.raises(CarrierError) as refused:
+                opened(answer(body, 400)).create_label(ORDER)
+            assert refused.value.details == {field: [body["error"]["message"]]}
+
+    def test_everything_under_our_reference_is_found_the_cancelled_one_marked(self):
+        labels, sent = ask("found_twice_the_first_cancelled", lambda it: it.find_by_reference("WB-0001"))
+        assert [(label.tracking_number, label.cancelled) for label in labels] == [
+            ("PKT-1234567889", True),
+            (NUMBER, False),
+        ]
+        assert (sent["url"], sent["params"], sent["safe"]) == (f"{BASE}/shipments", {"reference": "WB-0001"}, True)
+
+    def test_other_references_and_an_empty_list_are_nothing_found(self):
+        assert ask("found_nothing", lambda it: it.find_by_reference("WB-0001"))[0] == []
+        assert ask("found_twice_the_first_cancelled", lambda it: it.find_by_reference("WB-000"))[0] == []
+
+
+class TestTracking:
+    def test_the_history_is_read(self):
+        tracks, sent = ask("tracking_in_transit", lambda it: it.track([NUMBER]))
+        track = tracks[NUMBER]
+        assert sent["url"] == f"{BASE}/shipments/{NUMBER}/tracking"
+        assert [(scan.code, scan.status, scan.location) for scan in track.scans] == [
+            ("created", Status.CREATED, "Brooklyn, NY"),
+            ("picked_up", Status.PICKED_UP, "Brooklyn, NY"),
+            ("in_transit", Status.IN_TRANSIT, "New York, NY"),
+        ]
+        assert track.scans[2].occurred_at == datetime(2024, 1, 16, 8, tzinfo=UTC)
+        assert track.scans[2].occurred_text == "2024-01-16T08:00:00Z"
+        assert track.scans[2].details == {"vehicle": "VAN-123", "route": "NYC-001"}
+        assert not track.scans[2].tz_assumed
+        assert track.estimated_delivery == datetime(2024, 1, 17, 15, tzinfo=UTC)
+        assert track.current_location == "New York Distribution Center"
+        assert track.extras == {
+            "pickup_point": {"id": "PP-12345", "name": "Downtown Locker Station"},
+            "pickup_code": "PICKUP-123456",
+        }
+
+    def test_a_failed_attempt_and_the_locker_keep_their_details(self):
+        tracks, _sent = ask("tracking_failed_at_the_door_then_waiting_at_a_point", lambda it: it.track([NUMBER]))
+        failed, waiting = tracks[NUMBER].scans[-2:]
+        assert failed.status == Status.EXCEPTION
+        assert failed.details["failure_reason"] == "CUSTOMER_NOT_AVAILABLE"
+        assert (failed.details["attempts"], failed.details["next_action"]) == (2, "RETURN_TO_DEPOT")
+        assert waiting.details["locker_number"] == "A-15"
+        assert waiting.details["hold_until"] == "2024-01-24T23:59:59Z"
+        assert waiting.details["progress_percentage"] == 97.5
+        assert tracks[NUMBER].extras["delivery_attempts"] == 2
+
+    def test_times_without_offset_are_utc_and_say_so_and_the_oldest_comes_first(self):
+        tracks, _sent = ask("tracking_newest_first_without_offsets", lambda it: it.track([NUMBER]))
+        created, picked_up = tracks[NUMBER].scans
+        assert (created.code, picked_up.code) == ("created", "picked_up")
+        assert picked_up.occurred_at == datetime(2024, 1, 15, 14, tzinfo=UTC)
+        assert picked_up.tz_assumed
+        assert picked_up.occurred_text == "2024-01-15T14:00:00"
+
+    def test_a_code_nobody_knows_is_kept_at_its_true_instant(self):
+        tracks, _sent = ask("tracking_with_a_code_nobody_knows", lambda it: it.track([NUMBER]))
+        (scan,) = tracks[NUMBER].scans
+        assert (scan.code, scan.status, scan.description) == ("held_by_customs", Status.UNKNOWN, "Held by customs")
+        assert scan.occurred_at == datetime(2024, 1, 16, 7, tzinfo=UTC)
+
+    def test_each_number_is_one_call_and_unknown_ones_are_absent(self):
+        adapter = opened(answer(fixture("refused_no_such_shipment"), 404), answer(fixture("tracking_in_transit")))
+        assert set(adapter.track(["PKT-0000000000", NUMBER])) == {NUMBER}
+        assert len(adapter.http.sent) == 2
+
+    def test_a_missing_page_is_not_an_unknown_number(self):
+        with pytest.raises(CarrierRejected):
+            opened(answer(b"<html>404</html>", 404)).track([NUMBER])
+
+    def test_another_parcels_history_is_not_taken_for_this_ones(self):
+        with pytest.raises(CarrierUnavailable):
+            opened(answer(fixture("tracking_in_transit"))).track(["PKT-5555555555"])
+
+
+class TestPathsFromCallers:
+    CALLS = {
+        "track": (lambda it, name: it.track([name]), "/shipments/{}/tracking"),
+        "cancel": (lambda it, name: it.cancel(name, ""), "/shipments/{}/cancel"),
+        "proof": (lambda it, name: it.proof_of_delivery(name), "/shipments/{}/proof-of-delivery"),
+        "point": (lambda it, name: it.pickup_point(name), "/pickup-points/{}"),
+    }
+
+    @pytest.mark.parametrize("what", list(CALLS))
+    def test_they_stay_one_segment(self, what):
+        call, path = self.CALLS[what]
+        adapter = opened(answer(fixture("refused_account_suspended"), 403))
+        with pytest.raises(CarrierRejected):
+            call(adapter, HOSTILE)
+        assert adapter.http.sent[0]["url"] == BASE + path.format(HOSTILE_ENCODED)
+
+    @pytest.mark.parametrize("what", list(CALLS))
+    @pytest.mark.parametrize("name", ["", ".", ".."])
+    def test_dots_that_would_climb_are_unknown_without_a_call(self, what, name):
+        call, _path = self.CALLS[what]
+        adapter = opened(answer({}))
+        if what == "track":
+            assert call(adapter, name) == {}
+        else:
+            with pytest.raises(CarrierNotFound):
+                call(adapter, name)
+        assert adapter.http.sent == []
+
+
+class TestCancelAndProof:
+    def test_a_cancellation_says_when_and_what_comes_back(self):
+        done, sent = ask("cancelled_at_the_customers_wish", lambda it: it.cancel(NUMBER, "changed my mind"))
+        assert (sent["method"], sent["json"], sent["safe"]) == ("POST", {"reason": "changed my mind"}, False)
+        assert done.cancelled_at == datetime(2024, 1, 16, 10, tzinfo=UTC)
+        assert (done.refund_status, done.refund_amount) == ("pending", Decimal("12.5"))
+        assert done.reason == "Customer request - order cancelled"
+
+    def test_proof_at_the_door(self):
+        proof, _sent = ask("proof_left_with_the_receptionist", lambda it: it.proof_of_delivery(NUMBER))
+        assert proof.delivered_at == datetime(2024, 1, 17, 14, 32, tzinfo=UTC)
+        assert (proof.signed_by, proof.location, proof.notes) == ("Jane Smith", "Front door", "Left with receptionist")
+        assert proof.signature_image.startswith("data:image/")
+        assert proof.delivery_photo.startswith("data:image/")
+        assert (proof.delivery_type, proof.pickup_code_used) == ("HOME_DELIVERY", None)
+        assert (proof.latitude, proof.longitude) == (40.7128, -74.006)
+
+    def test_proof_at_a_locker_without_pictures(self):
+        proof, _sent = ask("proof_collected_with_a_code_no_pictures", lambda it: it.proof_of_delivery(NUMBER))
+        assert (proof.signature_image, proof.delivery_photo, proof.notes) == ("", "", "")
+        assert (proof.delivery_type, proof.pickup_code_used) == ("PICKUP_POINT", "PICKUP-123456")
+        assert (proof.latitude, proof.longitude) == (None, None)
+
+
+class TestPickup:
+    def test_the_collection_goes_out_with_its_window_contact_and_numbers(self):
+        _booked, sent = ask("pickup_scheduled_with_a_driver", lambda it: it.schedule_pickup(VAN), 201)
+        body = sent["json"]
+        assert (sent["url"], sent["safe"]) == (f"{BASE}/pickups", False)
+        assert body["pickup_date"] == "2024-01-16T05:00:00Z"
+        assert body["window"] == {"start": "10:00", "end": "14:00"}
+        assert body["contact"] == {
+            "name": "Warehouse Manager",
+            "phone": "+1234567890",
+            "email": "warehouse@mystore.com",
+        }
+        assert body["address"]["street"] == "456 Warehouse Ave"
+        assert (body["packages_count"], body["total_weight_kg"]) == (5, Decimal("25.5"))
+        assert body["shipment_ids"] == [NUMBER, "PKT-1234567891"]
+
+    def test_the_booking_tells_the_driver(self):
+        booked, _sent = ask("pickup_scheduled_with_a_driver", lambda it: it.schedule_pickup(VAN), 201)
+        assert (booked.carrier_pickup_id, booked.confirmation_number) == ("PCK-789456", "CONF-123456")
+        assert booked.scheduled_date == datetime(2024, 1, 16, 10, tzinfo=UTC)
+        assert (booked.window_start, booked.window_end, booked.status) == ("10:00", "14:00", "scheduled")
+        assert booked.extras == {
+            "driver_name": "John Driver",
+            "driver_phone": "+1555123456",
+            "estimated_arrival": "2024-01-16T11:30:00Z",
+            "tracking_url": "https://track.pickit.net/pickup/PCK-789456",
+        }
+
+
+class TestPointsAndCoverage:
+    def test_open_points_are_listed_as_pickit_orders_them(self):
+        points, sent = ask("points_near_downtown_one_closed", lambda it: it.pickup_points(**NEAR))
+        assert sent["params"] == {"lat": 40.7128, "lng": -74.006, "radius": 5.0, "limit": 20}
+        assert [(point.id, point.kind, point.distance_km) for point in points] == [
+            ("PP-12345", "LOCKER", 0.5),
+            ("PP-54321", "STORE", 1.42),
+        ]
+        locker, store = points
+        assert locker.opening_hours["friday"] == "06:00-24:00"
+        assert locker.services == ("PACKAGE_PICKUP", "PACKAGE_DROP", "RETURNS")
+        assert locker.capacity == {"small": 15, "medium": 8, "large": 4}
+        assert (store.code, store.services, store.opening_hours) == ("", (), {})
+
+    def test_no_more_than_asked_for_and_none_is_fine(self):
+        few, _sent = ask("points_near_downtown_one_closed", lambda it: it.pickup_points(**NEAR | {"limit": 1}))
+        assert len(few) == 1
+        assert ask("points_none_near", lambda it: it.pickup_points(**NEAR))[0] == []
+
+    def test_one_point_is_read_in_full(self):
+        point, sent = ask("point_downtown_locker_in_full", lambda it: it.pickup_point("PP-12345"))
+        assert sent["url"] == f"{BASE}/pickup-points/PP-12345"
+        assert point.accessibility == {"wheelchair": True, "parking": True, "public_transport": True}
+        assert len(point.images) == 2
+        assert point.instructions.startswith("Enter through main entrance")
+        assert (point.latitude, point.longitude, point.distance_km) == (40.7128, -74.006, None)
+        assert point.address.street == "123 Main St"
+
+    def test_coverage_where_pickit_goes_and_where_not(self):
+        served, sent = ask("coverage_of_manhattan", lambda it: it.coverage(**PLACE))
+        assert sent["params"] == PLACE
+        assert served.service_available
+        assert served.estimated_transit_days == {"STANDARD": 2, "EXPRESS": 1, "PICKUP_POINT": 2}
+        assert served.surcharges == {"residential": False, "extended_area": False}
+        unserved, _sent = ask("coverage_where_nobody_goes", lambda it: it.coverage(**PLACE))
+        assert (unserved.service_available, unserved.service_types) == (False, ())
+
+
+def sign(body, told_at, secret=SECRET):
+    text = hmac.new(secret.encode(), told_at.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {"x-pickit-signature": text, "x-pickit-timestamp": told_at, "x-pickit-event": "shipment.delivered"}
+
+
+def verify(headers, body=b"{}", now=NOW, **fields):
+    return opened(answer({}), **fields).verify_webhook(headers=headers, body=body, now=now)
+
+
+class TestSignature:
+    @pytest.mark.parametrize(
+        "told_at",
+        [
+            "2024-01-17T15:00:00Z",
+            "2024-01-17T15:00:00",
+            "2024-01-17T15:00:00.123Z",
+            "2024-01-17T14:59:59.123456789+00:00",
+            "2024-01-17T10:00:00-05:00",
+            "2024-01-17T07:00:00Z",
+            "2024-01-17T15:05:00Z",
+        ],
+    )
+    def test_what_is_signed_and_young_enough_is_taken(self, told_at):
+        verify(sign(b'{"a": 1}', told_at), b'{"a": 1}')
+
+    @pytest.mark.parametrize("told_at", ["2024-01-17T06:59:59Z", "2024-01-17T15:05:01Z"])
+    def test_older_than_eight_hours_or_more_than_five_minutes_ahead_is_refused(self, told_at):
+        with pytest.raises(NotAuthenticated):
+            verify(sign(b"{}", told_at))
+
+    @pytest.mark.parametrize("told_at", ["", "now", "1705503600", "2024-13-40T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+    def test_a_signed_time_that_is_none_is_refused(self, told_at):
+        with pytest.raises(NotAuthenticated):
+            verify(sign(b"{}", told_at))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"x-pickit-signature": ""},
+            {"x-pickit-signature": "ü" * 64},
+            {"x-pickit-signature": "\udcff"},
+            {"x-pickit-signature": "0" * 64},
+            {"x-pickit-timestamp": "2024-01-17T15:00:01Z"},
+            {"x-pickit-timestamp": "\udcff"},
+            {"x-pickit-timestamp": ""},
+        ],
+    )
+    def test_another_signature_or_time_is_refused(self, change):
+        with pytest.raises(NotAuthenticated):
+            verify(sign(b"{}", "2024-01-17T15:00:00Z") | change)
+
+    def test_one_changed_byte_or_another_accounts_secret_is_refused(self):
+        told_at = "2024-01-17T15:00:00Z"
+        for headers, body in ((sign(b"{}", told_at), b"{ }"), (sign(b"{}", told_at, "another"), b"{}")):
+            with pytest.raises(NotAuthenticated):
+                verify(headers, body)
+
+    @pytest.mark.parametrize("secret", ["", None])
+    def test_without_a_webhook_secret_nothing_is_believed(self, secret):
+        with pytest.raises(NotAuthenticated):
+            verify(sign(b"{}", "2024-01-17T15:00:00Z", ""), webhook_secret=secret)
+
+
+class TestEvents:
+    @pytest.mark.parametrize(
+        ("name", "code", "status", "at", "place"),
+        [
+            ("shipment_created", "created", Status.CREATED, (15, 10, 0), ""),
+            ("picked_up_told_a_minute_later", "picked_up", Status.PICKED_UP, (15, 14, 0), "Brooklyn, NY"),
+            ("in_transit_to_manhattan", "in_transit", Status.IN_TRANSIT, (16, 8, 0), "New York Distribution Center"),
+            (
+                "waiting_in_a_locker",
+                "at_pickup_point",
+                Status.AT_PICKUP_POINT,
+                (17, 10, 0),
+                "Downtown Locker Station",
+            ),
+            (
+                "collected_told_a_minute_later",
+                "delivered",
+                Status.DELIVERED,
+                (17, 14, 32),
+                "Downtown Locker Station",
+            ),
+            ("nobody_at_the_door", "exception", Status.EXCEPTION, (17, 15, 0), ""),
+        ],
+    )
+    def test_an_event_is_the_scan_that_tracking_will_show(self, name, code, status, at, place):
+        event = fixture(f"event_{name}")
+        (reported,) = parse(event).scans
+        scan = reported.scan
+        day, hour, minute = at
+        assert reported.tracking_number == NUMBER
+        assert (scan.code, scan.status, scan.location) == (code, status, place)
+        assert scan.occurred_at == datetime(2024, 1, day, hour, minute, tzinfo=UTC)
+        assert scan.description
+        assert not scan.tz_assumed
+        columns = {"tracking_number", "shipment_id", "pickup_time", "delivered_at", "location", "current_location"}
+        assert scan.details == {key: value for key, value in event["data"].items() if key not in columns}
+
+    def test_a_failure_says_what_went_wrong_and_when_it_is_tried_again(self):
+        (reported,) = parse(fixture("event_nobody_at_the_door")).scans
+        assert reported.scan.description == "No answer at door, no safe location"
+        assert reported.estimated_delivery == datetime(2024, 1, 18, 10, tzinfo=UTC)
+
+    def test_by_webhook_and_by_tracking_a_scan_has_one_identity(self):
+        tracks, _sent = ask("tracking_in_transit", lambda it: it.track([NUMBER]))
+        polled = {(scan.code, scan.occurred_at) for scan in tracks[NUMBER].scans}
+        names = ("shipment_created", "picked_up_told_a_minute_later", "in_transit_to_manhattan")
+        told = [only_scan(fixture(f"event_{name}")) for name in names]
+        assert {(scan.code, scan.occurred_at) for scan in told} == polled
+
+    def test_a_scheduled_pickup_is_news_of_the_pickup_only(self):
+        news = parse(fixture("event_pickup_scheduled"))
+        (pickup,) = news.pickups
+        assert (pickup.carrier_pickup_id, pickup.status) == ("PCK-789456", "scheduled")
+        assert pickup.occurred_at == datetime(2024, 1, 15, 9, tzinfo=UTC)
+        assert news.scans == ()
+
+    def test_a_scheduled_pickup_picks_nothing_up_even_where_it_names_parcels(self):
+        event = fixture("event_pickup_scheduled")
+        event["data"]["shipment_ids"] = [NUMBER]
+        assert parse(event).scans == ()
+
+    def test_a_completed_pickup_picks_up_every_parcel_it_names(self):
+        news = parse(fixture("event_pickup_completed_three_parcels"))
+        at = datetime(2024, 1, 16, 11, 30, tzinfo=UTC)
+        assert [reported.tracking_number for reported in news.scans] == [NUMBER, "PKT-1234567891", "PKT-1234567892"]
+        assert {(item.scan.code, item.scan.status, item.scan.occurred_at) for item in news.scans} == {
+            ("picked_up", Status.PICKED_UP, at)
+        }
+        assert news.scans[0].scan.details["driver"] == {"name": "John Driver", "id": "DRV-123"}
+        assert "shipment_ids" not in news.scans[0].scan.details
+        assert (news.pickups[0].status, news.pickups[0].occurred_at) == ("completed", at)
+
+    def test_an_unheard_of_shipment_event_is_kept_as_unknown(self):
+        event = {"event_type": "shipment.teleported", "timestamp": "2024-01-17T15:00:00", "data": {}}
+        event["data"] = {"tracking_number": NUMBER, "wormhole": 7, "delivered_at": "later", "location": "Mars"}
+        scan = only_scan(event)
+        assert (scan.code, scan.status, scan.tz_assumed) == ("teleported", Status.UNKNOWN, True)
+        assert (scan.location, scan.details) == ("Mars", {"wormhole": 7, "delivered_at": "later"})
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            {"event_type": "account.updated", "timestamp": "2024-01-17T15:00:00Z", "data": {"plan": "gold"}},
+            {"event_type": "ping"},
+            {"event_type": "ping", "data": []},
+            {"event_type": "shipment.", "data": {"tracking_number": NUMBER}},
+            {"event_type": "shipment.daily_summary", "data": {"count": 3}},
+            {"event_type": "pickup.rescheduled", "data": {"pickup_id": "PCK-1"}},
+        ],
+    )
+    def test_other_events_are_understood_as_nothing_of_interest(self, event):
+        assert parse(event) == WebhookNews(event_type=event["event_type"])
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"tracking_number": None}, "data.tracking_number is missing"),
+            ({"tracking_number": ""}, "data.tracking_number is not a text"),
+            ({"tracking_number": 1234567890}, "data.tracking_number is not a text"),
+            ({"delivered_at": "yesterday"}, "not an ISO 8601 time"),
+            ({"delivered_at": 1705501920}, "data.delivered_at is not a text"),
+            ({"pickup_point": ["PP-12345"]}, "data.pickup_point is not an object"),
+            ({"location": {"city": "New York"}}, "data.location is not a text"),
+        ],
+    )
+    def test_a_broken_event_says_what_is_broken(self, changes, reason):
+        event = fixture("event_collected_told_a_minute_later")
+        event["data"] |= changes
+        with pytest.raises(ValueError, match=reason):
+            parse(event)
+
+    @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b"{}", b'{"event_type": 3}', b"\xff", b""])
+    def test_a_body_that_is_no_event_is_refused(self, body):
+        with pytest.raises(ValueError, match=r"\w"):
+            parse(body)
+
+    def test_long_texts_fit_the_columns_and_stay_whole_in_the_details(self):
+        event = fixture("event_nobody_at_the_door")
+        event["event_type"] = "shipment." + "x" * 500
+        event["data"] |= {"location": "y" * 500, "failure_details": "z" * 500}
+        scan = only_scan(event)
+        assert (len(scan.code), len(scan.location), len(scan.description)) == (64, 200, 200)
+        assert scan.details["failure_details"] == "z" * 500
+
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+    def test_numbers_that_no_database_takes_are_nothing(self, number):
+        body = json.dumps(fixture("event_in_transit_to_manhattan")).replace("65", number)
+        assert only_scan(body.encode()).details["progress_percentage"] is None
+
+    def test_characters_that_no_database_takes_are_replaced(self):
+        event = fixture("event_nobody_at_the_door")
+        event["data"] |= {"failure_details": "nul\0", "note": ["half \ud800"], "k\0": 1}
+        scan = only_scan(event)
+        assert scan.description == "nul\N{REPLACEMENT CHARACTER}"
+        assert "\0" not in json.dumps(scan.details, ensure_ascii=False)
+        json.dumps(scan.details, ensure_ascii=False).encode()
+
+
+# Garbage, made up by the machine
+
+# In a fresh clone Hypothesis first fills its caches, which takes seconds and is no fault of these tests.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.text(max_size=20),
+    st.text(alphabet=["\0", "\ud800", "a"], max_size=5),
+    st.sampled_from(["", "2024-01-15", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", ".."]),
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=5), st.dictionaries(st.text(max_size=3), st.integers())), max_size=3
+    ),
+    st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.integers(), st.text(max_size=5)), max_size=3),
+)
+ANY_JSON = st.recursive(
+    JUNK,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def places(value, path=()):
+    """Every path inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+@st.composite
+def damaged(draw, body):
+    """The body with one to three places replaced by junk, or gone."""
+    body = copy.deepcopy(body)
+    for _round in range(draw(st.integers(1, 3))):
+        found = list(places(body))
+        if not found:
+            break
+        *way, last = draw(st.sampled_from(found))
+        holder = body
+        for key in way:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[last] = draw(JUNK)
+        else:
+            del holder[last]
+    return body
+
+
+def storable(value):
+    """Plain JSON whose texts a database takes: no NaN, no ``Decimal``, no NUL, no half characters."""
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    assert not any("\0" in text for text in texts(value))
+
+
+def texts(value):
+    """Every text and key inside a JSON value."""
+    if isinstance(value, str):
+        yield value
+    for inner in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(inner)
+
+
+class TestGarbage:
+    @patient
+    @given(data=st.data())
+    def test_a_damaged_answer_is_read_or_refused_as_the_operation_deserves(self, data):
+        operation = data.draw(st.sampled_from(sorted(CALLS)))
+        call, body = CALLS[operation]
+        expected = OutcomeUnknown if operation in WRITES else CarrierUnavailable
+        try:
+            result = call(opened(answer(data.draw(damaged(body)))))
+        except CarrierError as error:
+            assert type(error) is expected
+            storable(error.body())
+        else:
+            found = result if isinstance(result, list) else [result]
+            for item in result.values() if isinstance(result, dict) else found:
+                storable(dict(getattr(item, "extras", {})))
+                for scan in getattr(item, "scans", ()):
+                    storable(dict(scan.details))
+
+    @patient
+    @given(status=st.sampled_from([301, 400, 403, 404, 409, 422]), body=ANY_JSON | st.binary(max_size=50))
+    def test_a_refusal_of_any_content_is_one_of_ours(self, status, body):
+        with pytest.raises(CarrierError) as refused:
+            opened(answer({"error": body} if not isinstance(body, bytes) else body, status)).create_label(ORDER)
+        storable(refused.value.body())
+
+    @patient
+    @given(data=st.data())
+    def test_a_damaged_event_is_read_or_a_value_error(self, data):
+        event = data.draw(damaged(fixture(data.draw(st.sampled_from(EVENTS)))))
+        try:
+            news = parse(event)
+        except ValueError:
+            return
+        for reported in news.scans:
+            storable(dict(reported.scan.details))
+            storable([reported.tracking_number, reported.scan.code, reported.scan.description, reported.scan.location])
+        for pickup in news.pickups:
+            storable(dict(pickup.details))
+
+    @patient
+    @given(body=ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
+    def test_any_bytes_are_news_or_a_value_error(self, body):
+        try:
+            assert isinstance(parse(body), WebhookNews)
+        except ValueError as error:
+            assert str(error)
+
+    @patient
+    @given(told_at=st.text(max_size=40), given_signature=st.text(max_size=80))
+    def test_any_headers_are_refused_without_a_crash(self, told_at, given_signature):
+        with pytest.raises(NotAuthenticated):
+            verify({"x-pickit-timestamp": told_at, "x-pickit-signature": given_signature + str(uuid.uuid4())})
