@@ -27,6 +27,11 @@ class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(unique=True, null=True, blank=True)
 
+    def clean(self) -> None:
+        """Several people may have no address: none is NULL, not a blank that is taken already."""
+        super().clean()
+        self.email = self.email or None
+
 
 class Merchant(Row):
     """A tenant."""

@@ -125,6 +125,11 @@ class Shipment(TenantRow):
             models.Index(
                 fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
             ),
+            models.Index(
+                fields=["booking_state", "id"],
+                condition=models.Q(booking_state__in=["pending", "needs_review"]),
+                name="shipment_unsettled",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -103,6 +103,7 @@ class Delivery(Claimable, TenantRow):
         ]
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=models.Q(state="pending"), name="delivery_due"),
+            models.Index(fields=["id"], condition=models.Q(state="dead"), name="delivery_dead"),
             models.Index(fields=["subject_id", "id"], name="delivery_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="delivery_by_tenant"),
         ]

@@ -43,20 +43,27 @@ def api_routes():
     ]
 
 
+@pytest.fixture(params=["test", "live"])
+def mode(request):
+    """The mode of the merchant's rows."""
+    return request.param
+
+
 @pytest.fixture
-def world(tenant):
-    """One row of each kind that a path can name, belonging to the test merchant."""
+def world(merchant, mode):
+    """One row of each kind that a path can name, belonging to the merchant."""
+    tenant = Tenant(merchant.id, mode)
     accounts.save(
         tenant=tenant,
-        mode="test",
+        mode=mode,
         carrier="pickit",
-        environment="sandbox",
+        environment={"test": "sandbox", "live": "production"}[mode],
         fields={"client_id": "a-client", "client_secret": "a-secret-of-the-first"},
     )
     credential = accounts.find(tenant, "pickit")
     shipment = Shipment.objects.create(
         merchant_id=tenant.merchant_id,
-        mode="test",
+        mode=mode,
         carrier="pickit",
         credential=credential,
         booking_state=BookingState.BOOKED,
@@ -69,7 +76,7 @@ def world(tenant):
     Label.objects.create(shipment=shipment, format="PDF", size="4x6", file=ContentFile(b"%PDF-canary", "label.pdf"))
     Checkpoint.objects.create(
         merchant_id=tenant.merchant_id,
-        mode="test",
+        mode=mode,
         shipment=shipment,
         source="carrier",
         status="created",
@@ -79,7 +86,7 @@ def world(tenant):
     )
     pickup = Pickup.objects.create(
         merchant_id=tenant.merchant_id,
-        mode="test",
+        mode=mode,
         carrier="pickit",
         credential=credential,
         scheduled_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -147,18 +154,19 @@ def test_without_a_key_every_route_is_401(world):
                 assert response.json()["error"] == "invalid_api_key"
 
 
-def strangers():
-    """Keys that must not see the merchant's test rows: another merchant's, and the merchant's own live key."""
+def strangers(mode):
+    """Keys that must not see the merchant's rows: another merchant's, and the merchant's own of the other mode."""
     other = Merchant.objects.create(name="Other", slug="other", plan="enterprise")
     first = Merchant.objects.get(slug="acme")
-    for tenant in (Tenant(other.id, "test"), Tenant(other.id, "live"), Tenant(first.id, "live")):
+    other_mode = "live" if mode == "test" else "test"
+    for tenant in (Tenant(other.id, "test"), Tenant(other.id, "live"), Tenant(first.id, other_mode)):
         key = keys.generate(tenant.mode)
         keys.create(tenant, key, name="stranger")
         yield key
 
 
-def test_anothers_objects_are_not_found_on_every_route(world):
-    for key in list(strangers()):
+def test_anothers_objects_are_not_found_on_every_route(world, mode):
+    for key in list(strangers(mode)):
         for path, _name, view in api_routes():
             filled, names_an_object = fill(path, world)
             for one in filled if names_an_object else ():
@@ -168,15 +176,17 @@ def test_anothers_objects_are_not_found_on_every_route(world):
                     assert b"CANARY" not in response.content
 
 
-def test_anothers_objects_appear_in_no_list(world):
-    for key in list(strangers()):
+def test_anothers_objects_appear_in_no_list(world, mode):
+    for key in list(strangers(mode)):
         for path, _name, view in api_routes():
             filled, names_an_object = fill(path, world)
             if not names_an_object and "get" in methods(view):
                 assert b"CANARY" not in call("get", filled[0], key).content, path
 
 
-def test_the_owner_does_see_them(world, api_key):
+def test_the_owner_does_see_them(world, mode, merchant):
+    api_key = keys.generate(mode)
+    keys.create(Tenant(merchant.id, mode), api_key, name="owner")
     for name in world["name"]:
         assert call("get", f"api/v1/shipments/{name}", api_key).status_code == 200
         assert call("get", f"api/v1/tracking/{name}", api_key).status_code == 200

@@ -1,0 +1,32 @@
+"""Every setting is explained, and the explained default is the real one."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+READ = re.compile(r"""(?:env\.\w+|environ\.get)\(\s*["']([A-Z_]+)["']""")
+# Read by tests and tools, or set for a process by the one that starts it.
+OF_TESTS = {"SQLITE_TEST_NAME", "DEMO_PATIENCE_S", "BENCH_SECONDS"}
+
+
+def variables_read():
+    files = [
+        ROOT / "config/settings.py",
+        ROOT / "deploy/gunicorn.py",
+        ROOT / "deploy/run.py",
+        ROOT / "apikeys/health.py",
+    ]
+    return {name for file in files for name in READ.findall(file.read_text())}
+
+
+def variables_explained():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return {match[1] for line in lines if (match := re.match(r"#?([A-Z_]+)=", line))}
+
+
+def test_every_variable_stands_in_the_example_with_words():
+    assert variables_read() - {"PATH"} <= variables_explained() | OF_TESTS
+
+
+def test_the_example_explains_nothing_that_is_not_read():
+    assert variables_explained() <= variables_read() | OF_TESTS | {"RECEIVER_PORT"}
