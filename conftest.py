@@ -2,6 +2,7 @@
 
 import uuid
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 from django.db import connection
@@ -12,6 +13,12 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.sandbox.testing import SandboxProcess
+
+# On a loaded machine drawing examples can be slow, which says nothing of the code.
+hypothesis.settings.register_profile(
+    "waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("waybill")
 
 APPEND_ONLY_TABLES = ("apikeys_event",)
 

@@ -26,11 +26,15 @@ from apikeys.admin_base import (
     lines,
     section,
 )
+from apikeys.errors import BusinessRuleViolated
 from apikeys.models import Event
 from carriers.admin import CarrierFilter, call_outcome, carrier_name
 from carriers.models import CarrierCall
 from carriers.types import Status
 from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
+from shipping.services import shipments
+
+MAX_SETTLED = 200
 
 _BOOKING_TONES = {
     BookingState.NONE: "off",
@@ -267,7 +271,7 @@ class ShipmentAdmin(ShippingAdmin):
         "or a merchant's whole slug."
     )
     ordering = ("-id",)
-    actions = ("look_up",)
+    actions = ("look_up", "nothing_bought")
     sections = (checkpoints_section, parcels_section, pickups_section, calls_section, events_section)
     fieldsets = (
         (
@@ -397,6 +401,14 @@ class ShipmentAdmin(ShippingAdmin):
             self.message_user(request, f"{asked} pending bookings are looked up at once.", messages.SUCCESS)
         else:
             self.message_user(request, "None of these is pending: nothing to look up.", messages.WARNING)
+
+    @admin.action(description="Nothing was bought: fail the booking (needs review)", permissions=["operate"])
+    def nothing_bought(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """For bookings that only the carrier's back-office could explain; the order can then be bought anew."""
+        found = queryset.filter(booking_state=BookingState.NEEDS_REVIEW)[:MAX_SETTLED]
+        for shipment in found:
+            shipments.fail(shipment, BusinessRuleViolated("Operations found that the carrier sold nothing."))
+        self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
 
 
 def label_link(label: Label | None) -> str:

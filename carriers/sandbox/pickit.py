@@ -528,9 +528,9 @@ def _check_packages(packages: Any) -> None:
 def _check_label(body: dict[str, Any]) -> None:
     label = body.get("label") or {}
     if str(label.get("format", "PDF")).upper() != "PDF":
-        raise Problem(400, "VALIDATION_ERROR", "Label formats: PDF", "label_format")
+        raise Problem(400, "VALIDATION_ERROR", "Label formats: PDF", "label.format")
     if str(label.get("size", "4x6")).lower() != "4x6":
-        raise Problem(400, "VALIDATION_ERROR", "Label sizes: 4x6", "label_size")
+        raise Problem(400, "VALIDATION_ERROR", "Label sizes: 4x6", "label.size")
 
 
 def _query_number(request: Request, name: str, low: float, high: float, default: float | None = None) -> float:
@@ -548,7 +548,7 @@ def _point(name: str, status: int, code: str) -> dict[str, Any]:
     point = points.by_id(str(name))
     if point is None or (status == 422 and point["status"] != "active"):
         raise Problem(
-            status, code, f"No usable pickup point {name}", "metadata.pickup_point_id" if status == 422 else None
+            status, code, f"No usable pickup point {name}", "pickup_point_id" if status == 422 else None
         )
     return point
 

@@ -200,6 +200,16 @@ def test_a_pending_booking_is_looked_up_at_once(admin_client, credential, shipme
     assert "nothing to look up" in look_up(admin_client, shipment).content.decode()
 
 
+def test_a_booking_in_review_is_settled_and_frees_its_order(admin_client, credential):
+    lost = make(credential, booking_state=BookingState.NEEDS_REVIEW, tracking_number="", order_id="ORDER-R")
+    data = {"action": "nothing_bought", "_selected_action": [str(lost.pk)]}
+    page = admin_client.post(LIST, data, follow=True)
+    assert "1 bookings failed" in page.content.decode()
+    lost.refresh_from_db()
+    assert lost.booking_state == BookingState.FAILED
+    make(credential, "0000000003", booking_state=BookingState.PENDING, tracking_number="", order_id="ORDER-R")
+
+
 def test_who_may_only_look_sets_nothing_going(client, credential):
     pending = make(credential, booking_state=BookingState.PENDING, tracking_number="")
     user = User.objects.create(username="viewer", is_staff=True)

@@ -83,8 +83,8 @@ def test_the_documents_quote_costs_what_the_document_says(pickit):
         ({"packages": []}, 400, "VALIDATION_ERROR", "packages"),
         ({"packages": [{"weight_kg": 31}]}, 400, "VALIDATION_ERROR", "packages[0].weight_kg"),
         ({"service_type": "teleport"}, 400, "VALIDATION_ERROR", "service_type"),
-        ({"label": {"format": "ZPL"}}, 400, "VALIDATION_ERROR", "label_format"),
-        ({"pickup_point_id": "PP-NOPE"}, 422, "PICKUP_POINT_UNAVAILABLE", "metadata.pickup_point_id"),
+        ({"label": {"format": "ZPL"}}, 400, "VALIDATION_ERROR", "label.format"),
+        ({"pickup_point_id": "PP-NOPE"}, 422, "PICKUP_POINT_UNAVAILABLE", "pickup_point_id"),
     ],
 )
 def test_bad_orders_are_refused_by_field(pickit, change, status, error, field):

@@ -1,21 +1,20 @@
-"""Pickit: pickup points and door delivery. Wire, and what of it is assumed: ``docs/carriers/pickit.md``."""
+"""Answers and webhooks on Pickit's wire (``docs/carriers/pickit.md``), to the canonical types.
+
+Every reader raises ``ValueError`` naming the field for what is missing, of the wrong type or absurd.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from apikeys.errors import NotAuthenticated
-from carriers import errors, types
-from carriers.adapters.base import UNREADABLE, CarrierAdapter, CarrierResponse, Record, read_time
+from carriers import types
+from carriers.adapters.base import Record, read_time
 from carriers.types import Status
 
 # The codes of a scan, by tracking and by webhook: docs/carriers/pickit.md#status
@@ -57,218 +56,10 @@ PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
 # Label formats (4x6 inches only) and how such a file begins.
 LABEL_FORMATS = {"PDF": b"%PDF"}
-# Error codes: docs/carriers/pickit.md#requests-and-answers
-ERRORS: dict[str, type[errors.CarrierError]] = {
-    "INVALID_CLIENT": errors.CarrierAuthentication,
-    "INVALID_TOKEN": errors.CarrierAuthentication,
-    "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
-    "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
-    "POD_NOT_AVAILABLE": errors.CarrierNotFound,
-    "CANNOT_CANCEL": errors.CarrierCannotCancel,
-    "NOT_SERVICEABLE": errors.NotServiceable,
-    "PICKUP_POINT_UNAVAILABLE": errors.NotServiceable,
-}
-# Fields of Pickit's requests that have another name in ours; all others are the same path.
-FIELDS = {
-    "pickup_point_id": "metadata.pickup_point_id",
-    "customer_reference": "metadata.customer_reference",
-    "label.format": "label_format",
-    "label.size": "label_size",
-    "window": "pickup_window_start",
-    "window.start": "pickup_window_start",
-    "window.end": "pickup_window_end",
-    "contact.name": "contact_name",
-    "contact.phone": "contact_phone",
-    "contact.email": "contact_email",
-    "lat": "latitude",
-    "lng": "longitude",
-    "radius": "radius_km",
-}
-_FUTURE = timedelta(minutes=5)
 _CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
 
 
-class PickitAdapter(CarrierAdapter):
-    slug = "pickit"
-    name = "Pickit"
-    base_urls = {"sandbox": "http://127.0.0.1:8010/pickit/v2", "production": "https://api.pickit.net/v2"}
-    required_fields = ("client_id", "client_secret")
-    optional_fields = ("webhook_secret",)
-    secret_fields = ("client_secret", "webhook_secret")
-    webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
-    requests_per_second = 20
-
-    def fetch_token(self) -> types.Token:
-        response = self.http.send("token", "POST", f"{self.base_url}/auth/token", safe=True, json=_login(self.fields))
-        if response.status >= 300:
-            raise self._login_refused(response)
-        with self._reading("token", safe=True):
-            return _token(Record(response.json()))
-
-    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
-        answer = self._ask("quote", "POST", "/shipments/quote", safe=True, json=_route(request))
-        with self._reading("quote", safe=True):
-            return [_offer(Record(answer), request.service_type)]
-
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
-        answer = self._ask("create_label", "POST", "/shipments", safe=False, json=_order(request))
-        with self._reading("create_label", safe=False):
-            return _label(_about(answer, "reference", request.reference))
-
-    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
-        with self._reading("find_by_reference", safe=True):
-            found = Record(answer).records("data")
-            return [_label(item) for item in found if item.text("reference", "") == reference]
-
-    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
-        path = self._path("/shipments/{}/cancel", tracking_number)
-        answer = self._ask("cancel", "POST", path, safe=False, json={"reason": reason})
-        with self._reading("cancel", safe=False):
-            return _cancellation(_about(answer, "tracking_number", tracking_number), reason)
-
-    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
-        found = {number: self._track_one(number) for number in tracking_numbers}
-        return {number: track for number, track in found.items() if track is not None}
-
-    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
-        path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
-        answer = self._ask("proof_of_delivery", "GET", path, safe=True)
-        with self._reading("proof_of_delivery", safe=True):
-            return _proof(_about(answer, "tracking_number", tracking_number))
-
-    def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
-        answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=_collection(request))
-        with self._reading("schedule_pickup", safe=False):
-            return _pickup(Record(answer))
-
-    def pickup_points(
-        self, *, latitude: float, longitude: float, radius_km: float, limit: int
-    ) -> list[types.PickupPoint]:
-        query = {"lat": latitude, "lng": longitude, "radius": radius_km, "limit": limit}
-        answer = self._ask("pickup_points", "GET", "/pickup-points", safe=True, params=query)
-        with self._reading("pickup_points", safe=True):
-            points = [_point(item) for item in Record(answer).records("data")]
-        return [point for point in points if point.active][:limit]
-
-    def pickup_point(self, point_id: str) -> types.PickupPoint:
-        answer = self._ask("pickup_point", "GET", self._path("/pickup-points/{}", point_id), safe=True)
-        with self._reading("pickup_point", safe=True):
-            return _point(Record(answer).record("data"))
-
-    def coverage(self, *, postal_code: str, city: str, country: str) -> types.Coverage:
-        query = {"postal_code": postal_code, "city": city, "country": country}
-        answer = self._ask("coverage", "GET", "/service-coverage", safe=True, params=query)
-        with self._reading("coverage", safe=True):
-            return _coverage(Record(answer).record("data"))
-
-    def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        secret = self.fields.get("webhook_secret") or ""
-        told_at = headers.get("x-pickit-timestamp", "")
-        given = headers.get("x-pickit-signature", "").encode("utf-8", "replace")
-        signed = told_at.encode("utf-8", "replace") + b"." + body
-        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-        if not secret or not hmac.compare_digest(expected, given):
-            raise NotAuthenticated
-        try:
-            age = now - read_time(told_at)[0]
-        except ValueError as error:
-            raise NotAuthenticated from error
-        if not -_FUTURE <= age <= self.webhook_max_age:
-            raise NotAuthenticated
-
-    def parse_webhook(self, body: bytes) -> types.WebhookNews:
-        try:
-            return _news(Record(json.loads(body)))
-        except (ArithmeticError, RecursionError) as error:
-            raise ValueError("the body is nested too deep or holds absurd numbers") from error
-
-    def _track_one(self, number: str) -> types.Track | None:
-        try:
-            answer = self._ask("track", "GET", self._path("/shipments/{}/tracking", number), safe=True)
-        except errors.CarrierNotFound:
-            return None
-        with self._reading("track", safe=True):
-            return _track(_about(answer, "tracking_number", number), number)
-
-    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
-        refusal = self._refusal("token", response)
-        if response.status not in (400, 401, 403):  # a wrong base URL, for one
-            return refusal
-        return errors.CarrierAuthentication(
-            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
-        )
-
-    def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
-        try:
-            problem = Record(response.json()).record("error")
-            code, message, field = problem.text("code"), problem.text("message", ""), problem.text("field", "")
-        except UNREADABLE:
-            plain = super()._refusal(operation, response)
-            code, message, field = plain.carrier_code, plain.carrier_message, ""
-        kind = ERRORS.get(code, errors.CarrierRejected)
-        if response.status == 401:
-            kind = errors.CarrierAuthentication
-        details = {FIELDS.get(field, field): [message]} if field else {}
-        return kind(carrier=self.name, carrier_code=code, carrier_message=message, details=details)
-
-
-# Builders
-
-
-def _login(fields: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "client_id": fields["client_id"],
-        "client_secret": fields["client_secret"],
-        "grant_type": "client_credentials",
-    }
-
-
-def _route(request: types.QuoteRequest | types.LabelRequest) -> dict[str, Any]:
-    return {
-        "origin": _address(request.origin),
-        "destination": _address(request.destination),
-        "packages": [_package(package) for package in request.packages],
-        "service_type": request.service_type,
-        "pickup_point_id": request.pickup_point_id or None,
-    }
-
-
-def _order(request: types.LabelRequest) -> dict[str, Any]:
-    return _route(request) | {
-        "reference": request.reference,
-        "order_id": request.order_id,
-        "label": {"format": request.label_format, "size": request.label_size},
-        "customer_reference": request.customer_reference or None,
-    }
-
-
-def _collection(request: types.PickupRequest) -> dict[str, Any]:
-    place = request.address
-    return {
-        "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "window": {"start": request.window_start, "end": request.window_end},
-        "address": _address(place),
-        "contact": {"name": place.contact_name, "phone": place.contact_phone, "email": place.contact_email},
-        "packages_count": request.packages_count,
-        "total_weight_kg": request.total_weight_kg,
-        "special_instructions": request.special_instructions,
-        "shipment_ids": list(request.tracking_numbers),
-    }
-
-
-def _address(address: types.Address) -> dict[str, str]:
-    return {name: value for name, value in vars(address).items() if value}
-
-
-def _package(package: types.Package) -> dict[str, Any]:
-    return {name: value for name, value in vars(package).items() if value not in (None, "")}
-
-
-# Readers
-
-
-def _about(answer: Any, name: str, expected: str) -> Record:
+def about(answer: Any, name: str, expected: str) -> Record:
     """The answer, if it is about what was asked."""
     record = Record(answer)
     if record.text(name).casefold() != expected.casefold():
@@ -276,14 +67,14 @@ def _about(answer: Any, name: str, expected: str) -> Record:
     return record
 
 
-def _token(answer: Record) -> types.Token:
+def token(answer: Record) -> types.Token:
     value, seconds = answer.text("access_token"), answer.integer("expires_in", most=10**9)
     if not (value.isascii() and value.isprintable()) or not seconds:
         raise ValueError("the token cannot be used")
     return types.Token(value=value, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def _offer(answer: Record, asked: str) -> types.Offer:
+def offer(answer: Record, asked: str) -> types.Offer:
     total = answer.number("total_price")
     breakdown = {name: answer.number(name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
@@ -304,7 +95,7 @@ def _offer(answer: Record, asked: str) -> types.Offer:
     )
 
 
-def _label(answer: Record) -> types.BookedLabel:
+def label(answer: Record) -> types.BookedLabel:
     label, point = answer.record("label"), answer.record("pickup_point", None)
     return types.BookedLabel(
         reference=answer.text("reference"),
@@ -346,7 +137,7 @@ def _file(label: Record) -> bytes:
     return content
 
 
-def _cancellation(answer: Record, reason: str) -> types.Cancellation:
+def cancellation(answer: Record, reason: str) -> types.Cancellation:
     return types.Cancellation(
         tracking_number=answer.text("tracking_number"),
         cancelled_at=answer.time("cancelled_at"),
@@ -356,7 +147,7 @@ def _cancellation(answer: Record, reason: str) -> types.Cancellation:
     )
 
 
-def _track(answer: Record, number: str) -> types.Track:
+def track(answer: Record, number: str) -> types.Track:
     facts = {
         "pickup_point": answer.free("pickup_point"),
         "pickup_code": answer.text("pickup_code", ""),
@@ -398,7 +189,7 @@ def _scan(
     )
 
 
-def _proof(answer: Record) -> types.ProofOfDelivery:
+def proof(answer: Record) -> types.ProofOfDelivery:
     place = answer.record("coordinates", None)
     return types.ProofOfDelivery(
         tracking_number=answer.text("tracking_number"),
@@ -415,7 +206,7 @@ def _proof(answer: Record) -> types.ProofOfDelivery:
     )
 
 
-def _pickup(answer: Record) -> types.BookedPickup:
+def pickup(answer: Record) -> types.BookedPickup:
     window, driver = answer.record("window"), Record(answer.free("driver"), "driver")
     return types.BookedPickup(
         carrier_pickup_id=answer.text("pickup_id", most=64),
@@ -433,7 +224,7 @@ def _pickup(answer: Record) -> types.BookedPickup:
     )
 
 
-def _point(item: Record) -> types.PickupPoint:
+def point(item: Record) -> types.PickupPoint:
     address, place = item.record("address"), item.record("location")
     distance = item.number("distance", None)
     parts = ("street", "city", "state", "postal_code")
@@ -456,7 +247,7 @@ def _point(item: Record) -> types.PickupPoint:
     )
 
 
-def _coverage(place: Record) -> types.Coverage:
+def coverage(place: Record) -> types.Coverage:
     return types.Coverage(
         postal_code=place.text("postal_code"),
         city=place.text("city"),
@@ -474,7 +265,7 @@ def _coverage(place: Record) -> types.Coverage:
 # Webhooks
 
 
-def _news(event: Record) -> types.WebhookNews:
+def news(event: Record) -> types.WebhookNews:
     kind = event.text("event_type")
     if kind in PICKUP_EVENTS:
         return _pickup_news(kind, event.text("timestamp"), Record(event.free("data"), "data"))

@@ -1,0 +1,170 @@
+"""Pickit: pickup points and door delivery. Wire, and what of it is assumed: ``docs/carriers/pickit.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from apikeys.errors import NotAuthenticated
+from carriers import errors, types
+from carriers.adapters.base import UNREADABLE, CarrierAdapter, CarrierResponse, Record, read_time
+from carriers.adapters.pickit import build, read
+
+# Error codes: docs/carriers/pickit.md#requests-and-answers
+ERRORS: dict[str, type[errors.CarrierError]] = {
+    "INVALID_CLIENT": errors.CarrierAuthentication,
+    "INVALID_TOKEN": errors.CarrierAuthentication,
+    "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
+    "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
+    "POD_NOT_AVAILABLE": errors.CarrierNotFound,
+    "CANNOT_CANCEL": errors.CarrierCannotCancel,
+    "NOT_SERVICEABLE": errors.NotServiceable,
+    "PICKUP_POINT_UNAVAILABLE": errors.NotServiceable,
+}
+# Fields of Pickit's requests that have another name in ours; all others are the same path.
+FIELDS = {
+    "pickup_point_id": "metadata.pickup_point_id",
+    "customer_reference": "metadata.customer_reference",
+    "label.format": "label_format",
+    "label.size": "label_size",
+    "window": "pickup_window_start",
+    "window.start": "pickup_window_start",
+    "window.end": "pickup_window_end",
+    "contact.name": "contact_name",
+    "contact.phone": "contact_phone",
+    "contact.email": "contact_email",
+    "lat": "latitude",
+    "lng": "longitude",
+    "radius": "radius_km",
+}
+_FUTURE = timedelta(minutes=5)
+
+
+class PickitAdapter(CarrierAdapter):
+    slug = "pickit"
+    name = "Pickit"
+    base_urls = {"sandbox": "http://127.0.0.1:8010/pickit/v2", "production": "https://api.pickit.net/v2"}
+    required_fields = ("client_id", "client_secret")
+    optional_fields = ("webhook_secret",)
+    secret_fields = ("client_secret", "webhook_secret")
+    webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
+    requests_per_second = 20
+
+    def fetch_token(self) -> types.Token:
+        response = self.http.send(
+            "token", "POST", f"{self.base_url}/auth/token", safe=True, json=build.login(self.fields)
+        )
+        if response.status >= 300:
+            raise self._login_refused(response)
+        with self._reading("token", safe=True):
+            return read.token(Record(response.json()))
+
+    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
+        answer = self._ask("quote", "POST", "/shipments/quote", safe=True, json=build.route(request))
+        with self._reading("quote", safe=True):
+            return [read.offer(Record(answer), request.service_type)]
+
+    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
+        answer = self._ask("create_label", "POST", "/shipments", safe=False, json=build.order(request))
+        with self._reading("create_label", safe=False):
+            return read.label(read.about(answer, "reference", request.reference))
+
+    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
+        answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
+        with self._reading("find_by_reference", safe=True):
+            found = Record(answer).records("data")
+            return [read.label(item) for item in found if item.text("reference", "") == reference]
+
+    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
+        path = self._path("/shipments/{}/cancel", tracking_number)
+        answer = self._ask("cancel", "POST", path, safe=False, json={"reason": reason})
+        with self._reading("cancel", safe=False):
+            return read.cancellation(read.about(answer, "tracking_number", tracking_number), reason)
+
+    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
+        found = {number: self._track_one(number) for number in tracking_numbers}
+        return {number: track for number, track in found.items() if track is not None}
+
+    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
+        path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
+        answer = self._ask("proof_of_delivery", "GET", path, safe=True)
+        with self._reading("proof_of_delivery", safe=True):
+            return read.proof(read.about(answer, "tracking_number", tracking_number))
+
+    def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
+        answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=build.collection(request))
+        with self._reading("schedule_pickup", safe=False):
+            return read.pickup(Record(answer))
+
+    def pickup_points(
+        self, *, latitude: float, longitude: float, radius_km: float, limit: int
+    ) -> list[types.PickupPoint]:
+        query = {"lat": latitude, "lng": longitude, "radius": radius_km, "limit": limit}
+        answer = self._ask("pickup_points", "GET", "/pickup-points", safe=True, params=query)
+        with self._reading("pickup_points", safe=True):
+            points = [read.point(item) for item in Record(answer).records("data")]
+        return [point for point in points if point.active][:limit]
+
+    def pickup_point(self, point_id: str) -> types.PickupPoint:
+        answer = self._ask("pickup_point", "GET", self._path("/pickup-points/{}", point_id), safe=True)
+        with self._reading("pickup_point", safe=True):
+            return read.point(Record(answer).record("data"))
+
+    def coverage(self, *, postal_code: str, city: str, country: str) -> types.Coverage:
+        query = {"postal_code": postal_code, "city": city, "country": country}
+        answer = self._ask("coverage", "GET", "/service-coverage", safe=True, params=query)
+        with self._reading("coverage", safe=True):
+            return read.coverage(Record(answer).record("data"))
+
+    def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        secret = self.fields.get("webhook_secret") or ""
+        told_at = headers.get("x-pickit-timestamp", "")
+        given = headers.get("x-pickit-signature", "").encode("utf-8", "replace")
+        signed = told_at.encode("utf-8", "replace") + b"." + body
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+        if not secret or not hmac.compare_digest(expected, given):
+            raise NotAuthenticated
+        try:
+            age = now - read_time(told_at)[0]
+        except ValueError as error:
+            raise NotAuthenticated from error
+        if not -_FUTURE <= age <= self.webhook_max_age:
+            raise NotAuthenticated
+
+    def parse_webhook(self, body: bytes) -> types.WebhookNews:
+        try:
+            return read.news(Record(json.loads(body)))
+        except (ArithmeticError, RecursionError) as error:
+            raise ValueError("the body is nested too deep or holds absurd numbers") from error
+
+    def _track_one(self, number: str) -> types.Track | None:
+        try:
+            answer = self._ask("track", "GET", self._path("/shipments/{}/tracking", number), safe=True)
+        except errors.CarrierNotFound:
+            return None
+        with self._reading("track", safe=True):
+            return read.track(read.about(answer, "tracking_number", number), number)
+
+    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
+        refusal = self._refusal("token", response)
+        if response.status not in (400, 401, 403):  # a wrong base URL, for one
+            return refusal
+        return errors.CarrierAuthentication(
+            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
+        )
+
+    def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
+        try:
+            problem = Record(response.json()).record("error")
+            code, message, field = problem.text("code"), problem.text("message", ""), problem.text("field", "")
+        except UNREADABLE:
+            plain = super()._refusal(operation, response)
+            code, message, field = plain.carrier_code, plain.carrier_message, ""
+        kind = ERRORS.get(code, errors.CarrierRejected)
+        if response.status == 401:
+            kind = errors.CarrierAuthentication
+        details = {FIELDS.get(field, field): [message]} if field else {}
+        return kind(carrier=self.name, carrier_code=code, carrier_message=message, details=details)

@@ -1,0 +1,58 @@
+"""Requests on Pickit's wire (``docs/carriers/pickit.md``), from the canonical types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from carriers import types
+
+
+def login(fields: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "client_id": fields["client_id"],
+        "client_secret": fields["client_secret"],
+        "grant_type": "client_credentials",
+    }
+
+
+def route(request: types.QuoteRequest | types.LabelRequest) -> dict[str, Any]:
+    return {
+        "origin": _address(request.origin),
+        "destination": _address(request.destination),
+        "packages": [_package(package) for package in request.packages],
+        "service_type": request.service_type,
+        "pickup_point_id": request.pickup_point_id or None,
+    }
+
+
+def order(request: types.LabelRequest) -> dict[str, Any]:
+    return route(request) | {
+        "reference": request.reference,
+        "order_id": request.order_id,
+        "label": {"format": request.label_format, "size": request.label_size},
+        "customer_reference": request.customer_reference or None,
+    }
+
+
+def collection(request: types.PickupRequest) -> dict[str, Any]:
+    place = request.address
+    return {
+        "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "window": {"start": request.window_start, "end": request.window_end},
+        "address": _address(place),
+        "contact": {"name": place.contact_name, "phone": place.contact_phone, "email": place.contact_email},
+        "packages_count": request.packages_count,
+        "total_weight_kg": request.total_weight_kg,
+        "special_instructions": request.special_instructions,
+        "shipment_ids": list(request.tracking_numbers),
+    }
+
+
+def _address(address: types.Address) -> dict[str, str]:
+    return {name: value for name, value in vars(address).items() if value}
+
+
+def _package(package: types.Package) -> dict[str, Any]:
+    return {name: value for name, value in vars(package).items() if value not in (None, "")}
