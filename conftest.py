@@ -15,9 +15,7 @@ from carriers import accounts
 from carriers.sandbox.testing import SandboxProcess
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
-hypothesis.settings.register_profile(
-    "waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("waybill")
 
 APPEND_ONLY_TABLES = ("apikeys_event",)

@@ -547,9 +547,7 @@ def _query_number(request: Request, name: str, low: float, high: float, default:
 def _point(name: str, status: int, code: str) -> dict[str, Any]:
     point = points.by_id(str(name))
     if point is None or (status == 422 and point["status"] != "active"):
-        raise Problem(
-            status, code, f"No usable pickup point {name}", "pickup_point_id" if status == 422 else None
-        )
+        raise Problem(status, code, f"No usable pickup point {name}", "pickup_point_id" if status == 422 else None)
     return point
 
 

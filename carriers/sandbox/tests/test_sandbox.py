@@ -108,8 +108,9 @@ def test_another_account_sees_nothing_of_it(process, pickit):
     assert other("GET", "/shipments", reference="REF-1").json()["data"] == []
 
 
-def test_twenty_requests_a_second_and_then_429(process, pickit):
-    process.control("PUT", "/_sandbox/accounts/test-client", {"rate_limit": 20})
+def test_twenty_requests_a_second_and_then_429(process):
+    pickit = Client(process, "limited")
+    process.control("PUT", "/_sandbox/accounts/limited", {"rate_limit": 20})
     answers = [pickit("GET", "/service-coverage", postal_code="10001", city="New York") for _ in range(40)]
     assert {answer.status_code for answer in answers} == {200, 429}
     assert next(answer for answer in answers if answer.status_code == 429).headers["Retry-After"] == "1"
