@@ -149,8 +149,8 @@ class ShipmentViewSet(ApiViewSet):
         """The label's file."""
         shipment = lookup.find(self.tenant, name)
         label = getattr(shipment, "label", None)
-        if label is None:
-            raise NotFound(_("This shipment has no label."))
+        if label is None or not label.file.storage.exists(label.file.name):
+            raise NotFound(_("This shipment has no label file."))
         kind = {"PDF": "application/pdf", "PNG": "image/png"}.get(label.format, "application/octet-stream")
         filename = f"{shipment.tracking_number}.{label.format.lower()}"
         response = FileResponse(label.file.open("rb"), content_type=kind, filename=filename)

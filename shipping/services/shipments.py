@@ -53,7 +53,6 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     ``failed``.
     """
     credential = accounts.find(tenant, order["carrier"])
-    adapter_class(credential.carrier)  # before anything is written
     shipment = _reserve(tenant, credential, order)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=shipment.id)
     try:
@@ -80,7 +79,8 @@ def finish(shipment_id: uuid.UUID, booked: BookedLabel) -> Shipment:
             return _book(shipment_id, booked, label)
     except IntegrityError:
         log.exception("booked label collides with a stored one", extra={"shipment": str(shipment_id)})
-        return review(shipment_id, _("The carrier gave a tracking number that another shipment has."))
+        text = _("The carrier sold %s, a number that another shipment of this merchant has.") % booked.tracking_number
+        return review(shipment_id, text)
 
 
 def fail(shipment: Shipment, error: WaybillError) -> None:
