@@ -52,7 +52,8 @@ def masked(body: bytes) -> str:
         value = json.loads(body)
     except ValueError:
         return f"<{len(body)} bytes, not JSON>"
-    return json.dumps(masked_value(value), ensure_ascii=False)[:MAX_LOGGED]
+    text = json.dumps(masked_value(value), ensure_ascii=False)[:MAX_LOGGED]
+    return text.encode("utf-8", "replace").decode()  # half characters would cost the whole row
 
 
 def masked_value(value: Any, name: str = "") -> Any:

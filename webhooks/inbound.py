@@ -64,7 +64,8 @@ def process(inbound_id: uuid.UUID) -> str:
         news = adapter.parse_webhook(bytes(row.body))
     except Exception as error:  # whatever the carrier sent, it is kept and listed, never refused
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
-        return _settle(row, State.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
+        reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
+        return _settle(row, State.FAILED, error=reason)
     for pickup in news.pickups:
         pickups.report(row.credential_id, pickup)
     unknown = _apply(row.credential_id, news.scans)

@@ -206,6 +206,12 @@ def slow(handler):
     handler.wfile.write(b"{}")
 
 
+def test_half_characters_do_not_cost_the_row(send, carrier):
+    carrier.answers = [(200, b'{"text": "\\ud800", "nul": "\\u0000"}', {})]
+    send()
+    assert CarrierCall.objects.get().status == 200
+
+
 def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
     monkeypatch.setattr("carriers.transport._slots", threading.BoundedSemaphore(1))
     monkeypatch.setattr("carriers.transport._SLOT_WAIT_S", 0.1)
