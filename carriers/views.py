@@ -51,7 +51,7 @@ class PickupPointViewSet(CarrierViewSet):
 
     @extend_schema(
         parameters=[CARRIER, serializers.PointSearchSerializer],
-        responses={200: wire.PickupPointListSerializer},
+        responses={200: wire.PickupPointListSerializer(many=False)},
         tags=["pickup points"],
     )
     def list(self, request: Request, carrier: str = "") -> Response:

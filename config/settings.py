@@ -194,6 +194,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "apikeys.schema.WaybillSchema",
     "EXCEPTION_HANDLER": "apikeys.handler.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    # The OpenAPI document describes the API; OPTIONS is a method like others that is not allowed.
+    "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": False,
     "DATETIME_FORMAT": None,
 }

@@ -14,6 +14,8 @@ threads = int(os.environ.get("WEB_THREADS", "16"))
 # Above REQUEST_DEADLINE_S: a request answers for itself before gunicorn gives its worker up.
 timeout = 90
 graceful_timeout = 30
+# The most that gunicorn takes, so that long searches reach Waybill and its own refusals.
+limit_request_line = 8190
 keepalive = 5
 # Waybill writes one line per request itself.
 accesslog = None

@@ -145,7 +145,9 @@ class CheckpointRequestSerializer(serializers.Serializer):
     tracking_id = TextField(
         min_length=6,
         max_length=50,
-        validators=[RegexValidator(r"^[^\s/\\?#%]+$", _("Blanks and / \\ ? # % cannot stand in a tracking ID."))],
+        validators=[
+            RegexValidator(r"^[^\s/\\?#%]+$", _("Blanks, slashes, ?, # and percent signs cannot stand in it."))
+        ],
         error_messages={"min_length": _("The tracking ID must have at least {min_length} characters.")},
     )
     status = StatusField(states=POSTABLE)

@@ -125,7 +125,9 @@ class ShipmentViewSet(ApiViewSet):
     lookup_value_regex = "[^/]+"
 
     @extend_schema(
-        parameters=[serializers.ShipmentListSerializer], responses={200: wire.UnitListSerializer}, tags=["shipments"]
+        parameters=[serializers.ShipmentListSerializer],
+        responses={200: wire.UnitListSerializer(many=False)},
+        tags=["shipments"],
     )
     def list(self, request: Request) -> Response:
         """Units, the newest first."""

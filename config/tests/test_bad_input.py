@@ -156,7 +156,7 @@ def test_an_unknown_route_is_the_json_envelope(api, path):
     assert response.json()["error"] == "not_found"
 
 
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "trace"])
 def test_a_wrong_method_is_the_json_envelope(api, method):
     response = getattr(api.client, method)("/api/v1/labels", headers={"X-API-Key": api.key})
     assert response.status_code == 405

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,7 @@ class System:
         for name in list(self.processes):
             self.kill(name)
         self.database.drop()
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def _answers(self, url: str) -> bool:
         try:

@@ -118,6 +118,13 @@ def test_bad_data_names_every_field_and_stores_nothing(api):
     assert not Shipment.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["UNIT/0001", "UNIT 0001", "UNIT%0001", "UNIT?0001", "UNIT#0001", "UNIT\\0001"])
+def test_a_tracking_id_that_no_path_could_name_is_refused(api, name):
+    response = post(api, tracking_id=name)
+    assert response.status_code == 400
+    assert set(response.json()["details"]) == {"tracking_id"}
+
+
 def test_an_unknown_field_does_no_harm(api):
     assert post(api, unheard_of={"a": 1}).status_code == 201
 
