@@ -51,7 +51,7 @@ class PickupPointViewSet(CarrierViewSet):
 
     @extend_schema(
         parameters=[CARRIER, serializers.PointSearchSerializer],
-        responses={200: wire.PickupPointListSerializer(many=False)},
+        responses={200: wire.PickupPointListSerializer},
         tags=["pickup points"],
     )
     def list(self, request: Request, carrier: str = "") -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from carriers.types import Coverage, PickupPoint
@@ -36,6 +37,7 @@ class PickupPointSerializer(serializers.Serializer):
     capacity = serializers.DictField(child=serializers.IntegerField())
 
 
+@extend_schema_serializer(many=False)
 class PickupPointListSerializer(serializers.Serializer):
     status = serializers.CharField()
     count = serializers.IntegerField()

@@ -126,7 +126,7 @@ class ShipmentViewSet(ApiViewSet):
 
     @extend_schema(
         parameters=[serializers.ShipmentListSerializer],
-        responses={200: wire.UnitListSerializer(many=False)},
+        responses={200: wire.UnitListSerializer},
         tags=["shipments"],
     )
     def list(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.models import Event
@@ -249,6 +250,7 @@ class PaginationSerializer(serializers.Serializer):
     has_more = serializers.BooleanField()
 
 
+@extend_schema_serializer(many=False)
 class UnitListSerializer(serializers.Serializer):
     success = serializers.BooleanField()
     units = UnitSerializer(many=True)
