@@ -9,6 +9,9 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+# What any operation may answer besides its success; ``apikeys.errors`` and ``carriers.errors`` say when.
+ERROR_STATUSES = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "500", "502", "503", "504"]
+
 
 class ErrorSerializer(serializers.Serializer):
     """Every answer of 400 and above."""
@@ -48,7 +51,7 @@ class WaybillSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
-        for status in ("400", "401", "404", "429", "500"):
+        for status in ERROR_STATUSES:
             bodies.setdefault(status, self._get_response_for_code(ErrorSerializer, status, direction=direction))
         return bodies
 
