@@ -2,6 +2,7 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys.models import Event
+from carriers import accounts
 from carriers.models import CarrierCall
 from shipping.models import BookingState, Shipment
-from shipping.services import reconciliation
+from shipping.services import reconciliation, shipments
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
 
@@ -262,3 +264,27 @@ def test_what_is_delivered_is_not_cancelled(api, sandbox, order):
     assert refused.status_code == 409
     assert refused.json()["error"] == "cannot_cancel"
     assert refused.json()["carrier_code"] == "CANNOT_CANCEL"
+
+
+def test_an_answer_that_was_stored_already_changes_nothing(api, sandbox, order):
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    adapter = accounts.open_adapter(shipment.credential)
+    before = Event.objects.count()
+    shipments.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
+    shipment.refresh_from_db()
+    assert shipment.booking_state == BookingState.BOOKED
+    assert Event.objects.count() == before
+    assert shipment.checkpoints.count() == 1
+
+
+def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, order):
+    first = buy(api, order).json()["tracking_number"]
+    buy(api, order, additional=True)
+    other = Shipment.objects.get(sequence=2)
+    label = accounts.open_adapter(other.credential).find_by_reference(other.reference)[0]
+    Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
+    shipments.finish(other.id, replace(label, tracking_number=first))
+    other.refresh_from_db()
+    assert other.booking_state == BookingState.NEEDS_REVIEW
+    assert first in other.failure["message"]
