@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -18,7 +19,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apikeys.rendering import rfc3339
+from apikeys.errors import MethodNotAllowed
+from apikeys.rendering import error_response, rfc3339
 
 log = logging.getLogger(__name__)
 HEALTHY, DEGRADED, UNHEALTHY, NOT_CONFIGURED = "healthy", "degraded", "unhealthy", "not_configured"
@@ -47,8 +49,11 @@ class HealthViewSet(ViewSet):
         return response
 
 
+@csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text; of all processes where PROMETHEUS_MULTIPROC_DIR is set."""
+    if request.method not in ("GET", "HEAD"):
+        return error_response(MethodNotAllowed())
     registry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()

@@ -68,6 +68,12 @@ class CarrierNotFound(CarrierError):
     code, status, message = "not_found", 404, _("The carrier does not know this.")
 
 
+class ProofNotAvailable(CarrierNotFound):
+    """The parcel has not been delivered, so there is no proof of it."""
+
+    message = _("There is no proof of delivery yet.")
+
+
 class CarrierCannotCancel(CarrierError):
     """The carrier refuses to cancel, because of the parcel's state there."""
 

@@ -180,17 +180,16 @@ class _Exchange:
 
     def _error(self, answer: Answer | None, outcome: str, problem: str) -> errors.CarrierError:
         words = {"carrier": self.caller.carrier_name, "carrier_code": str(answer.status) if answer else outcome}
+        if answer is not None:  # a carrier that said nothing has no words
+            words["carrier_message"] = problem
         if answer is not None and answer.status == 429:
-            return errors.CarrierRateLimited(
-                details={"limit": [_("The carrier's own limit.")]}, retry_after_s=_retry_after(answer), **words
-            )
+            details = {"limit": [_("The carrier's own limit.")]}
+            return errors.CarrierRateLimited(details=details, retry_after_s=_retry_after(answer), **words)
         if outcome == Outcome.UNREACHABLE:
-            return errors.CarrierUnavailable(carrier_message=problem, **words)
+            return errors.CarrierUnavailable(**words)
         if not self.safe:
-            return errors.OutcomeUnknown(carrier_message=problem, **words)
-        if outcome == Outcome.TIMEOUT:
-            return errors.CarrierTimeout(carrier_message=problem, **words)
-        return errors.CarrierUnavailable(carrier_message=problem, **words)
+            return errors.OutcomeUnknown(**words)
+        return errors.CarrierTimeout(**words) if outcome == Outcome.TIMEOUT else errors.CarrierUnavailable(**words)
 
     def _may_repeat(self, error: errors.CarrierError) -> bool:
         if isinstance(error, errors.CarrierRateLimited):

@@ -256,7 +256,13 @@ WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"correlation": {"()": "apikeys.correlation.CorrelationFilter"}},
+    "filters": {
+        "correlation": {"()": "apikeys.correlation.CorrelationFilter"},
+        "with_traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.exc_info is not None,
+        },
+    },
     "formatters": {"json": {"()": "apikeys.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["correlation"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
@@ -264,8 +270,8 @@ LOGGING = {
         # Django's own console handlers would write each line a second time, and not as JSON.
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
-        # Each request has its line already; what is refused is not a warning.
-        "django.request": {"level": "ERROR"},
+        # Each request has its line already; only what brings a traceback is worth another.
+        "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
         "urllib3": {"level": "WARNING"},
     },
 }

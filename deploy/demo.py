@@ -137,8 +137,10 @@ def _refusal(response: requests.Response) -> str:
     except ValueError:
         return f"Waybill answered {response.status_code} and nothing readable"
     words = [f"Waybill answered {response.status_code} {body.get('error', '')}: {body.get('message', '')}"]
+    if body.get("carrier"):
+        words.append(f"the carrier is {body['carrier']}")
     if body.get("carrier_message"):
-        words.append(f"{body['carrier']} says: {body['carrier_message']}")
+        words.append(f"it says: {body['carrier_message']}")
     if body.get("details"):
         words.append(str(body["details"]))
     return " · ".join(words)
@@ -150,8 +152,10 @@ def world(method: str, path: str, body: Any = None) -> Any:
         response = requests.request(method, SANDBOX + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
+    except requests.HTTPError as error:
+        raise StepFailed(f"the carrier sandbox refused: {error.response.text[:200]}") from error
     except requests.RequestException as error:
-        raise StepFailed(f"the carrier sandbox does not answer at {SANDBOX} ({error})") from error
+        raise StepFailed(f"the carrier sandbox does not answer at {SANDBOX}; is it running?") from error
 
 
 def wait_for(what: str, look: Callable[[], Any]) -> Any:

@@ -183,6 +183,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     allow_reuse_address = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that went away is nothing to tell of."""
+
 
 def make_server(sandbox: Sandbox, host: str, port: int) -> ThreadingHTTPServer:
     """A server that answers with this sandbox; port 0 takes a free one."""

@@ -19,7 +19,7 @@ ERRORS: dict[str, type[errors.CarrierError]] = {
     "INVALID_TOKEN": errors.CarrierAuthentication,
     "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
     "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
-    "POD_NOT_AVAILABLE": errors.CarrierNotFound,
+    "POD_NOT_AVAILABLE": errors.ProofNotAvailable,
     "CANNOT_CANCEL": errors.CarrierCannotCancel,
     "NOT_SERVICEABLE": errors.NotServiceable,
     "PICKUP_POINT_UNAVAILABLE": errors.NotServiceable,

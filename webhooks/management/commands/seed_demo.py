@@ -58,9 +58,16 @@ class Command(BaseCommand):
   Admin        {web}/admin/       admin / {ADMIN_PASSWORD}
   Demo key     X-API-Key: {settings.DEMO_API_KEY}
   Sandbox      {settings.CARRIER_SANDBOX_URL}/_sandbox/health
-  Try it       make demo
+  Try it       {_demo_command()}
 """
         )
+
+
+def _demo_command() -> str:
+    """As it must be typed: with the ports that are not the usual ones."""
+    usual = {"PORT": "8000", "SANDBOX_PORT": "8010", "RECEIVER_PORT": "8020"}
+    chosen = [f"{name}={os.environ[name]}" for name, port in usual.items() if os.environ.get(name, port) != port]
+    return " ".join([*chosen, "make demo"])
 
 
 def _merchant() -> Tenant:

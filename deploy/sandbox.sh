@@ -1,0 +1,15 @@
+#!/bin/sh
+# The carrier sandbox of `make run`. Its end is a carrier's outage: Waybill goes on without it, as it must.
+events="http://127.0.0.1:$PORT/webhooks/pickit/events"
+python manage.py runsandbox --port "$SANDBOX_PORT" --state "${DATA_DIR:-var}/sandbox" \
+  --webhook "pickit-platform=$events" \
+  --webhook "test-client-id=$events/$DEMO_CREDENTIAL" \
+  --webhook "test-client=$events/$DEMO_CREDENTIAL" &
+sandbox=$!
+trap 'kill "$sandbox" 2>/dev/null; wait "$sandbox"; exit 0' TERM INT
+wait "$sandbox"
+echo "The carrier sandbox has stopped (status $?); Waybill goes on without it. Ctrl-C stops all."
+while :; do
+  sleep 3600 &
+  wait $!
+done
