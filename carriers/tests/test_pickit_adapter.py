@@ -25,6 +25,7 @@ from carriers.errors import (
     CarrierUnavailable,
     NotServiceable,
     OutcomeUnknown,
+    ProofNotAvailable,
 )
 from carriers.tests.contract import FIXTURES, WRITES, CarrierContract, Replay, Tokens, answer
 from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews
@@ -141,7 +142,7 @@ class TestPickitKeepsTheContract(CarrierContract):
         refusal(403, "account_suspended", CarrierRejected),
         refusal(404, "no_such_shipment", CarrierNotFound),
         refusal(404, "no_such_pickup_point", CarrierNotFound),
-        refusal(404, "no_proof_before_delivery", CarrierNotFound),
+        refusal(404, "no_proof_before_delivery", ProofNotAvailable),
         refusal(409, "cancelling_what_is_delivered", CarrierCannotCancel),
         refusal(422, "postal_code_not_served", NotServiceable),
         refusal(422, "pickup_point_closed", NotServiceable),
