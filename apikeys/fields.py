@@ -30,7 +30,8 @@ class CountryField(TextField):
         self.validators.append(RegexValidator(r"^[A-Z]{2}$", _("An ISO 3166-1 alpha-2 code is expected, like US.")))
 
     def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(data).upper()
+        text = super().to_internal_value(data)
+        return text.upper() if text.isascii() else text  # else ß would become SS, which is South Sudan
 
 
 class Moment(NamedTuple):

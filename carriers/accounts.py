@@ -128,5 +128,5 @@ def _change(row: Credential, fields: dict[str, str]) -> None:
         row.token, row.token_expires_at, row.token_fetched_at = None, None, None
         row.token_fence += 1
         row.token_lease_until = None
-    row.fields, row.is_active = fields, True
+    row.fields = fields
     row.save()

@@ -49,10 +49,9 @@ def masked(body: bytes) -> str:
     if not body:
         return ""
     try:
-        value = json.loads(body)
-    except ValueError:
-        return f"<{len(body)} bytes, not JSON>"
-    text = json.dumps(masked_value(value), ensure_ascii=False)[:MAX_LOGGED]
+        text = json.dumps(masked_value(json.loads(body)), ensure_ascii=False)[:MAX_LOGGED]
+    except (ValueError, RecursionError):
+        return f"<{len(body)} bytes, not readable as JSON>"
     return text.encode("utf-8", "replace").decode()  # half characters would cost the whole row
 
 

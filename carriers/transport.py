@@ -260,7 +260,7 @@ def _never_left(error: requests.RequestException) -> bool:
 
 def _retry_after(answer: Answer) -> int:
     text = answer.headers.get("retry-after", "")
-    return max(1, int(text)) if text.isascii() and text.isdigit() else 1
+    return max(1, int(text[:6])) if text.isascii() and text.isdigit() else 1
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

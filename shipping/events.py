@@ -13,4 +13,5 @@ PICKUP_COMPLETED = EventType("pickup.completed", public=True)
 SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
 SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
 ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # a label that nobody waited for was called off
+ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # and the carrier would not call it off
 PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")

@@ -63,6 +63,9 @@ class Shipment(TenantRow):
     )
     carrier_shipment_id = models.CharField(max_length=64, blank=True)
     order_id = models.CharField(max_length=100, blank=True)
+    frees_order = models.BooleanField(
+        default=False, help_text="Failed or cancelled once: its order may be bought anew, whatever is scanned later."
+    )
     sequence = models.PositiveSmallIntegerField(default=1, help_text="An order may travel in several shipments.")
     customer_reference = models.CharField(max_length=100, blank=True)
     service_type = models.CharField(max_length=40, blank=True)
@@ -72,7 +75,7 @@ class Shipment(TenantRow):
     pickup_point_id = models.CharField(max_length=64, blank=True)
     request = models.JSONField(default=dict, blank=True, help_text="What the merchant asked for, as validated.")
     carrier_details = models.JSONField(default=dict, blank=True, help_text="What only this carrier says.")
-    total_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as the merchant was told.")
     cancellation = models.JSONField(null=True, blank=True)
@@ -96,18 +99,12 @@ class Shipment(TenantRow):
             ),
             models.UniqueConstraint(
                 fields=["merchant", "mode", "store", "order_id", "sequence"],
-                condition=~models.Q(order_id="")
-                & ~models.Q(booking_state="failed")
-                & ~models.Q(status="cancelled")
-                & models.Q(store__isnull=False),
+                condition=~models.Q(order_id="") & models.Q(frees_order=False) & models.Q(store__isnull=False),
                 name="order_bought_once_per_store",
             ),
             models.UniqueConstraint(
                 fields=["merchant", "mode", "order_id", "sequence"],
-                condition=~models.Q(order_id="")
-                & ~models.Q(booking_state="failed")
-                & ~models.Q(status="cancelled")
-                & models.Q(store__isnull=True),
+                condition=~models.Q(order_id="") & models.Q(frees_order=False) & models.Q(store__isnull=True),
                 name="order_bought_once",
             ),
         ]
@@ -235,7 +232,7 @@ class Quote(TenantRow):
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
     carrier_quote_id = models.CharField(max_length=64, blank=True)
     service_type = models.CharField(max_length=40)
-    total_price = models.DecimalField(max_digits=12, decimal_places=2)
+    total_price = models.DecimalField(max_digits=16, decimal_places=4)
     currency = models.CharField(max_length=3)
     breakdown = models.JSONField(default=dict)
     transit_days = models.PositiveSmallIntegerField(null=True)

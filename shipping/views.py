@@ -175,7 +175,7 @@ class ShipmentViewSet(ApiViewSet):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
         """Call a shipment off; asking again gives the same cancellation."""
-        data = self.checked(serializers.CancelRequestSerializer, request.data or {})
+        data = self.checked(serializers.CancelRequestSerializer, request.data)
         row = shipments.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
         return Response(wire.cancellation(row, _("Shipment cancelled successfully")))
 

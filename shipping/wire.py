@@ -79,7 +79,7 @@ class LabelSerializer(serializers.Serializer):
     carrier = serializers.CharField()
     tracking_number = serializers.CharField()
     label_url = serializers.URLField()
-    label_data = serializers.CharField(help_text="The file in base64.")
+    label_data = serializers.CharField(allow_null=True, help_text="The file in base64.")
     label_format = serializers.CharField()
     shipment_id = serializers.UUIDField()
     order_id = serializers.CharField()
@@ -99,13 +99,11 @@ class PendingShipmentSerializer(serializers.Serializer):
 
 def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
     """A bought label with its file."""
-    with shipment.label.file.open("rb") as file:
-        content = file.read()
     return {
         "carrier": shipment.carrier_name,
         "tracking_number": shipment.tracking_number,
         "label_url": label_url,
-        "label_data": base64.b64encode(content).decode(),
+        "label_data": _file(shipment),
         "label_format": shipment.label.format,
         "shipment_id": str(shipment.id),
         "order_id": shipment.order_id,
@@ -114,6 +112,15 @@ def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
     }
+
+
+def _file(shipment: Shipment) -> str | None:
+    """The label in base64; None where the storage has lost it, so that the rest is still told."""
+    try:
+        with shipment.label.file.open("rb") as file:
+            return base64.b64encode(file.read()).decode()
+    except FileNotFoundError:
+        return None
 
 
 def pending(shipment: Shipment) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _read(response: requests.Response) -> Result:
         _judge(response.status_code),
         status=response.status_code,
         response=text.replace("\0", ""),
-        retry_after_s=int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None,
+        retry_after_s=int(retry_after[:6]) if retry_after.isascii() and retry_after.isdigit() else None,
     )
 
 

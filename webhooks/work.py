@@ -13,6 +13,7 @@ from django.db import close_old_connections, connection
 
 from apikeys import correlation, idempotency
 from carriers.refresh import refresh_tokens
+from shipping.services import pickups
 from shipping.services.reconciliation import reconcile
 from webhooks import inbound, outbound
 
@@ -54,6 +55,7 @@ def run(stop: threading.Event) -> None:
             Lane("deliveries", outbound.Dispatcher(pool, slots=_DELIVERIES_AT_ONCE).start_due, poll, stop),
             Lane("inbound", inbound.sweep, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
+            Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
             Lane("cleaning", _idle(idempotency.forget_old), 3600, stop),
         ]

@@ -167,6 +167,8 @@ def storable(value: Any) -> Any:
         return {storable(str(key)): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # more than JSON writers and databases take
+        return str(value) if abs(value) < 10**100 else None
     if isinstance(value, float | Decimal):
         return float(value) if isfinite(float(value)) else None
     return value
@@ -332,6 +334,8 @@ class CarrierAdapter:
         Raise what ``_refusal`` says for the rest.
         """
         response = self._send_authorized(operation, method, path, safe=safe, params=params, json=json)
+        if not safe and response.status == 408:  # a gateway gave up waiting, which says nothing of what the carrier did
+            raise self._unreadable(safe, f"{operation}: HTTP 408")
         if response.status >= 300:
             raise self._refusal(operation, response)
         try:

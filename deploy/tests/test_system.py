@@ -228,3 +228,19 @@ def test_production_refuses_to_start_on_missing_or_demo_secrets():
             refused = check(**{name: given})
             assert refused.returncode != 0
             assert name in refused.stderr
+
+
+def test_a_body_in_chunks_is_read_like_any_other(system):
+    one = system("web")
+    body = {
+        "tracking_id": "CHUNK-0001",
+        "status": "CREATED",
+        "location": "Bogotá",
+        "description": "Paquete creado",
+        "timestamp": "2024-01-15T09:00:00Z",
+    }
+    headers = {"X-API-Key": "test-api-key", "Content-Type": "application/json"}
+    url = f"{one.web}/api/v1/checkpoints"
+    assert requests.post(url, data=iter([json.dumps(body).encode()]), headers=headers, timeout=30).status_code == 201
+    large = iter([b"x" * 500_000] * 4)
+    assert requests.post(url, data=large, headers=headers, timeout=30).status_code == 413

@@ -180,13 +180,14 @@ def _settle(shipment: Shipment, fresh: Sequence[Checkpoint]) -> None:
     points = shipment.checkpoints.values_list("occurred_at", "status", "code", "location")
     summary = summarize(Point(*values) for values in points)
     shipment.status = summary.status
+    shipment.frees_order |= summary.status == Status.CANCELLED
     shipment.delivered_at = summary.delivered_at
     shipment.location = summary.location
     shipment.checkpoint_count = summary.count
     shipment.first_at, shipment.last_at = summary.first_at, summary.last_at
     shipment.save(
         update_fields=[
-            "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "updated_at"
+            "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "updated_at", "frees_order"
         ]
     )  # fmt: skip
     for row in fresh:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
@@ -19,9 +21,11 @@ from carriers.adapters import adapter_class
 from carriers.errors import OutcomeUnknown
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup
 from shipping.events import PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
-from shipping.models import Pickup, Shipment
+from shipping.models import BookingState, Pickup, Shipment
 from shipping.services import lookup
 from shipping.services.canonical import as_address, plain
+
+_LOST_AFTER = timedelta(minutes=10)
 
 
 def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
@@ -41,7 +45,14 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     except WaybillError as error:
         _settle(pickup.id, Pickup.State.FAILED, error)
         raise
-    return _store(pickup.id, booked)
+    try:
+        return _store(pickup.id, booked)
+    except IntegrityError:
+        error = OutcomeUnknown(
+            carrier=adapter.name,
+            carrier_message=_("The carrier gave the id of another pickup: %s") % booked.carrier_pickup_id,
+        )
+        return _settle(pickup.id, Pickup.State.NEEDS_REVIEW, error)
 
 
 def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
@@ -61,6 +72,12 @@ def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
         return True
 
 
+def review_lost() -> int:
+    """Collections whose request died before the carrier's answer was stored go to a person; how many."""
+    lost = Pickup.objects.filter(state=Pickup.State.PENDING, created_at__lt=timezone.now() - _LOST_AFTER)
+    return lost.update(state=Pickup.State.NEEDS_REVIEW)
+
+
 def facts(pickup: Pickup) -> dict[str, object]:
     """What an event says of a pickup."""
     return {
@@ -77,9 +94,13 @@ def _shipments(tenant: Tenant, carrier: str, names: Sequence[str]) -> list[Shipm
     found, problems = [], {}
     for number, name in enumerate(names):
         try:
-            found.append(lookup.find(tenant, name, carrier=carrier))
+            shipment = lookup.find(tenant, name, carrier=carrier)
         except ShipmentNotFound:
             problems[f"shipment_ids[{number}]"] = [_("No shipment of this carrier has this id or tracking number.")]
+            continue
+        if shipment.booking_state != BookingState.BOOKED:
+            problems[f"shipment_ids[{number}]"] = [_("This shipment is not booked.")]
+        found.append(shipment)
     if problems:
         raise ValidationFailed(details=problems)
     return found

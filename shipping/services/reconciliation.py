@@ -21,7 +21,7 @@ from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError, CarrierTimeout, CarrierUnsupported
 from carriers.types import BookedLabel
-from shipping.events import ORPHAN_VOIDED
+from shipping.events import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 from shipping.models import BookingState, Shipment
 from shipping.services import shipments
 
@@ -106,18 +106,23 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
 
 
 def _void(shipment: Shipment, adapter: CarrierAdapter, labels: Sequence[BookedLabel]) -> None:
+    """Call labels off that nobody waited for; one that the carrier will not call off is a person's affair."""
     for label in labels:
-        adapter.cancel(label.tracking_number, "duplicate")
-        events.record(
-            ORPHAN_VOIDED,
-            tenant=shipment.tenant,
-            subject_id=shipment.id,
-            data={"tracking_number": label.tracking_number, "reference": shipment.reference},
-        )
+        data = {"tracking_number": label.tracking_number, "reference": shipment.reference}
+        try:
+            adapter.cancel(label.tracking_number, "duplicate")
+            kind = ORPHAN_VOIDED
+        except CarrierError as error:
+            kind, data = ORPHAN_NOT_VOIDED, data | {"carrier_code": error.carrier_code}
+            log.error("a label that nobody waits for was not voided", extra=data)
+            text = _("The carrier sold %s and would not call it off.") % label.tracking_number
+            shipments.review(shipment.id, text)
+        events.record(kind, tenant=shipment.tenant, subject_id=shipment.id, data=data)
 
 
 def _look_again(shipment: Shipment, after: timedelta | None) -> None:
-    Shipment.objects.filter(id=shipment.id).exclude(booking_state=BookingState.BOOKED).update(
+    settled = (BookingState.BOOKED, BookingState.NEEDS_REVIEW)
+    Shipment.objects.filter(id=shipment.id).exclude(booking_state__in=settled).update(
         reconcile_at=None if after is None else timezone.now() + after, updated_at=F("updated_at")
     )
 

@@ -94,7 +94,8 @@ def fail(shipment: Shipment, error: WaybillError) -> None:
             error.body() | {"http_status": error.status},
             None,
         )
-        row.save(update_fields=["booking_state", "failure", "reconcile_at", "updated_at"])
+        row.frees_order = True
+        row.save(update_fields=["booking_state", "failure", "reconcile_at", "frees_order", "updated_at"])
         data = checkpoints.facts(row) | {"error": error.code}
         events.record(SHIPMENT_FAILED, tenant=row.tenant, subject_id=row.id, data=data)
 
@@ -103,6 +104,8 @@ def review(shipment_id: uuid.UUID, reason: str) -> Shipment:
     """Only a person can tell what became of this booking."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment_id)
+        if row.booking_state == BookingState.BOOKED:
+            return row
         row.booking_state, row.reconcile_at = BookingState.NEEDS_REVIEW, None
         row.failure = {"error": "needs_review", "message": reason}
         row.save(update_fields=["booking_state", "failure", "reconcile_at", "updated_at"])
@@ -230,7 +233,7 @@ def _new_reference() -> str:
 
 def _of_order(tenant: Tenant, order: Mapping[str, Any]) -> Any:
     rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order["order_id"])
-    return rows.exclude(booking_state=BookingState.FAILED).exclude(status=Status.CANCELLED)
+    return rows.filter(frees_order=False)
 
 
 def _bought(tenant: Tenant, order: Mapping[str, Any]) -> Shipment | None:
@@ -358,8 +361,8 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.cancellation:
             return row
-        row.cancellation = dict(cancellation)
-        row.save(update_fields=["cancellation", "updated_at"])
+        row.cancellation, row.frees_order = dict(cancellation), True
+        row.save(update_fields=["cancellation", "frees_order", "updated_at"])
         checkpoints.add_scans(row, [_cancel_scan(cancellation)])
         events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=checkpoints.facts(row))
     return row

@@ -288,3 +288,43 @@ def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, or
     other.refresh_from_db()
     assert other.booking_state == BookingState.NEEDS_REVIEW
     assert first in other.failure["message"]
+
+
+@pytest.mark.parametrize("late", ["returned", "delivered"])
+def test_a_late_scan_of_a_cancelled_shipment_is_kept_though_its_order_was_bought_anew(api, sandbox, order, late):
+    first = buy(api, order).json()["tracking_number"]
+    api.post(f"/api/v1/shipments/{first}/cancel")
+    assert buy(api, order).status_code == 200
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{first}/advance", {"to": late})
+    track = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": first})
+    assert track.status_code == 200
+    assert late in [event["status"] for event in track.json()["events"]]
+
+
+def test_a_label_that_cannot_be_voided_is_a_persons_affair(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    found = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
+    number = found[0]["tracking_number"]
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    Shipment.objects.update(booking_state=BookingState.FAILED)
+    reconcile_now()
+    shipment.refresh_from_db()
+    assert shipment.booking_state == BookingState.NEEDS_REVIEW
+    assert Event.objects.filter(type="shipment.orphan_not_voided", subject_id=shipment.id).count() == 1
+
+
+def test_a_gateway_that_gave_up_waiting_leaves_the_purchase_in_doubt(api, sandbox, order):
+    fault(sandbox, "status", status=408, after=True)
+    assert buy(api, order, "k408").status_code == 202
+    assert reconcile_now() == {"booked": 1}
+    assert len(purchases(sandbox)) == 1
+
+
+def test_a_number_of_any_size_in_a_scan_leaves_the_shipment_readable(api, sandbox, order):
+    number = buy(api, order).json()["tracking_number"]
+    advance = {"to": "in_transit", "details": {"weight_grams": 10**30}}
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", advance)
+    assert api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).status_code == 200
+    assert api.get(f"/api/v1/tracking/{number}").status_code == 200
