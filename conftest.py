@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
 
-from apikeys import append_only, keys
+from apikeys import append_only, counters, keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
@@ -40,6 +40,7 @@ def _flush_past_the_triggers():
 @pytest.fixture(autouse=True)
 def _fresh_cache():
     cache.clear()
+    counters.forget()
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def on_sqlite():
 
 @pytest.fixture
 def merchant(db):
-    return Merchant.objects.create(name="Acme", slug="acme", plan="enterprise", default_country="US")
+    return Merchant.objects.create(name="Acme", slug="acme", plan_id="enterprise", default_country="US")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from apikeys.admin_base import (
     pretty,
     section,
 )
-from apikeys.models import ApiKey, Event, IdempotencyRecord, Membership, Merchant, Outbox, Store, User
+from apikeys.models import ApiKey, Event, IdempotencyRecord, Membership, Merchant, Outbox, Plan, Store, User
 from apikeys.tenancy import Tenant
 
 admin.site.site_header = "Waybill"
@@ -114,6 +114,19 @@ class StoreAdmin(KeptAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("id", "merchant") if obj else ()
+
+
+@admin.register(Plan)
+class PlanAdmin(KeptAdmin):
+    """How often the keys of a merchant may call; a change counts from the next request on."""
+
+    list_display = ("name", "code", "per_minute", "per_hour")
+    list_editable = ("per_minute", "per_hour")
+    search_fields = ("name", "code")
+    id_search = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("code",) if obj else ()
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 from apikeys import crypto
 
@@ -11,3 +14,11 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         crypto.check_keys()
+        post_migrate.connect(_make_standard_plans, sender=self)
+
+
+def _make_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:
+    """A migrated database has the plans that merchants are on; figures that were edited stay."""
+    plan, standard = sender.get_model("Plan"), sender.models_module.STANDARD_PLANS
+    rows = [plan(code=code, name=name, per_minute=m, per_hour=h) for code, (name, m, h) in standard.items()]
+    plan.objects.using(using).bulk_create(rows, ignore_conflicts=True)

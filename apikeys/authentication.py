@@ -1,39 +1,59 @@
-"""Who calls: ``X-API-Key: …`` or ``Authorization: Bearer wb_…``."""
+"""Who calls: a program by ``X-API-Key: …`` or ``Authorization: Bearer wb_…``, a person by ``Bearer <access token>``."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from apikeys import keys
-from apikeys.errors import InvalidApiKey
+from apikeys import actors, audit, keys, tokens
+from apikeys.callers import Caller
+from apikeys.errors import InvalidApiKey, PermissionRefused
+
+FROM_ELSEWHERE = _("This API key does not work from this address.")
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Sets ``request.auth`` to the ``ApiKey`` and ``request.tenant``.
+    """Sets ``request.auth`` to the ``Caller`` and ``request.tenant``.
 
-    Raises ``InvalidApiKey`` for a key that does not open.
+    Raises ``InvalidApiKey`` for a key that does not open, ``PermissionRefused`` for one that may not be used from
+    where it comes.
     """
 
-    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
         given = _given_key(request)
         if given is None:
             return None
-        key = keys.find(given)
-        if key is None:
+        row = keys.find(given)
+        if row is None:
             raise InvalidApiKey
-        request._request.tenant = key.tenant
-        return (None, key)
+        if reason := keys.refusal(row, actors.current().address):
+            audit.key_refused(row, reason)
+            raise PermissionRefused(details={"address": [FROM_ELSEWHERE]}) if reason == "address" else InvalidApiKey
+        return _admit(request, keys.caller(row))
 
     def authenticate_header(self, request: Request) -> str:
         return 'ApiKey realm="api"'
 
 
-class HasApiKey(BasePermission):
-    """Refuses a request without a key."""
+class PersonAuthentication(BaseAuthentication):
+    """The same for a person with an access token (``apikeys.tokens``). Raises ``NotAuthenticated``."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
+        scheme, value = _authorization(request)
+        if scheme != "bearer" or value.startswith("wb_") or "HTTP_X_API_KEY" in request.META:
+            return None
+        return _admit(request, tokens.caller(value))
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class IsCaller(BasePermission):
+    """Refuses a request that nobody stands behind."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.auth is None:
@@ -41,12 +61,23 @@ class HasApiKey(BasePermission):
         return True
 
 
+def _admit(request: Request, caller: Caller) -> tuple[None, Caller]:
+    request._request.tenant = caller.tenant
+    actors.identify(caller.name)
+    return None, caller
+
+
 def _given_key(request: Request) -> str | None:
     header = request.META.get("HTTP_X_API_KEY")
     if header is not None:
         return header
-    scheme, _, value = get_authorization_header(request).decode("latin-1").partition(" ")
-    if not scheme:
-        return None
-    # Imported keys are taken only in X-API-Key: a bearer value is one of ours or a token of another kind.
-    return value.strip() if scheme.lower() == "bearer" and value.strip().startswith("wb_") else ""
+    scheme, value = _authorization(request)
+    # Imported keys are taken only in X-API-Key: a bearer value is one of ours or a token of a person.
+    if scheme == "bearer":
+        return value if value.startswith("wb_") else None
+    return "" if scheme else None
+
+
+def _authorization(request: Request) -> tuple[str, str]:
+    scheme, _blank, value = get_authorization_header(request).decode("latin-1").partition(" ")
+    return scheme.lower(), value.strip()

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
+from apikeys import actors
+
 log = logging.getLogger(__name__)
 HEADER = "X-Correlation-ID"
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -45,7 +47,8 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "")
-        with scope(given if _VALID.fullmatch(given) else "") as correlation_id:
+        chosen = given if _VALID.fullmatch(given) else ""
+        with scope(chosen) as correlation_id, actors.at(actors.client_address(request)):
             started = time.monotonic()
             response = self.get_response(request)
             response[HEADER] = correlation_id
@@ -63,7 +66,7 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
             "path": request.path,
             "status": response.status_code,
             "duration_ms": round(seconds * 1000),
-            "user_id": str(tenant.key_id) if tenant else None,
+            "user_id": actors.current().name or None,
             "merchant_id": str(tenant.merchant_id) if tenant else None,
         },
     )

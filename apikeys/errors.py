@@ -165,3 +165,10 @@ class RateLimited(WaybillError):
     """Too many requests; ``details.limit`` says whose limit: ours or the carrier's."""
 
     code, status, message = "rate_limited", 429, _("Too many requests.")
+
+
+class Unavailable(WaybillError):
+    """A part of Waybill that this request needs is down; nothing has been done."""
+
+    code, status, message = "unavailable", 503, _("This is not available at the moment.")
+    retryable = True

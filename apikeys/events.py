@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from apikeys import correlation
-from apikeys.models import Event, Outbox
-from apikeys.tenancy import Tenant
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from apikeys import actors, correlation
+from apikeys.models import Event, Outbox, SecurityNotice
+from apikeys.tenancy import Tenant, first_id_at
 
 
 @dataclass(frozen=True)
 class EventType:
-    """A kind of event. Only a ``public`` one ever reaches a merchant's endpoint."""
+    """A kind of event.
+
+    Only a ``public`` one ever reaches a merchant's endpoint. An ``audit`` one the merchant may read through the API,
+    the others only operations staff. People are told of a ``security`` one (``apikeys.notices``).
+    """
 
     name: str
     public: bool = False
+    audit: bool = False
+    security: bool = False
+
+    @property
+    def visibility(self) -> str:
+        if self.public:
+            return Event.Visibility.PUBLIC
+        return Event.Visibility.AUDIT if self.audit else Event.Visibility.INTERNAL
 
 
 def record(
@@ -27,22 +43,64 @@ def record(
     subject_id: uuid.UUID | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Append an event (``data``: ids and facts, no personal data). ``tenant`` None is the platform itself."""
-    event = Event.objects.create(
-        merchant_id=tenant.merchant_id if tenant else None,
-        mode=tenant.mode if tenant else "",
-        type=kind.name,
-        visibility=Event.Visibility.PUBLIC if kind.public else Event.Visibility.INTERNAL,
-        subject_id=subject_id,
-        data=dict(data or {}),
-        correlation_id=correlation.current(),
-    )
-    if kind.public and tenant:
-        Outbox.objects.create(event=event)
+    """Append an event (``data``: ids and facts, no personal data, no secret). ``tenant`` None is the platform itself.
+
+    Who caused it and from where is taken from the running request.
+    """
+    actor = actors.current()
+    with transaction.atomic():
+        event = Event.objects.create(
+            merchant_id=tenant.merchant_id if tenant else None,
+            mode=tenant.mode if tenant else "",
+            type=kind.name,
+            visibility=kind.visibility,
+            subject_id=subject_id,
+            data=dict(data or {}),
+            actor=actor.name,
+            address=actor.address,
+            correlation_id=correlation.current(),
+        )
+        if kind.public and tenant:
+            Outbox.objects.create(event=event)
+        if kind.security:
+            SecurityNotice.objects.create(event=event)
     return event
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """``{field: {"before": …, "after": …}}`` of what differs, for an event's data. Secrets are not to be given."""
+    return {
+        name: {"before": before.get(name), "after": value} for name, value in after.items() if before.get(name) != value
+    }
 
 
 def public_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 200) -> list[Event]:
     """The public events about one subject, oldest first; the latest ``limit`` of them."""
     rows = Event.objects.of(tenant).filter(subject_id=subject_id, visibility=Event.Visibility.PUBLIC)
     return list(reversed(rows.order_by("-id")[:limit]))
+
+
+def readable_by(
+    tenant: Tenant,
+    *,
+    types: Sequence[str] = (),
+    subject_id: uuid.UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[Event]:
+    """What a merchant may read of its events, the newest first; ``shipment.*`` in ``types`` takes a family."""
+    rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL).order_by("-id")
+    if types:
+        rows = rows.filter(Q(*(_of_type(name) for name in types), _connector=Q.OR))
+    if subject_id:
+        rows = rows.filter(subject_id=subject_id)
+    # Ids carry their time, so the same index serves the order and the range.
+    if since:
+        rows = rows.filter(id__gte=first_id_at(since))
+    if until:
+        rows = rows.filter(id__lt=first_id_at(until))
+    return rows
+
+
+def _of_type(name: str) -> Q:
+    return Q(type__startswith=name[:-1]) if name.endswith(".*") else Q(type=name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import time
 import uuid
 from collections.abc import Callable
@@ -109,7 +110,8 @@ def _fingerprint(request: Request) -> str:
     body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
     tenant = request._request.tenant
     what = f"{request.method} {request.path} {tenant.store_id}\n".encode() + body
-    return hashlib.sha256(what).hexdigest()
+    # Keyed, since a body may hold a secret short enough to be guessed from a plain hash.
+    return hmac.new(settings.API_KEY_PEPPER.encode(), what, hashlib.sha256).hexdigest()
 
 
 def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyRecord:

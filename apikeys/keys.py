@@ -12,14 +12,42 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Iterable
+from typing import Any
 
 import bcrypt
 from django.conf import settings
+from django.utils import timezone
 
+from apikeys import actors
+from apikeys.callers import Caller
 from apikeys.models import ApiKey
+from apikeys.scopes import OF_KEYS
 from apikeys.tenancy import Tenant
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# What a request's key is judged by: one query, and no model instances on the hottest path.
+_COLUMNS = (
+    "id",
+    "hash",
+    "merchant_id",
+    "mode",
+    "store_id",
+    "scopes",
+    "allowed_ips",
+    "per_minute",
+    "per_hour",
+    "is_demo",
+    "expires_at",
+    "revoked_at",
+    "revoked_for",
+    "merchant__is_active",
+    "merchant__per_minute",
+    "merchant__plan__per_minute",
+    "merchant__plan__per_hour",
+    "store__is_active",
+    "store__per_minute",
+)
 MAX_BYTES = 72  # bcrypt reads no further, and refuses more
 _OURS = re.compile(r"wb_(live|test)_[0-9A-Za-z]{36}")
 
@@ -39,8 +67,13 @@ def is_well_formed(key: str) -> bool:
     return _OURS.fullmatch(key) is not None and hmac.compare_digest(key[-6:], _checksum(key[:-6]))
 
 
-def create(tenant: Tenant, key: str, *, name: str, is_demo: bool = False) -> ApiKey:
-    """Store a key (ours or an imported string) for a merchant. Raises ``ValueError`` if it is not well-formed."""
+def create(
+    tenant: Tenant, key: str, *, name: str, scopes: Iterable[str] = OF_KEYS, is_demo: bool = False, **more: Any
+) -> ApiKey:
+    """Store a key (ours or an imported string) for a merchant; ``more`` are further columns of ``ApiKey``.
+
+    Raises ``ValueError`` if it is not well-formed.
+    """
     if not is_well_formed(key):
         raise ValueError("An API key is 1 to 72 printable ASCII characters; wb_ keys need their checksum.")
     return ApiKey.objects.create(
@@ -48,24 +81,54 @@ def create(tenant: Tenant, key: str, *, name: str, is_demo: bool = False) -> Api
         mode=tenant.mode,
         store_id=tenant.store_id,
         name=name,
+        scopes=sorted(scopes),
         prefix=key[:12] if key.startswith("wb_") else key[:4],
         digest=digest(key),
         hash=bcrypt.hashpw(key.encode(), bcrypt.gensalt(settings.API_KEY_BCRYPT_ROUNDS)).decode(),
         is_demo=is_demo,
+        **more,
     )
 
 
-def find(key: str) -> ApiKey | None:
-    """The usable row behind a key, else None.
+def find(key: str) -> Any | None:
+    """The row behind a key (its ``_COLUMNS``, as a named tuple), else None; ``refusal`` says whether it may be used.
 
     A malformed key costs no query, a stranger's one query and no bcrypt.
     """
     if not is_well_formed(key):
         return None
-    row = ApiKey.objects.select_related("merchant", "store").filter(digest=digest(key)).first()
-    if row is None or not row.is_usable() or (row.is_demo and not settings.DEMO):
-        return None
-    return row if _proved(row.hash, key) else None
+    row = ApiKey.objects.filter(digest=digest(key)).values_list(*_COLUMNS, named=True).first()
+    return row if row is not None and _proved(row.hash, key) else None
+
+
+def refusal(row: Any, address: str | None) -> str:
+    """Why a key that was found may not be used now: the reason as a word, empty when it may."""
+    if row.revoked_at:
+        return row.revoked_for or ApiKey.Revocation.REVOKED
+    if row.expires_at and row.expires_at <= timezone.now():
+        return "expired"
+    if row.is_demo and not settings.DEMO:
+        return "demo"
+    if not row.merchant__is_active or row.store__is_active is False:
+        return "inactive"
+    if row.allowed_ips and not (address and actors.is_within(address, row.allowed_ips)):
+        return "address"
+    return ""
+
+
+def caller(row: Any) -> Caller:
+    """What the limits and the views need to know of a key's row."""
+    return Caller(
+        tenant=Tenant(row.merchant_id, row.mode, row.store_id, row.id),
+        name=f"key:{row.id}",
+        scopes=frozenset(row.scopes),
+        key_rates=(
+            row.per_minute or row.merchant__plan__per_minute,
+            row.per_hour or row.merchant__plan__per_hour,
+        ),
+        store_rate=row.store__per_minute,
+        merchant_rate=row.merchant__per_minute,
+    )
 
 
 def digest(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -43,17 +44,47 @@ class WaybillSchema(AutoSchema):
         return [
             OpenApiParameter(
                 "Idempotency-Key",
-                str,
+                {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
                 OpenApiParameter.HEADER,
                 description="Repeat safely: 1 to 255 printable characters.",
             )
         ]
+
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        return schema | _bounds(field, schema) if direction == "request" and schema and "$ref" not in schema else schema
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         for status in ERROR_STATUSES:
             bodies.setdefault(status, self._get_response_for_code(ErrorSerializer, status, direction=direction))
         return bodies
+
+
+def _bounds(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """What a field checks and drf-spectacular does not tell of it."""
+    if isinstance(field, serializers.ListSerializer):
+        return {
+            key: value
+            for key, value in {
+                "minItems": field.min_length if field.allow_empty else max(1, field.min_length or 0),
+                "maxItems": field.max_length,
+            }.items()
+            if value is not None
+        }
+    if isinstance(field, serializers.ListField | serializers.DictField) and not field.allow_empty:
+        return {"minItems" if isinstance(field, serializers.ListField) else "minProperties": 1}
+    if isinstance(field, serializers.DecimalField) and schema.get("type") == "number":
+        step = Decimal(1).scaleb(-field.decimal_places)
+        most = Decimal(1).scaleb(field.max_digits - field.decimal_places) - step
+        schema.pop("exclusiveMaximum", None)
+        schema.pop("exclusiveMinimum", None)
+        highest = most if field.max_value is None else min(most, field.max_value)
+        lowest = -most if field.min_value is None else max(-most, field.min_value)
+        return {"multipleOf": float(step), "minimum": float(lowest), "maximum": float(highest)}
+    if isinstance(field, serializers.CharField) and schema.get("minLength") and "pattern" not in schema:
+        return {"pattern": r"\S"}  # blanks alone are no text
+    return {}
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from django.db import models
@@ -31,13 +32,21 @@ class TenantQuerySet(models.QuerySet):
     """Adds the tenant filter."""
 
     def of(self, tenant: Tenant) -> Self:
-        """Only this merchant's rows of this mode."""
-        return self.filter(merchant_id=tenant.merchant_id, mode=tenant.mode)
+        """Only this merchant's rows of this mode; of its store alone for a caller that is bound to one."""
+        rows = self.filter(merchant_id=tenant.merchant_id, mode=tenant.mode)
+        if tenant.store_id and any(field.name == "store" for field in self.model._meta.fields):
+            rows = rows.filter(store_id=tenant.store_id)
+        return rows
 
 
 def new_id() -> uuid.UUID:
     """A UUIDv7: unique, and in the order of creation."""
     return uuid.UUID(int=uuid7().int)
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """The smallest id that can have been made at this moment or later (RFC 9562: 48 bits of milliseconds)."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 class Row(models.Model):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys import scopes
+from apikeys.idempotency import idempotent
 from apikeys.views import ApiViewSet
 from carriers import accounts, metrics, serializers, wire
 from carriers.adapters.base import CarrierAdapter
@@ -28,11 +32,16 @@ class CarrierViewSet(ApiViewSet):
 class CarrierCredentialViewSet(ApiViewSet):
     """The merchant's own account at a carrier."""
 
+    scopes: ClassVar = {"save": scopes.CREDENTIALS_MANAGE}
+    sensitive = frozenset({"save"})
+    merchant_wide = True
+
     @extend_schema(
         request=serializers.CredentialRequestSerializer,
         responses={200: serializers.CredentialSerializer},
         tags=["carriers"],
     )
+    @idempotent()
     def save(self, request: Request, carrier: str) -> Response:
         """Store the credentials for a carrier, or change them: fields that are not named keep their value."""
         data = self.checked(serializers.CredentialRequestSerializer, request.data)
@@ -48,6 +57,8 @@ class CarrierCredentialViewSet(ApiViewSet):
 
 class PickupPointViewSet(CarrierViewSet):
     """Places to collect a parcel from."""
+
+    scopes: ClassVar = dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ)
 
     @extend_schema(
         parameters=[CARRIER, serializers.PointSearchSerializer],
@@ -70,6 +81,8 @@ class PickupPointViewSet(CarrierViewSet):
 
 class CoverageViewSet(CarrierViewSet):
     """Where a carrier delivers."""
+
+    scopes: ClassVar = {"retrieve": scopes.SHIPMENTS_READ}
 
     @extend_schema(
         parameters=[CARRIER, serializers.CoverageSearchSerializer],

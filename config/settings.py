@@ -71,6 +71,11 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "rest_framework_simplejwt.token_blacklist",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "apikeys",
     "tracking",
     "carriers",
@@ -87,16 +92,20 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 AUTH_USER_MODEL = "apikeys.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apikeys.people.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 TEMPLATES = [
@@ -155,8 +164,6 @@ CACHES = {
         }
     )
 }
-# One web process with threads counts exactly in local memory; several processes need REDIS_URL.
-SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -183,11 +190,48 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEMO
 SECURE_HSTS_PRELOAD = not DEMO
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
+# People
+
+# Repeated failures lock the account out for the address that they come from; nobody can lock another out by guessing.
+AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_CLIENT_IP_CALLABLE = "apikeys.actors.client_address"
+AXES_VERBOSE = False
+# Staff sign in to the admin with a second factor; demo mode lets them put it off.
+STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=not DEMO)
+OTP_TOTP_ISSUER = "Waybill"
+INVITATION_KEEP = timedelta(days=7)
+PASSWORD_RESET_TIMEOUT = 3600
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=14)),
+    # A new password ends the tokens that were given out under the old one.
+    "CHECK_REVOKE_TOKEN": True,
+    "UPDATE_LAST_LOGIN": False,
+}
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="waybill@localhost")
+EMAIL_TIMEOUT = 10
+
 # API
 
+# Proxies (addresses or networks) whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+# Who may read /metrics, besides a caller with the token.
+METRICS_ADDRESSES = env.list(
+    "METRICS_ADDRESSES", default=["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["apikeys.authentication.HasApiKey"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apikeys.authentication.ApiKeyAuthentication",
+        "apikeys.authentication.PersonAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.authentication.IsCaller"],
     "DEFAULT_RENDERER_CLASSES": ["apikeys.rendering.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.rendering.AlwaysJson",
     "DEFAULT_PARSER_CLASSES": ["apikeys.parsing.JsonParser"],
@@ -215,8 +259,15 @@ SPECTACULAR_SETTINGS = {
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
+# Ours, in django-ratelimit's notation; those of API keys are their plan's (``apikeys.limits``).
 RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
-RATELIMIT_FAIL_OPEN = True
+PUBLIC_RATES = env.list("PUBLIC_RATES", default=["100/m"])
+USER_RATES = env.list("USER_RATES", default=["60/m"])
+SENSITIVE_RATES = env.list("SENSITIVE_RATES", default=["5/m", "10/15m"])
+ACCOUNT_RATES = env.list("ACCOUNT_RATES", default=["50/h"])
+COUNTERS_PREFIX = "waybill:count:"
+# Counts of use are kept in memory for so long, then written in one batch.
+USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0)
 IDEMPOTENCY_KEEP = timedelta(hours=24)
 IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60))
 IDEMPOTENCY_WAIT_S = env.float("IDEMPOTENCY_WAIT_S", default=2.0)

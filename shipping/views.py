@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.http import FileResponse, HttpResponseBase
@@ -15,7 +16,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import events
+from apikeys import events, scopes
 from apikeys.errors import NotFound, TrackingNotFound
 from apikeys.idempotency import idempotent
 from apikeys.views import ApiViewSet
@@ -38,6 +39,8 @@ def label_url(request: Request, shipment: Shipment) -> str:
 class QuoteViewSet(ApiViewSet):
     """Prices."""
 
+    scopes: ClassVar = {"create": scopes.SHIPMENTS_READ}
+
     @extend_schema(request=serializers.QuoteRequestSerializer, responses={200: wire.QuoteSerializer}, tags=["quotes"])
     @idempotent()
     def create(self, request: Request) -> Response:
@@ -48,6 +51,8 @@ class QuoteViewSet(ApiViewSet):
 
 class LabelViewSet(ApiViewSet):
     """Buying labels."""
+
+    scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """A bought, pending or failed shipment, as the request that made it is answered."""
@@ -77,6 +82,8 @@ class LabelViewSet(ApiViewSet):
 class TrackingViewSet(ApiViewSet):
     """Where a parcel is."""
 
+    scopes: ClassVar = {"read": scopes.TRACKING_READ, "retrieve": scopes.TRACKING_READ}
+
     @extend_schema(
         request=serializers.TrackingRequestSerializer, responses={200: wire.TrackSerializer}, tags=["tracking"]
     )
@@ -97,6 +104,8 @@ class TrackingViewSet(ApiViewSet):
 
 class CheckpointViewSet(ApiViewSet):
     """Checkpoints of the merchant's own units."""
+
+    scopes: ClassVar = {"create": scopes.TRACKING_WRITE}
 
     def render(self, request: Request, checkpoint_id: uuid.UUID) -> Response:
         """A checkpoint that is stored already."""
@@ -121,6 +130,10 @@ class CheckpointViewSet(ApiViewSet):
 class ShipmentViewSet(ApiViewSet):
     """Shipments, bought and self-tracked."""
 
+    scopes: ClassVar = {
+        **dict.fromkeys(("list", "retrieve", "label", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ),
+        "cancel": scopes.SHIPMENTS_WRITE,
+    }
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
 
@@ -188,6 +201,8 @@ class ShipmentViewSet(ApiViewSet):
 
 class PickupViewSet(ApiViewSet):
     """Collections."""
+
+    scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE, "retrieve": scopes.SHIPMENTS_READ}
 
     def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
         """A collection, as the request that made it is answered."""

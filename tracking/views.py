@@ -7,9 +7,9 @@ from django.views.decorators.cache import cache_control
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apikeys import correlation
+from apikeys.views import PublicViewSet
 from tracking import serializers, services, wire
 from tracking.numbers import NumberRequest
 
@@ -22,11 +22,8 @@ CORRELATION_ID = OpenApiParameter(
 
 
 @method_decorator(cache_control(no_store=True), name="dispatch")
-class NextTrackingNumberViewSet(ViewSet):
+class NextTrackingNumberViewSet(PublicViewSet):
     """No key needed."""
-
-    authentication_classes = ()
-    permission_classes = ()
 
     @extend_schema(
         operation_id="next_tracking_number",
@@ -37,8 +34,6 @@ class NextTrackingNumberViewSet(ViewSet):
     )
     def retrieve(self, request: Request) -> Response:
         """A new tracking number, or the one that this request was given before under the same correlation id."""
-        query = serializers.NextNumberSerializer(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        wanted = NumberRequest(**query.validated_data)
+        wanted = NumberRequest(**self.validated(serializers.NextNumberSerializer, request.query_params.dict()))
         issued = services.issue(wanted, correlation_id=correlation.current())
         return Response(wire.number(issued, wanted))

@@ -156,7 +156,7 @@ def test_without_a_key_every_route_is_401(world):
 
 def strangers(mode):
     """Keys that must not see the merchant's rows: another merchant's, and the merchant's own of the other mode."""
-    other = Merchant.objects.create(name="Other", slug="other", plan="enterprise")
+    other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
     first = Merchant.objects.get(slug="acme")
     other_mode = "live" if mode == "test" else "test"
     for tenant in (Tenant(other.id, "test"), Tenant(other.id, "live"), Tenant(first.id, other_mode)):

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from apikeys import keys
 from apikeys.fields import Moment
-from apikeys.models import ApiKey, Membership, Merchant, Plan, User
+from apikeys.models import ApiKey, Membership, Merchant, User
 from apikeys.tenancy import Mode, Tenant
 from carriers import accounts
 from carriers.models import Credential, Environment
@@ -72,7 +72,7 @@ def _demo_command() -> str:
 
 def _merchant() -> Tenant:
     merchant, _made = Merchant.objects.get_or_create(
-        slug="demo", defaults={"name": "Demo merchant", "plan": Plan.ENTERPRISE, "default_country": "US"}
+        slug="demo", defaults={"name": "Demo merchant", "plan_id": "enterprise", "default_country": "US"}
     )
     tenant = Tenant(merchant.id, Mode.TEST)
     if not ApiKey.objects.filter(digest=keys.digest(settings.DEMO_API_KEY)).exists():

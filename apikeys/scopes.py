@@ -1,0 +1,33 @@
+"""What a caller may do: the scopes that a key holds, and the roles of people, each a set of them."""
+
+from __future__ import annotations
+
+SHIPMENTS_READ = "shipments:read"
+SHIPMENTS_WRITE = "shipments:write"
+TRACKING_READ = "tracking:read"
+TRACKING_WRITE = "tracking:write"
+CREDENTIALS_MANAGE = "credentials:manage"
+WEBHOOKS_MANAGE = "webhooks:manage"
+KEYS_MANAGE = "keys:manage"
+REPORTS_READ = "reports:read"
+# Of people only: no key can invite anybody.
+MEMBERS_MANAGE = "members:manage"
+
+_DAILY = (SHIPMENTS_READ, SHIPMENTS_WRITE, TRACKING_READ, TRACKING_WRITE, REPORTS_READ)
+_MANAGING = (CREDENTIALS_MANAGE, WEBHOOKS_MANAGE, KEYS_MANAGE)
+OF_KEYS = (*_DAILY[:4], *_MANAGING, REPORTS_READ)
+# A new key manages nothing unless it is asked for.
+DEFAULT = _DAILY
+
+# Membership.Role: scopes
+OF_ROLES = {
+    "owner": frozenset((*OF_KEYS, MEMBERS_MANAGE)),
+    "developer": frozenset(OF_KEYS),
+    "operator": frozenset(_DAILY),
+    "viewer": frozenset((SHIPMENTS_READ, TRACKING_READ, REPORTS_READ)),
+}
+
+
+def of_every_key() -> list[str]:
+    """All that a key can hold."""
+    return list(OF_KEYS)
