@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.core.validators import RegexValidator
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
@@ -50,6 +51,12 @@ class WaybillSchema(AutoSchema):
             )
         ]
 
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        """Without what the path of an alias says already."""
+        found = super()._get_parameters()
+        in_path = {parameter["name"] for parameter in found if parameter["in"] == "path"}
+        return [one for one in found if one["in"] != "query" or one["name"] not in in_path]
+
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer_field(field, direction, bypass_extensions)
         return schema | _bounds(field, schema) if direction == "request" and schema and "$ref" not in schema else schema
@@ -82,9 +89,13 @@ def _bounds(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
         highest = most if field.max_value is None else min(most, field.max_value)
         lowest = -most if field.min_value is None else max(-most, field.min_value)
         return {"multipleOf": float(step), "minimum": float(lowest), "maximum": float(highest)}
-    if isinstance(field, serializers.CharField) and schema.get("minLength") and "pattern" not in schema:
+    if isinstance(field, serializers.CharField) and not field.allow_blank and not _has_pattern(field):
         return {"pattern": r"\S"}  # blanks alone are no text
     return {}
+
+
+def _has_pattern(field: serializers.CharField) -> bool:
+    return any(isinstance(validator, RegexValidator) for validator in field.validators)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

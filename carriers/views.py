@@ -15,7 +15,7 @@ from carriers import accounts, metrics, serializers, wire
 from carriers.adapters.base import CarrierAdapter
 
 CARRIER = OpenApiParameter(
-    "carrier", str, OpenApiParameter.QUERY, description="Needed where the path does not name the carrier; any case."
+    "carrier", str, OpenApiParameter.QUERY, required=True, description="The carrier's name in any case."
 )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import CountryField, MomentField, TextField
@@ -49,6 +51,16 @@ class PackageSerializer(serializers.Serializer):
     description = TextField(max_length=200, required=False, allow_blank=True)
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {},
+        "properties": {
+            "pickup_point_id": {"type": "string", "maxLength": 64},
+            "customer_reference": {"type": "string", "maxLength": 100},
+        },
+    }
+)
 class MetadataField(serializers.JSONField):
     """An object of the merchant's own; ``pickup_point_id`` and ``customer_reference`` are ours to read."""
 
@@ -137,6 +149,15 @@ class StatusField(TextField):
             known = ", ".join(state.upper() for state in self.states)
             raise serializers.ValidationError(_("The status must be one of: %s") % known)
         return status
+
+
+class StatusFieldSchema(OpenApiSerializerFieldExtension):
+    """How the documents show the states, in the case in which they are answered."""
+
+    target_class = StatusField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "string", "enum": [state.upper() for state in self.target.states]}
 
 
 class CheckpointRequestSerializer(serializers.Serializer):

@@ -24,7 +24,7 @@ RFC_3339 = re.compile(
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$", "example": "MY"})
+@extend_schema_field({"type": "string", "enum": sorted(COUNTRIES), "example": "MY"})
 class OfficialCountryField(serializers.Field):
     """An assigned ISO 3166-1 alpha-2 code, any case in, upper case out."""
 
@@ -38,7 +38,7 @@ class OfficialCountryField(serializers.Field):
         return code
 
 
-@extend_schema_field({"type": "number", "minimum": 0.001, "maximum": 999999.999, "example": 1.234})
+@extend_schema_field({"type": "number", "minimum": 0.001, "maximum": 999999.999, "multipleOf": 0.001, "example": 1.234})
 class WeightField(serializers.Field):
     """Kilograms, above zero."""
 

@@ -1,0 +1,328 @@
+"""What the OpenAPI document promises, asked of a running installation by schemathesis.
+
+Every operation comes from the document by itself. A new path parameter needs one line in ``PATH``; a value that the
+document cannot describe (an id that exists, an order that has no label yet) one in ``FIELDS`` or ``BODIES``.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.control import SkipTest
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from deploy.tests import things
+from deploy.tests.system import System
+from deploy.tests.things import CARRIER, Things
+from webhooks.management.commands.seed_demo import OWN_CREDENTIAL
+
+pytestmark = pytest.mark.system
+KEY = {"X-API-Key": "test-api-key"}
+CASES = 5000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 500
+POSITIVE, NEGATIVE, STATEFUL = CASES // 2, CASES * 4 // 10, CASES // 10
+STEPS = 5
+LEAST_ACCEPTED = 0.6
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+# What stands for a parameter of a path. The longest key that is part of "METHOD /path" counts.
+PATH: dict[str, Callable[[Things], str]] = {
+    "{carrier}": lambda _: CARRIER,
+    "{credential_id}": lambda _: str(OWN_CREDENTIAL),
+    "{name}": things.shipment,
+    "{name}/proof-of-delivery": things.delivered,
+    "{pickup_id}": things.pickup,
+    "{point_id}": lambda _: "PP-12345",
+}
+# Operations that use up what they name: each call gets a thing of its own.
+DESTRUCTIVE = re.compile(r"^DELETE |/(cancel|revoke|regenerate|logout)\b")
+
+
+def _past(text: str) -> str:
+    """The same time of a year that is over."""
+    return f"{1970 + int(text[:4]) % 50}{text[4:]}" if re.match(r"\d{4}-", text) else text
+
+
+def _rounded(places: int, most: float = 1e15) -> Callable[[Things, Any], Any]:
+    """No binary fraction is an exact multiple of a decimal one."""
+    return lambda world, drawn: min(round(drawn, places), most) if isinstance(drawn, float) else drawn
+
+
+# What a field of a body, a query or a header becomes, wherever it stands, given what was drawn for it.
+FIELDS: dict[str, Callable[[Things, Any], Any]] = {
+    "carrier": lambda world, drawn: CARRIER,
+    "order_id": lambda world, drawn: f"{str(drawn)[:60]}{uuid.uuid4().hex}",
+    "tracking_number": lambda world, drawn: world.some(things.tracking_number),
+    "shipment_ids": lambda world, drawn: [world.some(things.shipment) for _ in (drawn or ())[:3]],
+    "pickup_point_id": lambda world, drawn: "PP-12345",
+    "credentials": lambda world, drawn: things.OWN_ACCOUNT,
+    "environment": lambda world, drawn: "sandbox",
+    "Idempotency-Key": lambda world, drawn: f"{drawn[:200]}{uuid.uuid4().hex}",
+    # The simulated carrier's own limits.
+    "service_type": lambda world, drawn: ("standard", "express")[len(str(drawn)) % 2],
+    "label_format": lambda world, drawn: "PDF",
+    "label_size": lambda world, drawn: "4x6",
+    "weight_kg": _rounded(3, most=30),
+    "total_weight_kg": _rounded(3),
+    "weight": _rounded(3),
+    "length_cm": _rounded(2),
+    "width_cm": _rounded(2),
+    "height_cm": _rounded(2),
+    "declared_value": _rounded(2),
+}
+
+
+def checkpoint(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Of a unit that may take this status next, at a time that is past."""
+    name = things.unit(world, before=body["status"].lower())
+    return body | {"tracking_id": name, "timestamp": _past(body["timestamp"])}
+
+
+def collection(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Within a window that ends after it starts."""
+    start, end = sorted((body["pickup_window_start"], body["pickup_window_end"]))
+    return body | {"pickup_window_start": start, "pickup_window_end": end if end > start else "23:59"}
+
+
+# What a whole body becomes, by a part of "METHOD /path".
+BODIES: dict[str, Callable[[Things, Any], Any]] = {
+    "POST /api/v1/checkpoints": checkpoint,
+    "POST /api/v1/pickups": collection,
+}
+# What is sent besides the key, given the bytes of the body.
+PROOFS: dict[str, Callable[[bytes], dict[str, str]]] = {"POST /webhooks/": things.signature}
+# What is put right after a call, lest it spoil the next ones.
+AFTERWARDS: dict[str, Callable[[Things], None]] = {"/credentials": Things.restore_account}
+
+
+@dataclass
+class Tally:
+    """What was sent and what was wrong with the answers."""
+
+    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    accepted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    refusals: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, case: Case, response: Any) -> None:
+        """Count an answer and check it against the document."""
+        label = case.operation.label
+        self.sent[label] += 1
+        if 200 <= response.status_code < 300:
+            self.accepted[label] += 1
+        else:
+            self.refusals[label].append(f"{response.status_code} {response.text[:300]} to {str(case.body)[:300]}")
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except FailureGroup as group:
+            self.problems += [f"{label}: {problem}"[:2000] for problem in group.exceptions]
+
+    def fail_if_wrong(self) -> None:
+        """All problems of a kind are shown once."""
+        shown = list(dict.fromkeys(self.problems))
+        assert not shown, f"{len(self.problems)} answers differ from the document:\n\n" + "\n\n".join(shown[:10])
+
+
+class Caller:
+    """Sends drawn cases with real things in the place of drawn ids."""
+
+    def __init__(self, system: System) -> None:
+        self.world, self.tally = Things(system), Tally()
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.schema = _document(system)
+        self.operations = [result.ok() for result in self.schema.get_all_operations()]
+        # The key that we call with, its member, its account: whatever was there before us stays as it is.
+        self.protected = self._what_is_there(system)
+
+    def send(self, case: Case) -> Any:
+        """Make the case a real one, send it, judge the answer."""
+        self.make_real(case)
+        response = case.call(**self.how(case))
+        self.tally.add(case, response)
+        for put_right in _matching(AFTERWARDS, case.operation.label):
+            put_right(self.world)
+        return response
+
+    def how(self, case: Case) -> dict[str, Any]:
+        """The key, and the carrier's proof where one is needed."""
+        headers = dict(KEY)
+        for prove in _matching(PROOFS, case.operation.label):
+            sent = requests.Request(**case.as_transport_kwargs(base_url="http://localhost")).prepare().body or b""
+            headers |= prove(sent if isinstance(sent, bytes) else sent.encode())
+        return {"headers": headers, "session": self.session, "timeout": 60}
+
+    def make_real(self, case: Case) -> None:
+        """Replace what was drawn, in every part that was not made invalid on purpose."""
+        label, parts = case.operation.label, case.meta.components
+        if not _is_negated(parts, ParameterLocation.PATH):
+            case.path_parameters = {name: self.stand_in(label, name) for name in case.path_parameters}
+        if not _is_negated(parts, ParameterLocation.QUERY):
+            case.query = self.replaced(case.query)
+        if not _is_negated(parts, ParameterLocation.HEADER):
+            case.headers = self.replaced(dict(case.headers))
+        if not _is_negated(parts, ParameterLocation.BODY) and isinstance(case.body, dict):
+            case.body = self.replaced(case.body)
+            for change in _matching(BODIES, label):
+                case.body = change(self.world, case.body)
+
+    def stand_in(self, label: str, name: str) -> str:
+        """A thing's id for a path parameter."""
+        return self.world.some(_maker(label, name), fresh=bool(DESTRUCTIVE.search(label)))
+
+    def replaced(self, value: Any, name: str = "") -> Any:
+        """``FIELDS`` applied to a value and all that is in it."""
+        if change := FIELDS.get(name):
+            return change(self.world, value)
+        if isinstance(value, dict):
+            return {key: self.replaced(inner, key) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.replaced(inner) for inner in value]
+        return value
+
+    def spare(self, case: Case) -> None:
+        """Keep a case that changes something away from what was there before us."""
+        if case.operation.method.upper() == "GET":
+            return
+        for name, value in case.path_parameters.items():
+            if str(value) in self.protected and name != "credential_id":
+                case.path_parameters[name] = self.stand_in(case.operation.label, name)
+
+    def _what_is_there(self, system: System) -> set[str]:
+        lists = [one for one in self.operations if one.method.upper() == "GET" and "{" not in one.path]
+        answers = (system.api("GET", one.path) for one in lists)
+        return {found for answer in answers for found in re.findall(UUID, answer.text)}
+
+
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+def _document(system: System) -> Any:
+    generation = schemathesis.config.GenerationConfig(with_security_parameters=False, allow_x00=False)
+    project = schemathesis.config.ProjectConfig(generation=generation)
+    config = schemathesis.Config(projects=schemathesis.config.ProjectsConfig(default=project))
+    return schemathesis.openapi.from_url(f"{system.web}/api/schema/", config=config)
+
+
+def _matching(table: dict[str, Any], label: str) -> list[Any]:
+    return [value for part, value in table.items() if part in label]
+
+
+def _maker(label: str, name: str) -> Callable[[Things], str]:
+    fitting = [part for part in PATH if part in label and f"{{{name}}}" in part]
+    assert fitting, f"{label}: no fixture for {{{name}}}; add a line to PATH in {__file__}"
+    return PATH[max(fitting, key=len)]
+
+
+def _is_negated(parts: Any, location: ParameterLocation) -> bool:
+    return location in parts and parts[location].mode.is_negative
+
+
+def drawn(operation: Any, mode: GenerationMode, count: int) -> list[Case]:
+    """The same cases each time; fewer where there are no more, none where nothing can be made invalid."""
+    cases: list[Case] = []
+
+    @hypothesis.settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(operation.as_strategy(generation_mode=mode))
+    def keep(case: Case) -> None:
+        cases.append(case)
+
+    with contextlib.suppress(SkipTest, hypothesis.errors.Unsatisfiable):
+        keep()
+    return cases
+
+
+@pytest.fixture(scope="module")
+def caller():
+    system = System(RATE_LIMITS_ENABLED="false")
+    try:
+        yield Caller(system.start("sandbox", "web"))
+    finally:
+        system.close()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_tally(caller):
+    caller.tally = Tally()
+
+
+def test_every_path_parameter_has_a_fixture(caller):
+    for operation in caller.operations:
+        for name in re.findall(r"{(\w+)}", operation.path):
+            _maker(operation.label, name)
+
+
+def test_valid_requests_are_accepted_and_answered_as_documented(caller):
+    share = -(-POSITIVE // len(caller.operations))
+    for operation in caller.operations:
+        cases = drawn(operation, GenerationMode.POSITIVE, share)
+        for case in itertools.islice(itertools.cycle(cases), share):
+            caller.send(case)
+    tally = caller.tally
+    assert sum(tally.sent.values()) >= POSITIVE
+    tally.fail_if_wrong()
+    low = [
+        f"{label}: {tally.accepted[label]} of {sent}, for one {tally.refusals[label][0]}"
+        for label, sent in tally.sent.items()
+        if tally.accepted[label] < sent * LEAST_ACCEPTED
+    ]
+    assert not low, "valid by the document, yet mostly refused:\n" + "\n".join(low)
+
+
+def test_invalid_requests_are_refused_as_documented(caller):
+    able = [one for one in caller.operations if drawn(one, GenerationMode.NEGATIVE, 1)]
+    share = -(-NEGATIVE // len(able))
+    for operation in able:
+        for case in itertools.islice(itertools.cycle(drawn(operation, GenerationMode.NEGATIVE, share)), share):
+            caller.send(case)
+    caller.tally.fail_if_wrong()
+
+
+def test_what_one_operation_answers_the_next_understands(caller):
+    class Walk(caller.schema.as_state_machine()):
+        def before_call(self, case):
+            caller.spare(case)
+
+        def get_call_kwargs(self, case):
+            return caller.how(case)
+
+        def validate_response(self, response, case, **_):
+            caller.tally.add(case, response)
+
+    Walk.run(
+        settings=hypothesis.settings(
+            max_examples=-(-STATEFUL // STEPS),
+            stateful_step_count=STEPS,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    caller.tally.fail_if_wrong()

@@ -1,0 +1,110 @@
+"""Real things of a running installation, for tests that need their ids: bought, posted and booked over its API."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from carriers.sandbox.pickit import sign
+from deploy.tests.system import System
+
+CARRIER = "pickit"
+PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
+OWN_ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"}
+# What must have been posted before a status may be.
+BEFORE = {
+    "created": (),
+    "picked_up": ("created",),
+    "in_transit": ("created", "picked_up"),
+    "out_for_delivery": ("created", "picked_up", "in_transit"),
+    "delivered": ("created", "picked_up", "in_transit", "out_for_delivery"),
+    "exception": ("created",),
+}
+
+
+class Things:
+    """Makes things, and remembers some of each kind for requests that do not use them up."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.kept: dict[Callable[[Things], str], list[str]] = {}
+        self.count = itertools.count()
+
+    def some(self, make: Callable[[Things], str], *, fresh: bool = False) -> str:
+        """The id of a thing: one of three that stay, in turn, or one that nobody else uses."""
+        if fresh:
+            return make(self)
+        kept = self.kept.setdefault(make, [])
+        if len(kept) < 3:
+            kept.append(make(self))
+            return kept[-1]
+        return kept[next(self.count) % len(kept)]
+
+    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """What the API answers; it must be a success."""
+        response = self.system.api(method, path, body)
+        assert response.ok, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
+
+    def restore_account(self) -> None:
+        """The merchant's account at the carrier as it was, whatever was saved over it."""
+        body = {"environment": "sandbox", "credentials": OWN_ACCOUNT}
+        self.ask("POST", f"/api/v1/carriers/{CARRIER}/credentials", body)
+
+
+def label(things: Things) -> dict[str, Any]:
+    """A bought label."""
+    order = {
+        "carrier": CARRIER,
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": PLACE,
+        "destination": PLACE | {"postal_code": "10001", "contact_name": "Jane Smith"},
+        "packages": [{"weight_kg": 2}],
+    }
+    return things.ask("POST", "/api/v1/labels", order)
+
+
+def shipment(things: Things) -> str:
+    """A bought shipment, by our id or by its tracking number in turn."""
+    return label(things)[("shipment_id", "tracking_number")[next(things.count) % 2]]
+
+
+def tracking_number(things: Things) -> str:
+    """The number of a bought shipment."""
+    return label(things)["tracking_number"]
+
+
+def delivered(things: Things) -> str:
+    """A shipment that the carrier has delivered."""
+    number = tracking_number(things)
+    things.system.world("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    return number
+
+
+def unit(things: Things, *, before: str = "picked_up") -> str:
+    """A unit of the merchant's own that may take the status ``before`` next."""
+    name = f"UNIT-{uuid.uuid4().hex[:12]}"
+    for status in BEFORE[before]:
+        body = {"tracking_id": name, "status": status.upper(), "location": "Bogota", "description": "Seen"}
+        things.ask("POST", "/api/v1/checkpoints", body | {"timestamp": "1960-01-01T00:00:00Z"})
+    return name
+
+
+def pickup(things: Things) -> str:
+    """A collection that is booked."""
+    body = {
+        "carrier": CARRIER,
+        "pickup_date": "2030-01-16T10:00:00Z",
+        "pickup_window_start": "10:00",
+        "pickup_window_end": "14:00",
+        "address": PLACE,
+        "packages_count": 1,
+    }
+    return things.ask("POST", "/api/v1/pickups", body)["pickup_id"]
+
+
+def signature(body: bytes) -> dict[str, str]:
+    """The headers with which the carrier proves that a webhook is its own."""
+    return sign(body, OWN_ACCOUNT["webhook_secret"], "shipment.in_transit")
