@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
 
-from apikeys import append_only, counters, keys
+from apikeys import append_only, counters, keys, usage
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
@@ -41,6 +41,7 @@ def _flush_past_the_triggers():
 def _fresh_cache():
     cache.clear()
     counters.forget()
+    usage.forget()
 
 
 @pytest.fixture

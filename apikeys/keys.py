@@ -79,14 +79,13 @@ def create(
     return ApiKey.objects.create(
         merchant_id=tenant.merchant_id,
         mode=tenant.mode,
-        store_id=tenant.store_id,
         name=name,
         scopes=sorted(scopes),
         prefix=key[:12] if key.startswith("wb_") else key[:4],
         digest=digest(key),
         hash=bcrypt.hashpw(key.encode(), bcrypt.gensalt(settings.API_KEY_BCRYPT_ROUNDS)).decode(),
         is_demo=is_demo,
-        **more,
+        **({"store_id": tenant.store_id} | more),
     )
 
 

@@ -38,6 +38,12 @@ class WaybillSchema(AutoSchema):
             return f"{name}_of_credential"
         return f"{name}_of_carrier" if self.path.startswith("/api/v1/{carrier}/") else name
 
+    def get_description(self) -> str:
+        """Tells the scope that an operation needs."""
+        scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", None))
+        told = super().get_description()
+        return f"{told}\n\nNeeds the scope `{scope}`." if scope else told
+
     def get_override_parameters(self) -> list[Any]:
         handler = getattr(self.view, getattr(self.view, "action", "") or "", None)
         if not getattr(handler, "is_idempotent", False):
@@ -106,6 +112,16 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+
+
+class PersonScheme(OpenApiAuthenticationExtension):
+    """Access tokens of people; a key of ours may stand there as well."""
+
+    target_class = "apikeys.authentication.PersonAuthentication"
+    name = "Bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
 def one_mount(endpoints: list[Any]) -> list[Any]:

@@ -9,14 +9,13 @@ import atexit
 import logging
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from apikeys import actors, audit, events
@@ -47,7 +46,8 @@ _lock = threading.Lock()
 _pending: dict[_Subject, _Count] = {}
 
 _ADD = """
-INSERT INTO apikeys_usageday (id, kind, subject_id, day, merchant_id, mode, requests, failures, last_used_at, is_summarised)
+INSERT INTO apikeys_usageday
+    (id, kind, subject_id, day, merchant_id, mode, requests, failures, last_used_at, is_summarised)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (kind, subject_id, day) DO UPDATE SET
     requests = apikeys_usageday.requests + excluded.requests,
@@ -55,6 +55,7 @@ ON CONFLICT (kind, subject_id, day) DO UPDATE SET
     last_used_at = excluded.last_used_at,
     is_summarised = excluded.is_summarised
 """
+_NOTE_ON_KEY = "UPDATE apikeys_apikey SET use_count = use_count + %s, last_used_at = %s WHERE id = %s"
 
 
 def count(kind: str, subject_id: uuid.UUID, tenant: Tenant, *, failed: bool) -> None:
@@ -84,6 +85,12 @@ def flush() -> int:
         _put_back(taken)
         return 0
     return len(taken)
+
+
+def forget() -> None:
+    """Drop what has not been written (for tests)."""
+    with _lock:
+        _pending.clear()
 
 
 def flush_in_background() -> None:
@@ -130,38 +137,37 @@ def summarise_days(limit: int = 500) -> int:
 
 
 def _write(items: Sequence[tuple[_Subject, _Count]]) -> None:
-    adapt = connection.ops.adapt_datetimefield_value
+    ops = connection.ops
+    days = [
+        [
+            _uuid(new_id()),
+            subject.kind,
+            _uuid(subject.id),
+            ops.adapt_datefield_value(subject.day),
+            _uuid(subject.merchant_id),
+            subject.mode,
+            counted.requests,
+            counted.failures,
+            ops.adapt_datetimefield_value(counted.last),
+            False,
+        ]
+        for subject, counted in items
+    ]
+    keys = {subject: counted for subject, counted in items if subject.kind == Kind.KEY}
+    uses = [[one.requests, ops.adapt_datetimefield_value(one.last), _uuid(key.id)] for key, one in keys.items()]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            _ADD,
-            [
-                [
-                    _uuid(new_id()),
-                    subject.kind,
-                    _uuid(subject.id),
-                    connection.ops.adapt_datefield_value(subject.day),
-                    _uuid(subject.merchant_id),
-                    subject.mode,
-                    counted.requests,
-                    counted.failures,
-                    adapt(counted.last),
-                    False,
-                ]
-                for subject, counted in items
-            ],
-        )
-    for subject, counted in items:
-        if subject.kind == Kind.KEY:
-            _note_on_key(subject, counted)
+        cursor.executemany(_ADD, days)
+        cursor.executemany(_NOTE_ON_KEY, uses)
+    _tell_of_first_use(keys)
 
 
-def _note_on_key(subject: _Subject, counted: _Count) -> None:
-    row = ApiKey.objects.filter(id=subject.id)
-    row.update(use_count=F("use_count") + counted.requests, last_used_at=counted.last)
-    if row.filter(first_used_at=None).update(first_used_at=counted.last):
-        tenant = Tenant(subject.merchant_id, subject.mode)
-        with actors.at(None):
-            events.record(audit.KEY_FIRST_USED, tenant=tenant, subject_id=subject.id)
+def _tell_of_first_use(keys: Mapping[_Subject, _Count]) -> None:
+    new = set(ApiKey.objects.filter(id__in={key.id for key in keys}, first_used_at=None).values_list("id", flat=True))
+    for key, counted in keys.items():
+        if key.id in new and ApiKey.objects.filter(id=key.id, first_used_at=None).update(first_used_at=counted.last):
+            tenant = Tenant(key.merchant_id, key.mode)
+            with actors.at(None):
+                events.record(audit.KEY_FIRST_USED, tenant=tenant, subject_id=key.id)
 
 
 def _put_back(taken: dict[_Subject, _Count]) -> None:

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from apikeys.health import HealthViewSet, metrics
 
 api = [
+    path("", include("apikeys.urls")),
     path("", include("carriers.urls")),
     path("", include("shipping.urls")),
 ]

@@ -1,0 +1,19 @@
+"""Routes of the door."""
+
+from django.urls import path
+
+from apikeys.endpoints import ApiKeyViewSet, EventViewSet, TokenViewSet, UsageViewSet
+
+keys = ApiKeyViewSet.as_view({"get": "list", "post": "create"})
+key = ApiKeyViewSet.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"})
+
+urlpatterns = [
+    path("api-keys", keys, name="api-keys"),
+    path("api-keys/<uuid:key_id>", key, name="api-key"),
+    path("api-keys/<uuid:key_id>/regenerate", ApiKeyViewSet.as_view({"post": "regenerate"}), name="api-key-regenerate"),
+    path("auth/token", TokenViewSet.as_view({"post": "create"}), name="token"),
+    path("auth/token/refresh", TokenViewSet.as_view({"post": "refresh"}), name="token-refresh"),
+    path("auth/token/logout", TokenViewSet.as_view({"post": "logout"}), name="token-logout"),
+    path("events", EventViewSet.as_view({"get": "list"}), name="events"),
+    path("usage", UsageViewSet.as_view({"get": "list"}), name="usage"),
+]
