@@ -6,6 +6,7 @@ import uuid
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 Row = TypeVar("Row", bound=Model)
@@ -19,6 +20,7 @@ class PageSerializer(serializers.Serializer):
     cursor = serializers.UUIDField(required=False, help_text="next_cursor of the page before.")
 
 
+@extend_schema_serializer(component_name="CursorPagination")
 class PaginationSerializer(serializers.Serializer):
     limit = serializers.IntegerField()
     has_more = serializers.BooleanField()

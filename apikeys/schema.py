@@ -44,6 +44,10 @@ class WaybillSchema(AutoSchema):
         told = super().get_description()
         return f"{told}\n\nNeeds the scope `{scope}`." if scope else told
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """A list is named so, and answered as an object that holds its page, never as a bare array."""
+        return super()._is_list_view() if serializer is None else isinstance(serializer, serializers.ListSerializer)
+
     def get_override_parameters(self) -> list[Any]:
         handler = getattr(self.view, getattr(self.view, "action", "") or "", None)
         if not getattr(handler, "is_idempotent", False):

@@ -404,7 +404,7 @@ def _package(parcel: Any) -> dict[str, Any]:
     }
 
 
-class EventSerializer(serializers.Serializer):
+class ShipmentEventSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     type = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -413,7 +413,7 @@ class EventSerializer(serializers.Serializer):
 
 
 class EventListSerializer(serializers.Serializer):
-    events = EventSerializer(many=True)
+    events = ShipmentEventSerializer(many=True)
 
 
 def events(rows: Iterable[Event]) -> dict[str, Any]:

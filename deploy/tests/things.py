@@ -9,10 +9,12 @@ from typing import Any
 
 from carriers.sandbox.pickit import sign
 from deploy.tests.system import System
+from webhooks.management.commands.seed_demo import ADMIN_PASSWORD
 
 CARRIER = "pickit"
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
 OWN_ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"}
+PERSON = {"email": "admin", "password": ADMIN_PASSWORD}
 # What must have been posted before a status may be.
 BEFORE = {
     "created": (),
@@ -103,6 +105,16 @@ def pickup(things: Things) -> str:
         "packages_count": 1,
     }
     return things.ask("POST", "/api/v1/pickups", body)["pickup_id"]
+
+
+def api_key(things: Things) -> str:
+    """The id of a key that nothing is called with."""
+    return things.ask("POST", "/api/v1/api-keys", {"name": "A key to try things on"})["id"]
+
+
+def refresh_token(things: Things) -> str:
+    """The refresh token of a person who has just signed in."""
+    return things.ask("POST", "/api/v1/auth/token", PERSON)["refresh"]
 
 
 def signature(body: bytes) -> dict[str, str]:
