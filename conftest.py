@@ -1,5 +1,6 @@
 """Fixtures for every app's tests (the environment is set by ``config.test_environment``)."""
 
+import os
 import uuid
 
 import hypothesis
@@ -42,6 +43,12 @@ def _fresh_cache():
     cache.clear()
     counters.forget()
     usage.forget()
+
+
+@pytest.fixture(scope="session")
+def full_size():
+    """Whether ``make test-full`` runs: full counts instead of those that fit ten minutes."""
+    return os.environ.get("WAYBILL_TEST_FULL") == "1"
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ class Actor:
     address: str | None = None
 
 
-_current: ContextVar[Actor] = ContextVar("actor", default=Actor())
+WAYBILL = Actor()
+_current: ContextVar[Actor] = ContextVar("actor", default=WAYBILL)
 
 
 def current() -> Actor:

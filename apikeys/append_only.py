@@ -51,5 +51,5 @@ def append_only(table: str) -> migrations.RunPython:
 
 
 def renewal(vendor: str, table: str) -> list[str]:
-    """The statements for a table that may have older triggers, or has lost them: SQLite rebuilds tables to change them."""
+    """The statements for a table whose triggers are older, or gone: SQLite rebuilds a table to change it."""
     return removal(vendor, table) + statements(vendor, table)

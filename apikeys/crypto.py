@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +22,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class Undecryptable(Exception):
@@ -35,7 +39,7 @@ def seal(value: Any, *, bound_to: str) -> Ciphertext:
     key_id, key = next(iter(_keyring(settings.ENCRYPTION_KEYS).items()))
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, json.dumps(value).encode(), f"{bound_to}:{key_id}".encode())
-    return Ciphertext(".".join(["v1", key_id, _encode(nonce), _encode(sealed)]))
+    return Ciphertext(f"{envelope_prefix()}{_encode(nonce)}.{_encode(sealed)}")
 
 
 def open_sealed(sealed: str, *, bound_to: str) -> Any:
@@ -51,6 +55,11 @@ def open_sealed(sealed: str, *, bound_to: str) -> Any:
     return json.loads(opened)
 
 
+def envelope_prefix() -> str:
+    """How everything begins that is sealed now: ``v1.<id of the first key>.``"""
+    return f"v1.{next(iter(_keyring(settings.ENCRYPTION_KEYS)))}."
+
+
 def check_keys() -> None:
     """Raises ``ImproperlyConfigured`` unless ENCRYPTION_KEYS holds usable keys: a start fails, not a request."""
     _keyring(settings.ENCRYPTION_KEYS)
@@ -58,10 +67,15 @@ def check_keys() -> None:
 
 @lru_cache(maxsize=8)
 def _keyring(setting: str) -> dict[str, bytes]:
-    keys = {}
-    for number, part in enumerate(setting.split(","), start=1):
+    keys: dict[str, bytes] = {}
+    for part in setting.split(","):
         key_id, _, encoded = part.strip().rpartition(":")
-        keys[key_id or f"k{number}"] = _key_bytes(encoded)
+        key = _key_bytes(encoded)
+        # A key without a name is known by its fingerprint, which stays when keys are put before it.
+        key_id = key_id or hashlib.sha256(b"waybill key id" + key).hexdigest()[:8]
+        if not _KEY_ID.fullmatch(key_id) or keys.get(key_id, key) != key:
+            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {key_id!r} is no name, or the name of two keys.")
+        keys[key_id] = key
     return keys
 
 

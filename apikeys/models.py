@@ -304,7 +304,6 @@ class SecurityNotice(Claimable):
     """A security event that nobody has been told of yet. Written in the event's transaction, deleted once it is out."""
 
     event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="+")
-    attempts = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         verbose_name = "security notice"

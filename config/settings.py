@@ -217,6 +217,10 @@ vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="waybill@localhost")
 EMAIL_TIMEOUT = 10
 
+# Who hears of security events, besides the owners of the merchant that they concern.
+SECURITY_EMAILS = env.list("SECURITY_EMAILS", default=[])
+SECURITY_WEBHOOK_URL = env.str("SECURITY_WEBHOOK_URL", default="")
+
 # API
 
 # Proxies (addresses or networks) whose X-Forwarded-For is believed.

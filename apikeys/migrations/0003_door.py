@@ -59,7 +59,6 @@ class Migration(migrations.Migration):
                 ('lease_until', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('fence', models.PositiveIntegerField(default=0, editable=False)),
                 ('event', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='apikeys.event')),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
             ],
             options={
                 'verbose_name': 'security notice',

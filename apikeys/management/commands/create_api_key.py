@@ -1,0 +1,54 @@
+"""Make an API key from the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apikeys import keychain, scopes
+from apikeys.models import Merchant, Store
+from apikeys.tenancy import Mode, Tenant
+
+
+class Command(BaseCommand):
+    help = "Make an API key for a merchant and print it; it is shown only now."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("merchant", help="The merchant's slug.")
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--mode", choices=Mode.values, default=Mode.TEST)
+        parser.add_argument("--store", default="", help="The code of a store, to bind the key to it.")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            choices=scopes.OF_KEYS,
+            help="Repeat for several; without it everything but managing keys, credentials and webhooks.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        merchant = find_merchant(options["merchant"])
+        store = find_store(merchant, options["store"]) if options["store"] else None
+        _row, text = keychain.create(
+            Tenant(merchant.id, options["mode"], store.id if store else None),
+            name=options["name"],
+            scopes=options["scope"] or scopes.DEFAULT,
+        )
+        self.stdout.write(text)
+
+
+def find_merchant(slug: str) -> Merchant:
+    """Raises ``CommandError`` naming the slugs that there are."""
+    merchant = Merchant.objects.filter(slug=slug).first()
+    if merchant is None:
+        known = ", ".join(Merchant.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise CommandError(f"There is no merchant {slug!r}; there are: {known}.")
+    return merchant
+
+
+def find_store(merchant: Merchant, code: str) -> Store:
+    """Raises ``CommandError``."""
+    store = Store.objects.filter(merchant=merchant, code=code).first()
+    if store is None:
+        raise CommandError(f"{merchant.slug} has no store {code!r}.")
+    return store
