@@ -190,8 +190,8 @@ class Caller:
         self.world, self.tally = Things(system), Tally()
         self.session = requests.Session()
         self.session.trust_env = False
-        self.schema = _document(system)
-        self.operations = [result.ok() for result in self.schema.get_all_operations()]
+        self.schema = _document(system, allow_x00=False)
+        self.operations = _operations(self.schema)
         # The key that we call with, its member, its account: whatever was there before us stays as it is.
         self.protected = self._what_is_there(system)
 
@@ -199,10 +199,14 @@ class Caller:
         """Make the case a real one, send it, judge the answer."""
         self.make_real(case)
         response = case.call(**self.how(case))
+        self.judge(case, response)
+        return response
+
+    def judge(self, case: Case, response: Any) -> None:
+        """Check an answer, and put right what the call may have spoilt."""
         self.tally.add(case, response)
         for put_right in _matching(AFTERWARDS, case.operation.label):
             put_right(self.world)
-        return response
 
     def how(self, case: Case) -> dict[str, Any]:
         """The key, and the carrier's proof where one is needed."""
@@ -219,7 +223,7 @@ class Caller:
         """
         label, parts = case.operation.label, case.meta.components
         if not _is_negated(parts, ParameterLocation.PATH):
-            for name in case.path_parameters.keys() - learned:
+            for name in [name for name in case.path_parameters if name not in learned]:
                 case.path_parameters[name] = self.stand_in(label, name)
         if not _is_negated(parts, ParameterLocation.QUERY):
             case.query = self.replaced(case.query)
@@ -263,11 +267,15 @@ class Caller:
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-def _document(system: System) -> Any:
-    generation = schemathesis.config.GenerationConfig(with_security_parameters=False, allow_x00=False)
-    project = schemathesis.config.ProjectConfig(generation=generation)
-    config = schemathesis.Config(projects=schemathesis.config.ProjectsConfig(default=project))
+def _document(system: System, *, allow_x00: bool) -> Any:
+    generation = schemathesis.config.GenerationConfig(with_security_parameters=False, allow_x00=allow_x00)
+    projects = schemathesis.config.ProjectsConfig(default=schemathesis.config.ProjectConfig(generation=generation))
+    config = schemathesis.Config(projects=projects, cache=schemathesis.config.CacheConfig(enabled=False))
     return schemathesis.openapi.from_url(f"{system.web}/api/schema/", config=config)
+
+
+def _operations(schema: Any) -> list[Any]:
+    return [result.ok() for result in schema.get_all_operations()]
 
 
 def _matching(table: dict[str, Any], label: str) -> list[Any]:
@@ -310,6 +318,8 @@ def caller():
 @pytest.fixture(autouse=True)
 def _fresh_tally(caller):
     caller.tally = Tally()
+    yield
+    assert caller.world.ask("GET", "/api/v1/shipments"), "the key that we call with still opens"
 
 
 def test_every_path_parameter_has_a_fixture(caller):
@@ -322,6 +332,7 @@ def test_valid_requests_are_accepted_and_answered_as_documented(caller):
     share = -(-POSITIVE // len(caller.operations))
     for operation in caller.operations:
         cases = drawn(operation, GenerationMode.POSITIVE, share)
+        assert cases, f"{operation.label}: no request is valid by the document"
         for case in itertools.islice(itertools.cycle(cases), share):
             caller.send(case)
     tally = caller.tally
@@ -336,11 +347,24 @@ def test_valid_requests_are_accepted_and_answered_as_documented(caller):
 
 
 def test_invalid_requests_are_refused_as_documented(caller):
-    able = [one for one in caller.operations if drawn(one, GenerationMode.NEGATIVE, 1)]
+    operations = _operations(_document(caller.world.system, allow_x00=True))
+    able = [one for one in operations if drawn(one, GenerationMode.NEGATIVE, 1)]
     share = -(-NEGATIVE // len(able))
     for operation in able:
         for case in itertools.islice(itertools.cycle(drawn(operation, GenerationMode.NEGATIVE, share)), share):
             caller.send(case)
+    caller.tally.fail_if_wrong()
+
+
+def test_without_a_key_nothing_is_told(caller):
+    keyed = [one for one in caller.operations if {"ApiKey": []} in one.definition.raw.get("security", [])]
+    for operation in keyed:
+        case = drawn(operation, GenerationMode.POSITIVE, 1)[0]
+        caller.make_real(case)
+        response = case.call(session=caller.session, timeout=60)
+        assert response.status_code == 401, operation.label
+        caller.tally.add(case, response)
+    assert keyed
     caller.tally.fail_if_wrong()
 
 
@@ -355,7 +379,7 @@ def test_what_one_operation_answers_the_next_understands(caller):
             return caller.how(case)
 
         def validate_response(self, response, case, **_):
-            caller.tally.add(case, response)
+            caller.judge(case, response)
 
     scenarios = -(-STATEFUL // STEPS)
     Walk.run(settings=hypothesis.settings(RUN, max_examples=scenarios, stateful_step_count=STEPS))
