@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 
@@ -19,7 +20,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apikeys.errors import MethodNotAllowed
+from apikeys import actors
+from apikeys.errors import MethodNotAllowed, PermissionRefused
 from apikeys.rendering import error_response, rfc3339
 
 log = logging.getLogger(__name__)
@@ -51,14 +53,27 @@ class HealthViewSet(ViewSet):
 
 @csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text; of all processes where PROMETHEUS_MULTIPROC_DIR is set."""
+    """Prometheus text for METRICS_ADDRESSES and the bearer of METRICS_TOKEN.
+
+    Of all processes where PROMETHEUS_MULTIPROC_DIR is set.
+    """
     if request.method not in ("GET", "HEAD"):
         return error_response(MethodNotAllowed())
+    if not _may_read_metrics(request):
+        return error_response(PermissionRefused())
     registry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    token = settings.METRICS_TOKEN.encode()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    if token and hmac.compare_digest(given, token):
+        return True
+    return actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES)
 
 
 def _overall(services: dict[str, str]) -> str:

@@ -205,7 +205,9 @@ class UsageDay(TenantRow):
 
     class Meta:
         ordering = ["-day"]
-        constraints = [models.UniqueConstraint(fields=["kind", "subject_id", "day"], name="one_usage_row_per_day")]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "kind", "subject_id", "day"], name="one_usage_row_per_day")
+        ]
         indexes = [
             models.Index(fields=["merchant", "mode", "day"], name="usage_by_tenant"),
             models.Index(fields=["day"], condition=models.Q(is_summarised=False), name="usage_to_summarise"),

@@ -49,7 +49,7 @@ _ADD = """
 INSERT INTO apikeys_usageday
     (id, kind, subject_id, day, merchant_id, mode, requests, failures, last_used_at, is_summarised)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (kind, subject_id, day) DO UPDATE SET
+ON CONFLICT (merchant_id, kind, subject_id, day) DO UPDATE SET
     requests = apikeys_usageday.requests + excluded.requests,
     failures = apikeys_usageday.failures + excluded.failures,
     last_used_at = excluded.last_used_at,

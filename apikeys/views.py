@@ -18,12 +18,9 @@ from apikeys.models import UsageDay
 from apikeys.tenancy import Tenant
 
 
-class CountedViewSet(GenericViewSet):
+class CountedMixin:
     """Counts each request against the limits that apply, and sends the nearest one's headers."""
 
-    queryset: Any = None
-    # Actions that change what opens doors; counted against the sensitive limit besides.
-    sensitive: ClassVar[frozenset[str]] = frozenset()
     usage: limits.Usage | None = None
 
     def count(self, *policies: str, caller: Caller | None = None, account: str = "") -> None:
@@ -38,6 +35,14 @@ class CountedViewSet(GenericViewSet):
             response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)
 
+
+class CountedViewSet(CountedMixin, GenericViewSet):
+    """The base of the API's viewsets."""
+
+    queryset: Any = None
+    # Actions that change what opens doors; counted against the sensitive limit besides.
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+
     def validated(self, serializer: Any, data: Any, **context: Any) -> Any:
         """Validated data, or ``ValidationError`` naming each field."""
         bound = serializer(data=data, context=context)
@@ -45,7 +50,7 @@ class CountedViewSet(GenericViewSet):
         return bound.validated_data
 
     def _sensitive(self) -> tuple[str, ...]:
-        return ("sensitive",) if getattr(self, "action", None) in self.sensitive else ()
+        return ("sensitive",) if self.action in self.sensitive else ()
 
 
 class PublicViewSet(CountedViewSet):
@@ -105,7 +110,7 @@ class ApiViewSet(CountedViewSet):
         return None
 
     def _check_scope(self, caller: Caller | None) -> None:
-        action = getattr(self, "action", None)
+        action = self.action_map.get((self.request.method or "").lower())
         if caller is None or action is None:  # the latter: 405
             return
         scope = self.scopes.get(action)

@@ -39,14 +39,9 @@ def save(
                 row = Credential.objects.select_for_update().filter(
                     merchant_id=owner, mode=mode, carrier=adapter.slug
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
-                _change(row, _checked(adapter, fields, row.fields or {}))
-                changed = sorted(fields)
-                events.record(
-                    CREDENTIAL_SAVED,
-                    tenant=tenant,
-                    subject_id=row.id,
-                    data={"carrier": adapter.slug, "environment": environment, "fields": changed},
-                )
+                before, after = row.fields or {}, _checked(adapter, fields, row.fields or {})
+                _change(row, after)
+                events.record(CREDENTIAL_SAVED, tenant=tenant, subject_id=row.id, data=_facts(row, before, after))
                 return row
         except IntegrityError:  # another request has created it between our look and our insert
             if not Credential.objects.filter(merchant_id=owner, mode=mode, carrier=adapter.slug).exists():
@@ -97,6 +92,16 @@ def open_adapter(
     adapter = kind(fields=credential.fields, base_url=base_url, http=HttpTransport(caller))
     adapter.tokens = StoredTokens(credential.id, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token)
     return adapter
+
+
+def _facts(row: Credential, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, object]:
+    """What changed, by the names of the fields: their values are secrets or lead to one."""
+    return {
+        "carrier": row.carrier,
+        "environment": row.environment,
+        "stored": {"before": sorted(before), "after": sorted(after)},
+        "changed": sorted(name for name in after if before.get(name) != after[name]),
+    }
 
 
 def _check_environment(mode: str, environment: str) -> None:

@@ -2,4 +2,6 @@
 
 from apikeys.events import EventType
 
-CREDENTIAL_SAVED = EventType("credential.saved")
+CREDENTIAL_SAVED = EventType("credential.saved", audit=True, security=True)
+# Also a refusal by the carrier; what succeeds stands in the call log alone.
+CALL_FAILED = EventType("carrier.call_failed", audit=True)

@@ -26,9 +26,12 @@ from django.utils.translation import gettext as _
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from apikeys import correlation
+from apikeys import correlation, events, usage
+from apikeys.models import UsageDay
 from apikeys.requests import seconds_left
+from apikeys.tenancy import Tenant
 from carriers import errors, metrics
+from carriers.events import CALL_FAILED
 from carriers.masking import masked
 from carriers.models import CarrierCall, Credential
 
@@ -227,11 +230,28 @@ class _Exchange:
             duration_ms=round(duration * 1000),
             correlation_id=correlation.current(),
         )
+        failed = outcome != Outcome.OK
+        if row.merchant_id:
+            usage.count(UsageDay.Kind.CREDENTIAL, row.credential_id, Tenant(row.merchant_id, row.mode), failed=failed)
         try:
             with transaction.atomic():
                 row.save(force_insert=True)
+                if failed:
+                    _tell_of_failure(row)
         except Exception:  # the carrier has acted: losing the log row must not lose the answer
             log.exception("call-log row not written", extra={"operation": self.operation, "outcome": outcome})
+
+
+def _tell_of_failure(row: CarrierCall) -> None:
+    tenant = Tenant(row.merchant_id, row.mode) if row.merchant_id else None
+    data = {
+        "carrier": row.carrier,
+        "operation": row.operation,
+        "outcome": row.outcome,
+        "status": row.status,
+        "call_id": str(row.id),
+    }
+    events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
 
 
 class _TooLarge(Exception):

@@ -220,6 +220,8 @@ EMAIL_TIMEOUT = 10
 # Who hears of security events, besides the owners of the merchant that they concern.
 SECURITY_EMAILS = env.list("SECURITY_EMAILS", default=[])
 SECURITY_WEBHOOK_URL = env.str("SECURITY_WEBHOOK_URL", default="")
+# One mail holds what has gathered meanwhile.
+SECURITY_NOTICE_EVERY_S = env.float("SECURITY_NOTICE_EVERY_S", default=60.0)
 
 # API
 

@@ -18,7 +18,8 @@ from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from apikeys import claims, correlation
+from apikeys import claims, correlation, events
+from apikeys.events import EventType
 from apikeys.models import Event, Outbox
 from apikeys.rendering import rfc3339, to_json
 from webhooks import egress, signing
@@ -28,6 +29,8 @@ from webhooks.models import Attempt, Delivery, WebhookEndpoint
 
 log = logging.getLogger(__name__)
 State = Delivery.State
+DELIVERED = EventType("webhook.delivered", audit=True)
+GIVEN_UP = EventType("webhook.given_up", audit=True)
 
 # After the first attempt at once: the documented five, then three days' worth, then dead and replayable.
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 60, 12 * 60, 24 * 60, 24 * 60))
@@ -44,8 +47,8 @@ def fan_out(*, limit: int = 200) -> int:
         taken = list(Outbox.objects.select_for_update(skip_locked=True).order_by("event_id")[:limit])
         if not taken:
             return 0
-        events = Event.objects.filter(id__in=[row.event_id for row in taken])
-        Delivery.objects.bulk_create(_deliveries(list(events)), ignore_conflicts=True)
+        told = Event.objects.filter(id__in=[row.event_id for row in taken])
+        Delivery.objects.bulk_create(_deliveries(list(told)), ignore_conflicts=True)
         Outbox.objects.filter(event_id__in=[row.event_id for row in taken]).delete()
     return len(taken)
 
@@ -111,8 +114,8 @@ def replay(deliveries: Iterable[uuid.UUID]) -> int:
     )
 
 
-def _deliveries(events: list[Event]) -> list[Delivery]:
-    endpoints = _endpoints(events)
+def _deliveries(told: list[Event]) -> list[Delivery]:
+    endpoints = _endpoints(told)
     return [
         Delivery(
             merchant_id=event.merchant_id,
@@ -122,15 +125,15 @@ def _deliveries(events: list[Event]) -> list[Delivery]:
             subject_id=event.subject_id,
             body=_body(event),
         )
-        for event in events
+        for event in told
         for endpoint in endpoints[event.merchant_id, event.mode]
         if wants(endpoint, event.type)
     ]
 
 
-def _endpoints(events: list[Event]) -> dict[tuple[object, str], list[WebhookEndpoint]]:
+def _endpoints(told: list[Event]) -> dict[tuple[object, str], list[WebhookEndpoint]]:
     found: dict[tuple[object, str], list[WebhookEndpoint]] = defaultdict(list)
-    merchants = {event.merchant_id for event in events}
+    merchants = {event.merchant_id for event in told}
     for endpoint in WebhookEndpoint.objects.filter(merchant_id__in=merchants, is_active=True):
         found[endpoint.merchant_id, endpoint.mode].append(endpoint)
     return found
@@ -168,7 +171,8 @@ def _finish(delivery: Delivery, fence: int, result: Result, duration_ms: int, *,
     number = delivery.attempt_count + 1
     with transaction.atomic():
         mine = Delivery.objects.filter(id=delivery.id, fence=fence)
-        if not mine.update(attempt_count=number, lease_until=None, **_next(result, number, give_up)):
+        after = _next(result, number, give_up)
+        if not mine.update(attempt_count=number, lease_until=None, **after):
             return False
         Attempt.objects.create(
             delivery=delivery,
@@ -179,7 +183,22 @@ def _finish(delivery: Delivery, fence: int, result: Result, duration_ms: int, *,
             error=result.error,
             duration_ms=duration_ms,
         )
+        _tell_of_end(delivery, after.get("state"), number, result)
     return True
+
+
+def _tell_of_end(delivery: Delivery, state: object, attempts: int, result: Result) -> None:
+    kind = {State.DELIVERED: DELIVERED, State.DEAD: GIVEN_UP}.get(state)
+    if kind is None:
+        return
+    data = {
+        "endpoint_id": str(delivery.endpoint_id),
+        "event_id": str(delivery.event_id),
+        "attempts": attempts,
+        "outcome": result.outcome,
+        "status": result.status,
+    }
+    events.record(kind, tenant=delivery.tenant, subject_id=delivery.id, data=data)
 
 
 def _next(result: Result, number: int, give_up: bool) -> dict[str, object]:

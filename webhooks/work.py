@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from apikeys import correlation, idempotency
+from apikeys import cleaning, correlation, notices, usage
 from carriers.refresh import refresh_tokens
 from shipping.services import pickups
 from shipping.services.reconciliation import reconcile
@@ -57,7 +57,10 @@ def run(stop: threading.Event) -> None:
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
-            Lane("cleaning", _idle(idempotency.forget_old), 3600, stop),
+            Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),
+            Lane("daily use", usage.summarise_days, 600, stop),
+            Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
+            Lane("cleaning", _idle(cleaning.clean), 3600, stop),
         ]
         for lane in lanes:
             lane.start()

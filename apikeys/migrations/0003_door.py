@@ -203,6 +203,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='usageday',
-            constraint=models.UniqueConstraint(fields=('kind', 'subject_id', 'day'), name='one_usage_row_per_day'),
+            constraint=models.UniqueConstraint(fields=('merchant', 'kind', 'subject_id', 'day'), name='one_usage_row_per_day'),
         ),
     ]

@@ -1,53 +1,220 @@
-"""A key's limit is exact, also when many requests come at once, on local memory and on Redis."""
+"""Limits: exact under concurrency, the nearest one told, closed where it must hold when the store is down."""
 
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
-from django.test import RequestFactory
 
-from apikeys import limits
-from apikeys.models import ApiKey
+from apikeys import actors, counters, keys, limits
+from apikeys.callers import Caller
+from apikeys.errors import RateLimited, Unavailable
+from apikeys.limits import Facts
+from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
+from apikeys.tenancy import Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
 REDIS = os.environ.get("REDIS_URL_TEST", "")
 
 
 @pytest.fixture(
-    params=["memory", pytest.param("redis", marks=pytest.mark.skipif(not REDIS, reason="no REDIS_URL_TEST"))]
+    params=[
+        "memory",
+        pytest.param("redis", marks=pytest.mark.skipif(not REDIS, reason="no Redis; make test starts one")),
+    ]
 )
 def store(request, settings):
     """Where the counts are kept."""
     if request.param == "redis":
-        # A prefix of its own: other workers' tests count on the same server.
-        redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS}
-        settings.CACHES = {"default": redis | {"KEY_PREFIX": uuid.uuid4().hex}}
+        settings.REDIS_URL = REDIS
+        # Other workers' tests count on the same server.
+        settings.COUNTERS_PREFIX = f"{uuid.uuid4().hex}:"
 
 
-class Request:
-    """What counting reads of a DRF request."""
+@pytest.fixture
+def caller(api_key):
+    def now():
+        return keys.caller(keys.find(api_key))
 
-    _request = RequestFactory().get("/")
+    return now
 
 
-def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, api_key, merchant):
-    merchant.plan = "free"
-    merchant.save()
-    key = ApiKey.objects.select_related("merchant").get()
+@pytest.fixture
+def plan(merchant):
+    def choose(code):
+        Merchant.objects.filter(id=merchant.id).update(plan=code)
+
+    return choose
+
+
+def facts(caller, address="192.0.2.1"):
+    return Facts(address, caller)
+
+
+def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, caller, plan, on_one_window):
+    plan("free")
+    known = caller()
     with ThreadPoolExecutor(16) as pool:
-        usages = list(pool.map(lambda _: limits.count(Request(), key), range(400)))
+        usages = list(pool.map(lambda _: limits.count(facts(known), limits.OF_CALLERS), range(400)))
     assert sum(not usage.exceeded for usage in usages) == 100
 
 
-def test_the_strictest_limit_is_told(store, api_key, merchant):
-    merchant.plan = "starter"
-    merchant.save()
-    key = ApiKey.objects.select_related("merchant").get()
-    usage = limits.count(Request(), key)
-    assert (usage.limit, usage.remaining) == (300, 299)
+@pytest.fixture
+def on_one_window(time_machine):
+    """The clock stands, so that no window ends in between."""
+    time_machine.move_to(datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC), tick=False)
 
 
-def test_limits_can_be_switched_off(api_key, settings):
+def test_the_nearest_limit_is_told(store, caller, plan, merchant):
+    plan("starter")
+    usage = limits.count(facts(caller()), limits.OF_CALLERS)
+    assert (usage.policy, usage.limit, usage.remaining) == ("api_key", 300, 299)
+    Merchant.objects.filter(id=merchant.id).update(per_minute=7)
+    usage = limits.count(facts(caller()), limits.OF_CALLERS)
+    assert (usage.policy, usage.limit, usage.remaining) == ("merchant", 7, 6)
+
+
+def test_a_key_s_own_limit_replaces_the_plan_s(store, caller):
+    ApiKey.objects.update(per_minute=3)
+    assert limits.count(facts(caller()), limits.OF_CALLERS).limit == 3
+
+
+def test_keys_of_one_store_share_its_limit_and_those_of_a_merchant_the_merchant_s(store, merchant):
+    shop = Store.objects.create(merchant=merchant, name="Shop", code="shop", per_minute=3)
+    texts = [keys.generate("test") for _ in range(2)]
+    for text in texts:
+        keys.create(Tenant(merchant.id, "test", shop.id), text, name="shop")
+    callers = [keys.caller(keys.find(text)) for text in texts]
+    seen = [limits.count(facts(callers[number % 2]), limits.OF_CALLERS).exceeded for number in range(4)]
+    assert seen == [False, False, False, True]
+
+
+def test_operations_staff_edit_a_plan_and_it_counts_at_once(store, caller, plan):
+    plan("free")
+    Plan.objects.filter(code="free").update(per_minute=2)
+    seen = [limits.count(facts(caller()), limits.OF_CALLERS).exceeded for _ in range(3)]
+    assert seen == [False, False, True]
+
+
+def test_a_person_has_a_limit_of_their_own(store, tenant):
+    one, other = (Caller(tenant, f"person:{uuid.uuid4()}", frozenset()) for _ in range(2))
+    usages = [limits.count(facts(one), limits.OF_CALLERS) for _ in range(61)]
+    assert (usages[0].policy, usages[59].exceeded, usages[60].exceeded) == ("user", False, True)
+    assert not limits.count(facts(other), limits.OF_CALLERS).exceeded
+
+
+def test_sensitive_requests_are_few(store, caller, settings):
+    settings.SENSITIVE_RATES = ["5/m", "10/15m"]
+    known = caller()
+    usages = [limits.count(facts(known), (*limits.OF_CALLERS, "sensitive")) for _ in range(6)]
+    assert [usage.policy for usage in usages] == ["sensitive"] * 6
+    with pytest.raises(RateLimited) as refusal:
+        limits.refuse_if_exceeded(usages[5])
+    assert refusal.value.details == {"limit": ["sensitive"]}
+    assert 1 <= refusal.value.retry_after_s <= 60
+
+
+def test_neighbours_in_one_ipv6_network_are_one_address(store, settings):
+    settings.PUBLIC_RATES = ["1/m"]
+    assert not limits.count(facts(None, "2001:db8::1"), ("public",)).exceeded
+    assert limits.count(facts(None, "2001:db8::2"), ("public",)).exceeded
+    assert not limits.count(facts(None, "2001:db8:0:1::1"), ("public",)).exceeded
+
+
+def test_all_limits_of_a_request_are_one_round_trip(caller, settings, monkeypatch):
+    if not REDIS:
+        pytest.skip("no Redis; make test starts one")
+    settings.REDIS_URL, settings.COUNTERS_PREFIX = REDIS, f"{uuid.uuid4().hex}:"
+    known = caller()
+    limits.count(facts(known), limits.OF_CALLERS)
+    sent = []
+    client = counters._script(REDIS).registered_client
+    plain = client.execute_command
+    monkeypatch.setattr(client, "execute_command", lambda *args, **kwargs: sent.append(args) or plain(*args, **kwargs))
+    limits.count(facts(known), (*limits.OF_CALLERS, "sensitive"))
+    assert [command[0] for command in sent] == ["EVALSHA"]
+
+
+def test_a_violation_is_on_record_once_for_each_window_and_key(store, caller, plan, on_one_window):
+    plan("free")
+    known = caller()
+    for _ in range(150):
+        limits.count(facts(known), limits.OF_CALLERS)
+    (event,) = Event.objects.filter(type="rate_limit.exceeded")
+    assert event.data["limit"] == "api_key"
+    assert event.merchant_id == known.tenant.merchant_id
+
+
+def test_with_the_store_down_sensitive_requests_are_refused_and_others_pass(caller, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    known = caller()
+    assert limits.count(facts(known), limits.OF_CALLERS) is None
+    with pytest.raises(Unavailable):
+        limits.count(facts(known), (*limits.OF_CALLERS, "sensitive"))
+    with pytest.raises(Unavailable):
+        limits.count(Facts("192.0.2.1", account="shop@example.com"), ("account",))
+
+
+def test_with_the_store_down_the_api_answers_and_says_what_it_cannot_do(client, api_key, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    headers = {"X-API-Key": api_key}
+    assert client.get("/api/v1/shipments", headers=headers).status_code == 200
+    assert client.get("/api/v1/shipments", headers={"X-API-Key": "stranger"}).status_code == 401
+    for path, body in (("api-keys", {"name": "shop"}), ("auth/token", {"email": "a@example.com", "password": "x"})):
+        refused = client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
+        assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
+        assert refused["Retry-After"] == "5"
+    assert ApiKey.objects.count() == 1
+
+
+def test_limits_can_be_switched_off(caller, settings):
     settings.RATE_LIMITS_ENABLED = False
-    assert limits.count(Request(), ApiKey.objects.get()) is None
+    assert limits.count(facts(caller()), limits.OF_CALLERS) is None
+
+
+# Where a request comes from
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "address"),
+    [
+        ("192.0.2.1", "", [], "192.0.2.1"),
+        ("192.0.2.1", "203.0.113.9", [], "192.0.2.1"),
+        ("10.0.0.1", "203.0.113.9", ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", "1.1.1.1, 203.0.113.9", ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", "1.1.1.1, 203.0.113.9, 10.0.0.2", ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", "nonsense, 10.0.0.2", ["10.0.0.0/8"], "10.0.0.2"),
+        ("10.0.0.1", "nonsense", ["10.0.0.0/8"], "10.0.0.1"),
+        ("::ffff:192.0.2.1", "", [], "192.0.2.1"),
+        ("2001:db8::1", "203.0.113.9", ["2001:db8::/32"], "203.0.113.9"),
+        ("", "203.0.113.9", [], "0.0.0.0"),
+    ],
+)
+def test_only_trusted_proxies_say_where_a_request_comes_from(rf, settings, peer, forwarded, proxies, address):
+    settings.TRUSTED_PROXIES = proxies
+    request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
+    assert actors.client_address(request) == address
+
+
+def test_a_forged_forwarded_for_does_not_help(client, settings):
+    settings.PUBLIC_RATES = ["3/m"]
+    answers = [
+        client.get("/next-tracking-number", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status_code
+        for number in range(5)
+    ]
+    assert answers == [400, 400, 400, 429, 429]
+
+
+def test_signing_in_is_limited_by_address_and_by_account(client, settings, merchant):
+    settings.SENSITIVE_RATES, settings.ACCOUNT_RATES = ["2/m"], ["3/h"]
+    user = User.objects.create_user("shop", "shop@example.com", "a good passphrase")
+    Membership.objects.create(merchant=merchant, user=user, role="owner")
+
+    def knock(address):
+        body = {"email": "Shop@Example.com", "password": "wrong wrong"}
+        return client.post("/api/v1/auth/token", body, content_type="application/json", REMOTE_ADDR=address)
+
+    assert [knock("192.0.2.1").status_code for _ in range(3)] == [401, 401, 429]
+    assert [knock(f"192.0.2.{number}").status_code for number in (2, 3)] == [401, 429]

@@ -6,7 +6,7 @@ import json
 import pytest
 from django.test import Client
 
-from apikeys.models import Event, IdempotencyRecord
+from apikeys.models import Event, IdempotencyRecord, Merchant
 from carriers.models import CarrierCall, Credential
 from shipping.models import Checkpoint, Pickup, Quote, Shipment
 
@@ -203,8 +203,7 @@ def test_limits_headers_stand_on_every_keyed_answer(api):
 
 
 def test_over_the_plans_limit_it_is_429_with_the_time_to_wait(api, merchant):
-    merchant.plan = "free"
-    merchant.save()
+    Merchant.objects.filter(id=merchant.id).update(plan="free")
     answers = [api.get("/api/v1/tracking/NOBODY") for _ in range(101)]
     assert {answer.status_code for answer in answers[:100]} == {404}
     assert answers[100].status_code == 429

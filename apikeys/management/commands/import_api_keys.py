@@ -65,9 +65,7 @@ def _read(source: TextIO) -> tuple[list[Line], list[str]]:
     lines, refused, seen, places = [], [], set(), _places()
     for row in rows:
         try:
-            line = _checked(
-                {name: (row.get(name) or "").strip() if name != "key" else row.get(name) or "" for name in COLUMNS}
-            )
+            line = _checked({name: row.get(name) or "" for name in COLUMNS}, places)
             if line.key in seen:
                 raise CommandError("The same key stands in the file before.")
         except CommandError as error:
