@@ -11,17 +11,21 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.state import token_backend
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from apikeys import audit, events
 from apikeys.callers import Caller
 from apikeys.errors import NotAuthenticated
 from apikeys.models import Membership, User
 from apikeys.scopes import OF_ROLES
 from apikeys.tenancy import Mode, Tenant
+
+_DAY_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,22 @@ def renew(given: str) -> Pair:
     refresh = _refresh_token(given)
     with transaction.atomic():
         membership = _membership(refresh)
-        if not _use_up(refresh):
-            raise NotAuthenticated
-        return issue(membership.user, membership, refresh["mode"])
+        if _use_up(refresh):
+            return issue(membership.user, membership, refresh["mode"])
+    raise NotAuthenticated
 
 
 def end(given: str) -> None:
-    """Blacklist a refresh token; one that is none, or is used up, changes nothing."""
+    """Forget a refresh token, which ends it; one that is none changes nothing."""
     try:
-        _use_up(_refresh_token(given))
+        OutstandingToken.objects.filter(jti=_refresh_token(given)["jti"]).delete()
     except NotAuthenticated:
         return
 
 
 def end_all(user: User) -> None:
-    """Blacklist every refresh token of a person."""
-    live = OutstandingToken.objects.filter(user=user, blacklistedtoken=None)
-    BlacklistedToken.objects.bulk_create([BlacklistedToken(token=row) for row in live], ignore_conflicts=True)
+    """End every refresh token of a person."""
+    OutstandingToken.objects.filter(user=user, blacklistedtoken=None).delete()
 
 
 def caller(given: str) -> Caller:
@@ -87,7 +90,21 @@ def _refresh_token(given: str) -> RefreshToken:
     try:
         return RefreshToken(given)
     except TokenError as error:
+        _tell_of_reuse(given)
         raise NotAuthenticated from error
+
+
+def _tell_of_reuse(given: str) -> None:
+    """A token that was used up comes again: it was copied, or the answer to its first use was lost."""
+    try:
+        claims = token_backend.decode(given)
+        used = BlacklistedToken.objects.filter(token__jti=claims["jti"]).exists()
+        tenant = Tenant(uuid.UUID(claims["merchant"]), Mode(claims["mode"]))
+    except (TokenBackendError, KeyError, ValueError):
+        return
+    if used and audit.once(f"reuse:{claims['jti']}", _DAY_S):
+        person = uuid.UUID(claims[api_settings.USER_ID_CLAIM])
+        events.record(audit.TOKEN_REUSED, tenant=tenant, subject_id=person)
 
 
 def _membership(token: Token) -> Membership:

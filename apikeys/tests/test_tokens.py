@@ -1,0 +1,217 @@
+"""People's tokens: short-lived, renewed once each, and worth only what the membership says at this moment."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import jwt
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from apikeys import tokens
+from apikeys.models import Event, Membership, Merchant, User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "a good long passphrase"
+
+
+@pytest.fixture
+def member(merchant):
+    """``member(role)``: a person of the merchant."""
+
+    def make(role="owner", email="shop@example.com"):
+        user = User.objects.create_user(email, email, PASSWORD)
+        return Membership.objects.create(merchant=merchant, user=user, role=role)
+
+    return make
+
+
+def post(path, **body):
+    return Client().post(f"/api/v1/auth/{path}", body, content_type="application/json")
+
+
+def sign_in(**changes):
+    return post("token", **({"email": "shop@example.com", "password": PASSWORD} | changes))
+
+
+def get(path, access):
+    return Client().get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {access}"})
+
+
+def test_a_member_signs_in_and_may_do_what_the_role_allows(member):
+    member("viewer")
+    given = sign_in()
+    assert given.status_code == 200
+    assert given["Cache-Control"] == "no-store"
+    body = given.json()
+    assert {name: body[name] for name in ("token_type", "expires_in", "merchant", "role", "mode")} == {
+        "token_type": "Bearer",
+        "expires_in": 900,
+        "merchant": "acme",
+        "role": "viewer",
+        "mode": "test",
+    }
+    assert get("shipments", body["access"]).status_code == 200
+    assert get("api-keys", body["access"]).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"password": "wrong"}, {"email": "nobody@example.com"}, {"email": "shop@example.com "}, {"otp": "123456"}]
+)
+def test_wrong_person_and_wrong_password_look_the_same(member, wrong):
+    member()
+    answer = sign_in(**wrong)
+    if wrong in ({"otp": "123456"}, {"email": "shop@example.com "}):  # no device: nothing to ask; blanks are cut off
+        assert answer.status_code == 200
+        return
+    body = answer.json() | {"correlation_id": ""}
+    assert (answer.status_code, body) == (
+        401,
+        {"error": "not_authenticated", "message": "Authentication failed.", "details": {}, "correlation_id": ""},
+    )
+
+
+@pytest.mark.parametrize("body", [{}, {"email": "shop@example.com"}, {"email": 1, "password": "x"}, {"mode": "prod"}])
+def test_bad_input_is_named(member, body):
+    refused = post("token", **body)
+    assert refused.status_code == 400
+    assert set(refused.json()["details"]) <= {"email", "password", "mode"}
+
+
+def test_an_access_token_dies_after_a_quarter_of_an_hour(member, time_machine):
+    member()
+    time_machine.move_to(timezone.now())
+    given = sign_in().json()
+    time_machine.shift(timedelta(minutes=14))
+    assert get("shipments", given["access"]).status_code == 200
+    time_machine.shift(timedelta(minutes=2))
+    assert get("shipments", given["access"]).status_code == 401
+    assert post("token/refresh", refresh=given["refresh"]).status_code == 200
+
+
+def test_a_refresh_token_serves_once_and_logging_out_ends_it(member):
+    member()
+    first = sign_in().json()
+    second = post("token/refresh", refresh=first["refresh"]).json()
+    assert get("shipments", second["access"]).status_code == 200
+    assert post("token/refresh", refresh=first["refresh"]).status_code == 401
+    assert post("token/logout", refresh=second["refresh"]).status_code == 204
+    assert post("token/refresh", refresh=second["refresh"]).status_code == 401
+    assert post("token/logout", refresh="nonsense").status_code == 204
+
+
+def test_of_many_at_once_one_refresh_gets_through(member):
+    member()
+    refresh = sign_in().json()["refresh"]
+
+    def one(_):
+        try:
+            return post("token/refresh", refresh=refresh).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(one, range(16))) == [200] + [401] * 15
+
+
+def test_a_token_used_twice_raises_an_alarm(member):
+    member()
+    refresh = sign_in().json()["refresh"]
+    post("token/refresh", refresh=refresh)
+    post("token/refresh", refresh=refresh)
+    assert Event.objects.filter(type="person.refresh_token_reused").count() == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row.delete(),
+        lambda row: User.objects.update(is_active=False),
+        lambda row: Merchant.objects.update(is_active=False),
+        lambda row: (row.user.set_password("another good passphrase"), row.user.save()),
+    ],
+    ids=["membership ended", "person switched off", "merchant switched off", "password changed"],
+)
+def test_it_ends_on_the_very_next_request(member, change):
+    row = member()
+    given = sign_in().json()
+    assert get("shipments", given["access"]).status_code == 200
+    change(row)
+    assert get("shipments", given["access"]).status_code == 401
+    assert post("token/refresh", refresh=given["refresh"]).status_code == 401
+
+
+def test_a_changed_role_counts_on_the_very_next_request(member):
+    row = member("owner")
+    access = sign_in().json()["access"]
+    assert get("api-keys", access).status_code == 200
+    Membership.objects.filter(id=row.id).update(role="operator")
+    assert get("api-keys", access).status_code == 403
+
+
+def test_a_member_of_several_merchants_names_one(member):
+    row = member()
+    other = Merchant.objects.create(name="Other", slug="other")
+    Membership.objects.create(merchant=other, user=row.user, role="viewer")
+    refused = sign_in()
+    assert refused.status_code == 400
+    assert "acme, other" in refused.json()["details"]["merchant"][0]
+    assert sign_in(merchant="other").json()["role"] == "viewer"
+    assert sign_in(merchant="nobody").status_code == 403
+
+
+def test_a_token_of_one_mode_sees_that_mode_alone(member, merchant):
+    member()
+    access = {mode: sign_in(mode=mode).json()["access"] for mode in ("test", "live")}
+    name = {"name": "mine"}
+    made = Client().post(
+        "/api/v1/api-keys",
+        name,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {access['live']}"},
+    ).json()
+    assert made["key"].startswith("wb_live_")
+    assert get(f"api-keys/{made['id']}", access["test"]).status_code == 404
+    assert get(f"api-keys/{made['id']}", access["live"]).status_code == 200
+
+
+def test_what_is_forged_is_refused(member):
+    row = member()
+    given = sign_in().json()
+    claims = jwt.decode(given["access"], options={"verify_signature": False})
+    forged = [
+        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "x" * 32, algorithm="HS256"),
+        jwt.encode(claims | {"mode": "prod"}, django_settings.SECRET_KEY, algorithm="HS256"),
+        jwt.encode(claims | {"merchant": str(row.user_id)}, django_settings.SECRET_KEY, algorithm="HS256"),
+        jwt.encode(claims | {"token_type": "refresh"}, django_settings.SECRET_KEY, algorithm="HS256"),
+        jwt.encode({"exp": claims["exp"]}, django_settings.SECRET_KEY, algorithm="HS256"),
+        given["refresh"],
+        given["access"][:-4] + "AAAA",
+    ]
+    for token in forged:
+        assert get("shipments", token).status_code == 401, token
+    assert post("token/refresh", refresh=given["access"]).status_code == 401
+
+
+def test_the_database_holds_no_token_that_opens(member):
+    member()
+    given = sign_in().json()
+    stored = str(list(OutstandingToken.objects.values()))
+    assert given["refresh"] not in stored
+    assert given["refresh"].rpartition(".")[2] not in stored
+
+
+def test_all_tokens_of_a_person_can_be_ended(member):
+    row = member()
+    pairs = [sign_in().json() for _ in range(3)]
+    tokens.end_all(row.user)
+    assert {post("token/refresh", refresh=pair["refresh"]).status_code for pair in pairs} == {401}
+
+
+def test_a_person_without_a_merchant_gets_no_token():
+    User.objects.create_user("staff", "staff@example.com", PASSWORD, is_staff=True)
+    assert sign_in(email="staff").status_code == 403
