@@ -167,12 +167,16 @@ def test_a_token_of_one_mode_sees_that_mode_alone(member, merchant):
     member()
     access = {mode: sign_in(mode=mode).json()["access"] for mode in ("test", "live")}
     name = {"name": "mine"}
-    made = Client().post(
-        "/api/v1/api-keys",
-        name,
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {access['live']}"},
-    ).json()
+    made = (
+        Client()
+        .post(
+            "/api/v1/api-keys",
+            name,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {access['live']}"},
+        )
+        .json()
+    )
     assert made["key"].startswith("wb_live_")
     assert get(f"api-keys/{made['id']}", access["test"]).status_code == 404
     assert get(f"api-keys/{made['id']}", access["live"]).status_code == 200
