@@ -27,6 +27,10 @@ class Tenant:
     store_id: uuid.UUID | None = None
     key_id: uuid.UUID | None = None
 
+    def whole(self) -> Tenant:
+        """The same merchant and mode, all stores: for what must be unique beyond the caller's store."""
+        return Tenant(self.merchant_id, self.mode)
+
 
 class TenantQuerySet(models.QuerySet):
     """Adds the tenant filter."""

@@ -261,6 +261,7 @@ class Pickup(TenantRow):
 
     carrier = models.CharField(max_length=20)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    store = models.ForeignKey("apikeys.Store", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=12, choices=State.choices, default=State.PENDING)
     carrier_pickup_id = models.CharField(max_length=64, blank=True)
     confirmation_number = models.CharField(max_length=64, blank=True)

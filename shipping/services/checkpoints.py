@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
-from apikeys.errors import BusinessRuleViolated, ValidationFailed
+from apikeys.errors import BusinessRuleViolated, Conflict, ValidationFailed
 from apikeys.fields import Moment
 from apikeys.rendering import rfc3339
 from apikeys.tenancy import Tenant
@@ -59,7 +59,7 @@ def post(tenant: Tenant, *, tracking_id: str, status: str, location: str, descri
                 return _post(tenant, tracking_id, status, location, description, moment)
         except IntegrityError:
             # Another request has just made the unit; the next round finds it.
-            if not Shipment.objects.of(tenant).filter(carrier="", tracking_number=tracking_id).exists():
+            if not Shipment.objects.of(tenant.whole()).filter(carrier="", tracking_number=tracking_id).exists():
                 raise
 
 
@@ -117,10 +117,12 @@ def _post(tenant: Tenant, tracking_id: str, status: str, location: str, descript
 def _lock_unit(tenant: Tenant, tracking_id: str) -> tuple[Shipment, bool]:
     """The merchant's own unit, locked, and whether it is new.
 
-    Raises ``BusinessRuleViolated`` for a carrier's shipment.
+    Raises ``BusinessRuleViolated`` for a carrier's shipment, ``Conflict`` for one of a store that is not the caller's.
     """
-    found = list(Shipment.objects.select_for_update().of(tenant).filter(tracking_number=tracking_id)[:10])
+    found = list(Shipment.objects.select_for_update().of(tenant.whole()).filter(tracking_number=tracking_id)[:10])
     own = next((unit for unit in found if not unit.carrier), None)
+    if any(tenant.store_id not in (None, unit.store_id) for unit in found):
+        raise Conflict(details={"tracking_id": [_("This tracking id belongs to another store.")]})
     if own:
         return own, False
     if found:

@@ -111,6 +111,7 @@ def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any], shipment
         pickup = Pickup.objects.create(
             merchant_id=tenant.merchant_id,
             mode=tenant.mode,
+            store_id=tenant.store_id,
             carrier=credential.carrier,
             credential=credential,
             scheduled_date=order["pickup_date"].at,
