@@ -1,4 +1,7 @@
-"""Every route, walked: no key, no answer; another merchant's key or another mode, not found.
+"""Every route, walked by every kind of caller: keys and people, each scope and role, both modes, every mount.
+
+Nobody without a key gets an answer; another merchant, another mode, another store finds nothing; a scope or a role
+opens exactly what it names.
 
 A route that is added is walked, or the walk fails because it does not know what to put into the path.
 """
@@ -12,8 +15,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apikeys import keys
-from apikeys.models import Merchant
+from apikeys import keys, tokens
+from apikeys.models import Membership, Merchant, Store, User
+from apikeys.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment
@@ -21,8 +25,19 @@ from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Not for API keys: what needs no key at all, and what people see after signing in.
-PUBLIC = {"health", "metrics", "next-tracking-number", "carrier-events", "credential-events", "schema", "docs"}
-OTHER_SIGN_IN = ("admin/",)
+PUBLIC = {
+    "health",
+    "metrics",
+    "next-tracking-number",
+    "carrier-events",
+    "credential-events",
+    "schema",
+    "docs",
+    "token",
+    "token-refresh",
+    "token-logout",
+}
+OTHER_SIGN_IN = ("admin/", "portal/")
 
 
 def routes(resolver=None, prefix=""):
@@ -49,10 +64,25 @@ def mode(request):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def _unlimited_and_without_carriers(settings):
+    """The walk calls more often than anybody may, and no carrier is reached on its way."""
+    settings.RATE_LIMITS_ENABLED = False
+    settings.CARRIER_MAX_RETRIES = 0
+    nowhere = "http://127.0.0.1:1"
+    settings.CARRIER_BASE_URLS = {("pickit", environment): nowhere for environment in ("sandbox", "production")}
+
+
 @pytest.fixture
-def world(merchant, mode):
+def store(merchant):
+    """The store that the world's rows belong to."""
+    return Store.objects.create(merchant=merchant, name="North", code="north")
+
+
+@pytest.fixture
+def world(merchant, mode, store):
     """One row of each kind that a path can name, belonging to the merchant."""
-    tenant = Tenant(merchant.id, mode)
+    tenant = Tenant(merchant.id, mode, store.id)
     accounts.save(
         tenant=tenant,
         mode=mode,
@@ -64,6 +94,7 @@ def world(merchant, mode):
     shipment = Shipment.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,
+        store=store,
         carrier="pickit",
         credential=credential,
         booking_state=BookingState.BOOKED,
@@ -87,6 +118,7 @@ def world(merchant, mode):
     pickup = Pickup.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,
+        store=store,
         carrier="pickit",
         credential=credential,
         scheduled_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -94,11 +126,19 @@ def world(merchant, mode):
         window_end="12:00",
         packages_count=1,
     )
-    return {"name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"], "pickup_id": [str(pickup.id)]}
+    key = keys.create(tenant, keys.generate(mode), name="CANARY")
+    person = User.objects.create(username="canary", email="canary@example.com", first_name="CANARY")
+    member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
+    return {
+        "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
+        "pickup_id": [str(pickup.id)],
+        "key_id": [str(key.id)],
+        "member_id": [str(member.id)],
+    }
 
 
 # What a path's parameter stands for: a row of the merchant, or something that is the same for all.
-OBJECTS = {"name", "pickup_id"}
+OBJECTS = {"name", "pickup_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
@@ -132,66 +172,143 @@ def methods(view):
     return [method for method in getattr(view, "actions", {"get": ""}) if method in known]
 
 
-def call(method, path, key=None):
-    headers = {"X-API-Key": key} if key else {}
+def call(method, path, key=None, token=None):
+    headers = ({"X-API-Key": key} if key else {}) | ({"Authorization": f"Bearer {token}"} if token else {})
     send = getattr(Client(raise_request_exception=False), method)
     if method == "get":
         return send("/" + path, headers=headers)
     return send("/" + path, {}, content_type="application/json", headers=headers)
 
 
+def key_of(tenant, scopes=OF_KEYS):
+    text = keys.generate(tenant.mode)
+    keys.create(tenant, text, name="walker", scopes=scopes)
+    return text
+
+
+def token_of(merchant, mode, role):
+    """An access token of a fresh person with this role."""
+    user = User.objects.create(username=f"{role}-{uuid.uuid4().hex[:8]}", password="!unusable")
+    membership = Membership.objects.create(merchant=merchant, user=user, role=role)
+    return tokens.issue(user, membership, mode).access
+
+
+def steps(world):
+    """(method, path, scope, whether the path names a row, whether it is the whole merchant's affair) of every route."""
+    for path, _name, view in api_routes():
+        filled, names_a_row = fill(path, world)
+        for method in methods(view):
+            scope = view.cls.scopes.get(view.actions[method])
+            assert scope, f"{method} {path} is open to nobody: say in the viewset's scopes what it needs"
+            for one in filled:
+                yield method, one, scope, names_a_row, view.cls.merchant_wide
+
+
 def test_the_walk_sees_the_whole_api():
     names = {name for _path, name, _view in api_routes()}
     assert {"shipment-detail", "shipment-label", "label-list", "history", "credentials", "carrier-cancel"} <= names
+    assert {"api-keys", "api-key", "api-key-regenerate", "events", "usage"} <= names
+    assert {path.split("/")[1] for path, _name, _view in api_routes()} == {"v1", "week3-integrations"}
 
 
 def test_without_a_key_every_route_is_401(world):
-    for path, _name, view in api_routes():
-        for filled in fill(path, world)[0]:
-            for method in methods(view):
-                response = call(method, filled)
-                assert response.status_code == 401, (method, filled)
-                assert response.json()["error"] == "invalid_api_key"
+    for method, path, *_ in steps(world):
+        for token, error in ((None, "invalid_api_key"), ("forged.token.here", "not_authenticated")):
+            response = call(method, path, token=token)
+            assert response.status_code == 401, (method, path)
+            assert response.json()["error"] == error
 
 
 def strangers(mode):
-    """Keys that must not see the merchant's rows: another merchant's, and the merchant's own of the other mode."""
+    """Whoever must not see the merchant's rows: another merchant's keys and owners, and its own of the other mode."""
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
     first = Merchant.objects.get(slug="acme")
     other_mode = "live" if mode == "test" else "test"
     for tenant in (Tenant(other.id, "test"), Tenant(other.id, "live"), Tenant(first.id, other_mode)):
-        key = keys.generate(tenant.mode)
-        keys.create(tenant, key, name="stranger")
-        yield key
+        yield {"key": key_of(tenant)}
+    for merchant, its_mode in ((other, "test"), (other, "live"), (first, other_mode)):
+        yield {"token": token_of(merchant, its_mode, "owner")}
+
+
+def is_own(stranger_number, path):
+    """The last of the strangers is an owner of the merchant: its members are theirs in both modes."""
+    return stranger_number == 5 and "/members" in path
 
 
 def test_anothers_objects_are_not_found_on_every_route(world, mode):
-    for key in list(strangers(mode)):
-        for path, _name, view in api_routes():
-            filled, names_an_object = fill(path, world)
-            for one in filled if names_an_object else ():
-                for method in methods(view):
-                    response = call(method, one, key)
-                    assert response.status_code == 404, (method, one, response.content)
-                    assert b"CANARY" not in response.content
+    for number, stranger in enumerate(list(strangers(mode))):
+        for method, path, scope, names_a_row, _whole in steps(world):
+            if not names_a_row or is_own(number, path):
+                continue
+            response = call(method, path, **stranger)
+            # No key can manage members at all, not even its own merchant's.
+            expected = 403 if scope == MEMBERS_MANAGE and "key" in stranger else 404
+            assert response.status_code == expected, (method, path, response.content)
+            assert b"CANARY" not in response.content
 
 
 def test_anothers_objects_appear_in_no_list(world, mode):
-    for key in list(strangers(mode)):
-        for path, _name, view in api_routes():
-            filled, names_an_object = fill(path, world)
-            if not names_an_object and "get" in methods(view):
-                assert b"CANARY" not in call("get", filled[0], key).content, path
+    for number, stranger in enumerate(list(strangers(mode))):
+        for method, path, _scope, names_a_row, _whole in steps(world):
+            if method == "get" and not names_a_row and not is_own(number, path):
+                assert b"CANARY" not in call("get", path, **stranger).content, path
 
 
-def test_the_owner_does_see_them(world, mode, merchant):
-    api_key = keys.generate(mode)
-    keys.create(Tenant(merchant.id, mode), api_key, name="owner")
-    for name in world["name"]:
-        assert call("get", f"api/v1/shipments/{name}", api_key).status_code == 200
-        assert call("get", f"api/v1/tracking/{name}", api_key).status_code == 200
-        assert call("get", f"api/v1/shipments/{name}/label", api_key).status_code == 200
-    assert call("get", f"api/v1/pickups/{world['pickup_id'][0]}", api_key).status_code == 200
+def test_another_stores_key_finds_nothing_and_sees_nothing_of_the_whole_merchant(world, mode, merchant):
+    south = Store.objects.create(merchant=merchant, name="South", code="south")
+    key = key_of(Tenant(merchant.id, mode, south.id))
+    for method, path, scope, names_a_row, whole in steps(world):
+        response = call(method, path, key=key)
+        assert b"CANARY" not in response.content
+        if whole or scope == MEMBERS_MANAGE:
+            assert response.status_code == 403, (method, path)
+        elif names_a_row:
+            assert response.status_code == 404, (method, path, response.content)
+
+
+def test_a_scope_opens_what_it_names_and_nothing_else(world, mode, merchant):
+    tenant = Tenant(merchant.id, mode)
+    one = {scope: key_of(tenant, [scope]) for scope in OF_KEYS}
+    all_but = {scope: key_of(tenant, [other for other in OF_KEYS if other != scope]) for scope in OF_KEYS}
+    for method, path, scope, *_ in steps(world):
+        if scope == MEMBERS_MANAGE:
+            continue
+        refused = call(method, path, key=all_but[scope])
+        assert (refused.status_code, refused.json()["details"]) == (403, {"scope": [scope]}), (method, path)
+        answer = call(method, path, key=one[scope])
+        assert answer.status_code != 401
+        # A key may lack the scopes of the key that it would change; it is not refused for its own.
+        assert answer.status_code != 403 or answer.json()["details"] != {"scope": [scope]}, (method, path)
+        assert answer.status_code != 500, (method, path)
+
+
+@pytest.mark.parametrize("role", OF_ROLES)
+def test_a_role_opens_what_its_scopes_name_and_nothing_else(world, mode, merchant, role):
+    token = token_of(merchant, mode, role)
+    for method, path, scope, *_ in steps(world):
+        answer = call(method, path, token=token)
+        if scope in OF_ROLES[role]:
+            assert answer.status_code not in (401, 500), (method, path)
+            assert answer.status_code != 403 or "scope" not in answer.json()["details"], (method, path)
+        else:
+            assert (answer.status_code, answer.json()["details"]) == (403, {"scope": [scope]}), (method, path)
+
+
+def test_no_key_manages_people(world, mode, merchant):
+    key = key_of(Tenant(merchant.id, mode))
+    for method, path, scope, *_ in steps(world):
+        if scope == MEMBERS_MANAGE:
+            assert call(method, path, key=key).status_code == 403, (method, path)
+
+
+def test_the_owner_does_see_them(world, mode, merchant, store):
+    for key in (key_of(Tenant(merchant.id, mode)), key_of(Tenant(merchant.id, mode, store.id))):
+        for name in world["name"]:
+            assert call("get", f"api/v1/shipments/{name}", key).status_code == 200
+            assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
+            assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
+        assert call("get", f"api/v1/pickups/{world['pickup_id'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/api-keys/{world['key_id'][0]}", key).status_code == 200
 
 
 def test_unknown_ids_are_not_found_either(api_key):
