@@ -136,7 +136,12 @@ class CannotCancel(WaybillError):
 class InProgress(WaybillError):
     """A request with the same Idempotency-Key is still running; come back after ``Retry-After``."""
 
-    code, status, message = "in_progress", 409, _("A request with this Idempotency-Key is still running.")
+    code, status, message, retryable = (
+        "in_progress",
+        409,
+        _("A request with this Idempotency-Key is still running."),
+        True,
+    )
 
 
 class PayloadTooLarge(WaybillError):
@@ -164,7 +169,7 @@ class IdempotencyMismatch(WaybillError):
 class RateLimited(WaybillError):
     """Too many requests; ``details.limit`` says whose limit: ours or the carrier's."""
 
-    code, status, message = "rate_limited", 429, _("Too many requests.")
+    code, status, message, retryable = "rate_limited", 429, _("Too many requests."), True
 
 
 class Unavailable(WaybillError):

@@ -22,6 +22,7 @@ from django.utils import timezone
 from apikeys import actors
 from apikeys.callers import Caller
 from apikeys.models import ApiKey
+from apikeys.prepared import Prepared
 from apikeys.scopes import OF_KEYS
 from apikeys.tenancy import Tenant
 
@@ -48,6 +49,7 @@ _COLUMNS = (
     "store__is_active",
     "store__per_minute",
 )
+_by_digest = Prepared(lambda digest: ApiKey.objects.filter(digest=digest), _COLUMNS)
 MAX_BYTES = 72  # bcrypt reads no further, and refuses more
 _OURS = re.compile(r"wb_(live|test)_[0-9A-Za-z]{36}")
 
@@ -96,7 +98,7 @@ def find(key: str) -> Any | None:
     """
     if not is_well_formed(key):
         return None
-    row = ApiKey.objects.filter(digest=digest(key)).values_list(*_COLUMNS, named=True).first()
+    row = _by_digest.first(digest(key))
     return row if row is not None and _proved(row.hash, key) else None
 
 
