@@ -183,16 +183,17 @@ def test_the_demo_tells_its_story_twice_and_says_what_fails(system):
     assert "Error" not in broken.stderr.split("«")[1]
 
 
-def readme_examples():
-    """Each bash block of the README, in order."""
-    text = (ROOT / "README.md").read_text()
+def examples_of(document):
+    """Each bash block of a document, in order."""
+    text = (ROOT / document).read_text()
     return [block.split("```")[0] for block in text.split("```bash\n")[1:]]
 
 
-def test_every_example_of_the_readme_runs(system):
+@pytest.mark.parametrize(("document", "least"), [("README.md", 5), ("docs/access.md", 3)])
+def test_every_example_of_a_document_runs(system, document, least):
     one = system("sandbox", "web", "worker")
-    examples = readme_examples()
-    assert len(examples) >= 5
+    examples = examples_of(document)
+    assert len(examples) >= least
     for example in examples:
         script = example.replace("localhost:8000", f"127.0.0.1:{one.port}").replace(
             "localhost:8010", f"127.0.0.1:{one.sandbox_port}"
