@@ -34,7 +34,8 @@ def test_an_account_is_made_with_its_secrets(admin_client, merchant):
     assert row.fields == {"client_id": "client-id-1234", "client_secret": "canary-one"}
     assert "canary-one" not in page.content.decode()
     event = Event.objects.get(type="credential.saved")
-    assert event.data["fields"] == ["client_id", "client_secret"]
+    assert event.data["changed"] == ["client_id", "client_secret"]
+    assert event.data["stored"] == {"before": [], "after": ["client_id", "client_secret"]}
 
 
 def test_the_platform_has_accounts_too(admin_client, merchant):

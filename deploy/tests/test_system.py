@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -217,13 +218,14 @@ def test_production_refuses_to_start_on_missing_or_demo_secrets():
         "TRACKING_NUMBER_SECRETS": "1:own-secret",
     }
 
-    def check(**changes):
+    def check(*options, **changes):
         environment = os.environ | own | changes
         return subprocess.run(
-            [sys.executable, "manage.py", "check"], env=environment, cwd=ROOT, capture_output=True, text=True
+            [sys.executable, "manage.py", "check", *options], env=environment, cwd=ROOT, capture_output=True, text=True
         )
 
     assert check().returncode == 0
+    assert check("--deploy", "--fail-level", "WARNING", SECRET_KEY=secrets.token_urlsafe(50)).returncode == 0
     for name, demo_secret in DEMO_SECRETS.items():
         for given in ("", demo_secret):
             refused = check(**{name: given})
