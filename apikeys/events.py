@@ -1,4 +1,7 @@
-"""What happened: events are written in the transaction that they describe, public ones with a row in the outbox."""
+"""What happened: events are written in the transaction that they describe.
+
+The database itself puts public ones into the outbox (``apikeys.outbox``).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from apikeys import actors, correlation
-from apikeys.models import Event, Outbox, SecurityNotice
+from apikeys.models import Event, SecurityNotice
+from apikeys.prepared import Insert
 from apikeys.tenancy import Tenant, first_id_at
 
 
@@ -47,24 +51,40 @@ def record(
 
     Who caused it and from where is taken from the running request.
     """
-    actor = actors.current()
-    with transaction.atomic():
-        event = Event.objects.create(
-            merchant_id=tenant.merchant_id if tenant else None,
-            mode=tenant.mode if tenant else "",
-            type=kind.name,
-            visibility=kind.visibility,
-            subject_id=subject_id,
-            data=dict(data or {}),
-            actor=actor.name,
-            address=actor.address,
-            correlation_id=correlation.current(),
-        )
-        if kind.public and tenant:
-            Outbox.objects.create(event=event)
-        if kind.security:
-            SecurityNotice.objects.create(event=event)
+    event = made(kind, tenant=tenant, subject_id=subject_id, data=data)
+    if not kind.security:
+        _insert([event])
+        return event
+    with transaction.atomic(savepoint=False):
+        _insert([event])
+        SecurityNotice.objects.create(event=event)
     return event
+
+
+def made(
+    kind: EventType, *, tenant: Tenant | None, subject_id: uuid.UUID | None, data: Mapping[str, Any] | None
+) -> Event:
+    """An event that is not stored yet, for ``record_all``."""
+    actor = actors.current()
+    return Event(
+        merchant_id=tenant.merchant_id if tenant else None,
+        mode=tenant.mode if tenant else "",
+        type=kind.name,
+        visibility=kind.visibility,
+        subject_id=subject_id,
+        data=dict(data or {}),
+        actor=actor.name,
+        address=actor.address,
+        correlation_id=correlation.current(),
+    )
+
+
+def record_all(events: Sequence[Event]) -> None:
+    """Append several in one statement; none of a security kind."""
+    _insert(events)
+
+
+_insert = Insert(Event)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

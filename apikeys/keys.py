@@ -22,7 +22,7 @@ from django.utils import timezone
 from apikeys import actors
 from apikeys.callers import Caller
 from apikeys.models import ApiKey
-from apikeys.prepared import Prepared
+from apikeys.prepared import Select
 from apikeys.scopes import OF_KEYS
 from apikeys.tenancy import Tenant
 
@@ -49,7 +49,7 @@ _COLUMNS = (
     "store__is_active",
     "store__per_minute",
 )
-_by_digest = Prepared(lambda digest: ApiKey.objects.filter(digest=digest), _COLUMNS)
+_by_digest = Select(lambda digest: ApiKey.objects.filter(digest=digest).order_by(), _COLUMNS, ["a digest"])
 MAX_BYTES = 72  # bcrypt reads no further, and refuses more
 _OURS = re.compile(r"wb_(live|test)_[0-9A-Za-z]{36}")
 

@@ -1,56 +1,121 @@
-"""Queries that are written once: for the hottest reads the ORM writes longer than the database answers."""
+"""Statements that are written once: on the hottest paths the ORM writes its SQL longer than the database runs it.
+
+What is written is what the ORM would write, from the models; values are converted by the models' own fields.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections import namedtuple
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from threading import Lock
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Field, Model, QuerySet
+
+# From so many rows on, PostgreSQL takes them faster by COPY.
+_COPY_FROM = 20
 
 
-class Prepared:
-    """A ``values_list`` of a queryset with one parameter, for which the queryset is built with ``PARAMETER``.
+class Select:
+    """A ``values_list`` of a queryset with parameters.
 
-    Rows come as named tuples, converted as the ORM would. The SQL is the ORM's own, kept for each kind of database.
+    ``build`` makes the queryset for ``examples``, values that tell the parameters apart and stand nowhere else in it.
+    Rows come as named tuples, converted as the ORM would.
     """
 
-    PARAMETER = "the parameter"
+    def __init__(self, build: Callable[..., QuerySet], columns: Sequence[str], examples: Sequence[Any]) -> None:
+        self._build, self._columns, self._examples = build, columns, examples
+        self._written: dict[str, tuple[str, list[int], Any]] = {}
+        self._row: Any = namedtuple("Row", columns)
 
-    def __init__(self, build: Callable[[str], QuerySet], columns: Sequence[str]) -> None:
-        self._build, self._columns = build, columns
-        self._statements: dict[str, tuple[str, Any]] = {}
-        self._lock = Lock()
-
-    def first(self, parameter: Any) -> Any | None:
-        """The first row, or None."""
-        sql, converters = self._statement()
+    def all(self, *parameters: Any) -> list[Any]:
+        """All rows."""
+        sql, order, converters = self._statement()
+        values = [_adapted(value) for value in parameters]
         with connection.cursor() as cursor:
-            cursor.execute(sql, [parameter])
-            row = cursor.fetchone()
-        return None if row is None else self._row(*_converted(row, converters))
+            cursor.execute(sql, [values[position] for position in order])
+            found = cursor.fetchall()
+        return [self._row(*_converted(row, converters)) for row in found]
 
-    @cached_property
-    def _row(self) -> Any:
-        return namedtuple("Row", self._columns)
+    def first(self, *parameters: Any) -> Any | None:
+        """The first row, or None."""
+        found = self.all(*parameters)
+        return found[0] if found else None
 
-    def _statement(self) -> tuple[str, Any]:
-        found = self._statements.get(connection.vendor)
-        if found is None:
-            with self._lock:
-                found = self._statements[connection.vendor] = self._written()
-        return found
+    def _statement(self) -> tuple[str, list[int], Any]:
+        written = self._written.get(connection.vendor)
+        if written is None:
+            written = self._written[connection.vendor] = self._write()
+        return written
 
-    def _written(self) -> tuple[str, Any]:
-        query = self._build(self.PARAMETER).order_by().values_list(*self._columns)[:1].query
-        compiler = query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
-        if tuple(parameters) != (self.PARAMETER,):
-            raise ValueError(f"one parameter is expected, not {parameters}")
-        return sql, compiler.get_converters([expression for expression, _sql, _alias in compiler.select])
+    def _write(self) -> tuple[str, list[int], Any]:
+        compiler = self._build(*self._examples).values_list(*self._columns).query.get_compiler(connection=connection)
+        sql, given = compiler.as_sql()
+        examples = [_adapted(example) for example in self._examples]
+        order = [examples.index(value) for value in given]
+        return sql, order, compiler.get_converters([expression for expression, _sql, _alias in compiler.select])
+
+
+class Insert:
+    """INSERT of model instances as they are: no signals, no savepoint."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self._model = model
+
+    def __call__(self, rows: Sequence[Model]) -> None:
+        """Insert them in one statement."""
+        if not rows:
+            return
+        fields = self._model._meta.concrete_fields
+        values = [[field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields] for row in rows]
+        table, *columns = _quoted(self._model._meta.db_table, *(field.column for field in fields))
+        target = f"{table} ({', '.join(columns)})"
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql" and len(rows) >= _COPY_FROM:
+                _copy(cursor, target, values)
+            else:
+                places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
+                cursor.execute(f"INSERT INTO {target} VALUES {places}", [value for row in values for value in row])  # noqa: S608 names come from the model
+
+
+class Update:
+    """UPDATE of some columns of one row, or of many by ``executemany``, found by primary key."""
+
+    def __init__(self, model: type[Model], *columns: str) -> None:
+        self._fields: list[Field] = [model._meta.get_field(name) for name in columns]
+        self._model = model
+
+    def __call__(self, rows: Iterable[tuple[Any, Sequence[Any]]]) -> None:
+        """``rows``: (primary key, the columns' values) of each."""
+        pk = self._model._meta.pk
+        table, key, *columns = _quoted(self._model._meta.db_table, pk.column, *(field.column for field in self._fields))
+        values = [
+            [
+                *(field.get_db_prep_save(value, connection) for field, value in zip(self._fields, given, strict=True)),
+                _adapted(found),
+            ]
+            for found, given in rows
+        ]
+        changes = ", ".join(f"{column} = %s" for column in columns)
+        with connection.cursor() as cursor:
+            cursor.executemany(f"UPDATE {table} SET {changes} WHERE {key} = %s", values)  # noqa: S608 names come from the model
+
+
+def _copy(cursor: Any, target: str, rows: Iterable[Sequence[Any]]) -> None:
+    with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _quoted(*names: str) -> list[str]:
+    return [connection.ops.quote_name(name) for name in names]
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, uuid.UUID) and not connection.features.has_native_uuid_field:
+        return value.hex
+    return value
 
 
 def _converted(row: Sequence[Any], converters: dict[int, tuple[list[Callable], Any]]) -> list[Any]:
