@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping
 
@@ -10,10 +11,12 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from apikeys import events
+from apikeys.crypto import Undecryptable
 from apikeys.errors import NotFound, ValidationFailed
 from apikeys.tenancy import Mode, Tenant
 from carriers.adapters import adapter_class
 from carriers.adapters.base import CarrierAdapter
+from carriers.errors import CredentialUnreadable
 from carriers.events import CREDENTIAL_SAVED
 from carriers.models import ENVIRONMENT_OF_MODE, Credential
 from carriers.tokens import StoredTokens
@@ -21,13 +24,16 @@ from carriers.transport import Caller, HttpTransport
 
 MAX_FIELD_LENGTH = 500
 
+log = logging.getLogger(__name__)
+
 
 def save(
     *, tenant: Tenant | None, mode: str, carrier: str, environment: str, fields: Mapping[str, object]
 ) -> Credential:
     """Create or change the one credential of a merchant (``tenant`` None: the platform) for a carrier; returns it.
 
-    Fields that are not named keep their value, so a webhook secret survives a new password. Raises ``ValidationFailed``
+    Fields that are not named keep their value, so a webhook secret survives a new password; where nobody can read what
+    is stored, the new values are merged into nothing. Raises ``ValidationFailed``
     naming ``credentials.<field>`` or ``environment``.
     """
     adapter = adapter_class(carrier)
@@ -39,8 +45,9 @@ def save(
                 row = Credential.objects.select_for_update().filter(
                     merchant_id=owner, mode=mode, carrier=adapter.slug
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
-                before, after = row.fields or {}, _checked(adapter, fields, row.fields or {})
-                _change(row, after)
+                before = readable_fields(row) or {}
+                after = _checked(adapter, fields, before)
+                _change(row, before, after)
                 events.record(CREDENTIAL_SAVED, tenant=tenant, subject_id=row.id, data=_facts(row, before, after))
                 return row
         except IntegrityError:  # another request has created it between our look and our insert
@@ -51,7 +58,8 @@ def save(
 def find(tenant: Tenant, carrier: str) -> Credential:
     """The credential that a merchant's request uses: its own, else the platform's.
 
-    Raises ``ValidationFailed`` naming ``carrier`` when there is neither.
+    Raises ``ValidationFailed`` naming ``carrier`` when there is neither, and ``CredentialUnreadable`` before anything
+    is reserved for it.
     """
     adapter = adapter_class(carrier)
     usable = Credential.objects.filter(mode=tenant.mode, carrier=adapter.slug, is_active=True)
@@ -61,6 +69,7 @@ def find(tenant: Tenant, carrier: str) -> Credential:
         text = _("No %(environment)s credential for %(carrier)s; save one at /api/v1/carriers/%(carrier)s/credentials.")
         environment = ENVIRONMENT_OF_MODE[Mode(tenant.mode)]
         raise ValidationFailed(details={"carrier": [text % {"environment": environment, "carrier": adapter.name}]})
+    _opened(chosen)
     return chosen
 
 
@@ -83,15 +92,34 @@ def for_webhooks(carrier: str, credential_id: uuid.UUID | None) -> list[Credenti
 def open_adapter(
     credential: Credential, *, merchant_id: uuid.UUID | None = None, subject_id: uuid.UUID | None = None
 ) -> CarrierAdapter:
-    """The adapter for a credential; calls are logged for this merchant and shipment (or pickup)."""
+    """The adapter for a credential; calls are logged for this merchant and shipment (or pickup).
+
+    Raises ``CredentialUnreadable``.
+    """
     kind = adapter_class(credential.carrier)
     caller = Caller(credential, merchant_id or credential.merchant_id, kind.name, subject_id)
     base_url = settings.CARRIER_BASE_URLS.get(
         (kind.slug, credential.environment), kind.base_urls[credential.environment]
     )
-    adapter = kind(fields=credential.fields, base_url=base_url, http=HttpTransport(caller))
+    adapter = kind(fields=_opened(credential), base_url=base_url, http=HttpTransport(caller))
     adapter.tokens = StoredTokens(credential.id, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token)
     return adapter
+
+
+def readable_fields(row: Credential) -> dict[str, str] | None:
+    """What is stored; None where it cannot be decrypted."""
+    try:
+        return row.fields or {}
+    except Undecryptable:
+        return None
+
+
+def _opened(row: Credential) -> dict[str, str]:
+    try:
+        return row.fields
+    except Undecryptable as error:
+        log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
+        raise CredentialUnreadable(carrier=adapter_class(row.carrier).name) from error
 
 
 def _facts(row: Credential, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, object]:
@@ -127,9 +155,9 @@ def _checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored
     return merged
 
 
-def _change(row: Credential, fields: dict[str, str]) -> None:
+def _change(row: Credential, before: Mapping[str, str], fields: dict[str, str]) -> None:
     """A token belongs to the account that fetched it, so it goes when the account's fields change."""
-    if row.fields != fields:
+    if before != fields:
         row.token, row.token_expires_at, row.token_fetched_at = None, None, None
         row.token_fence += 1
         row.token_lease_until = None

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apikeys.admin_base import KeptAdmin, MerchantFilter, ReadOnlyAdmin, badge, json_display, lines
-from apikeys.crypto import Undecryptable
 from apikeys.tenancy import Mode, Tenant
 from carriers import accounts
 from carriers.adapters import ADAPTERS
@@ -73,7 +72,7 @@ class CredentialForm(forms.ModelForm):
         data = super().clean()
         is_new = self.instance._state.adding
         slug = data.get("carrier") if is_new else self.instance.carrier
-        self.given, self.stored = {}, {} if is_new else readable_fields(self.instance)
+        self.given, self.stored = {}, {} if is_new else accounts.readable_fields(self.instance)
         if slug not in ADAPTERS:
             return data
         if is_new and self._exists(data):
@@ -153,8 +152,6 @@ class CredentialAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
         """New values go the way of the API's: merged, recorded, and the old account's token forgotten."""
         if form.given:
-            if form.stored is None:
-                _forget_unreadable(obj)
             row = accounts.save(
                 tenant=Tenant(obj.merchant_id, obj.mode) if obj.merchant_id else None,
                 mode=obj.mode,
@@ -180,7 +177,7 @@ class CredentialAdmin(KeptAdmin):
 
     @admin.display(description="stored fields")
     def stored_fields(self, row: Credential) -> str:
-        fields = readable_fields(row)
+        fields = accounts.readable_fields(row)
         if fields is None:
             return badge("cannot be decrypted; give all required fields anew", "bad")
         secret = ADAPTERS[row.carrier].secret_fields if row.carrier in ADAPTERS else tuple(fields)
@@ -195,24 +192,10 @@ class CredentialAdmin(KeptAdmin):
         return badge(f"valid until {row.token_expires_at:%Y-%m-%d %H:%M} UTC", "good")
 
 
-def readable_fields(row: Credential) -> dict[str, str] | None:
-    """What is stored; None where it cannot be decrypted."""
-    try:
-        return row.fields or {}
-    except Undecryptable:
-        return None
-
-
 def masked_field(value: Any, secret: bool) -> str:
     """``set`` for a secret; else the last four characters, if the text is long enough to hide behind them."""
     text = str(value)
     return "set" if secret or len(text) < _SHOWN_AT_LEAST else f"•••{text[-4:]}"
-
-
-def _forget_unreadable(row: Credential) -> None:
-    """Nobody can read what is stored, so the new values are merged into nothing."""
-    empty = Credential._meta.get_field("fields").sealed_for(row.pk, {})
-    Credential.objects.filter(pk=row.pk).update(fields=empty, token=None)
 
 
 _CALL_TONES = {

@@ -62,6 +62,12 @@ class CarrierAuthentication(CarrierError):
     code, status, message = "carrier_authentication", 502, _("The carrier refused the stored credential.")
 
 
+class CredentialUnreadable(CarrierAuthentication):
+    """What is stored of our credential does not open: it was changed in the database, or its encryption key is gone."""
+
+    message = _("The stored credential cannot be read. Save it again, with all its fields.")
+
+
 class CarrierNotFound(CarrierError):
     """The carrier does not know the number, point or document asked for."""
 

@@ -12,6 +12,7 @@ from carriers import metrics
 from carriers.accounts import open_adapter
 from carriers.errors import CarrierError
 from carriers.models import Credential
+from carriers.tokens import readable_token
 
 log = logging.getLogger(__name__)
 AHEAD = timedelta(minutes=2)
@@ -27,9 +28,8 @@ def refresh_tokens() -> tuple[int, list[str]]:
     due = Credential.objects.filter(is_active=True, token_expires_at__range=(now - IDLE, now + AHEAD))[:_BATCH]
     failed = []
     for credential in due:
-        adapter = open_adapter(credential)
         try:
-            adapter.tokens.renew(credential.token)
+            open_adapter(credential).tokens.renew(readable_token(credential))
         except CarrierError as error:
             failed.append(f"{credential}: {error} {error.carrier_message}")
             log.warning("token not renewed", extra={"credential": str(credential.id), "error": str(error)})

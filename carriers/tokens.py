@@ -7,6 +7,7 @@ early.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,10 +17,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apikeys.crypto import Undecryptable
 from apikeys.requests import seconds_left
 from carriers import errors, metrics, types
 from carriers.models import Credential
 
+log = logging.getLogger(__name__)
 _POLL_S = 0.1
 # A carrier that refuses its own fresh token is not asked for another one more often than this.
 _MIN_RENEWAL = timedelta(seconds=5)
@@ -45,9 +48,10 @@ class StoredTokens:
         give_up = time.monotonic() + min(settings.CARRIER_TIMEOUT_S, seconds_left() or settings.CARRIER_TIMEOUT_S)
         while True:
             row = Credential.objects.get(id=self.credential_id)
-            if token := self._usable(row, refused):
-                return token
-            if refused is not None and row.token == refused and _just_fetched(row):
+            stored = readable_token(row)
+            if stored and stored != refused and self._lasts(row):
+                return stored
+            if stored and stored == refused and _just_fetched(row):
                 raise errors.CarrierAuthentication(
                     carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
                 )
@@ -59,10 +63,8 @@ class StoredTokens:
                 )
             time.sleep(_POLL_S)
 
-    def _usable(self, row: Credential, refused: str | None) -> str | None:
-        if not row.token or row.token_expires_at is None or row.token == refused:
-            return None
-        return row.token if row.token_expires_at - self.margin > timezone.now() else None
+    def _lasts(self, row: Credential) -> bool:
+        return row.token_expires_at is not None and row.token_expires_at - self.margin > timezone.now()
 
     def _fetch(self, row: Credential, fence: int) -> str:
         mine = Credential.objects.filter(id=row.id, token_fence=fence)
@@ -81,6 +83,15 @@ class StoredTokens:
         )
         metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
         return token.value
+
+
+def readable_token(row: Credential) -> str:
+    """The stored token. Empty where there is none and where it cannot be decrypted, which another one mends."""
+    try:
+        return row.token or ""
+    except Undecryptable as error:
+        log.warning("stored token not readable", extra={"credential": str(row.id), "error": str(error)})
+        return ""
 
 
 def _lease(row: Credential) -> int | None:

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
@@ -31,8 +30,9 @@ from apikeys.models import UsageDay
 from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
 from carriers import errors, metrics
+from carriers.adapters import adapter_class
 from carriers.events import CALL_FAILED
-from carriers.masking import masked
+from carriers.masking import concealed, masked
 from carriers.models import CarrierCall, Credential
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class _Exchange:
         if json is not None:
             headers["Content-Type"] = "application/json"
         self.prepared = requests.Request(method, url, headers=headers, params=params, data=self.body or None).prepare()
+        self.secrets = _secrets(caller.credential, headers)
 
     def run(self) -> Answer:
         for attempt in range(1, settings.CARRIER_MAX_RETRIES + 2):
@@ -167,7 +168,8 @@ class _Exchange:
         timeout = (min(settings.CARRIER_CONNECT_TIMEOUT_S, left), left)
         response = _session.send(self.prepared, timeout=timeout, allow_redirects=False, stream=True)
         try:
-            return Answer(response.status_code, _lower(response.headers), self._read(response))
+            content = concealed(self._read(response), self.secrets)
+            return Answer(response.status_code, _lower(response.headers), content)
         finally:
             response.close()
 
@@ -211,7 +213,6 @@ class _Exchange:
     def _log(self, attempt: int, started: float, answer: Answer | None, outcome: str, problem: str) -> None:
         duration = time.monotonic() - started
         metrics.observe(self.caller.credential.carrier, self.operation, answer.status if answer else outcome, duration)
-        url = urlsplit(self.prepared.url)
         row = CarrierCall(
             credential_id=self.caller.credential.id,
             merchant_id=self.caller.merchant_id,
@@ -220,8 +221,8 @@ class _Exchange:
             operation=self.operation,
             subject_id=self.caller.subject_id,
             method=self.prepared.method,
-            url=urlunsplit(url)[:500],
-            request_body=masked(self.body),
+            url=concealed(self.prepared.url.encode(), self.secrets).decode()[:500],
+            request_body=masked(concealed(self.body, self.secrets)),
             status=answer.status if answer else None,
             outcome=outcome,
             response_body=masked(answer.content) if answer else "",
@@ -252,6 +253,13 @@ def _tell_of_failure(row: CarrierCall) -> None:
         "call_id": str(row.id),
     }
     events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
+
+
+def _secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
+    """What we send and the carrier may give back in an error: the account's secrets and the access token."""
+    fields = credential.fields or {}
+    held = [fields[name] for name in adapter_class(credential.carrier).secret_fields if name in fields]
+    return [*held, *headers.get("Authorization", "").split(" ")[1:]]
 
 
 class _TooLarge(Exception):

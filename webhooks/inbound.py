@@ -18,8 +18,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apikeys import claims, correlation
-from apikeys.errors import NotAuthenticated
+from apikeys.errors import NotAuthenticated, Unavailable, WaybillError
 from carriers import accounts
+from carriers.errors import CredentialUnreadable
 from carriers.models import Credential
 from carriers.types import ReportedScan
 from shipping.models import BookingState, Shipment
@@ -42,7 +43,8 @@ _WAIT_FOR_SHIPMENT = timedelta(days=7)
 def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes) -> None:
     """Take a carrier's webhook.
 
-    Raises ``NotFound`` (no such carrier or credential) and ``NotAuthenticated``; anything verified is accepted.
+    Raises ``NotFound`` (no such carrier or credential), ``NotAuthenticated``, and ``Unavailable`` where the secret that
+    could prove it cannot be read, so that the carrier repeats it; anything verified is accepted.
     """
     credential = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
     row = _keep(credential, body)
@@ -100,16 +102,19 @@ def _process_safely(inbound_id: uuid.UUID) -> bool:
 
 
 def _verified(carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes) -> Credential:
+    refusal: WaybillError = NotAuthenticated()
     for credential in candidates:
-        adapter = accounts.open_adapter(credential)
         try:
-            adapter.verify_webhook(headers=headers, body=body, now=timezone.now())
+            accounts.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
         except NotAuthenticated:
+            continue
+        except CredentialUnreadable:
+            refusal = Unavailable()
             continue
         RECEIVED.labels(carrier=credential.carrier, outcome="verified").inc()
         return credential
     RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
-    raise NotAuthenticated
+    raise refusal
 
 
 def _keep(credential: Credential, body: bytes) -> InboundWebhook:

@@ -124,6 +124,7 @@ class Attempt(Row):
         TLS = "tls", "TLS failed"
         REFUSED = "refused", "connection refused or lost"
         BLOCKED = "blocked", "address not allowed"
+        UNSIGNED = "unsigned", "not sent: the endpoint's secret cannot be read"
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveSmallIntegerField()

@@ -19,6 +19,7 @@ from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from apikeys import claims, correlation, events
+from apikeys.crypto import Undecryptable
 from apikeys.events import EventType
 from apikeys.models import Event, Outbox
 from apikeys.rendering import rfc3339, to_json
@@ -96,9 +97,13 @@ def attempt(delivery_id: uuid.UUID, fence: int) -> str | None:
         _finish(delivery, fence, Result(Attempt.Outcome.BLOCKED, error="the endpoint is switched off"), 0, give_up=True)
         return Attempt.Outcome.BLOCKED
     body = bytes(delivery.body)
-    headers = signing.headers(
-        delivery.endpoint.secret, message_id=str(delivery.id), timestamp=int(time.time()), body=body
-    )
+    try:
+        secret = delivery.endpoint.secret
+    except Undecryptable as error:  # nothing but a person mends that, who can then send it again
+        log.error("endpoint's secret not readable", extra={"delivery": str(delivery.id), "error": str(error)})
+        _finish(delivery, fence, Result(Attempt.Outcome.UNSIGNED, error=str(error)), 0, give_up=True)
+        return Attempt.Outcome.UNSIGNED
+    headers = signing.headers(secret, message_id=str(delivery.id), timestamp=int(time.time()), body=body)
     headers |= {"Content-Type": "application/json", correlation.HEADER: delivery.event.correlation_id}
     started = time.monotonic()
     result = egress.post(delivery.endpoint.url, body=body, headers=headers)

@@ -19,7 +19,7 @@ from carriers.sandbox.webhooks import Pusher
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 1024 * 1024
-FAULTS = {"status", "timeout", "hang_after", "garbage", "close"}
+FAULTS = {"status", "echo", "timeout", "hang_after", "garbage", "close"}
 
 
 class DropConnection(Exception):
@@ -64,9 +64,9 @@ class Sandbox:
         self._record(carrier.name, operation, request, fault)
         if fault is None:
             return carrier.handle(request, operation, handler)
-        return self._fail(fault, lambda: carrier.handle(request, operation, handler))
+        return self._fail(fault, request, lambda: carrier.handle(request, operation, handler))
 
-    def _fail(self, fault: dict[str, Any], work: Callable[[], Answer]) -> Answer:
+    def _fail(self, fault: dict[str, Any], request: Request, work: Callable[[], Answer]) -> Answer:
         """``after``: the work is done, and then the answer is lost."""
         if fault.get("after") or fault["kind"] == "hang_after":
             work()
@@ -81,7 +81,8 @@ class Sandbox:
         status = fault.get("status", 500)
         code = {400: "VALIDATION_ERROR", 401: "INVALID_TOKEN", 429: "RATE_LIMITED"}.get(status, "INTERNAL_ERROR")
         headers = {"Retry-After": str(fault.get("retry_after", 1))} if status == 429 else {}
-        return Answer(status, {"error": {"code": code, "message": "Injected by the sandbox", "field": None}}, headers)
+        message = _repeated(request) if fault["kind"] == "echo" else "Injected by the sandbox"
+        return Answer(status, {"error": {"code": code, "message": message, "field": None}}, headers)
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
         with self._lock:
@@ -176,6 +177,12 @@ class Sandbox:
         url, secret = wish.get("url") or account["webhook_url"], wish.get("secret") or account["webhook_secret"]
         self.pusher.push("pickit", url, secret, wish["event"], subject=str(uuid.uuid4()))
         return Answer(202, {"status": "queued"})
+
+
+def _repeated(request: Request) -> str:
+    """A carrier's error text that gives back all that it was sent, secrets included."""
+    head = "; ".join(f"{name}: {value}" for name, value in request.headers.items())
+    return f"Cannot process {request.method} {request.path} [{head}] {request.body.decode('utf-8', 'replace')}"
 
 
 class _Server(ThreadingHTTPServer):

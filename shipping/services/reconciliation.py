@@ -63,8 +63,8 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
     if shipment.booking_state not in (BookingState.PENDING, BookingState.FAILED):
         _look_again(shipment, None)
         return "done"
-    adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
     try:
+        adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
         found = [label for label in adapter.find_by_reference(shipment.reference) if not label.cancelled]
         return _conclude(shipment, adapter, found)
     except CarrierUnsupported:

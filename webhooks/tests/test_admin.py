@@ -70,7 +70,7 @@ def test_one_that_breaks_does_not_stop_the_others(admin_client, credential, ship
     Credential.objects.filter(pk=broken.pk).update(fields=Ciphertext("v1.gone.AAAA.AAAA"))
     first, second = kept(broken, b"{}"), kept(credential, b"{not json")
     page = run(admin_client, "inboundwebhook", "run_again", first, second)
-    assert "1 broke (Undecryptable), 1 failed" in page.content.decode()
+    assert "1 broke (CredentialUnreadable), 1 failed" in page.content.decode()
 
 
 @pytest.mark.parametrize("state", ["dead", "delivered", "pending"])
