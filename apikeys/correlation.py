@@ -63,13 +63,19 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
         "request",
         extra={
             "method": request.method,
-            "path": request.path,
+            "path": _path(request),
             "status": response.status_code,
             "duration_ms": round(seconds * 1000),
             "user_id": actors.current().name or None,
             "merchant_id": str(tenant.merchant_id) if tenant else None,
         },
     )
+
+
+def _path(request: HttpRequest) -> str:
+    """Without the token that opens something, where the path holds one."""
+    token = request.resolver_match.kwargs.get("token") if request.resolver_match else None
+    return request.path.replace(token, "…") if token else request.path
 
 
 class CorrelationFilter(logging.Filter):

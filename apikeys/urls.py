@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apikeys.endpoints import ApiKeyViewSet, EventViewSet, TokenViewSet, UsageViewSet
+from apikeys.members import MemberViewSet
 
 keys = ApiKeyViewSet.as_view({"get": "list", "post": "create"})
 key = ApiKeyViewSet.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"})
@@ -15,5 +16,8 @@ urlpatterns = [
     path("auth/token/refresh", TokenViewSet.as_view({"post": "refresh"}), name="token-refresh"),
     path("auth/token/logout", TokenViewSet.as_view({"post": "logout"}), name="token-logout"),
     path("events", EventViewSet.as_view({"get": "list"}), name="events"),
+    path("members", MemberViewSet.as_view({"get": "list"}), name="members"),
+    path("members/invitations", MemberViewSet.as_view({"post": "invite"}), name="member-invitations"),
+    path("members/<uuid:member_id>", MemberViewSet.as_view({"put": "update", "delete": "destroy"}), name="member"),
     path("usage", UsageViewSet.as_view({"get": "list"}), name="usage"),
 ]

@@ -196,6 +196,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "apikeys.people.lock_account"
+AXES_LOCKOUT_CALLABLE = "apikeys.people.keep_answer"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# Not into its table of attempts, which keeps what forms sent.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "otp", "code", "csrfmiddlewaretoken", "next"]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "apikeys.actors.client_address"
@@ -203,6 +208,12 @@ AXES_VERBOSE = False
 # Staff sign in to the admin with a second factor; demo mode lets them put it off.
 STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=not DEMO)
 OTP_TOTP_ISSUER = "Waybill"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+LOGIN_URL = "portal:sign-in"
+LOGIN_REDIRECT_URL = "portal:home"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 INVITATION_KEEP = timedelta(days=7)
 PASSWORD_RESET_TIMEOUT = 3600
 SIMPLE_JWT = {

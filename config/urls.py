@@ -22,6 +22,7 @@ urlpatterns = [
     path("webhooks/", include("webhooks.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(url_name="schema"), name="docs"),
+    path("portal/", include("apikeys.portal.urls")),
     path("admin/", admin.site.urls),
 ]
 

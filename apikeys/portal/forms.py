@@ -1,0 +1,95 @@
+"""What the portal's pages ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import PasswordResetForm
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from apikeys import mail
+from apikeys.models import User
+
+
+class SignInForm(forms.Form):
+    """The first factor."""
+
+    email = forms.CharField(
+        label=_("E-mail"), max_length=254, widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class CodeForm(forms.Form):
+    """The second factor."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+    )
+
+
+class JoinForm(forms.Form):
+    """A new person names themselves and chooses a password."""
+
+    name = forms.CharField(
+        label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1000,
+        strip=False,
+        help_text=_("At least 10 characters, and none of the passwords that everybody knows."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    repeated = forms.CharField(
+        label=_("The password again"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean(self) -> dict[str, Any]:
+        """The password's rules look at the name and the address too."""
+        data = super().clean()
+        if "password" not in data:
+            return data
+        if data["password"] != data.get("repeated", data["password"]):
+            self.add_error("repeated", _("The two passwords differ."))
+        person = User(username=self.email, email=self.email, first_name=data.get("name", ""))
+        try:
+            password_validation.validate_password(data["password"], person)
+        except forms.ValidationError as error:
+            self.add_error("password", error)
+        return data
+
+
+class ResetForm(PasswordResetForm):
+    """Django's own; the mail goes out behind the answer, so that its time tells nothing."""
+
+    def send_mail(
+        self,
+        subject_template_name: str,
+        email_template_name: str,
+        context: dict[str, Any],
+        from_email: str | None,
+        to_email: str,
+        html_email_template_name: str | None = None,
+    ) -> None:
+        """Called for each active person with this address."""
+        path = reverse("portal:password-reset-confirm", args=[context["uid"], context["token"]])
+        link = mail.link(context["request"], path)
+        mail.send_later(mail.write("password_reset", to_email, link=link, person=context["user"]))
