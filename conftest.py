@@ -14,23 +14,28 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.sandbox.testing import SandboxProcess
+from shipping import frozen
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("waybill")
 
-APPEND_ONLY_TABLES = ("apikeys_event",)
+# What keeps rows from being deleted: (undone, done again).
+GUARDS = (
+    (append_only.removal("sqlite", "apikeys_event"), append_only.statements("sqlite", "apikeys_event")),
+    (frozen.removal("sqlite"), frozen.statements("sqlite")),
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _flush_past_the_triggers():
-    """On SQLite a test's clean-up deletes rows one by one, which append-only tables refuse; PostgreSQL truncates."""
+    """On SQLite a test's clean-up deletes rows one by one, which guarded tables refuse; PostgreSQL truncates."""
     plain = DatabaseOperations.sql_flush
 
     def sql_flush(self, style, tables, **kwargs):
         statements = plain(self, style, tables, **kwargs)
-        before = [line for table in APPEND_ONLY_TABLES for line in append_only.removal("sqlite", table)]
-        after = [line for table in APPEND_ONLY_TABLES for line in append_only.statements("sqlite", table)]
+        before = [line for undone, _done in GUARDS for line in undone]
+        after = [line for _undone, done in GUARDS for line in done]
         return before + statements + after if statements else statements
 
     with pytest.MonkeyPatch.context() as patch:

@@ -13,11 +13,12 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from apikeys import actors, correlation
 from apikeys.models import Event, SecurityNotice
 from apikeys.prepared import Insert
-from apikeys.tenancy import Tenant, first_id_at
+from apikeys.tenancy import Tenant, first_id_at, new_id
 
 
 @dataclass(frozen=True)
@@ -51,40 +52,59 @@ def record(
 
     Who caused it and from where is taken from the running request.
     """
-    event = made(kind, tenant=tenant, subject_id=subject_id, data=data)
+    row = made(kind, tenant=tenant, subject_id=subject_id, data=data)
+    event = Event(**dict(zip(_COLUMNS, row, strict=True)))
     if not kind.security:
-        _insert([event])
+        _insert([row])
         return event
     with transaction.atomic(savepoint=False):
-        _insert([event])
+        _insert([row])
         SecurityNotice.objects.create(event=event)
     return event
 
 
+Made = tuple[Any, ...]
+
+
 def made(
     kind: EventType, *, tenant: Tenant | None, subject_id: uuid.UUID | None, data: Mapping[str, Any] | None
-) -> Event:
+) -> Made:
     """An event that is not stored yet, for ``record_all``."""
     actor = actors.current()
-    return Event(
-        merchant_id=tenant.merchant_id if tenant else None,
-        mode=tenant.mode if tenant else "",
-        type=kind.name,
-        visibility=kind.visibility,
-        subject_id=subject_id,
-        data=dict(data or {}),
-        actor=actor.name,
-        address=actor.address,
-        correlation_id=correlation.current(),
+    return (
+        new_id(),
+        tenant.merchant_id if tenant else None,
+        str(tenant.mode) if tenant else "",
+        kind.name,
+        str(kind.visibility),
+        subject_id,
+        dict(data or {}),
+        actor.name,
+        actor.address,
+        correlation.current(),
+        timezone.now(),
     )
 
 
-def record_all(events: Sequence[Event]) -> None:
+def record_all(rows: Sequence[Made]) -> None:
     """Append several in one statement; none of a security kind."""
-    _insert(events)
+    _insert(rows)
 
 
-_insert = Insert(Event)
+_COLUMNS = (
+    "id",
+    "merchant_id",
+    "mode",
+    "type",
+    "visibility",
+    "subject_id",
+    "data",
+    "actor",
+    "address",
+    "correlation_id",
+    "created_at",
+)
+_insert = Insert(Event, *_COLUMNS)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

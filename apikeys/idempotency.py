@@ -107,7 +107,8 @@ def _key(request: Request) -> str | None:
 
 
 def _fingerprint(request: Request) -> str:
-    body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+    # A line of NDJSON that could not be read stands in the data as its error.
+    body = orjson.dumps(request.data, default=str, option=orjson.OPT_SORT_KEYS)
     tenant = request._request.tenant
     what = f"{request.method} {request.path} {tenant.store_id}\n".encode() + body
     # Keyed, since a body may hold a secret short enough to be guessed from a plain hash.

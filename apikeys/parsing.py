@@ -19,18 +19,40 @@ class JsonParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        raw = stream.read()
-        try:
-            raw.decode()
-            value = orjson.loads(raw)
-        except UnicodeDecodeError as error:
-            raise ValidationFailed(details={"body": [_("The body is not valid UTF-8.")]}) from error
-        except orjson.JSONDecodeError as error:
-            raise ValidationFailed(details={"body": [_("The body is not valid JSON: %s") % error]}) from error
-        if not isinstance(value, dict | list):
-            raise ValidationFailed(details={"body": [_("A JSON object is expected.")]})
-        _check(value, "", 0)
-        return value
+        return _loaded(stream.read())
+
+
+class NdjsonParser(BaseParser):
+    """One JSON object a line; empty lines are skipped. A line that cannot be taken becomes its ``ValidationFailed``.
+
+    https://github.com/ndjson/ndjson-spec
+    """
+
+    media_type = "application/x-ndjson"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> list[Any]:
+        return [_loaded_or_error(line) for line in stream.read().split(b"\n") if line.strip()]
+
+
+def _loaded_or_error(raw: bytes) -> Any:
+    try:
+        return _loaded(raw)
+    except ValidationFailed as error:
+        return error
+
+
+def _loaded(raw: bytes) -> Any:
+    try:
+        raw.decode()
+        value = orjson.loads(raw)
+    except UnicodeDecodeError as error:
+        raise ValidationFailed(details={"body": [_("The body is not valid UTF-8.")]}) from error
+    except orjson.JSONDecodeError as error:
+        raise ValidationFailed(details={"body": [_("The body is not valid JSON: %s") % error]}) from error
+    if not isinstance(value, dict | list):
+        raise ValidationFailed(details={"body": [_("A JSON object is expected.")]})
+    _check(value, "", 0)
+    return value
 
 
 def _check(value: Any, path: str, depth: int) -> None:

@@ -1,6 +1,6 @@
 """Statements that are written once: on the hottest paths the ORM writes its SQL longer than the database runs it.
 
-What is written is what the ORM would write, from the models; values are converted by the models' own fields.
+Table and column names come from the models; so do the SELECTs, whole.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import orjson
 from django.db import connection
-from django.db.models import Field, Model, QuerySet
+from django.db.models import DateTimeField, Field, JSONField, Model, QuerySet, UUIDField
+from psycopg.types.json import Jsonb as PlainJsonb
 
-# From so many rows on, PostgreSQL takes them faster by COPY.
-_COPY_FROM = 20
+# From so many rows on, PostgreSQL takes them faster by COPY and by arrays.
+_MANY = 20
+
+
+def Jsonb(value: Any) -> PlainJsonb:
+    """A JSON value for psycopg."""
+    return PlainJsonb(value, dumps=orjson.dumps)
 
 
 class Select:
@@ -58,21 +65,24 @@ class Select:
 
 
 class Insert:
-    """INSERT of model instances as they are: no signals, no savepoint."""
+    """INSERT of rows of plain values, in the order of ``columns``; a column that is left out must have a default.
 
-    def __init__(self, model: type[Model]) -> None:
-        self._model = model
+    No instances, no signals, no savepoint.
+    """
 
-    def __call__(self, rows: Sequence[Model]) -> None:
+    def __init__(self, model: type[Model], *columns: str) -> None:
+        self._table = model._meta.db_table
+        self._fields = [model._meta.get_field(name) for name in columns]
+
+    def __call__(self, rows: Sequence[Sequence[Any]]) -> None:
         """Insert them in one statement."""
         if not rows:
             return
-        fields = self._model._meta.concrete_fields
-        values = [[field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields] for row in rows]
-        table, *columns = _quoted(self._model._meta.db_table, *(field.column for field in fields))
+        table, *columns = _quoted(self._table, *(field.column for field in self._fields))
+        values = _adapted_rows(self._fields, rows)
         target = f"{table} ({', '.join(columns)})"
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql" and len(rows) >= _COPY_FROM:
+            if connection.vendor == "postgresql" and len(rows) >= _MANY:
                 _copy(cursor, target, values)
             else:
                 places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
@@ -80,30 +90,58 @@ class Insert:
 
 
 class Update:
-    """UPDATE of some columns of one row, or of many by ``executemany``, found by primary key."""
+    """UPDATE of some columns of rows found by primary key, each with values of its own."""
 
     def __init__(self, model: type[Model], *columns: str) -> None:
-        self._fields: list[Field] = [model._meta.get_field(name) for name in columns]
-        self._model = model
+        self._table = model._meta.db_table
+        self._fields: list[Field] = [model._meta.pk, *(model._meta.get_field(name) for name in columns)]
 
-    def __call__(self, rows: Iterable[tuple[Any, Sequence[Any]]]) -> None:
-        """``rows``: (primary key, the columns' values) of each."""
-        pk = self._model._meta.pk
-        table, key, *columns = _quoted(self._model._meta.db_table, pk.column, *(field.column for field in self._fields))
-        values = [
-            [
-                *(field.get_db_prep_save(value, connection) for field, value in zip(self._fields, given, strict=True)),
-                _adapted(found),
-            ]
-            for found, given in rows
-        ]
-        changes = ", ".join(f"{column} = %s" for column in columns)
+    def __call__(self, rows: Sequence[Sequence[Any]]) -> None:
+        """``rows``: the primary key and the columns' values of each; many are one statement on PostgreSQL."""
+        if not rows:
+            return
+        values = _adapted_rows(self._fields, rows)
+        table, key, *columns = _quoted(self._table, *(field.column for field in self._fields))
         with connection.cursor() as cursor:
-            cursor.executemany(f"UPDATE {table} SET {changes} WHERE {key} = %s", values)  # noqa: S608 names come from the model
+            if connection.vendor == "postgresql" and len(rows) >= _MANY:
+                arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in self._fields)
+                changes = ", ".join(f"{column} = new.{column}" for column in columns)
+                cursor.execute(
+                    f"UPDATE {table} SET {changes} FROM unnest({arrays}) AS new({key}, {', '.join(columns)}) "  # noqa: S608 names come from the model
+                    f"WHERE {table}.{key} = new.{key}",
+                    [list(column) for column in zip(*values, strict=True)],
+                )
+                return
+            changes = ", ".join(f"{column} = %s" for column in columns)
+            sql = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608 names come from the model
+            for pk, *given in values:
+                cursor.execute(sql, [*given, pk])
+
+
+def _adapted_rows(fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Values as the driver takes them: psycopg knows all types but JSON, SQLite's knows few."""
+    if connection.vendor == "postgresql":
+        adapt = [Jsonb if isinstance(field, JSONField) else None for field in fields]
+    else:
+        adapt = [_for_sqlite(field) for field in fields]
+    return [
+        [value if change is None or value is None else change(value) for change, value in zip(adapt, row, strict=True)]
+        for row in rows
+    ]
+
+
+def _for_sqlite(field: Field) -> Callable[[Any], Any] | None:
+    while field.is_relation:
+        field = field.target_field
+    if isinstance(field, JSONField):
+        return lambda value: orjson.dumps(value).decode()
+    if isinstance(field, UUIDField):
+        return lambda value: value.hex
+    return connection.ops.adapt_datetimefield_value if isinstance(field, DateTimeField) else None
 
 
 def _copy(cursor: Any, target: str, rows: Iterable[Sequence[Any]]) -> None:
-    with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+    with connection.wrap_database_errors, cursor.copy(f"COPY {target} FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 

@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from apikeys.fields import CountryField, MomentField, TextField
 from carriers.types import Status
-from shipping.services.checkpoints import POSTABLE
+from shipping.services.posting import POSTABLE
 
 MAX_PACKAGES = 100
 HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected, like 10:00."))

@@ -17,12 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys import events, scopes
-from apikeys.errors import NotFound, TrackingNotFound
+from apikeys.errors import NotFound, TrackingNotFound, WaybillError
 from apikeys.idempotency import idempotent
+from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
 from shipping.models import BookingState, Pickup, Shipment
-from shipping.services import checkpoints, lookup, pickups, quotes, shipments
+from shipping.services import batches, lookup, pickups, posting, quotes, shipments
 from shipping.services.lists import page_of_units
 
 NAME = OpenApiParameter(
@@ -105,11 +106,11 @@ class TrackingViewSet(ApiViewSet):
 class CheckpointViewSet(ApiViewSet):
     """Checkpoints of the merchant's own units."""
 
-    scopes: ClassVar = {"create": scopes.TRACKING_WRITE}
+    scopes: ClassVar = {"create": scopes.TRACKING_WRITE, "batch": scopes.TRACKING_WRITE}
 
     def render(self, request: Request, checkpoint_id: uuid.UUID) -> Response:
         """A checkpoint that is stored already."""
-        return Response(wire.posted(checkpoints.stored(self.tenant, checkpoint_id), _("Checkpoint already registered")))
+        return Response(wire.posted(posting.stored(self.tenant, checkpoint_id), _("Checkpoint already registered")))
 
     @extend_schema(
         request=serializers.CheckpointRequestSerializer,
@@ -119,12 +120,30 @@ class CheckpointViewSet(ApiViewSet):
     @idempotent(render)
     def create(self, request: Request) -> Response:
         """Register a checkpoint; 201, or 200 with the first one's id when it is the same one again."""
-        data = self.checked(serializers.CheckpointRequestSerializer, request.data)
-        moment = data.pop("timestamp")
-        result = checkpoints.post(self.tenant, moment=moment, **data)
+        (item,) = batches.validated([request.data])
+        if isinstance(item, WaybillError):
+            raise item
+        result = posting.post(self.tenant, item)
         if result.repeated:
             return Response(wire.posted(result, _("Checkpoint already registered")))
         return Response(wire.posted(result, _("Checkpoint registered")), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request={
+            "application/json": serializers.CheckpointRequestSerializer(many=True),
+            "application/x-ndjson": OpenApiTypes.STR,
+        },
+        responses={200: wire.BatchSerializer},
+        tags=["tracking"],
+    )
+    @action(detail=False, methods=["post"], parser_classes=[JsonParser, NdjsonParser])
+    @idempotent()
+    def batch(self, request: Request) -> Response:
+        """Register up to a thousand checkpoints: a JSON array, or one JSON object a line (NDJSON).
+
+        Each item is stored, repeated or refused for itself; items of one unit count in their order.
+        """
+        return Response(wire.batch(batches.post(self.tenant, request.data)))
 
 
 class ShipmentViewSet(ApiViewSet):

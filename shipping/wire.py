@@ -23,7 +23,7 @@ from carriers.types import Offer, ProofOfDelivery
 from shipping.history import Point
 from shipping.models import BookingState, Checkpoint, Pickup, Quote, Shipment
 from shipping.services.canonical import plain
-from shipping.services.checkpoints import Posted
+from shipping.services.posting import Outcome, Posted
 
 MAX_SHOWN_CHECKPOINTS = 1000
 
@@ -267,20 +267,54 @@ class UnitListSerializer(serializers.Serializer):
 
 def posted(result: Posted, message: str) -> dict[str, Any]:
     """A stored checkpoint, as documented."""
-    row = result.checkpoint
+    return {"success": True, "message": message, "data": _posted(result)}
+
+
+def _posted(result: Posted) -> dict[str, Any]:
+    item = result.item
     return {
-        "success": True,
-        "message": message,
-        "data": {
-            "tracking_id": row.shipment.tracking_number,
-            "checkpoint_id": str(row.id),
-            "status": row.status.upper(),
-            "location": row.location,
-            "description": row.description,
-            "timestamp": rfc3339(row.occurred_at),
-            "unit_created": result.unit_created,
-        },
+        "tracking_id": item.tracking_id,
+        "checkpoint_id": result.checkpoint_id,
+        "status": item.status.upper(),
+        "location": item.location,
+        "description": item.description,
+        "timestamp": item.moment.at,
+        "unit_created": result.unit_created,
     }
+
+
+class RefusedItemSerializer(serializers.Serializer):
+    error = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+
+
+class BatchResultSerializer(serializers.Serializer):
+    index = serializers.IntegerField(help_text="The item's place in the request, from 0.")
+    result = serializers.ChoiceField(choices=["stored", "repeated", "refused"])
+    data = CheckpointDataSerializer(required=False)
+    error = RefusedItemSerializer(required=False)
+
+
+class BatchSerializer(serializers.Serializer):
+    success = serializers.BooleanField(help_text="Nothing was refused.")
+    stored = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = BatchResultSerializer(many=True)
+
+
+def batch(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What became of each item of a batch, in its order."""
+    results = [_batch_result(index, outcome) for index, outcome in enumerate(outcomes)]
+    counts = {kind: sum(result["result"] == kind for result in results) for kind in ("stored", "repeated", "refused")}
+    return {"success": not counts["refused"], **counts, "results": results}
+
+
+def _batch_result(index: int, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Posted):
+        return {"index": index, "result": "repeated" if outcome.repeated else "stored", "data": _posted(outcome)}
+    return {"index": index, "result": "refused", "error": outcome.body()}
 
 
 def history(shipment: Shipment) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from shipping.events import (
     SHIPMENT_NEEDS_REVIEW,
     SHIPMENT_PENDING,
 )
+from shipping.facts import shipment_facts
 from shipping.history import FINAL
 from shipping.models import BookingState, Label, Parcel, Shipment
 from shipping.services import checkpoints, lookup
@@ -96,7 +97,7 @@ def fail(shipment: Shipment, error: WaybillError) -> None:
         )
         row.frees_order = True
         row.save(update_fields=["booking_state", "failure", "reconcile_at", "frees_order", "updated_at"])
-        data = checkpoints.facts(row) | {"error": error.code}
+        data = shipment_facts(row) | {"error": error.code}
         events.record(SHIPMENT_FAILED, tenant=row.tenant, subject_id=row.id, data=data)
 
 
@@ -306,7 +307,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
     row.save()
     label.save(force_insert=True)
     checkpoints.add_scans(row, [_first_scan(row, booked)])
-    events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=checkpoints.facts(row))
+    events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     transaction.on_commit(lambda: metrics.shipments_created(row.carrier).labels(service_type=row.service_type).inc())
     return row
 
@@ -364,7 +365,7 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
         row.cancellation, row.frees_order = dict(cancellation), True
         row.save(update_fields=["cancellation", "frees_order", "updated_at"])
         checkpoints.add_scans(row, [_cancel_scan(cancellation)])
-        events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=checkpoints.facts(row))
+        events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     return row
 
 

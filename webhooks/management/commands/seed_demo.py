@@ -19,7 +19,8 @@ from carriers import accounts
 from carriers.models import Credential, Environment
 from carriers.types import Status
 from shipping.models import BookingState, Shipment
-from shipping.services import checkpoints
+from shipping.services import posting
+from shipping.services.posting import Item
 from webhooks.models import WebhookEndpoint
 
 # The simulator reports to a path with this id, so it is the same on every installation.
@@ -116,14 +117,8 @@ def _unit(tenant: Tenant) -> None:
     if Shipment.objects.of(tenant).filter(tracking_number="TEST123456").exists():
         return
     for status, place, text, time in _TEST123456:
-        checkpoints.post(
-            tenant,
-            tracking_id="TEST123456",
-            status=status,
-            location=place,
-            description=text,
-            moment=Moment(datetime.fromisoformat(time), time, tz_assumed=False),
-        )
+        moment = Moment(datetime.fromisoformat(time), time, tz_assumed=False)
+        posting.post(tenant, Item("TEST123456", status, place, text, moment))
 
 
 def _documented_shipments(tenant: Tenant) -> None:

@@ -1,0 +1,271 @@
+"""Many checkpoints in one call: each for itself, in their order, by few statements, and the same as one by one."""
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from apikeys import keys
+from apikeys.models import Event, Outbox
+from apikeys.tenancy import Tenant
+from conftest import GUARDS
+from shipping.history import Point, summarize
+from shipping.models import Checkpoint, Shipment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/api/v1/checkpoints/batch"
+WAY = ["CREATED", "PICKED_UP", "IN_TRANSIT", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED"]
+
+
+def item(number=1, status="CREATED", hour=0, **changes):
+    moment = datetime(2024, 1, 15, tzinfo=UTC) + timedelta(hours=hour)
+    return {
+        "tracking_id": f"UNIT-{number:06}",
+        "status": status,
+        "location": "Bogotá, Colombia",
+        "description": "Paquete creado",
+        "timestamp": moment.isoformat().replace("+00:00", "Z"),
+    } | changes
+
+
+def way(number, length=6):
+    return [item(number, status, hour) for hour, status in enumerate(WAY[:length])]
+
+
+@pytest.fixture
+def send(api):
+    def one(items, **headers):
+        response = api.post(URL, items, headers=headers)
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    return one
+
+
+def kinds(answer):
+    return [result["result"] for result in answer["results"]]
+
+
+def snapshot():
+    """What the database says of all units, without ids and times of writing."""
+    units = Shipment.objects.order_by("tracking_number").values_list(
+        "tracking_number", "status", "location", "checkpoint_count", "first_at", "last_at", "delivered_at"
+    )
+    scans = Checkpoint.objects.order_by("shipment__tracking_number", "occurred_at", "status").values_list(
+        "shipment__tracking_number", "status", "location", "occurred_at", "occurred_text", "tz_assumed", "description"
+    )
+    told = sorted(
+        (row.type, json.dumps({**row.data, "shipment_id": "", "checkpoint": ""})) for row in Event.objects.all()
+    )
+    return list(units), list(scans), told
+
+
+def test_a_thousand_are_stored_in_one_call(send):
+    answer = send([step for number in range(250) for step in way(number, 4)])
+    assert (answer["success"], answer["stored"], answer["repeated"], answer["refused"]) == (True, 1000, 0, 0)
+    assert [result["index"] for result in answer["results"]] == list(range(1000))
+    assert answer["results"][0]["data"]["unit_created"] is True
+    assert answer["results"][1]["data"]["unit_created"] is False
+    assert Shipment.objects.filter(status="in_transit", checkpoint_count=4).count() == 250
+    assert Outbox.objects.count() == Event.objects.count() == 250 * 7  # the second in_transit changes no status
+
+
+def test_one_bad_item_never_sinks_the_others(send):
+    answer = send(
+        [
+            item(1),
+            item(2, "DELIVERED"),
+            {"tracking_id": "123"},
+            5,
+            item(1, "PICKED_UP", 1),
+            item(1, "CREATED", 2),
+            item(3, timestamp="2999-01-01T00:00:00Z"),
+            item(1),
+        ]
+    )
+    assert kinds(answer) == ["stored", "refused", "refused", "refused", "stored", "refused", "refused", "repeated"]
+    assert answer["success"] is False
+    errors = [result["error"]["error"] for result in answer["results"] if "error" in result]
+    assert errors == ["business_error", *["validation_error"] * 2, "business_error", "validation_error"]
+    assert set(answer["results"][2]["error"]["details"]) == {
+        "tracking_id",
+        "status",
+        "location",
+        "description",
+        "timestamp",
+    }
+    assert answer["results"][7]["data"]["checkpoint_id"] == answer["results"][0]["data"]["checkpoint_id"]
+    assert Checkpoint.objects.count() == 2
+    assert Shipment.objects.count() == 1
+
+
+def test_the_same_batch_again_stores_nothing(send):
+    items = [step for number in range(5) for step in way(number)]
+    first, again = send(items), send(items)
+    assert kinds(again) == ["repeated"] * len(items)
+    ids = [[result["data"]["checkpoint_id"] for result in answer["results"]] for answer in (first, again)]
+    assert ids[0] == ids[1]
+    assert Checkpoint.objects.count() == len(items)
+
+
+def test_ndjson_is_taken_line_by_line(api):
+    lines = [json.dumps(item(1)).encode(), b"{broken", b"", json.dumps(item(1, "PICKED_UP", 1)).encode(), b"\xff"]
+    response = Client().post(
+        URL,
+        b"\n".join(lines),
+        content_type="application/x-ndjson",
+        headers={"X-API-Key": api.key, "Idempotency-Key": "k"},
+    )
+    assert response.status_code == 200
+    assert kinds(response.json()) == ["stored", "refused", "stored", "refused"]
+
+
+@pytest.mark.parametrize("body", [[], {}, {"checkpoints": []}, [item()] * 1001])
+def test_what_is_no_batch_is_refused_whole(api, body):
+    refused = Client().post(URL, json.dumps(body), content_type="application/json", headers={"X-API-Key": api.key})
+    assert refused.status_code == 400
+    assert refused.json()["details"].keys() == {"body"}
+    assert not Checkpoint.objects.exists()
+
+
+def test_a_batch_is_what_its_items_would_be_one_by_one(api, send):
+    """Random items over few units, many of them wrong: singly and in batches of any size the same is stored."""
+    draw = random.Random(7)
+    items = [item(draw.randrange(6), draw.choice(WAY), draw.randrange(8)) for _ in range(300)]
+    for one in items:
+        api.post("/api/v1/checkpoints", one)
+    singly = snapshot()
+    assert len(singly[1]) > 15
+    wipe()
+    rest = list(items)
+    while rest:
+        size = draw.randrange(1, 60)
+        send(rest[:size])
+        rest = rest[size:]
+    assert snapshot() == singly
+
+
+def wipe():
+    """Start anew, past what keeps checkpoints and events from being deleted."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("TRUNCATE shipping_checkpoint, shipping_shipment, apikeys_event, apikeys_outbox CASCADE")
+            return
+    with connection.cursor() as cursor:
+        for undone, _done in GUARDS:
+            for line in undone:
+                cursor.execute(line)
+        for table in ("apikeys_outbox", "apikeys_event", "shipping_checkpoint", "shipping_shipment"):
+            cursor.execute(f"DELETE FROM {table}")
+        for _undone, done in GUARDS:
+            for line in done:
+                cursor.execute(line)
+
+
+def test_the_machine_and_the_fold_agree(send):
+    """What posting writes into a unit's row is what its checkpoints say of it."""
+    draw = random.Random(11)
+    send([item(draw.randrange(40), draw.choice(WAY), draw.randrange(12)) for _ in range(900)])
+    assert Shipment.objects.count() > 20
+    for unit in Shipment.objects.all():
+        summary = summarize(
+            Point(row.occurred_at, row.status, row.code, row.location) for row in unit.checkpoints.all()
+        )
+        assert (unit.status, unit.checkpoint_count, unit.location) == (summary.status, summary.count, summary.location)
+        assert (unit.first_at, unit.last_at, unit.delivered_at) == (
+            summary.first_at,
+            summary.last_at,
+            summary.delivered_at,
+        )
+
+
+def test_writers_at_once_lose_nothing_and_never_wait_in_a_circle(api):
+    batches = [[step for number in order for step in way(number, 2)] for order in (range(20), range(19, -1, -1))] * 4
+
+    def one(items):
+        try:
+            return Client().post(URL, items, content_type="application/json", headers={"X-API-Key": api.key}).json()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, batches))
+    assert sum(answer["stored"] for answer in answers) == 40
+    assert sum(answer["repeated"] for answer in answers) == 40 * 7
+    assert Checkpoint.objects.count() == 40
+    assert Shipment.objects.filter(checkpoint_count=2).count() == 20
+
+
+def statements(queries):
+    return [query["sql"].split()[0] for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+
+
+@pytest.mark.parametrize(("status", "hour"), [("CREATED", 0), ("PICKED_UP", 1)])
+def test_one_checkpoint_is_four_statements_the_unit_locked_first(api, status, hour):
+    api.get("/api/v1/tracking/NOBODY")
+    if hour:
+        api.post("/api/v1/checkpoints", item())
+    with CaptureQueriesContext(connection) as queries:
+        assert api.post("/api/v1/checkpoints", item(1, status, hour)).status_code == 201
+    key, *rest = statements(queries)
+    assert (key, rest) == ("SELECT", ["SELECT", "INSERT", "UPDATE" if hour else "INSERT", "INSERT"])
+    if connection.vendor == "postgresql":
+        locked = [query["sql"] for query in queries if "FOR UPDATE" in query["sql"]]
+        assert len(locked) == 1
+
+
+def test_a_batch_takes_few_statements_however_many_items(api):
+    api.get("/api/v1/tracking/NOBODY")
+    counts = []
+    for number in (1, 5):
+        items = [step for unit in range(number * 30, number * 60) for step in way(unit, 2)]
+        with CaptureQueriesContext(connection) as queries:
+            api.post(URL, items)
+        counts.append(len(statements(queries)))
+    assert counts[0] == counts[1] <= 5
+
+
+def test_the_database_refuses_to_change_or_delete_a_checkpoint(send):
+    send(way(1, 2))
+    for change in ({"location": "elsewhere"}, {"status": "delivered"}, {"details": {"a": 1}}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Checkpoint.objects.update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Checkpoint.objects.all()[0].delete()
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM shipping_checkpoint")
+    assert Checkpoint.objects.count() == 2
+
+
+def test_only_the_status_of_an_unknown_code_may_be_placed_later(send, merchant):
+    send([item()])
+    unit = Shipment.objects.get()
+    row = Checkpoint.objects.create(
+        merchant=merchant,
+        mode="test",
+        shipment=unit,
+        source="carrier",
+        status="unknown",
+        code="QX",
+        occurred_at=datetime(2024, 1, 16, tzinfo=UTC),
+    )
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Checkpoint.objects.filter(id=row.id).update(status="in_transit", code="other")
+    Checkpoint.objects.filter(id=row.id).update(status="in_transit")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Checkpoint.objects.filter(id=row.id).update(status="delivered")
+
+
+def test_another_merchants_units_are_untouched(send, merchant, client):
+    send(way(1, 2))
+    other = Tenant(merchant.id, "live")
+    key = keys.generate("live")
+    keys.create(other, key, name="live")
+    response = client.post(URL, way(1, 1), content_type="application/json", headers={"X-API-Key": key})
+    assert response.json()["results"][0]["data"]["unit_created"] is True
+    assert Shipment.objects.count() == 2
