@@ -23,7 +23,7 @@ from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
 from shipping.models import BookingState, Pickup, Shipment
-from shipping.services import batches, lookup, pickups, posting, quotes, shipments
+from shipping.services import batches, histories, lookup, pickups, posting, quotes, shipments
 from shipping.services.lists import page_of_units
 
 NAME = OpenApiParameter(
@@ -97,6 +97,8 @@ class TrackingViewSet(ApiViewSet):
     @extend_schema(parameters=[NAME], responses={200: wire.HistorySerializer}, tags=["tracking"])
     def retrieve(self, request: Request, name: str) -> Response:
         """The stored history of a unit: the merchant's own, or a booked shipment."""
+        if rows := histories.find(self.tenant, name):
+            return Response(wire.history_of(rows))
         unit = lookup.find_unit(self.tenant, name)
         if unit is None:
             raise TrackingNotFound

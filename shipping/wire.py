@@ -323,11 +323,26 @@ def history(shipment: Shipment) -> dict[str, Any]:
         "success": True,
         "tracking_id": shipment.tracking_number,
         "current_status": shipment.status.upper(),
-        "delivery_time": rfc3339(shipment.delivery_time),
+        "delivery_time": shipment.delivery_time,
         "checkpoints": [_history_item(row) for row in _ordered(shipment)],
         "total_checkpoints": shipment.checkpoint_count,
-        "created_at": rfc3339(shipment.first_at or shipment.created_at),
-        "updated_at": rfc3339(shipment.last_at or shipment.created_at),
+        "created_at": shipment.first_at or shipment.created_at,
+        "updated_at": shipment.last_at or shipment.created_at,
+    }
+
+
+def history_of(rows: Sequence[Any]) -> dict[str, Any]:
+    """The same of ``histories.find``'s rows."""
+    unit = rows[0]
+    return {
+        "success": True,
+        "tracking_id": unit.shipment__tracking_number,
+        "current_status": unit.shipment__status.upper(),
+        "delivery_time": unit.shipment__delivered_at or unit.shipment__estimated_delivery,
+        "checkpoints": [_history_item(row) for row in rows],
+        "total_checkpoints": unit.shipment__checkpoint_count,
+        "created_at": unit.shipment__first_at,
+        "updated_at": unit.shipment__last_at,
     }
 
 
@@ -341,13 +356,13 @@ def units(page: Iterable[Shipment], pagination: Mapping[str, Any], filters: Mapp
     }
 
 
-def _history_item(row: Checkpoint) -> dict[str, Any]:
+def _history_item(row: Any) -> dict[str, Any]:
     return {
-        "id": str(row.id),
+        "id": row.id,
         "status": row.status.upper(),
         "location": row.location,
         "description": row.description,
-        "timestamp": rfc3339(row.occurred_at),
+        "timestamp": row.occurred_at,
         "details": row.details,
     }
 

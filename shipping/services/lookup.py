@@ -25,12 +25,18 @@ def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
     raise ShipmentNotFound
 
 
+def is_id(name: str) -> bool:
+    """Whether it can be an id of ours."""
+    try:
+        uuid.UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _conditions(name: str) -> list[dict[str, object]]:
     by_name: list[dict[str, object]] = [{"tracking_number": name}, {"carrier_shipment_id": name}] if name else []
-    try:
-        return [{"id": uuid.UUID(name)}, *by_name]
-    except ValueError:
-        return by_name
+    return [{"id": uuid.UUID(name)}, *by_name] if is_id(name) else by_name
 
 
 def find_unit(tenant: Tenant, name: str) -> Shipment | None:
