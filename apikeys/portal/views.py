@@ -245,6 +245,7 @@ class PasswordReset(PortalPage, django_views.PasswordResetView):
 
     def form_valid(self, form: ResetForm) -> HttpResponse:
         self.count_account(form.cleaned_data["email"])
+        self.extra_email_context = {"request": self.request}
         return super().form_valid(form)
 
 

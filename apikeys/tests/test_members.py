@@ -1,0 +1,301 @@
+"""Owners look after the people of their merchant, and no merchant ends without an owner."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from apikeys import memberships, second_factor, tokens
+from apikeys.errors import Conflict, NotFound, PermissionRefused
+from apikeys.models import Event, Invitation, Membership, Merchant, User
+from apikeys.scopes import OF_ROLES
+from apikeys.tests.test_people import code_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "a good long passphrase"
+NEW = {"name": "Jane Smith", "password": "another good passphrase"}
+
+
+@pytest.fixture
+def member(merchant):
+    """``member(role, email)``: a person of the merchant."""
+
+    def make(role="owner", email="shop@example.com", of=merchant):
+        user = User.objects.create_user(email, email, PASSWORD)
+        return Membership.objects.create(merchant=of, user=user, role=role)
+
+    return make
+
+
+@pytest.fixture
+def owner(member):
+    return member()
+
+
+class Caller:
+    """Speaks JSON as a member: ``caller.get("members")``."""
+
+    def __init__(self, membership, mode="test"):
+        access = tokens.issue(membership.user, membership, mode).access
+        self.headers = {"Authorization": f"Bearer {access}"}
+
+    def __getattr__(self, method):
+        def call(path, body=None, **headers):
+            send = getattr(Client(), method)
+            return send(f"/api/v1/{path}", body or {}, content_type="application/json", headers=self.headers | headers)
+
+        return call
+
+
+def invite(owner, **body):
+    return Caller(owner).post("members/invitations", {"email": "jane.smith@email.com", "role": "operator"} | body)
+
+
+def mailed_token():
+    return re.search(r"/portal/invitation/(\S+)", mail.outbox[-1].body)[1]
+
+
+def at_once(calls):
+    def one(call):
+        try:
+            return call()
+        except (Conflict, NotFound) as error:
+            return error.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(one, calls))
+
+
+def test_the_list_says_who_may_what_and_who_is_awaited(owner, member):
+    viewer = member("viewer", "view@example.com")
+    second_factor.confirm(viewer.user, code_of(second_factor.begin(viewer.user)))
+    invite(owner)
+    body = Caller(owner).get("members").json()
+    shown = [(row["email"], row["role"], row["two_factor"]) for row in body["members"]]
+    assert shown == [("view@example.com", "viewer", True), ("shop@example.com", "owner", False)]
+    assert body["members"][0]["id"] == str(viewer.id)
+    assert [(row["email"], row["role"]) for row in body["invitations"]] == [("jane.smith@email.com", "operator")]
+    assert body["pagination"]["has_more"] is False
+
+
+@pytest.mark.parametrize("role", ["developer", "operator", "viewer"])
+def test_only_owners_manage_members(owner, member, role):
+    caller = Caller(member(role, "other@example.com"))
+    for answer in (
+        caller.get("members"),
+        caller.post("members/invitations", {"email": "x@example.com", "role": "viewer"}),
+        caller.put(f"members/{owner.id}", {"role": "viewer"}),
+        caller.delete(f"members/{owner.id}"),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (403, "permission_denied")
+
+
+def test_no_key_manages_members(owner, api):
+    assert api.get("/api/v1/members").status_code == 403
+    assert api.post("/api/v1/members/invitations", {"email": "x@example.com", "role": "viewer"}).status_code == 403
+
+
+def test_nobody_gives_a_role_that_can_do_more_than_their_own(owner, merchant):
+    reach = OF_ROLES["developer"]
+    with pytest.raises(PermissionRefused):
+        memberships.invite(merchant, email="x@example.com", role="owner", by=owner.user, reach=reach)
+
+
+def test_another_merchants_members_are_not_found(owner, member):
+    other = Merchant.objects.create(name="Other", slug="other")
+    caller = Caller(member("owner", "other@example.com", of=other))
+    assert caller.put(f"members/{owner.id}", {"role": "viewer"}).status_code == 404
+    assert caller.put(f"members/{owner.id}").status_code == 404
+    assert caller.delete(f"members/{owner.id}").status_code == 404
+    assert [row["email"] for row in caller.get("members").json()["members"]] == ["other@example.com"]
+
+
+def test_a_changed_role_is_on_record_and_counts_at_once(owner, member):
+    row = member("viewer", "view@example.com")
+    changed = Caller(owner).put(f"members/{row.id}", {"role": "developer"})
+    assert (changed.status_code, changed.json()["role"]) == (200, "developer")
+    assert Caller(row).get("api-keys").status_code == 200
+    event = Event.objects.get(type="member.changed")
+    assert event.data == {"person": str(row.user_id), "role": {"before": "viewer", "after": "developer"}}
+    assert (event.actor, event.merchant_id) == (f"person:{owner.user_id}", owner.merchant_id)
+    Caller(owner).put(f"members/{row.id}", {"role": "developer"})
+    assert Event.objects.filter(type="member.changed").count() == 1
+
+
+def test_who_is_removed_is_out_on_the_next_request(owner, member):
+    row = member("developer", "dev@example.com")
+    caller = Caller(row)
+    assert caller.get("api-keys").status_code == 200
+    assert Caller(owner).delete(f"members/{row.id}").status_code == 204
+    assert caller.get("api-keys").status_code == 401
+    assert Caller(owner).delete(f"members/{row.id}").status_code == 404
+    assert Event.objects.get(type="member.removed").data == {"person": str(row.user_id), "role": "developer"}
+
+
+@pytest.mark.parametrize("body", [{}, {"role": "emperor"}, {"role": None}, {"role": 1}])
+def test_a_bad_role_is_named(owner, member, body):
+    row = member("viewer", "view@example.com")
+    refused = Caller(owner).put(f"members/{row.id}", body)
+    assert (refused.status_code, set(refused.json()["details"])) == (400, {"role"})
+
+
+def test_the_last_owner_stays(owner, member):
+    member("developer", "dev@example.com")
+    asleep = member("owner", "asleep@example.com")
+    User.objects.filter(id=asleep.user_id).update(is_active=False)
+    for answer in (
+        Caller(owner).put(f"members/{owner.id}", {"role": "viewer"}),
+        Caller(owner).delete(f"members/{owner.id}"),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
+    assert Membership.objects.get(id=owner.id).role == "owner"
+
+
+@pytest.mark.parametrize("how", ["remove", "demote"])
+def test_two_owners_that_go_at_once_leave_one(owner, member, tenant, how):
+    rows = [owner, *(member("owner", f"owner{number}@example.com") for number in range(3))]
+
+    def go(row):
+        if how == "remove":
+            return memberships.remove(tenant, row.id, reach=OF_ROLES["owner"])
+        memberships.change_role(tenant, row.id, role="viewer", reach=OF_ROLES["owner"])
+        return None
+
+    outcomes = at_once([lambda row=row: go(row) for row in rows])
+    assert sorted(str(outcome) for outcome in outcomes) == ["None"] * 3 + ["conflict"]
+    assert Membership.objects.filter(role="owner").count() == 1
+
+
+def test_an_invitation_goes_out_by_mail_and_its_token_is_kept_nowhere(owner, settings):
+    settings.PUBLIC_URL = "https://waybill.example.com/"
+    answer = invite(owner, email="Jane.Smith@Email.com")
+    assert answer.status_code == 201
+    assert answer.json()["email"] == "jane.smith@email.com"
+    assert mail.outbox[-1].to == ["jane.smith@email.com"]
+    assert "Acme" in mail.outbox[-1].subject
+    assert "https://waybill.example.com/portal/invitation/" in mail.outbox[-1].body
+    token = mailed_token()
+    kept = str(list(Invitation.objects.values())) + str(list(Event.objects.values())) + answer.content.decode()
+    assert token not in kept
+    event = Event.objects.get(type="member.invited")
+    assert event.data == {"role": "operator"}
+    assert "smith" not in str(event.data)
+
+
+@pytest.mark.parametrize(
+    "body", [{"email": "not an address"}, {"email": ""}, {"role": "emperor"}, {"email": "x" * 300 + "@example.com"}]
+)
+def test_bad_invitations_are_named(owner, body):
+    refused = invite(owner, **body)
+    assert (refused.status_code, set(refused.json()["details"])) == (400, set(body))
+    assert not mail.outbox
+
+
+def test_members_are_not_invited_again(owner):
+    assert invite(owner, email="SHOP@example.com").status_code == 409
+
+
+def test_inviting_again_ends_the_earlier_link(owner):
+    invite(owner)
+    first = mailed_token()
+    invite(owner, role="viewer")
+    with pytest.raises(NotFound):
+        memberships.open_invitation(first)
+    assert memberships.open_invitation(mailed_token()).role == "viewer"
+    assert Invitation.objects.count() == 1
+
+
+def test_a_repeated_request_sends_one_mail(owner):
+    caller, body = Caller(owner), {"email": "jane.smith@email.com", "role": "viewer"}
+    answers = [caller.post("members/invitations", body, **{"Idempotency-Key": "one"}) for _ in range(3)]
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert len(mail.outbox) == 1
+
+
+def test_a_mail_that_cannot_go_out_is_said(owner, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    refused = invite(owner)
+    assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
+
+
+def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
+    invite(owner)
+    token = mailed_token()
+    outcomes = at_once([lambda: memberships.accept_as_new(token, **NEW)] * 6)
+    assert sorted(outcome for outcome in outcomes if isinstance(outcome, str)) == ["not_found"] * 5
+    assert User.objects.filter(email="jane.smith@email.com").count() == 1
+    assert Event.objects.filter(type="member.joined").count() == 1
+
+
+def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, member):
+    other = Merchant.objects.create(name="Other", slug="other")
+    second = member("owner", "other@example.com", of=other)
+    links = []
+    for one in (owner, second):
+        invite(one)
+        links.append(mailed_token())
+    at_once([lambda token=token: memberships.accept_as_new(token, **NEW) for token in links])
+    person = User.objects.get(email="jane.smith@email.com")
+    left = [token for token in links if Invitation.objects.filter(accepted_at=None).exists()]
+    for token in left:  # whoever came second signs in and accepts
+        try:
+            memberships.accept(token, person)
+        except NotFound:
+            continue
+    assert person.membership_set.count() == 2
+
+
+def test_an_invitation_is_for_its_address_alone(owner, member):
+    invite(owner)
+    other = User.objects.create_user("other", "other@example.com", PASSWORD)
+    with pytest.raises(PermissionRefused):
+        memberships.accept(mailed_token(), other)
+    invited = User.objects.create_user("jane", "Jane.Smith@email.com", PASSWORD)
+    assert memberships.accept(mailed_token(), invited).role == "operator"
+
+
+def test_an_invitation_ends(owner, time_machine):
+    invite(owner)
+    token = mailed_token()
+    time_machine.move_to(timezone.now() + timedelta(days=7, minutes=1))
+    with pytest.raises(NotFound):
+        memberships.accept_as_new(token, **NEW)
+
+
+def test_a_merchant_that_is_switched_off_takes_nobody_in(owner):
+    invite(owner)
+    Merchant.objects.update(is_active=False)
+    with pytest.raises(NotFound):
+        memberships.open_invitation(mailed_token())
+
+
+@pytest.mark.parametrize("change", ["remove", "demote"])
+def test_who_goes_brings_nobody_in_behind(owner, member, tenant, change):
+    second = member("owner", "second@example.com")
+    invite(second)
+    if change == "remove":
+        memberships.remove(tenant, second.id, reach=OF_ROLES["owner"])
+    else:
+        memberships.change_role(tenant, second.id, role="developer", reach=OF_ROLES["owner"])
+    with pytest.raises(NotFound):
+        memberships.open_invitation(mailed_token())
+
+
+def test_members_are_the_same_in_both_modes(owner):
+    assert Caller(owner, "live").get("members").json() == Caller(owner, "test").get("members").json()
+
+
+def test_changing_members_is_a_sensitive_thing(owner, settings):
+    settings.SENSITIVE_RATES = ["1/m"]
+    caller = Caller(owner)
+    body = {"email": "jane.smith@email.com", "role": "viewer"}
+    assert [caller.post("members/invitations", body).status_code for _ in range(2)] == [201, 429]
+    assert caller.get("members").status_code == 200
