@@ -5,9 +5,37 @@ More than one process (``WEB_CONCURRENCY``) needs ``REDIS_URL``, so that rate li
 
 import os
 from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import ThreadWorker
+
+
+class SilentWorker(ThreadWorker):
+    """Tells what is wrong with bytes that are no HTTP without repeating them: keys and passwords stand in there."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        super().handle_error(None, client, addr, wordless(exc) if isinstance(exc, ParseException) else exc)
+
+
+class SilentLogger(Logger):
+    """Gunicorn's debug lines hold what had come of a request that broke off."""
+
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().debug(msg, *(wordless(arg) if isinstance(arg, Exception) else arg for arg in args), **kwargs)
+
+
+def wordless(error: BaseException) -> BaseException:
+    """An error of the same class that says nothing but its name."""
+    kind = type(error)
+    silent = type(kind.__name__, (kind,), {"__str__": lambda _self: kind.__name__})
+    return silent.__new__(silent)
+
 
 bind = f"{os.environ.get('BIND_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"
-worker_class = "gthread"
+worker_class = SilentWorker
+logger_class = SilentLogger
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 # Above CARRIER_CONCURRENCY, so that carriers that hang leave threads for reads, health and webhooks.
 threads = int(os.environ.get("WEB_THREADS", "16"))

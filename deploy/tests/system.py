@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,17 @@ PATIENCE_S = 30.0
 
 
 class System:
-    """``start``, ``kill`` (SIGKILL of the whole group) and ``stop`` one of ``web``, ``worker``, ``sandbox``."""
+    """``start`` and ``kill`` (SIGKILL of the whole group) one of ``web``, ``worker``, ``sandbox``.
 
-    def __init__(self, **environment: str) -> None:
+    ``keep_logs``: what the processes and commands print goes to ``<place>/logs/<name>.log``.
+    """
+
+    def __init__(self, *, keep_logs: bool = False, **environment: str) -> None:
         self.place = Path(tempfile.mkdtemp(prefix="waybill-system-"))
         self.port, self.sandbox_port, self.receiver_port = free_port(), free_port(), free_port()
+        self.logs = self.place / "logs" if keep_logs else None
+        if self.logs:
+            self.logs.mkdir()
         self.database = _Database(self.place)
         self.processes: dict[str, subprocess.Popen] = {}
         self.environment = os.environ | {
@@ -54,19 +62,34 @@ class System:
         self.manage("migrate", "-v0")
         self.manage("seed_demo")
 
-    def manage(self, *command: str) -> str:
-        """Run a management command to its end."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command], env=self.environment, cwd=ROOT, capture_output=True, text=True
-        )
+    def manage(self, *command: str, stdin: str = "") -> str:
+        """Run a management command to its end; what it prints."""
+        done = self._manage(command, stdin)
         assert done.returncode == 0, done.stdout + done.stderr
+        if self.logs:
+            with (self.logs / f"{command[0]}.log").open("a") as log:
+                log.write(done.stdout + done.stderr)
         return done.stdout
+
+    def manage_fails(self, *command: str) -> str:
+        """The same for a command that must fail: all that it says."""
+        done = self._manage(command)
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
+
+    def _manage(self, command: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "manage.py", *command],
+            env=self.environment,
+            cwd=ROOT,
+            input=stdin,
+            capture_output=True,
+            text=True,
+        )
 
     def start(self, *names: str) -> System:
         for name in names:
-            self.processes[name] = subprocess.Popen(
-                self._command(name), env=self.environment, cwd=ROOT, start_new_session=True
-            )
+            self.processes[name] = self._process(name)
         if "sandbox" in names:
             self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
             for account in ("test-client-id", "test-client", "pickit-platform"):
@@ -74,6 +97,13 @@ class System:
         if "web" in names:
             self.wait_for(lambda: self._answers(f"{self.web}/health"))
         return self
+
+    def _process(self, name: str) -> subprocess.Popen:
+        command: dict[str, Any] = {"args": self._command(name), "env": self.environment, "cwd": ROOT}
+        if self.logs is None:
+            return subprocess.Popen(**command, start_new_session=True)
+        with (self.logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(**command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def _command(self, name: str) -> list[str]:
         hooks = f"{self.web}/webhooks/pickit/events"
@@ -138,6 +168,26 @@ class System:
 
 class _Database:
     """A fresh one beside the tests' own: a file, or a database on the same PostgreSQL server."""
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Every value of every table, with the names of its table and column."""
+        with contextlib.closing(self._connection()) as connection:
+            cursor = connection.cursor()
+            for table in [row[0] for row in cursor.execute(self._tables).fetchall()]:
+                rows = cursor.execute(f'SELECT * FROM "{table}"').fetchall()
+                columns = [f"{table}.{column[0]}" for column in cursor.description]
+                yield from ((name, value) for row in rows for name, value in zip(columns, row, strict=True))
+
+    @property
+    def _tables(self) -> str:
+        if self.server.startswith("postgres"):
+            return "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        return "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+    def _connection(self) -> Any:
+        if self.server.startswith("postgres"):
+            return psycopg.connect(self.url)
+        return sqlite3.connect(self.url.removeprefix("sqlite:///"))
 
     def __init__(self, place: Path) -> None:
         self.server = os.environ.get("DATABASE_URL", "")
