@@ -1,97 +1,225 @@
-"""``make bench``: what the door costs, as ratios measured in one run (the machine is shared; seconds tell nothing).
+"""``make bench``: how near Waybill comes to the database's and the framework's own limits, as ratios of one run.
 
-Starts its own PostgreSQL (SQLite where there is none) and gunicorn with two processes, sends with eight connections.
+The machine is shared; seconds tell nothing. Starts its own PostgreSQL, Redis and gunicorn (two processes), loads units
+and checkpoints, sends with eight connections. Limit A is the database alone (pgbench, prepared statements, the same
+rows); limit B is a bare Django function view that runs the same SQL by the ORM (``bench/urls.py``).
+``BENCH_SECONDS``, ``BENCH_UNITS`` and ``BENCH_ROUNDS`` change the size.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
+
+import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from deploy.services import ServiceMissing, free_port, postgres, redis_server, stop
+from deploy.services import free_port, postgres, program, redis_server, stop
 
 ROOT = Path(__file__).resolve().parent.parent
+BENCH = ROOT / "bench"
 CONNECTIONS = 8
-SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+UNITS = int(os.environ.get("BENCH_UNITS", "100000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
+SCANS = 5
+BATCH = 500
 KEY = {"X-API-Key": "test-api-key"}
-# (what is measured, path, headers); the first line of a group is what the others of it are ratios to.
-GROUPS = {
-    "what the door costs: one and the same view": (
-        ("open to everybody", "/bench/open", {}),
-        ("with a warm key", "/bench/keyed", KEY),
-        ("with a warm key and its limits", "/bench/limited", KEY),
-        ("a malformed key refused", "/bench/keyed", {"X-API-Key": "wb_test_" + "x" * 36}),
-        ("a stranger's string refused", "/bench/keyed", {"X-API-Key": "some-string-of-a-stranger"}),
-    ),
-    "reads": (
-        ("health: framework and one query", "/health", {}),
-        ("keyed read of a history", "/api/v1/tracking/TEST123456", KEY),
-        ("keyed list of units", "/api/v1/shipments?status=CREATED", KEY),
-    ),
-}
+JSON = {"Content-Type": "application/json"}
+COMMAND = "make bench"
+
+_ticks = itertools.count()
+_random = Random(1)
 
 
-def rate(port: int, path: str, headers: dict[str, str]) -> float:
-    """Answers a second, over all connections."""
-    end, counts = time.monotonic() + SECONDS, [0] * CONNECTIONS
+@dataclass(frozen=True)
+class Request:
+    """One request to send; ``rows``: how many rows of work it stands for."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None = None
+    rows: int = 1
+
+
+def get(path: str, headers: dict[str, str] = KEY) -> Callable[[], Request]:
+    """Always the same question."""
+    return lambda: Request("GET", path, headers)
+
+
+def unit() -> str:
+    """The number of one of the loaded units."""
+    return f"BENCH-{_random.randint(1, UNITS):08}"
+
+
+def scan() -> dict[str, str]:
+    """The next checkpoint of a random unit."""
+    at = datetime(2024, 1, 16, tzinfo=UTC) + timedelta(milliseconds=next(_ticks))
+    return {
+        "tracking_id": unit(),
+        "status": "IN_TRANSIT",
+        "location": "Centro de Distribución",
+        "description": "En tránsito",
+        "timestamp": at.isoformat(),
+    }
+
+
+def post(path: str) -> Callable[[], Request]:
+    """One checkpoint."""
+    return lambda: Request("POST", path, KEY | JSON, json.dumps(scan()).encode())
+
+
+def post_batch() -> Request:
+    """Many at once."""
+    body = json.dumps([scan() for _ in range(BATCH)]).encode()
+    return Request("POST", "/api/v1/checkpoints/batch", KEY | JSON, body, rows=BATCH)
+
+
+NUMBER = (
+    "?origin_country_id=MY&destination_country_id=ID&weight=1.234&created_at=2018-11-20T19:29:32%2B08:00"
+    "&customer_id=de619854-b59b-425e-9db4-943979e1bd49&customer_name=RedBox&customer_slug=redbox-logistics"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is measured, against which other line, and the ratio that it should reach."""
+
+    name: str
+    request: Callable[[], Request] | None = None
+    pgbench: str = ""
+    against: str = ""
+    goal: float | None = None
+
+
+LINES = (
+    Line("one view, open to everybody", get("/bench/open", {})),
+    Line("  with a warm key", get("/bench/keyed"), against="one view, open to everybody"),
+    Line("  with a warm key and its limits", get("/bench/limited"), against="one view, open to everybody"),
+    Line(
+        "  a malformed key refused",
+        get("/bench/keyed", {"X-API-Key": "wb_test_" + "x" * 36}),
+        against="one view, open to everybody",
+    ),
+    Line(
+        "  a stranger's string refused",
+        get("/bench/keyed", {"X-API-Key": "some-string-of-a-stranger"}),
+        against="one view, open to everybody",
+    ),
+    Line("history, limit A", pgbench="read.pgbench"),
+    Line("history, limit B", lambda: Request("GET", f"/bench/history/{unit()}", {}), against="history, limit A"),
+    Line(
+        "history: GET /tracking/{id}",
+        lambda: Request("GET", f"/api/v1/tracking/{unit()}", KEY),
+        against="history, limit B",
+        goal=0.75,
+    ),
+    Line("checkpoint, limit A", pgbench="write.pgbench"),
+    Line("checkpoint, limit B", post("/bench/checkpoint"), against="checkpoint, limit A"),
+    Line("checkpoint: POST /checkpoints", post("/api/v1/checkpoints"), against="checkpoint, limit B", goal=0.8),
+    Line("rows by POST /checkpoints/batch", post_batch, against="checkpoint, limit A", goal=1.5),
+    Line("tracking number, limit A", pgbench="number.pgbench"),
+    Line("tracking number, limit B", get(f"/bench/number{NUMBER}", {}), against="tracking number, limit A"),
+    Line(
+        "tracking number: GET /next-tracking-number",
+        get(f"/next-tracking-number{NUMBER}", {}),
+        against="tracking number, limit B",
+        goal=0.7,
+    ),
+)
+
+
+def over_http(port: int, make: Callable[[], Request]) -> float:
+    """Rows a second, over all connections; anything but an answer of its kind ends the run."""
+    end, counts, problems = time.monotonic() + SECONDS, [0] * CONNECTIONS, []
 
     def send(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while time.monotonic() < end:
-            connection.request("GET", path, headers=headers)
-            connection.getresponse().read()
-            counts[number] += 1
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while time.monotonic() < end and not problems:
+            request = make()
+            connection.request(request.method, request.path, body=request.body, headers=request.headers)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status >= 500 or (response.status == 429):
+                problems.append(f"{request.path}: {response.status} {body[:300]!r}")
+            counts[number] += request.rows
         connection.close()
 
+    _together(send)
+    if problems:
+        raise SystemExit(problems[0])
+    return sum(counts) / SECONDS
+
+
+def _together(send: Callable[[int], None]) -> None:
     threads = [threading.Thread(target=send, args=(number,)) for number in range(CONNECTIONS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / SECONDS
+
+
+def by_pgbench(url: str, script: str, merchant: str) -> float:
+    """Transactions a second."""
+    command = [program("pgbench"), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T", f"{SECONDS:.0f}"]
+    command += ["-D", f"units={UNITS}", "-D", f"merchant={merchant}", "-f", str(BENCH / script), url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return next(float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("tps ="))
+
+
+def prepare(url: str, environment: dict[str, str]) -> str:
+    """Tables, the demo merchant on a plan without end, and the units; the merchant's id."""
+    for command in (["migrate", "-v0"], ["seed_demo"]):
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, stdout=-3)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE apikeys_plan SET per_minute = 100000000, per_hour = 2000000000")
+        for statement in (BENCH / "data.sql").read_text().format(units=UNITS, scans=SCANS).split(";\n"):
+            connection.execute(statement)
+        (merchant,) = connection.execute("SELECT id FROM apikeys_merchant WHERE slug = 'demo'").fetchone()
+    return str(merchant)
 
 
 @contextlib.contextmanager
-def waybill(scratch: str) -> Iterator[tuple[int, str]]:
-    """A running installation: its port, and the name of its database."""
+def waybill(scratch: str) -> Iterator[tuple[int, str, str]]:
+    """A running installation: its port, its database's URL, the merchant's id."""
     with contextlib.ExitStack() as stack:
-        port = free_port()
+        port, url = free_port(), stack.enter_context(postgres())
         environment = os.environ | {
             "DEBUG": "true",
             "DATA_DIR": scratch,
-            "LOG_LEVEL": "WARNING",
-            "DJANGO_SETTINGS_MODULE": "bench.settings",
-            # Not limited by address, so that the refusals themselves are measured.
-            "PUBLIC_RATES": "100000000/m",
-        }
-        try:
-            environment |= {"DATABASE_URL": stack.enter_context(postgres())}
-            environment |= {"REDIS_URL": stack.enter_context(redis_server())}
-            name = "PostgreSQL and Redis"
-        except ServiceMissing:
-            name = "SQLite"
-        environment |= {
+            "DATABASE_URL": url,
+            "REDIS_URL": stack.enter_context(redis_server()),
             "PORT": str(port),
             "BIND_HOST": "127.0.0.1",
-            "WEB_CONCURRENCY": "2" if name != "SQLite" else "1",
+            "WEB_CONCURRENCY": "2",
+            "DJANGO_SETTINGS_MODULE": "bench.settings",
+            # Not limited by address, so that what needs no key is measured at all.
+            "PUBLIC_RATES": "100000000/m",
         }
-        for command in (["migrate", "-v0"], ["seed_demo"]):
-            subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, stdout=-3)
+        merchant = prepare(url, environment)
+        log = stack.enter_context((Path(scratch) / "web.log").open("wb"))
         server = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "config.wsgi"]
-        process = subprocess.Popen(server, cwd=ROOT, env=environment, start_new_session=True, stderr=-3)
+        process = subprocess.Popen(server, cwd=ROOT, env=environment, start_new_session=True, stderr=log)
         stack.callback(stop, process, patience_s=10)
         _wait(port)
-        yield port, name
+        yield port, url, merchant
 
 
 def _wait(port: int) -> None:
@@ -106,23 +234,30 @@ def _wait(port: int) -> None:
     raise SystemExit("Waybill did not start")
 
 
-def main() -> None:
-    """Measure each request in two rounds, print the better rate as a ratio to its group's first line."""
-    with tempfile.TemporaryDirectory(prefix="waybill-bench-") as scratch, waybill(scratch) as (port, name):
+def measure() -> dict[str, float]:
+    """The best of some rounds of each line."""
+    best = dict.fromkeys((line.name for line in LINES), 0.0)
+    with tempfile.TemporaryDirectory(prefix="waybill-bench-") as scratch, waybill(scratch) as (port, url, merchant):
         os.chmod(scratch, 0o711)
-        lines = [line for group in GROUPS.values() for line in group]
-        rounds = [[rate(port, path, headers) for _what, path, headers in lines] for _ in range(2)]
-    best = dict(zip(lines_of(GROUPS), map(max, zip(*rounds, strict=True)), strict=True))
-    print(f"{name}, {CONNECTIONS} connections, {SECONDS:.0f} s each, better of two rounds; make bench")
-    for title, group in GROUPS.items():
-        print(f"{title}")
-        for what, _path, _headers in group:
-            print(f"  {best[what] / best[group[0][0]]:5.2f}  {what}")
+        for _round in range(ROUNDS):
+            for line in LINES:
+                found = by_pgbench(url, line.pgbench, merchant) if line.pgbench else over_http(port, line.request)
+                best[line.name] = max(best[line.name], found)
+    return best
 
 
-def lines_of(groups: dict[str, tuple]) -> list[str]:
-    """The names of all that is measured, in order."""
-    return [what for group in groups.values() for what, _path, _headers in group]
+def main() -> None:
+    """Measure, and print each line as a ratio to its limit."""
+    best = measure()
+    print(
+        f"PostgreSQL, Redis, gunicorn 2 processes, {CONNECTIONS} connections, {UNITS:,} units with {SCANS} checkpoints;"
+    )
+    print(f"{SECONDS:.0f} s each, the better of {ROUNDS} rounds; command: {COMMAND}")
+    print(f"{'':50} ratio   goal  to")
+    for line in LINES:
+        ratio = f"{best[line.name] / best[line.against]:6.2f}" if line.against else "  1.00"
+        goal = f"≥ {line.goal:.2f}" if line.goal else ""
+        print(f"{line.name:48} {ratio}  {goal:>6}  {line.against}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,12 @@ from redis.retry import Retry
 STARTUP_S = 30
 SHUTDOWN_S = 20
 ATTEMPTS = 3
-PACKAGES = {"initdb": "postgresql", "postgres": "postgresql", "redis-server": "redis-server"}
+PACKAGES = {
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+    "pgbench": "postgresql",
+    "redis-server": "redis-server",
+}
 # Debian keeps the server's programs off the PATH; the newest version comes first.
 POSTGRES_DIRECTORIES = ("/usr/lib/postgresql", "/usr/local/opt", "/opt/homebrew/opt")
 POSTGRES_OPTIONS = {
