@@ -1,0 +1,85 @@
+"""Checkpoints from a file: in its order, the bad rows set aside with a reason, and never begun anew after a stop."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from shipping.models import Checkpoint, Shipment
+from shipping.services import batches
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HEADER = "tracking_id,status,location,description,timestamp\n"
+
+
+def line(number, status="CREATED", hour=9):
+    return f"UNIT-{number:06},{status},Bogotá,Paquete creado,2024-01-15T{hour:02}:00:00Z\n"
+
+
+@pytest.fixture
+def run(tmp_path, merchant):
+    def one(text=None, name="scans.csv"):
+        file = tmp_path / name
+        if text is not None:
+            file.write_text(text)
+        out = StringIO()
+        call_command("import_checkpoints", str(file), merchant="acme", mode="test", stdout=out, stderr=StringIO())
+        return out.getvalue()
+
+    return one
+
+
+def test_a_csv_file_is_taken_in_its_order(run):
+    text = HEADER + "".join(
+        line(number, status, hour) for number in range(3) for hour, status in ((9, "CREATED"), (10, "PICKED_UP"))
+    )
+    assert "6 stored, 0 there already, 0 refused" in run(text)
+    assert Shipment.objects.filter(status="picked_up", checkpoint_count=2).count() == 3
+    assert "0 stored, 6 there already, 0 refused" in run(text)
+
+
+def test_an_ndjson_file_is_taken_too(run):
+    rows = [dict(zip(HEADER.strip().split(","), line(number).strip().split(","), strict=True)) for number in range(3)]
+    assert "3 stored" in run("\n".join(json.dumps(row) for row in rows) + "\n\n", "scans.ndjson")
+
+
+def test_refused_rows_are_set_aside_with_the_reason(run, tmp_path):
+    told = run(HEADER + line(1) + line(2, "DELIVERED") + "123,CREATED,,,never\n" + line(1, "PICKED_UP", 10))
+    assert "2 stored, 0 there already, 2 refused" in told
+    refused = [json.loads(row) for row in (tmp_path / "scans.csv.refused.ndjson").read_text().splitlines()]
+    assert [(row["row"], row["error"]) for row in refused] == [(2, "business_error"), (3, "validation_error")]
+    assert refused[1]["given"]["tracking_id"] == "123"
+    assert set(refused[1]["details"]) == {"tracking_id", "location", "description", "timestamp"}
+
+
+def test_stopped_half_way_it_goes_on_where_it_was(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("shipping.management.commands.import_checkpoints._AT_ONCE", 10)
+    text = HEADER + "".join(line(number) for number in range(35)) + "bad,row,,,\n"
+    plain, calls = batches.post, []
+
+    def killed_at_the_third(tenant, chunk):
+        calls.append(len(chunk))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(tenant, chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "post", killed_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            run(text)
+    assert Checkpoint.objects.count() == 20
+    assert "15 stored, 0 there already, 1 refused" in run()
+    assert Checkpoint.objects.count() == 35
+    assert not (tmp_path / "scans.csv.progress").exists()
+
+
+@pytest.mark.parametrize("text", ["tracking_id,status\n", ""])
+def test_a_file_without_the_columns_is_refused(run, text):
+    with pytest.raises(CommandError, match="timestamp"):
+        run(text)
+
+
+def test_a_file_that_is_not_there_is_named(run):
+    with pytest.raises(CommandError, match="nowhere"):
+        run(name="nowhere.csv")
