@@ -19,6 +19,7 @@ from apikeys import actors
 
 log = logging.getLogger(__name__)
 HEADER = "X-Correlation-ID"
+_LONG = re.compile(r"[^/]{24,}")
 _VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _current: ContextVar[str] = ContextVar("correlation_id", default="")
 
@@ -73,8 +74,10 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 
 
 def _path(request: HttpRequest) -> str:
-    """Without the token that opens something, where the path holds one."""
-    token = request.resolver_match.kwargs.get("token") if request.resolver_match else None
+    """Without the token that opens something, where the path holds one. One that leads nowhere may hold anything."""
+    if request.resolver_match is None:
+        return _LONG.sub("…", request.path)
+    token = request.resolver_match.kwargs.get("token")
     return request.path.replace(token, "…") if token else request.path
 
 

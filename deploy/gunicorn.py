@@ -20,10 +20,10 @@ class SilentWorker(ThreadWorker):
 
 
 class SilentLogger(Logger):
-    """Gunicorn's debug lines hold what had come of a request that broke off."""
+    """Without Gunicorn's debug lines, which repeat paths and what had come of a request that broke off."""
 
     def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        super().debug(msg, *(wordless(arg) if isinstance(arg, Exception) else arg for arg in args), **kwargs)
+        """Waybill writes a line a request itself."""
 
 
 def wordless(error: BaseException) -> BaseException:
