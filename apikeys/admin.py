@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from apikeys import keys
+from apikeys import keychain
 from apikeys.admin_base import (
     KeptAdmin,
     MerchantFilter,
@@ -23,13 +29,22 @@ from apikeys.admin_base import (
     pretty,
     section,
 )
-from apikeys.models import ApiKey, Event, IdempotencyRecord, Membership, Merchant, Outbox, Plan, Store, User
+from apikeys.models import (
+    ApiKey,
+    Event,
+    IdempotencyRecord,
+    Invitation,
+    Membership,
+    Merchant,
+    Outbox,
+    Plan,
+    SecurityNotice,
+    Store,
+    UsageDay,
+    User,
+)
+from apikeys.scopes import DEFAULT, OF_KEYS
 from apikeys.tenancy import Tenant
-
-admin.site.site_header = "Waybill"
-admin.site.site_title = "Waybill"
-admin.site.index_title = "Operations"
-admin.site.site_url = None  # an API has no front page to go to
 
 
 @admin.register(User)
@@ -122,6 +137,7 @@ class PlanAdmin(KeptAdmin):
 
     list_display = ("name", "code", "per_minute", "per_hour")
     list_editable = ("per_minute", "per_hour")
+    list_filter = ("per_minute",)
     search_fields = ("name", "code")
     id_search = ()
 
@@ -130,7 +146,24 @@ class PlanAdmin(KeptAdmin):
 
 
 class ApiKeyForm(forms.ModelForm):
-    """A new key's owner."""
+    """A key's owner and what it may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in OF_KEYS], widget=forms.CheckboxSelectMultiple, initial=list(DEFAULT)
+    )
+    allowed_ips = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Addresses or networks, separated by blanks or commas; empty: from anywhere.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["allowed_ips"] = " ".join(self.instance.allowed_ips)
+
+    def clean_allowed_ips(self) -> list[str]:
+        """Raises ``ValidationError`` naming the first that is none."""
+        return [_network(text) for text in self.cleaned_data["allowed_ips"].replace(",", " ").split()]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -140,41 +173,81 @@ class ApiKeyForm(forms.ModelForm):
         return data
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise forms.ValidationError(f"{text} is no address or network.") from error
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(KeptAdmin):
     """Keys: made here, shown once, told apart by their first characters."""
 
     form = ApiKeyForm
-    list_display = ("name", "shown_prefix", "merchant", "mode", "store", "state", "created_at", "expires_at")
+    list_display = (
+        "name",
+        "shown_prefix",
+        "merchant",
+        "mode",
+        "store",
+        "state",
+        "use_count",
+        "last_used_at",
+        "expires_at",
+    )
     list_select_related = ("merchant", "store")
-    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter), MerchantFilter, "created_at", "expires_at")
+    list_filter = (
+        "mode",
+        ("revoked_at", admin.EmptyFieldListFilter),
+        "revoked_for",
+        MerchantFilter,
+        "last_used_at",
+        "expires_at",
+    )
     list_defer = ("digest", "hash")
     search_fields = ("name", "prefix", "merchant__name", "merchant__slug")
     search_help_text = "Name, first characters or merchant."
     autocomplete_fields = ("merchant", "store")
-    actions = ("revoke",)
+    actions = ("revoke", "revoke_as_leaked")
+    changeable = ("name", "scopes", "allowed_ips", "per_minute", "per_hour", "expires_at")
+    shown = (
+        "id",
+        "merchant",
+        "mode",
+        "store",
+        "shown_prefix",
+        "state",
+        "use_count",
+        "first_used_at",
+        "last_used_at",
+        "created_at",
+        "revoked_at",
+        "revoked_for",
+        "replaces",
+        "is_demo",
+    )
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        if obj is None:
-            return ("merchant", "mode", "store", "name", "expires_at")
-        made = ("id", "merchant", "mode", "store", "shown_prefix", "is_demo", "created_at", "revoked_at", "state")
-        return ("name", "expires_at", *made)
+        return (*self.changeable, *self.shown) if obj else ("merchant", "mode", "store", *self.changeable)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        return self.get_fields(request, obj)[2:] if obj else ()
+        return self.shown if obj else ()
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        """A new key is generated and shown this once."""
+        """The way of the API's: on record with what changed; a new key is generated and shown this once."""
+        columns = {name: form.cleaned_data[name] for name in self.changeable if name != "name"}
         if change:
-            obj.save(update_fields=form.changed_data)
+            keychain.change(obj, {"name": obj.name} | columns)
             return
-        key = keys.generate(obj.mode)
-        row = keys.create(Tenant(obj.merchant_id, obj.mode, obj.store_id), key, name=obj.name)
-        if obj.expires_at:
-            ApiKey.objects.filter(pk=row.pk).update(expires_at=obj.expires_at)
+        row, key = keychain.create(Tenant(obj.merchant_id, obj.mode), name=obj.name, store_id=obj.store_id, **columns)
         obj.pk, obj.prefix = row.pk, row.prefix
         shown = format_html("The key, shown only now; hand it over safely: <code>{}</code>", key)
         self.message_user(request, shown, messages.WARNING)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """A revoked key is looked at, not changed."""
+        return super().has_change_permission(request, obj) and not (obj and obj.revoked_at)
 
     @admin.display(description="key", ordering="prefix")
     def shown_prefix(self, row: ApiKey) -> str:
@@ -187,22 +260,72 @@ class ApiKeyAdmin(KeptAdmin):
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         """At once and for good; the web processes read the row on every call."""
-        live = list(queryset.filter(revoked_at__isnull=True))
-        ApiKey.objects.filter(pk__in=[row.pk for row in live], revoked_at__isnull=True).update(
-            revoked_at=timezone.now()
-        )
+        self._revoke(request, queryset, ApiKey.Revocation.REVOKED)
+
+    @admin.action(description="Revoke selected keys as leaked: later use raises an alarm", permissions=["change"])
+    def revoke_as_leaked(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The same, and each later use is told to people."""
+        self._revoke(request, queryset, ApiKey.Revocation.LEAKED)
+
+    def _revoke(self, request: HttpRequest, queryset: QuerySet, reason: str) -> None:
+        live = list(queryset.exclude(revoked_for=reason))
         for row in live:
-            self.log_change(request, row, "Revoked.")
+            keychain.revoke(row, reason)
+            self.log_change(request, row, f"Revoked: {reason}.")
         self.message_user(request, f"{len(live)} keys revoked.", messages.SUCCESS)
 
 
 def key_state(row: ApiKey) -> str:
     """Why a key works or does not."""
-    if row.revoked_at:
-        return badge("revoked", "bad")
-    if row.expires_at and row.expires_at <= timezone.now():
-        return badge("expired", "off")
-    return badge("usable", "good")
+    state = keychain.state(row)
+    word, tone = {"active": ("usable", "good"), "expired": ("expired", "off")}.get(state, (state, "bad"))
+    return badge(word, tone)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """Who was asked to join; merchants' owners invite in the API."""
+
+    list_display = ("email", "merchant", "role", "created_at", "expires_at", "accepted_at")
+    list_select_related = ("merchant",)
+    list_filter = ("role", ("accepted_at", admin.EmptyFieldListFilter), MerchantFilter)
+    search_fields = ("email__istartswith", "merchant__slug")
+    fields = ("id", "merchant", "email", "role", "invited_by", "created_at", "expires_at", "accepted_at")
+
+
+@admin.register(UsageDay)
+class UsageDayAdmin(ReadOnlyAdmin):
+    """What keys and credentials were used for, by day."""
+
+    list_display = ("day", "kind", "subject_id", "merchant", "mode", "requests", "failures", "last_used_at")
+    list_select_related = ("merchant",)
+    list_filter = ("kind", "mode", MerchantFilter, "day")
+    search_fields = ("merchant__slug",)
+    search_help_text = "The id of a key or credential, or a merchant."
+    id_search = ("id", "subject_id")
+    date_hierarchy = "day"
+
+
+@admin.register(SecurityNotice)
+class SecurityNoticeAdmin(ReadOnlyAdmin):
+    """Security events that people have not been told of yet; empty while mail works."""
+
+    list_display = ("event_id", "type", "since", "fence", "lease_until")
+    list_select_related = ("event",)
+    list_filter = ("event__type",)
+    list_defer = ("event__data",)
+    search_fields = ("event__type__startswith",)
+    id_search = ("event_id",)
+    ordering = ("event_id",)
+    fields = ("event", "type", "since", "fence", "lease_until")
+
+    @admin.display(ordering="event__type")
+    def type(self, row: SecurityNotice) -> str:
+        return row.event.type
+
+    @admin.display(ordering="event__created_at")
+    def since(self, row: SecurityNotice) -> Any:
+        return row.event.created_at
 
 
 def _yes_no(value: bool) -> str:
@@ -246,12 +369,14 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
 class EventAdmin(ReadOnlyAdmin):
     """What happened. The database itself refuses a change."""
 
-    list_display = ("type", "created_at", "merchant", "mode", "visibility", "subject_id", "correlation_id")
+    list_display = ("type", "created_at", "merchant", "mode", "visibility", "subject_id", "actor", "address")
     list_select_related = ("merchant",)
     list_filter = ("visibility", "mode", MerchantFilter, "created_at")
     list_defer = ("data",)
-    search_fields = ("type__startswith", "correlation_id__exact")
-    search_help_text = 'A type or its beginning ("shipment."), the id of its subject, or a whole correlation id.'
+    search_fields = ("type__startswith", "correlation_id__exact", "actor__exact")
+    search_help_text = (
+        'A type or its beginning ("shipment."), the id of its subject, a whole correlation id or actor ("key:…").'
+    )
     id_search = ("id", "subject_id")
     ordering = ("-id",)
     fields = (
@@ -262,6 +387,8 @@ class EventAdmin(ReadOnlyAdmin):
         "mode",
         "visibility",
         "subject_id",
+        "actor",
+        "address",
         "correlation_id",
         "shown_data",
     )
@@ -301,3 +428,57 @@ class OutboxAdmin(ReadOnlyAdmin):
     @admin.display()
     def data(self, row: Outbox) -> str:
         return pretty(row.event.data)
+
+
+# Of the libraries: what staff need, as logs; their own pages would show secrets or let them be changed.
+for _model in (
+    AccessAttempt,
+    AccessFailureLog,
+    AccessLog,
+    BlacklistedToken,
+    Group,
+    OutstandingToken,
+    StaticDevice,
+    TOTPDevice,
+):
+    admin.site.unregister(_model)
+
+
+@admin.register(Group)
+class GroupAdmin(WaybillAdmin, DjangoGroupAdmin):
+    """What kinds of staff may do."""
+
+    change_form_template = None
+    id_search = ()
+
+
+class _ClearedAdmin(ReadOnlyAdmin):
+    """Rows that may be looked at and deleted."""
+
+    id_search = ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(_ClearedAdmin):
+    """Failures to sign in; deleting one lifts the lock-out for that account from that address."""
+
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
+    list_filter = ("attempt_time",)
+    search_fields = ("username__istartswith", "ip_address__exact")
+    fields = ("username", "ip_address", "user_agent", "failures_since_start", "attempt_time")
+    ordering = ("-attempt_time",)
+
+
+@admin.register(TOTPDevice, StaticDevice)
+class SecondFactorAdmin(_ClearedAdmin):
+    """People's second factors; deleting all of a person's lets them in by password, to set up a new one."""
+
+    list_display = ("user", "name", "confirmed")
+    list_select_related = ("user",)
+    list_filter = ("confirmed",)
+    search_fields = ("user__username__istartswith", "user__email__istartswith")
+    fields = ("user", "name", "confirmed")
+    ordering = ("user__username",)

@@ -61,7 +61,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default="")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "apikeys.admin_config.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "apikeys.admin_site.StaffActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -211,6 +212,7 @@ OTP_TOTP_ISSUER = "Waybill"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 LOGIN_URL = "portal:sign-in"
 LOGIN_REDIRECT_URL = "portal:home"
+SESSION_SERIALIZER = "apikeys.crypto.SealedSessions"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -341,5 +343,7 @@ LOGGING = {
         # Each request has its line already; only what brings a traceback is worth another.
         "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
         "urllib3": {"level": "WARNING"},
+        # It tells of every sign-in with the path, and an invitation's path opens the invitation.
+        "axes": {"level": "WARNING"},
     },
 }

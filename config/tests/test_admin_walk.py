@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from apikeys import events, keys
 from apikeys.events import EventType
-from apikeys.models import ApiKey, IdempotencyRecord, Membership, Store, User
+from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers import accounts
 from carriers.models import CarrierCall, Credential
 from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
@@ -32,16 +32,26 @@ READ_ONLY = {
     "Event",
     "IdempotencyRecord",
     "InboundWebhook",
+    "Invitation",
     "IssuedNumber",
     "Label",
     "Outbox",
     "Parcel",
     "Pickup",
     "Quote",
+    "SecurityNotice",
     "Shipment",
     "UnmatchedNumber",
+    "UsageDay",
 }
-CANARIES = ("canary-client-id", "canary-client-secret", "canary-webhook-secret", "canary-token", "Y2FuYXJ5")
+CANARIES = (
+    "canary-client-id",
+    "canary-client-secret",
+    "canary-webhook-secret",
+    "canary-token",
+    "canary-digest",
+    "Y2FuYXJ5",
+)
 WHEN = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 MAX_QUERIES = 12
 
@@ -68,7 +78,16 @@ def populate(merchant, tenant, number=1):
     store = Store.objects.create(merchant=merchant, name=f"Store {number}", code=f"store-{number}")
     user = User.objects.create(username=f"person-{number}", email=f"person-{number}@example.com")
     Membership.objects.create(merchant=merchant, user=user)
+    Invitation.objects.create(
+        merchant=merchant,
+        email=f"new-{number}@example.com",
+        role="viewer",
+        digest=f"canary-digest-{number}",
+        expires_at=WHEN,
+    )
     key = keys.create(tenant, keys.generate("test"), name=f"key {number}")
+    UsageDay.objects.create(**owned, kind="key", subject_id=key.id, day=WHEN.date(), last_used_at=WHEN)
+    events.record(EventType("api_key.misused", security=True), tenant=tenant, subject_id=key.id)
     IdempotencyRecord.objects.create(key=f"idem-{number}", fingerprint="f", lease_until=WHEN, **owned)
     credential = Credential.objects.filter(**owned).first() or accounts.save(
         tenant=tenant,
