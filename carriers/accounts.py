@@ -141,13 +141,13 @@ def _check_environment(mode: str, environment: str) -> None:
 
 def _checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]) -> dict[str, str]:
     problems: dict[str, list[str]] = {}
-    known = (*adapter.required_fields, *adapter.optional_fields)
+    known = adapter.credential_fields()
     given = {name: fields[name] for name in known if name in fields}
     for name, value in given.items():
         if not isinstance(value, str) or not value.strip() or len(value) > MAX_FIELD_LENGTH:
             problems[f"credentials.{name}"] = [_("A text of 1 to %d characters is expected.") % MAX_FIELD_LENGTH]
     merged = dict(stored) | given
-    for name in adapter.required_fields:
+    for name in adapter.required_fields():
         if name not in merged:
             problems[f"credentials.{name}"] = [_("This field is required.")]
     if problems:

@@ -40,7 +40,7 @@ def carrier_name(slug: str) -> str:
 
 
 def _names(adapter: type[CarrierAdapter]) -> Iterator[str]:
-    yield from (*adapter.required_fields, *adapter.optional_fields)
+    yield from adapter.credential_fields()
 
 
 def _input_name(slug: str, name: str) -> str:
@@ -48,7 +48,7 @@ def _input_name(slug: str, name: str) -> str:
 
 
 def _input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
-    secret = name in adapter.secret_fields
+    secret = name in adapter.secret_fields()
     return forms.CharField(
         label=name,
         required=False,
@@ -57,7 +57,7 @@ def _input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
         widget=forms.PasswordInput(
             render_value=False, attrs={"autocomplete": "new-password" if secret else "off", "class": "vTextField"}
         ),
-        help_text="Required for a new account." if name in adapter.required_fields else "Optional.",
+        help_text="Required for a new account." if name in adapter.required_fields() else "Optional.",
     )
 
 
@@ -89,7 +89,7 @@ class CredentialForm(forms.ModelForm):
         ).exists()
 
     def _require(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
-        for name in adapter.required_fields:
+        for name in adapter.required_fields():
             if name not in self.given and name not in (self.stored or {}):
                 self.add_error(inputs[name], "This field is required.")
 
@@ -180,7 +180,7 @@ class CredentialAdmin(KeptAdmin):
         fields = accounts.readable_fields(row)
         if fields is None:
             return badge("cannot be decrypted; give all required fields anew", "bad")
-        secret = ADAPTERS[row.carrier].secret_fields if row.carrier in ADAPTERS else tuple(fields)
+        secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
         return lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
 
     @admin.display(description="token", ordering="token_expires_at")

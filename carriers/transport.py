@@ -258,7 +258,7 @@ def _tell_of_failure(row: CarrierCall) -> None:
 def _secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
     """What we send and the carrier may give back in an error: the account's secrets and the access token."""
     fields = credential.fields or {}
-    held = [fields[name] for name in adapter_class(credential.carrier).secret_fields if name in fields]
+    held = [fields[name] for name in adapter_class(credential.carrier).secret_fields() if name in fields]
     return [*held, *headers.get("Authorization", "").split(" ")[1:]]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -64,13 +64,48 @@ class Package:
     description: str = ""
 
 
+class PaymentMethod(StrEnum):
+    """Who pays for the goods, and when."""
+
+    PREPAID = "prepaid"
+    COD = "cod"  # cash on delivery: the carrier collects ``cod_amount`` from the recipient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One line of the order. Prices are for one unit, in the request's ``currency``."""
+
+    name: str
+    quantity: int = 1
+    sku: str = ""
+    unit_price: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    hs_code: str = ""
+    origin_country: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warehouse:
+    """A place of departure. ``carrier_id`` is what this carrier calls it; empty where it does not know it yet."""
+
+    name: str
+    address: Address
+    carrier_id: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuoteRequest:
+    """A route to be priced. ``cod_amount`` is in ``currency`` and only said with cash on delivery."""
+
     origin: Address
     destination: Address
     packages: tuple[Package, ...]
     service_type: str = "standard"
     pickup_point_id: str = ""
+    payment_method: PaymentMethod = PaymentMethod.PREPAID
+    cod_amount: Decimal | None = None
+    currency: str = ""
     extras: Extras = field(default_factory=dict)
 
 
@@ -91,7 +126,10 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRequest:
-    """A purchase. ``reference`` is ours and unique; the carrier gives it back on look-up."""
+    """A purchase. ``reference`` is ours and unique; the carrier gives it back on look-up.
+
+    ``ordered_at`` is when the merchant asked; ``currency`` is that of the items and of ``cod_amount``.
+    """
 
     reference: str
     order_id: str
@@ -103,14 +141,30 @@ class LabelRequest:
     label_size: str = "4x6"
     pickup_point_id: str = ""
     customer_reference: str = ""
+    ordered_at: datetime | None = None
+    items: tuple[Item, ...] = ()
+    payment_method: PaymentMethod = PaymentMethod.PREPAID
+    cod_amount: Decimal | None = None
+    currency: str = ""
+    billing_address: Address | None = None  # None: the destination
+    warehouse: Warehouse | None = None
     extras: Extras = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnRequest(LabelRequest):
+    """A way back, from the recipient (``origin``) to a place of the merchant's (``destination``)."""
+
+    returned_tracking_number: str  # of the shipment that comes back
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BookedLabel:
     """What was bought. ``content`` is the label file's bytes; ``created_at`` the carrier's time of booking.
 
-    ``cancelled`` is true where a look-up finds a label that the carrier has already voided.
+    Empty ``content`` beside a ``carrier_label_url``: bought, and the file could not be had yet; ``label_file`` of the
+    adapter fetches it later. ``cancelled`` is true where a look-up finds a label that the carrier has already voided.
     """
 
     reference: str
@@ -121,6 +175,8 @@ class BookedLabel:
     label_size: str
     created_at: datetime
     carrier_label_url: str = ""
+    carrier_manifest_url: str = ""
+    manifest: bytes = b""
     estimated_delivery: datetime | None = None
     total_price: Decimal | None = None
     currency: str = ""
@@ -249,6 +305,62 @@ class Coverage:
     coverage_quality: str = ""
     restrictions: tuple[str, ...] = ()
     surcharges: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarehouseRequest:
+    """A place to be made known to the carrier, or (with its ``carrier_id``) changed there."""
+
+    warehouse: Warehouse
+    return_address: Address | None = None  # None: the warehouse itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredWarehouse:
+    carrier_id: str
+    name: str
+    active: bool = True
+    extras: Extras = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderUpdate:
+    """What is to change of a booked order; None: stays."""
+
+    tracking_number: str
+    destination: Address | None = None
+    packages: tuple[Package, ...] | None = None
+    items: tuple[Item, ...] | None = None
+    payment_method: PaymentMethod | None = None
+    cod_amount: Decimal | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdatedOrder:
+    """What the carrier says has changed, by the names of ``OrderUpdate``."""
+
+    tracking_number: str
+    changed: tuple[str, ...]
+    extras: Extras = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """``kind`` is one of the adapter's ``report_kinds``; both days are included."""
+
+    kind: str
+    since: date
+    until: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The carrier's own figures, as it writes them: one mapping a row."""
+
+    kind: str
+    rows: tuple[Mapping[str, Any], ...]
+    totals: Extras = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
 from typing import Any, ClassVar, Protocol
@@ -74,10 +74,10 @@ class Record:
     secret.
     """
 
-    def __init__(self, value: Any, path: str = "") -> None:
+    def __init__(self, value: Any, path: str = "", *, zone: tzinfo = UTC) -> None:
         if not isinstance(value, Mapping):
             raise ValueError(f"{path or 'the body'} is not an object")
-        self.value, self.path = value, path
+        self.value, self.path, self.zone = value, path, zone
 
     def text(self, name: str, default: Any = _REQUIRED, *, most: int | None = None) -> str:
         """A text, at most ``most`` characters long."""
@@ -106,18 +106,19 @@ class Record:
         return value
 
     def time(self, name: str, default: Any = _REQUIRED) -> datetime:
-        """An instant in UTC; without an offset it is taken as UTC."""
+        """An instant in UTC; without an offset it is taken as a time of the record's ``zone``."""
         text = self.text(name, default)
-        return default if text is default else read_time(text, self._at(name))[0]
+        return default if text is default else read_time(text, self._at(name), zone=self.zone)[0]
 
     def record(self, name: str, default: Any = _REQUIRED) -> Record:
         """An object inside."""
         value = self._get(name, default)
-        return default if value is default else Record(value, self._at(name))
+        return default if value is default else Record(value, self._at(name), zone=self.zone)
 
     def records(self, name: str) -> list[Record]:
         """A list of objects."""
-        return [Record(item, f"{self._at(name)}[{number}]") for number, item in enumerate(self._list(name, _REQUIRED))]
+        items = enumerate(self._list(name, _REQUIRED))
+        return [Record(item, f"{self._at(name)}[{number}]", zone=self.zone) for number, item in items]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; empty where absent."""
@@ -150,11 +151,15 @@ class Record:
         return f"{self.path}.{name}" if self.path else name
 
 
-def read_time(text: str, name: str = "the time") -> tuple[datetime, bool]:
-    """An ISO 8601 time in UTC, and whether UTC had to be assumed. Raises ``ValueError``."""
+def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple[datetime, bool]:
+    """An ISO 8601 time in UTC, and whether ``zone`` had to be assumed. Raises ``ValueError``.
+
+    A time that the zone's clocks show twice is the earlier one; one that they skip counts on from before the gap.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        return (moment.replace(tzinfo=UTC), True) if moment.tzinfo is None else (moment.astimezone(UTC), False)
+        assumed = moment.tzinfo is None
+        return (moment.replace(tzinfo=zone) if assumed else moment).astimezone(UTC), assumed
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} is not an ISO 8601 time") from error
 
@@ -203,6 +208,7 @@ OPERATIONS = (
     "pickup_points",
     "pickup_point",
     "coverage",
+    "label_file",
     "register_warehouse",
     "create_return",
     "update_order",
@@ -212,15 +218,34 @@ OPERATIONS = (
 )
 
 
+def account(*, required: Sequence[str], **fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a carrier's account, for ``credential_schema``."""
+    return {"type": "object", "properties": fields, "required": list(required), "additionalProperties": False}
+
+
+def text_field(
+    title: str, description: str = "", *, secret: bool = False, choices: Sequence[str] = (), pattern: str = ""
+) -> dict[str, Any]:
+    """One field of an account; a secret one is never shown again."""
+    described = {"type": "string", "title": title, "minLength": 1, "maxLength": 500}
+    more = {"description": description, "writeOnly": secret, "enum": list(choices), "pattern": pattern}
+    return described | {name: value for name, value in more.items() if value}
+
+
 class CarrierAdapter:
     """Base of all adapters. Subclasses set the tables at the top and override what their carrier can."""
 
     slug: ClassVar[str]
     name: ClassVar[str]
     base_urls: ClassVar[Mapping[str, str]]  # by environment: sandbox, production
-    required_fields: ClassVar[tuple[str, ...]] = ()
-    optional_fields: ClassVar[tuple[str, ...]] = ()
-    secret_fields: ClassVar[tuple[str, ...]] = ()
+    # What an account consists of, as JSON Schema (2020-12): an object of texts, those that are secret ``writeOnly``.
+    credential_schema: ClassVar[Mapping[str, Any]] = account(required=())
+    # The carrier's own codes of its services -> how a merchant reads them; empty: whatever it takes.
+    services: ClassVar[Mapping[str, str]] = {}
+    label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
+    label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
+    report_kinds: ClassVar[tuple[str, ...]] = ()
+    zone: ClassVar[tzinfo] = UTC  # of times that the carrier tells without an offset
     webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # a token is renewed this long before it expires
     requests_per_second: ClassVar[int | None] = None
@@ -237,6 +262,22 @@ class CarrierAdapter:
     def capabilities(cls) -> tuple[str, ...]:
         """The operations that this adapter overrides, in the order of ``OPERATIONS``."""
         return tuple(name for name in OPERATIONS if getattr(cls, name) is not getattr(CarrierAdapter, name))
+
+    @classmethod
+    def credential_fields(cls) -> tuple[str, ...]:
+        """The names of all fields of an account, as ``credential_schema`` lists them."""
+        return tuple(cls.credential_schema["properties"])
+
+    @classmethod
+    def required_fields(cls) -> tuple[str, ...]:
+        """Without these no account is stored."""
+        return tuple(cls.credential_schema["required"])
+
+    @classmethod
+    def secret_fields(cls) -> tuple[str, ...]:
+        """Never shown again and masked wherever the carrier repeats them."""
+        described = cls.credential_schema["properties"]
+        return tuple(name for name, field in described.items() if field.get("writeOnly"))
 
     # What a carrier can be asked. All raise the errors of ``carriers.errors``.
 
@@ -290,19 +331,23 @@ class CarrierAdapter:
         """Whether and how the carrier serves a place."""
         raise self._unsupported("coverage")
 
-    def register_warehouse(self, *args: Any, **kwargs: Any) -> Any:
-        """Make a place of departure known to the carrier."""
+    def label_file(self, url: str) -> bytes:
+        """The file behind a booked label's URL at the carrier, for when it could not be had with the booking."""
+        raise self._unsupported("label_file")
+
+    def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
+        """Make a place of departure known to the carrier, or change what it knows."""
         raise self._unsupported("register_warehouse")
 
-    def create_return(self, *args: Any, **kwargs: Any) -> Any:
-        """Buy a way back."""
+    def create_return(self, request: types.ReturnRequest) -> types.BookedLabel:
+        """Buy a way back. Raises ``OutcomeUnknown`` when it may have been bought nevertheless."""
         raise self._unsupported("create_return")
 
-    def update_order(self, *args: Any, **kwargs: Any) -> Any:
-        """Change an order after booking."""
+    def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
+        """Change an order after booking; may be repeated, since it says what shall be."""
         raise self._unsupported("update_order")
 
-    def reports(self, *args: Any, **kwargs: Any) -> Any:
+    def reports(self, request: types.ReportRequest) -> types.Report:
         """The carrier's own figures."""
         raise self._unsupported("reports")
 

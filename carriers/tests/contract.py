@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from apikeys.errors import NotAuthenticated
 from carriers.adapters import ADAPTERS, adapter_class
@@ -148,9 +149,11 @@ class CarrierContract:
     def test_it_has_both_environments_and_says_which_fields_are_secret(self):
         assert set(self.adapter.base_urls) == {"sandbox", "production"}
         assert self.adapter.base_urls["production"].startswith("https://")
-        known = {*self.adapter.required_fields, *self.adapter.optional_fields}
-        assert set(self.adapter.secret_fields) <= known
-        assert set(self.adapter.required_fields) <= set(self.fields) <= known
+        known = set(self.adapter.credential_fields())
+        Draft202012Validator.check_schema(self.adapter.credential_schema)
+        Draft202012Validator(self.adapter.credential_schema).validate(dict(self.fields))
+        assert set(self.adapter.secret_fields()) <= known
+        assert set(self.adapter.required_fields()) <= set(self.fields) <= known
 
     def test_capabilities_are_what_it_overrides_and_each_has_an_example(self):
         overridden = {name for name in OPERATIONS if name in vars(self.adapter)}
@@ -168,6 +171,11 @@ class CarrierContract:
             "schedule_pickup": (None,),
             "cancel_pickup": ("x",),
             "pickup_point": ("x",),
+            "label_file": ("https://x.example/1.pdf",),
+            "register_warehouse": (None,),
+            "create_return": (None,),
+            "update_order": (None,),
+            "reports": (None,),
             "parse_webhook": (b"",),
         }
         named = {

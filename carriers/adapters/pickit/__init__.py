@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 
 from apikeys.errors import NotAuthenticated
 from carriers import errors, types
-from carriers.adapters.base import UNREADABLE, CarrierAdapter, CarrierResponse, Record, read_time
+from carriers.adapters.base import (
+    UNREADABLE,
+    CarrierAdapter,
+    CarrierResponse,
+    Record,
+    account,
+    read_time,
+    text_field,
+)
 from carriers.adapters.pickit import build, read
 
 # Error codes: docs/carriers/pickit.md#requests-and-answers
@@ -47,9 +55,12 @@ class PickitAdapter(CarrierAdapter):
     slug = "pickit"
     name = "Pickit"
     base_urls = {"sandbox": "http://127.0.0.1:8010/pickit/v2", "production": "https://api.pickit.net/v2"}
-    required_fields = ("client_id", "client_secret")
-    optional_fields = ("webhook_secret",)
-    secret_fields = ("client_secret", "webhook_secret")
+    credential_schema = account(
+        required=("client_id", "client_secret"),
+        client_id=text_field("Client ID"),
+        client_secret=text_field("Client secret", secret=True),
+        webhook_secret=text_field("Webhook secret", "Needed to receive events.", secret=True),
+    )
     webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
     requests_per_second = 20
 
