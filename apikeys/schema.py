@@ -11,6 +11,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from apikeys.scopes import OF_KEYS
+
 # What any operation may answer besides its success; ``apikeys.errors`` and ``carriers.errors`` say when.
 ERROR_STATUSES = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "500", "502", "503", "504"]
 
@@ -44,6 +46,12 @@ class WaybillSchema(AutoSchema):
         told = super().get_description()
         return f"{told}\n\nNeeds the scope `{scope}`." if scope else told
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """A key opens nothing whose scope no key can hold."""
+        scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", None))
+        ways = super().get_auth()
+        return [way for way in ways if "ApiKey" not in way] if scope and scope not in OF_KEYS else ways
+
     def _is_list_view(self, serializer: Any = None) -> bool:
         """A list is named so, and answered as an object that holds its page, never as a bare array."""
         return super()._is_list_view() if serializer is None else isinstance(serializer, serializers.ListSerializer)
@@ -66,6 +74,13 @@ class WaybillSchema(AutoSchema):
         found = super()._get_parameters()
         in_path = {parameter["name"] for parameter in found if parameter["in"] == "path"}
         return [one for one in found if one["in"] != "query" or one["name"] not in in_path]
+
+    def _unwrap_list_serializer(self, serializer: Any, direction: str) -> dict[str, Any] | None:
+        schema = super()._unwrap_list_serializer(serializer, direction)
+        named = {"minItems": "min_length", "maxItems": "max_length"}
+        bounds = {name: getattr(serializer, bound, None) for name, bound in named.items()}
+        is_list = schema and schema.get("type") == "array"
+        return schema | {name: bound for name, bound in bounds.items() if bound} if is_list else schema
 
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer_field(field, direction, bypass_extensions)

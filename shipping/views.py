@@ -132,7 +132,9 @@ class CheckpointViewSet(ApiViewSet):
 
     @extend_schema(
         request={
-            "application/json": serializers.CheckpointRequestSerializer(many=True),
+            "application/json": serializers.CheckpointRequestSerializer(
+                many=True, min_length=1, max_length=batches.MAX_ITEMS
+            ),
             "application/x-ndjson": OpenApiTypes.STR,
         },
         responses={200: wire.BatchSerializer},

@@ -51,6 +51,7 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{carrier}": lambda _: CARRIER,
     "{key_id}": things.api_key,
     "{credential_id}": lambda _: str(OWN_CREDENTIAL),
+    "{member_id}": things.member,
     "{name}": things.shipment,
     "{name}/proof-of-delivery": things.delivered,
     "{pickup_id}": things.pickup,
@@ -84,6 +85,7 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "pickup_point_id": lambda world, drawn: "PP-12345",
     "credentials": lambda world, drawn: things.OWN_ACCOUNT,
     "environment": lambda world, drawn: "sandbox",
+    "email": lambda world, drawn: f"{uuid.uuid4().hex}@example.com",
     "Idempotency-Key": lambda world, drawn: f"{drawn[:200]}{uuid.uuid4().hex}",
     # The simulated carrier's own limits.
     "service_type": lambda world, drawn: ("standard", "express")[len(str(drawn)) % 2],
@@ -192,6 +194,7 @@ class Caller:
         self.session.trust_env = False
         self.schema = _document(system, allow_x00=False)
         self.operations = _operations(self.schema)
+        self.token = things.access_token(self.world)
         # The key that we call with, its member, its account: whatever was there before us stays as it is.
         self.protected = self._what_is_there(system)
 
@@ -209,8 +212,9 @@ class Caller:
             put_right(self.world)
 
     def how(self, case: Case) -> dict[str, Any]:
-        """The key, and the carrier's proof where one is needed."""
-        headers = dict(KEY)
+        """The key (an owner's token where no key opens), and the carrier's proof where one is needed."""
+        ways = case.operation.definition.raw.get("security", [])
+        headers = {"Authorization": f"Bearer {self.token}"} if ways == [{"Bearer": []}] else dict(KEY)
         for prove in _matching(PROOFS, case.operation.label):
             sent = requests.Request(**case.as_transport_kwargs(base_url="http://localhost")).prepare().body or b""
             headers |= prove(sent if isinstance(sent, bytes) else sent.encode())
@@ -357,7 +361,7 @@ def test_invalid_requests_are_refused_as_documented(caller):
 
 
 def test_without_a_key_nothing_is_told(caller):
-    keyed = [one for one in caller.operations if {"ApiKey": []} in one.definition.raw.get("security", [])]
+    keyed = [one for one in caller.operations if {"Bearer": []} in one.definition.raw.get("security", [])]
     for operation in keyed:
         case = drawn(operation, GenerationMode.POSITIVE, 1)[0]
         caller.make_real(case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,15 @@ BEFORE = {
     "exception": ("created",),
 }
 
+MEMBERS = """
+import json, uuid
+from apikeys.models import Membership, Merchant, User
+merchant, names = Merchant.objects.get(slug="demo"), [uuid.uuid4().hex for _ in range(100)]
+people = User.objects.bulk_create(User(username=name, email=f"{name}@example.com") for name in names)
+rows = Membership.objects.bulk_create(Membership(merchant=merchant, user=one, role="viewer") for one in people)
+print(json.dumps([str(row.id) for row in rows]))
+"""
+
 
 class Things:
     """Makes things, and remembers some of each kind for requests that do not use them up."""
@@ -33,6 +43,7 @@ class Things:
         self.system = system
         self.kept: dict[Callable[[Things], str], list[str]] = {}
         self.count = itertools.count()
+        self.members: list[str] = []
 
     def some(self, make: Callable[[Things], str], *, fresh: bool = False) -> str:
         """The id of a thing: one of three that stay, in turn, or one that nobody else uses."""
@@ -110,6 +121,18 @@ def pickup(things: Things) -> str:
 def api_key(things: Things) -> str:
     """The id of a key that nothing is called with."""
     return things.ask("POST", "/api/v1/api-keys", {"name": "A key to try things on"})["id"]
+
+
+def access_token(things: Things) -> str:
+    """What an owner of the merchant who has just signed in shows."""
+    return things.ask("POST", "/api/v1/auth/token", PERSON)["access"]
+
+
+def member(things: Things) -> str:
+    """The id of a membership that nobody else was given."""
+    if not things.members:
+        things.members = json.loads(things.system.manage("shell", "--verbosity", "0", "-c", MEMBERS))
+    return things.members.pop()
 
 
 def refresh_token(things: Things) -> str:
