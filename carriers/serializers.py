@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apikeys.fields import CountryField, TextField
 from carriers.adapters import adapter_class
 from carriers.models import Credential, Environment
+
+MOST_DAYS = timedelta(days=92)
 
 
 class CarrierQuerySerializer(serializers.Serializer):
@@ -81,3 +85,18 @@ class CoverageSearchSerializer(serializers.Serializer):
     postal_code = TextField(max_length=20)
     city = TextField(max_length=100)
     country = CountryField(default="US")
+
+
+class ReportSearchSerializer(serializers.Serializer):
+    """Which of the carrier's reports, over which days (both included)."""
+
+    kind = TextField(max_length=40)
+    since = serializers.DateField()
+    until = serializers.DateField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["until"] < attrs["since"]:
+            raise serializers.ValidationError({"until": [_("It ends before it starts.")]})
+        if attrs["until"] - attrs["since"] > MOST_DAYS:
+            raise serializers.ValidationError({"until": [_("At most %d days are told at once.") % MOST_DAYS.days]})
+        return attrs

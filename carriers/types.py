@@ -114,7 +114,7 @@ class Offer:
     """A price for a service. ``breakdown`` maps a charge's name to its amount; the parts sum up to ``total_price``."""
 
     service_type: str
-    total_price: Decimal
+    total_price: Decimal | None  # None only where a carrier tells its services without prices
     currency: str
     breakdown: Mapping[str, Decimal]
     transit_days: int | None = None
@@ -328,6 +328,7 @@ class OrderUpdate:
     """What is to change of a booked order; None: stays."""
 
     tracking_number: str
+    carrier_shipment_id: str = ""
     destination: Address | None = None
     packages: tuple[Package, ...] | None = None
     items: tuple[Item, ...] | None = None

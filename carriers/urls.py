@@ -9,6 +9,8 @@ points = views.PickupPointViewSet.as_view({"get": "list"})
 point = views.PickupPointViewSet.as_view({"get": "retrieve"})
 coverage = views.CoverageViewSet.as_view({"get": "retrieve"})
 
+reports = views.ReportViewSet.as_view({"get": "retrieve"})
+
 urlpatterns = [
     path("carriers/<carrier:carrier>/credentials", credentials, name="credentials"),
     path("pickup-points", points, name="pickup-points"),
@@ -16,5 +18,7 @@ urlpatterns = [
     path("service-coverage", coverage, name="coverage"),
     path("<carrier:carrier>/pickup-points", points, name="carrier-pickup-points"),
     path("<carrier:carrier>/pickup-points/<str:point_id>", point, name="carrier-pickup-point"),
+    path("reports", reports, name="reports"),
+    path("<carrier:carrier>/reports", reports, name="carrier-reports"),
     path("<carrier:carrier>/service-coverage", coverage, name="carrier-coverage"),
 ]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys import scopes
+from apikeys.errors import ValidationFailed
 from apikeys.idempotency import idempotent
 from apikeys.views import ApiViewSet
 from carriers import accounts, metrics, serializers, wire
 from carriers.adapters.base import CarrierAdapter
+from carriers.types import ReportRequest
 
 CARRIER = OpenApiParameter(
     "carrier", str, OpenApiParameter.QUERY, required=True, description="The carrier's name in any case."
@@ -77,6 +80,28 @@ class PickupPointViewSet(CarrierViewSet):
     def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
         """One point with everything that the carrier says of it."""
         return Response(wire.pickup_point(self.adapter(request, carrier).pickup_point(point_id)))
+
+
+class ReportViewSet(CarrierViewSet):
+    """Carriers' own figures."""
+
+    scopes: ClassVar = {"retrieve": scopes.REPORTS_READ}
+
+    @extend_schema(
+        parameters=[CARRIER, serializers.ReportSearchSerializer],
+        responses={200: wire.ReportSerializer},
+        tags=["carriers"],
+    )
+    def retrieve(self, request: Request, carrier: str = "") -> Response:
+        """A report of the carrier's over some days, as the carrier writes it."""
+        adapter = self.adapter(request, carrier)
+        asked = self.checked(serializers.ReportSearchSerializer, request.query_params)
+        adapter.need("reports")
+        if asked["kind"] not in adapter.report_kinds:
+            text = _("One of these is expected: %s") % ", ".join(adapter.report_kinds)
+            raise ValidationFailed(details={"kind": [text]})
+        wanted = ReportRequest(kind=asked["kind"], since=asked["since"], until=asked["until"])
+        return Response(wire.report(adapter.name, wanted, adapter.reports(wanted)))
 
 
 class CoverageViewSet(CarrierViewSet):

@@ -1,4 +1,4 @@
-"""What merchants are answered about pickup points and coverage: each documented shape with its serializer."""
+"""What merchants are answered about pickup points, coverage and reports: each documented shape with its serializer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from carriers.types import Coverage, PickupPoint
+from carriers.types import Coverage, PickupPoint, Report, ReportRequest
 
 
 class PointAddressSerializer(serializers.Serializer):
@@ -140,4 +140,25 @@ def _place(point: PickupPoint) -> dict[str, Any]:
         "opening_hours": dict(point.opening_hours),
         "services": list(point.services),
         "capacity": dict(point.capacity),
+    }
+
+
+class ReportSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    kind = serializers.CharField()
+    since = serializers.DateField()
+    until = serializers.DateField()
+    rows = serializers.ListField(child=serializers.DictField())
+    totals = serializers.DictField()
+
+
+def report(carrier: str, asked: ReportRequest, found: Report) -> dict[str, Any]:
+    """A carrier's own figures, as it writes them."""
+    return {
+        "carrier": carrier,
+        "kind": found.kind,
+        "since": asked.since.isoformat(),
+        "until": asked.until.isoformat(),
+        "rows": list(found.rows),
+        "totals": found.totals,
     }

@@ -273,7 +273,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["apikeys.schema.one_mount"],
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
+        "RegistrationStateEnum": "shipping.models.WarehouseRegistration.State",
+    },
 }
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
@@ -319,6 +322,9 @@ WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
 WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60))
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 WEBHOOK_ALLOW_LOOPBACK = DEMO
+# A shipment that its carrier has told nothing of for so long is asked for, until it is final or too old.
+POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600))
+POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60))
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
 
 # Logs: one JSON object a line

@@ -24,6 +24,7 @@ from apikeys.admin_base import (
     badge,
     json_display,
     lines,
+    pretty,
     section,
 )
 from apikeys.errors import BusinessRuleViolated
@@ -31,7 +32,17 @@ from apikeys.models import Event
 from carriers.admin import CarrierFilter, call_outcome, carrier_name
 from carriers.models import CarrierCall
 from carriers.types import Status
-from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
+from shipping.models import (
+    BookingState,
+    Checkpoint,
+    Label,
+    Parcel,
+    Pickup,
+    Quote,
+    Shipment,
+    Warehouse,
+    WarehouseRegistration,
+)
 from shipping.services import shipments
 
 MAX_SETTLED = 200
@@ -70,6 +81,11 @@ _PICKUP_TONES = {
 _LABEL_TYPES = {"PDF": "application/pdf", "PNG": "image/png"}
 
 WATCHES += [
+    Watch(
+        "Warehouses that a carrier refused or did not answer about",
+        lambda: WarehouseRegistration.objects.exclude(state=WarehouseRegistration.State.REGISTERED),
+        {"state__exact": WarehouseRegistration.State.FAILED},
+    ),
     Watch(
         "Shipments that need review: only the carrier's own back-office can tell what became of them",
         lambda: Shipment.objects.filter(booking_state=BookingState.NEEDS_REVIEW),
@@ -255,7 +271,15 @@ class ShipmentAdmin(ShippingAdmin):
         "created_at",
     )
     list_select_related = ("merchant",)
-    list_filter = ("booking_state", "status", CarrierFilter, MerchantFilter, "mode", "created_at")
+    list_filter = (
+        "booking_state",
+        ("return_of", admin.EmptyFieldListFilter),
+        "status",
+        CarrierFilter,
+        MerchantFilter,
+        "mode",
+        "created_at",
+    )
     list_defer = ("origin", "destination", "request", "carrier_details", "failure", "cancellation")
     search_fields = (
         "order_id",
@@ -289,6 +313,9 @@ class ShipmentAdmin(ShippingAdmin):
                     "reference",
                     "credential",
                     "reconcile_at",
+                    "poll_at",
+                    "warehouse",
+                    "return_of",
                     "created_at",
                 ),
             },
@@ -590,3 +617,43 @@ class PickupAdmin(ShippingAdmin):
     @admin.display(description="where")
     def where(self, row: Pickup) -> str:
         return address_lines(row.address)
+
+
+@admin.register(Warehouse)
+class WarehouseAdmin(ShippingAdmin):
+    """Merchants' places of departure."""
+
+    list_display = ("name", "merchant", "mode", "store", "is_active", "created_at")
+    list_select_related = ("merchant", "store")
+    list_filter = ("is_active", MerchantFilter, "mode")
+    list_defer = ("address", "return_address")
+    search_fields = ("name", "merchant__slug__exact")
+    search_help_text = "A name, a merchant's whole slug, or our id."
+    ordering = ("-id",)
+    fields = ("id", "merchant", "mode", "store", "name", "is_active", "where", "returns_to", "created_at", "updated_at")
+
+    @admin.display(description="address")
+    def where(self, row: Warehouse) -> str:
+        return address_lines(row.address)
+
+    @admin.display(description="return address")
+    def returns_to(self, row: Warehouse) -> str:
+        return address_lines(row.return_address) if row.return_address else NOTHING
+
+
+@admin.register(WarehouseRegistration)
+class WarehouseRegistrationAdmin(ShippingAdmin):
+    """What carriers' accounts call them."""
+
+    list_display = ("warehouse", "credential", "state", "carrier_warehouse_id", "updated_at")
+    list_select_related = ("warehouse", "credential__merchant")
+    list_filter = ("state",)
+    list_defer = ("failure",)
+    search_fields = ("carrier_warehouse_id", "warehouse__name")
+    search_help_text = "The carrier's id of it, or its name."
+    ordering = ("-id",)
+    fields = ("id", "warehouse", "credential", "state", "carrier_warehouse_id", "shown_failure", "updated_at")
+
+    @admin.display(description="failure")
+    def shown_failure(self, row: WarehouseRegistration) -> str:
+        return pretty(row.failure) if row.failure else NOTHING

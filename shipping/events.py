@@ -15,3 +15,5 @@ SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
 ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # a label that nobody waited for was called off
 ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # and the carrier would not call it off
 PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")
+SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier took a change of the order
+WAREHOUSE_CHANGED = EventType("warehouse.changed")

@@ -47,6 +47,58 @@ class BookingState(models.TextChoices):
 UNIT_STATES = (BookingState.NONE, BookingState.BOOKED)
 
 
+class Warehouse(TenantRow):
+    """A place of departure of the merchant's, and where returns go."""
+
+    store = models.ForeignKey("apikeys.Store", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=100)
+    address = models.JSONField(default=dict)
+    return_address = models.JSONField(null=True, blank=True, help_text="Where returns go; empty: the place itself.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "name"],
+                condition=models.Q(is_active=True),
+                name="warehouse_name_per_tenant",
+            )
+        ]
+        indexes = [models.Index(fields=["merchant", "mode", "id"], name="warehouse_by_tenant")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WarehouseRegistration(models.Model):
+    """What one carrier's account calls a warehouse."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "pending"  # asked, no answer yet
+        REGISTERED = "registered", "registered"
+        FAILED = "failed", "failed"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    warehouse = models.ForeignKey(Warehouse, on_delete=models.CASCADE, related_name="registrations")
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    carrier_warehouse_id = models.CharField(max_length=64, blank=True)
+    failure = models.JSONField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["warehouse", "credential"], name="warehouse_once_per_credential")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.warehouse} at {self.credential}"
+
+
 class Shipment(TenantRow):
     """One order's way from origin to destination: bought at a carrier, or tracked by the merchant's own checkpoints."""
 
@@ -73,6 +125,10 @@ class Shipment(TenantRow):
     destination = models.JSONField(default=dict, blank=True)
     recipient = models.CharField(max_length=200, blank=True, help_text="The recipient's name, for searching.")
     pickup_point_id = models.CharField(max_length=64, blank=True)
+    warehouse = models.ForeignKey(Warehouse, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    return_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="returns", help_text="What comes back."
+    )
     request = models.JSONField(default=dict, blank=True, help_text="What the merchant asked for, as validated.")
     carrier_details = models.JSONField(default=dict, blank=True, help_text="What only this carrier says.")
     total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
@@ -86,6 +142,9 @@ class Shipment(TenantRow):
     first_at = models.DateTimeField(null=True, blank=True, help_text="The first checkpoint's time.")
     last_at = models.DateTimeField(null=True, blank=True, help_text="The last checkpoint's time.")
     reconcile_at = models.DateTimeField(null=True, blank=True, help_text="When to look a lost booking up next.")
+    poll_at = models.DateTimeField(
+        null=True, blank=True, help_text="When to look whether the carrier has fallen silent, and then to ask it."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -122,6 +181,7 @@ class Shipment(TenantRow):
             models.Index(
                 fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
             ),
+            models.Index(fields=["poll_at"], condition=models.Q(poll_at__isnull=False), name="shipment_to_poll"),
             models.Index(
                 fields=["booking_state", "id"],
                 condition=models.Q(booking_state__in=["pending", "needs_review"]),
@@ -177,9 +237,17 @@ class Label(models.Model):
     shipment = models.OneToOneField(Shipment, on_delete=models.CASCADE, related_name="label")
     format = models.CharField(max_length=8)
     size = models.CharField(max_length=8)
-    file = models.FileField(upload_to=label_path, max_length=200)
+    file = models.FileField(
+        upload_to=label_path, max_length=200, blank=True, help_text="Empty until the carrier gives it out."
+    )
     carrier_url = models.CharField(max_length=500, blank=True)
+    manifest = models.FileField(upload_to=label_path, max_length=200, blank=True)
+    manifest_url = models.CharField(max_length=500, blank=True)
+    fetch_at = models.DateTimeField(null=True, blank=True, help_text="When to ask the carrier for a missing file.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["fetch_at"], condition=models.Q(fetch_at__isnull=False), name="label_to_fetch")]
 
     def __str__(self) -> str:
         return f"label of {self.shipment}"

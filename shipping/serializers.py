@@ -12,11 +12,19 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import CountryField, MomentField, TextField
-from carriers.types import Status
+from carriers.types import PaymentMethod, Status
 from shipping.services.posting import POSTABLE
 
 MAX_PACKAGES = 100
+MAX_ITEMS = 500
 HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected, like 10:00."))
+
+
+class LowerCaseChoiceField(serializers.ChoiceField):
+    """One of the choices, in any case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data.lower() if isinstance(data, str) else data)
 
 
 class AddressSerializer(serializers.Serializer):
@@ -74,7 +82,40 @@ class MetadataField(serializers.JSONField):
         return super().to_internal_value(data)
 
 
-class _ShipmentRequestSerializer(serializers.Serializer):
+class ItemSerializer(serializers.Serializer):
+    """One line of the order; prices are for one unit, in the request's ``currency``."""
+
+    name = TextField(max_length=200)
+    quantity = serializers.IntegerField(min_value=1, max_value=100_000, default=1)
+    sku = TextField(max_length=64, required=False, allow_blank=True)
+    unit_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    discount = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    tax = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    hs_code = TextField(max_length=14, required=False, allow_blank=True)
+    origin_country = CountryField(required=False)
+
+
+class _PaymentSerializer(serializers.Serializer):
+    """Who pays for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
+
+    payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
+    cod_amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+    )
+    currency = TextField(
+        max_length=3, min_length=3, required=False, help_text="ISO 4217, of the items and the amount to collect."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        is_cod = attrs.get("payment_method") == PaymentMethod.COD
+        if is_cod and "cod_amount" not in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
+        if not is_cod and "cod_amount" in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+        return attrs
+
+
+class _ShipmentRequestSerializer(_PaymentSerializer):
     carrier = TextField(max_length=40)
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
     service_type = TextField(max_length=40, default="standard")
@@ -97,6 +138,87 @@ class LabelRequestSerializer(_ShipmentRequestSerializer):
     label_format = TextField(max_length=8, default="PDF")
     label_size = TextField(max_length=8, default="4x6")
     additional = serializers.BooleanField(default=False, help_text="Buy another shipment for an order that has one.")
+    items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
+    billing_address = StreetAddressSerializer(required=False, help_text="The buyer's, if not the destination.")
+    warehouse_id = serializers.UUIDField(required=False, help_text="Where it departs from; some carriers need it.")
+
+
+class ReturnRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/returns``: what is not said is taken from the shipment that comes back."""
+
+    shipment_id = TextField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
+    reason = TextField(max_length=200, default="")
+    origin = StreetAddressSerializer(required=False, help_text="Where it is fetched; default: where it was sent to.")
+    destination = StreetAddressSerializer(required=False, help_text="Default: the warehouse, else where it came from.")
+    warehouse_id = serializers.UUIDField(required=False, help_text="Default: the one that it departed from.")
+    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
+    items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
+    service_type = TextField(max_length=40, default="standard")
+    label_format = TextField(max_length=8, default="PDF")
+    label_size = TextField(max_length=8, default="4x6")
+    metadata = MetadataField(default=dict)
+
+
+class ShipmentUpdateSerializer(serializers.Serializer):
+    """``PATCH /api/v1/shipments/{id}``: only what is to change at the carrier."""
+
+    destination = StreetAddressSerializer(required=False)
+    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
+    items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
+    payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
+    cod_amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Nothing is to change."))
+        if attrs.get("payment_method") == PaymentMethod.PREPAID and "cod_amount" in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+        return attrs
+
+
+class WarehouseSerializer(serializers.Serializer):
+    """``POST /api/v1/warehouses`` and ``PUT …/{id}``"""
+
+    name = TextField(max_length=100)
+    address = StreetAddressSerializer()
+    return_address = StreetAddressSerializer(required=False, allow_null=True)
+
+
+class WarehouseRequestSerializer(WarehouseSerializer):
+    """A new place; ``carriers`` are told of it at once."""
+
+    carriers = serializers.ListField(child=TextField(max_length=40), max_length=20, default=list)
+
+
+class RegistrationRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/warehouses/{id}/registrations``"""
+
+    carrier = TextField(max_length=40)
+    carrier_warehouse_id = TextField(
+        max_length=64, required=False, help_text="What the carrier calls it already; without it the carrier is told."
+    )
+
+
+class PlaceSerializer(serializers.Serializer):
+    """A place that is known well enough to ask whether a carrier goes there."""
+
+    postal_code = TextField(max_length=20)
+    country = CountryField()
+    city = TextField(max_length=100, required=False, allow_blank=True)
+    state = TextField(max_length=60, required=False, allow_blank=True)
+
+
+class ServiceabilityRequestSerializer(_PaymentSerializer):
+    """``POST /api/v1/serviceability``"""
+
+    carrier = TextField(max_length=40)
+    origin = PlaceSerializer()
+    destination = PlaceSerializer()
+    weight_kg = serializers.DecimalField(
+        max_digits=9, decimal_places=3, min_value=Decimal("0.001"), default=Decimal("0.5")
+    )
 
 
 class TrackingRequestSerializer(serializers.Serializer):

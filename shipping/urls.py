@@ -14,11 +14,21 @@ router.register("checkpoints", views.CheckpointViewSet, basename="checkpoint")
 
 cancel = views.ShipmentViewSet.as_view({"post": "cancel"})
 proof_of_delivery = views.ShipmentViewSet.as_view({"get": "proof_of_delivery", "post": "proof_of_delivery"})
+warehouse = views.WarehouseViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
 
 urlpatterns = [
     path("", include(router.urls)),
     path("tracking", views.TrackingViewSet.as_view({"post": "read"}), name="tracking"),
     path("tracking/<str:name>", views.TrackingViewSet.as_view({"get": "retrieve"}), name="history"),
+    path("warehouses", views.WarehouseViewSet.as_view({"get": "list", "post": "create"}), name="warehouses"),
+    path("warehouses/<uuid:warehouse_id>", warehouse, name="warehouse"),
+    path(
+        "warehouses/<uuid:warehouse_id>/registrations",
+        views.WarehouseViewSet.as_view({"post": "register"}),
+        name="warehouse-registrations",
+    ),
+    path("returns", views.ReturnViewSet.as_view({"post": "create"}), name="returns"),
+    path("serviceability", views.ServiceabilityViewSet.as_view({"post": "ask"}), name="serviceability"),
     path("pickups", views.PickupViewSet.as_view({"post": "create"}), name="pickups"),
     path("pickups/<uuid:pickup_id>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
     path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),

@@ -16,14 +16,25 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import events, scopes
+from apikeys import events, pages, scopes
 from apikeys.errors import NotFound, TrackingNotFound, WaybillError
 from apikeys.idempotency import idempotent
+from apikeys.pages import PageSerializer
 from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
-from shipping.models import BookingState, Pickup, Shipment
-from shipping.services import batches, histories, lookup, pickups, posting, quotes, shipments
+from shipping.models import BookingState, Pickup, Shipment, Warehouse
+from shipping.services import (
+    batches,
+    histories,
+    lookup,
+    orders,
+    pickups,
+    posting,
+    quotes,
+    shipments,
+    warehouses,
+)
 from shipping.services.lists import page_of_units
 
 NAME = OpenApiParameter(
@@ -78,6 +89,115 @@ class LabelViewSet(ApiViewSet):
         """
         order = self.checked(serializers.LabelRequestSerializer, request.data)
         return self.render(request, shipments.create(self.tenant, order).id)
+
+
+class ReturnViewSet(ApiViewSet):
+    """Ways back."""
+
+    scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
+
+    def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
+        """A bought, pending or failed return, as the request that made it is answered."""
+        shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
+        if shipment.booking_state == BookingState.BOOKED:
+            return Response(wire.way_back(shipment, label_url(request, shipment)))
+        if shipment.booking_state == BookingState.FAILED:
+            body, code = wire.failure(shipment)
+            return Response(body, status=code)
+        return Response(wire.pending(shipment), status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        request=serializers.ReturnRequestSerializer,
+        responses={200: wire.ReturnSerializer, 202: wire.PendingShipmentSerializer},
+        tags=["returns"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
+        wanted = self.checked(serializers.ReturnRequestSerializer, request.data)
+        return self.render(request, shipments.create_return(self.tenant, wanted).id)
+
+
+class ServiceabilityViewSet(ApiViewSet):
+    """Whether a carrier goes from one place to another."""
+
+    scopes: ClassVar = {"ask": scopes.SHIPMENTS_READ}
+
+    @extend_schema(
+        request=serializers.ServiceabilityRequestSerializer,
+        responses={200: wire.ServiceabilitySerializer},
+        tags=["coverage"],
+    )
+    def ask(self, request: Request) -> Response:
+        """Always 200 where the carrier answers, with ``is_serviceable``; nothing is kept."""
+        asked = self.checked(serializers.ServiceabilityRequestSerializer, request.data)
+        adapter, offers, reason = quotes.serviceability(self.tenant, asked)
+        return Response(wire.serviceability(adapter.name, offers, reason))
+
+
+class WarehouseViewSet(ApiViewSet):
+    """Places of departure."""
+
+    scopes: ClassVar = {
+        **dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ),
+        **dict.fromkeys(("create", "update", "destroy", "register"), scopes.SHIPMENTS_WRITE),
+    }
+
+    def render(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """A place, as the request that made it is answered."""
+        rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant))
+        return Response(wire.warehouse(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
+
+    @extend_schema(parameters=[PageSerializer], responses={200: wire.WarehouseListSerializer}, tags=["warehouses"])
+    def list(self, request: Request) -> Response:
+        """The merchant's places, the newest first."""
+        asked = self.checked(PageSerializer, request.query_params)
+        rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant).filter(is_active=True))
+        page, pagination = pages.newest_first(rows, **asked)
+        return Response({"warehouses": [wire.warehouse(row) for row in page], "pagination": pagination})
+
+    @extend_schema(
+        request=serializers.WarehouseRequestSerializer, responses={201: wire.WarehouseSerializer}, tags=["warehouses"]
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Keep a place, and tell the named carriers of it."""
+        place = self.checked(serializers.WarehouseRequestSerializer, request.data)
+        return self.render(request, warehouses.create(self.tenant, place).id)
+
+    @extend_schema(responses={200: wire.WarehouseSerializer}, tags=["warehouses"])
+    def retrieve(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """One place."""
+        return Response(wire.warehouse(warehouses.find(self.tenant, warehouse_id)))
+
+    @extend_schema(
+        request=serializers.WarehouseSerializer, responses={200: wire.WarehouseSerializer}, tags=["warehouses"]
+    )
+    def update(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """Change a place, here and at the carriers that know it."""
+        row = warehouses.find(self.tenant, warehouse_id)
+        warehouses.change(row, self.checked(serializers.WarehouseSerializer, request.data))
+        return Response(wire.warehouse(row))
+
+    @extend_schema(request=None, responses={204: None}, tags=["warehouses"])
+    def destroy(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """Close a place; what departed from it stays as it is."""
+        warehouses.close(self.tenant, warehouse_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        request=serializers.RegistrationRequestSerializer,
+        responses={200: wire.RegistrationSerializer},
+        tags=["warehouses"],
+    )
+    @idempotent()
+    def register(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """Tell a carrier of a place, or say what the carrier calls it already."""
+        place = warehouses.find(self.tenant, warehouse_id)
+        data = self.checked(serializers.RegistrationRequestSerializer, request.data)
+        known_as = data.get("carrier_warehouse_id", "")
+        row = warehouses.register(self.tenant, place, carrier=data["carrier"], known_as=known_as)
+        return Response(wire.registration(row))
 
 
 class TrackingViewSet(ApiViewSet):
@@ -155,7 +275,7 @@ class ShipmentViewSet(ApiViewSet):
 
     scopes: ClassVar = {
         **dict.fromkeys(("list", "retrieve", "label", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ),
-        "cancel": scopes.SHIPMENTS_WRITE,
+        **dict.fromkeys(("cancel", "partial_update"), scopes.SHIPMENTS_WRITE),
     }
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
@@ -181,13 +301,25 @@ class ShipmentViewSet(ApiViewSet):
         url = label_url(request, shipment) if hasattr(shipment, "label") else None
         return Response(wire.shipment_page(shipment, url))
 
+    @extend_schema(
+        parameters=[NAME],
+        request=serializers.ShipmentUpdateSerializer,
+        responses={200: wire.ShipmentSerializer},
+        tags=["shipments"],
+    )
+    def partial_update(self, request: Request, name: str) -> Response:
+        """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
+        shipment = lookup.find(self.tenant, name)
+        orders.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
+        return self.retrieve(request, name)
+
     @extend_schema(parameters=[NAME], responses={(200, "application/pdf"): OpenApiTypes.BINARY}, tags=["shipments"])
     @action(detail=True)
     def label(self, request: Request, name: str) -> HttpResponseBase:
         """The label's file."""
         shipment = lookup.find(self.tenant, name)
         label = getattr(shipment, "label", None)
-        if label is None or not label.file.storage.exists(label.file.name):
+        if label is None or not label.file or not label.file.storage.exists(label.file.name):
             raise NotFound(_("This shipment has no label file."))
         kind = {"PDF": "application/pdf", "PNG": "image/png"}.get(label.format, "application/octet-stream")
         filename = f"{shipment.tracking_number}.{label.format.lower()}"

@@ -17,11 +17,20 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.models import Event
+from apikeys.pages import PaginationSerializer as CursorPaginationSerializer
 from apikeys.rendering import rfc3339
 from carriers.adapters import adapter_class
 from carriers.types import Offer, ProofOfDelivery
 from shipping.history import Point
-from shipping.models import BookingState, Checkpoint, Pickup, Quote, Shipment
+from shipping.models import (
+    BookingState,
+    Checkpoint,
+    Pickup,
+    Quote,
+    Shipment,
+    Warehouse,
+    WarehouseRegistration,
+)
 from shipping.services.canonical import plain
 from shipping.services.posting import Outcome, Posted
 
@@ -115,12 +124,27 @@ def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
 
 
 def _file(shipment: Shipment) -> str | None:
-    """The label in base64; None where the storage has lost it, so that the rest is still told."""
+    """The label in base64; None where it is not here yet or the storage has lost it, so that the rest is still told."""
+    if not shipment.label.file:
+        return None
     try:
         with shipment.label.file.open("rb") as file:
             return base64.b64encode(file.read()).decode()
     except FileNotFoundError:
         return None
+
+
+class ReturnSerializer(LabelSerializer):
+    return_of = serializers.UUIDField(help_text="The shipment that comes back.")
+    reason = serializers.CharField()
+
+
+def way_back(shipment: Shipment, label_url: str) -> dict[str, Any]:
+    """A bought return."""
+    return label(shipment, label_url) | {
+        "return_of": str(shipment.return_of_id),
+        "reason": shipment.request.get("reason", ""),
+    }
 
 
 def pending(shipment: Shipment) -> dict[str, Any]:
@@ -547,6 +571,92 @@ def proof_of_delivery(proof: ProofOfDelivery) -> dict[str, Any]:
             else {"latitude": proof.latitude, "longitude": proof.longitude},
             "notes": proof.notes,
         },
+    }
+
+
+# Warehouses
+
+
+class RegistrationSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    state = serializers.ChoiceField(choices=WarehouseRegistration.State.choices)
+    carrier_warehouse_id = serializers.CharField(allow_null=True)
+    failure = serializers.DictField(allow_null=True)
+
+
+class WarehouseSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    address = serializers.DictField()
+    return_address = serializers.DictField(allow_null=True)
+    registrations = RegistrationSerializer(many=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class WarehouseListSerializer(serializers.Serializer):
+    warehouses = WarehouseSerializer(many=True)
+    pagination = CursorPaginationSerializer()
+
+
+def warehouse(row: Warehouse) -> dict[str, Any]:
+    """A place, with what each carrier's account calls it."""
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "address": row.address,
+        "return_address": row.return_address,
+        "registrations": [registration(one) for one in row.registrations.all()],
+        "created_at": rfc3339(row.created_at),
+        "updated_at": rfc3339(row.updated_at),
+    }
+
+
+def registration(row: WarehouseRegistration) -> dict[str, Any]:
+    """What one carrier's account calls a place."""
+    return {
+        "carrier": adapter_class(row.credential.carrier).name,
+        "state": row.state,
+        "carrier_warehouse_id": row.carrier_warehouse_id or None,
+        "failure": row.failure,
+    }
+
+
+# Serviceability
+
+
+class ServiceSerializer(serializers.Serializer):
+    service_type = serializers.CharField()
+    price = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField(allow_null=True)
+    transit_days = serializers.IntegerField(allow_null=True)
+    metadata = serializers.DictField()
+
+
+class ServiceabilitySerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    is_serviceable = serializers.BooleanField()
+    services = ServiceSerializer(many=True)
+    reason = serializers.CharField(allow_null=True, help_text="Why not, in the carrier's words.")
+
+
+def serviceability(carrier: str, offers: Sequence[Offer], reason: str) -> dict[str, Any]:
+    """Whether a carrier goes there, and how."""
+    return {
+        "carrier": carrier,
+        "is_serviceable": bool(offers),
+        "services": [_service(offer) for offer in offers],
+        "reason": reason or None,
+    }
+
+
+def _service(offer: Offer) -> dict[str, Any]:
+    return {
+        "service_type": offer.service_type,
+        "price": number(offer.total_price),
+        "currency": offer.currency or None,
+        "transit_days": offer.transit_days,
+        "metadata": plain(offer.extras),
     }
 
 

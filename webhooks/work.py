@@ -13,7 +13,7 @@ from django.db import close_old_connections, connection
 
 from apikeys import cleaning, correlation, notices, usage
 from carriers.refresh import refresh_tokens
-from shipping.services import pickups
+from shipping.services import label_files, pickups, polling
 from shipping.services.reconciliation import reconcile
 from webhooks import inbound, outbound
 
@@ -55,6 +55,8 @@ def run(stop: threading.Event) -> None:
             Lane("deliveries", outbound.Dispatcher(pool, slots=_DELIVERIES_AT_ONCE).start_due, poll, stop),
             Lane("inbound", inbound.sweep, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
+            Lane("label files", label_files.fetch_missing, max(poll, settings.RECONCILE_EVERY_S), stop),
+            Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
             Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),

@@ -263,6 +263,11 @@ class CarrierAdapter:
         """The operations that this adapter overrides, in the order of ``OPERATIONS``."""
         return tuple(name for name in OPERATIONS if getattr(cls, name) is not getattr(CarrierAdapter, name))
 
+    def need(self, operation: str) -> None:
+        """Raises ``CarrierUnsupported`` where the carrier cannot do this, before anything is reserved for it."""
+        if operation not in self.capabilities():
+            raise self._unsupported(operation)
+
     @classmethod
     def credential_fields(cls) -> tuple[str, ...]:
         """The names of all fields of an account, as ``credential_schema`` lists them."""

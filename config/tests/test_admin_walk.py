@@ -16,7 +16,17 @@ from apikeys.events import EventType
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers import accounts
 from carriers.models import CarrierCall, Credential
-from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Quote, Shipment
+from shipping.models import (
+    BookingState,
+    Checkpoint,
+    Label,
+    Parcel,
+    Pickup,
+    Quote,
+    Shipment,
+    Warehouse,
+    WarehouseRegistration,
+)
 from tracking.models import IssuedNumber
 from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint
 
@@ -43,6 +53,8 @@ READ_ONLY = {
     "Shipment",
     "UnmatchedNumber",
     "UsageDay",
+    "Warehouse",
+    "WarehouseRegistration",
 }
 CANARIES = (
     "canary-client-id",
@@ -137,6 +149,9 @@ def populate(merchant, tenant, number=1):
         packages_count=1,
     )
     pickup.shipments.add(shipment)
+    place = Warehouse.objects.create(**owned, name=f"Warehouse {number}", address={"city": "Brooklyn"})
+    known = {"state": "registered", "carrier_warehouse_id": f"WH{number}"}
+    WarehouseRegistration.objects.create(warehouse=place, credential=credential, **known)
     CarrierCall.objects.create(
         **owned,
         credential=credential,

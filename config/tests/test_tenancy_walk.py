@@ -20,7 +20,7 @@ from apikeys.models import Membership, Merchant, Store, User
 from apikeys.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment
+from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -126,19 +126,21 @@ def world(merchant, mode, store):
         window_end="12:00",
         packages_count=1,
     )
+    place = Warehouse.objects.create(merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={})
     key = keys.create(tenant, keys.generate(mode), name="CANARY")
     person = User.objects.create(username="canary", email="canary@example.com", first_name="CANARY")
     member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
     return {
         "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
         "pickup_id": [str(pickup.id)],
+        "warehouse_id": [str(place.id)],
         "key_id": [str(key.id)],
         "member_id": [str(member.id)],
     }
 
 
 # What a path's parameter stands for: a row of the merchant, or something that is the same for all.
-OBJECTS = {"name", "pickup_id", "key_id", "member_id"}
+OBJECTS = {"name", "pickup_id", "warehouse_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
@@ -308,6 +310,7 @@ def test_the_owner_does_see_them(world, mode, merchant, store):
             assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
         assert call("get", f"api/v1/pickups/{world['pickup_id'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/warehouses/{world['warehouse_id'][0]}", key).status_code == 200
         assert call("get", f"api/v1/api-keys/{world['key_id'][0]}", key).status_code == 200
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from apikeys.fields import Moment
 from apikeys.rendering import rfc3339
-from carriers.types import Address, Package
+from carriers.types import Address, Item, Package
+
+T = TypeVar("T", Package, Item)
 
 
 def as_address(values: Mapping[str, Any]) -> Address:
@@ -20,7 +23,13 @@ def as_address(values: Mapping[str, Any]) -> Address:
 
 def as_packages(values: Iterable[Mapping[str, Any]]) -> tuple[Package, ...]:
     """Numbers may be decimals or their texts."""
-    return tuple(_package(value) for value in values)
+    decimals = ("weight_kg", "length_cm", "width_cm", "height_cm", "declared_value")
+    return tuple(_canonical(Package, value, decimals) for value in values)
+
+
+def as_items(values: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
+    """Numbers may be decimals or their texts."""
+    return tuple(_canonical(Item, value, ("unit_price", "discount", "tax")) for value in values)
 
 
 def plain(value: Any) -> Any:
@@ -35,14 +44,11 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return rfc3339(value)
-    if isinstance(value, Decimal | date):
+    if isinstance(value, Decimal | date | UUID):
         return str(value)
     return value
 
 
-_DECIMALS = ("weight_kg", "length_cm", "width_cm", "height_cm", "declared_value")
-
-
-def _package(value: Mapping[str, Any]) -> Package:
-    known = {name: value[name] for name in Package.__dataclass_fields__ if value.get(name) is not None}
-    return Package(**known | {name: Decimal(known[name]) for name in _DECIMALS if name in known})
+def _canonical(kind: type[T], value: Mapping[str, Any], decimals: Iterable[str]) -> T:
+    known = {name: value[name] for name in kind.__dataclass_fields__ if value.get(name) is not None}
+    return kind(**known | {name: Decimal(known[name]) for name in decimals if name in known})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from carriers.types import Offer, QuoteRequest
+from carriers.adapters.base import CarrierAdapter
+from carriers.errors import NotServiceable
+from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
 from shipping.models import Quote
 from shipping.services.canonical import as_address, as_packages, plain
 
@@ -24,11 +26,55 @@ def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]
             service_type=route["service_type"],
             pickup_point_id=route["metadata"].get("pickup_point_id", ""),
             extras=route["metadata"],
+            **_payment(route),
         )
     )
     rows = [_row(tenant, credential, route, offer) for offer in offers]
     Quote.objects.bulk_create(rows)
     return list(zip(rows, offers, strict=True))
+
+
+def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:
+    """Whether a carrier goes from one place to another: its services (none: it does not), and why not.
+
+    A carrier that tells what it serves by place is asked that, any other for its prices. Raises ``CarrierError``.
+    """
+    credential = accounts.find(tenant, asked["carrier"])
+    adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id)
+    try:
+        if "coverage" in adapter.capabilities():
+            return adapter, _by_coverage(adapter, asked["destination"]), ""
+        return adapter, adapter.quote(_route(asked)), ""
+    except NotServiceable as error:
+        return adapter, (), error.carrier_message or str(error)
+
+
+def _by_coverage(adapter: CarrierAdapter, place: Mapping[str, Any]) -> list[Offer]:
+    found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
+    if not found.service_available:
+        raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))
+    days = found.estimated_transit_days
+    return [
+        Offer(service_type=name, total_price=None, currency="", breakdown={}, transit_days=days.get(name))
+        for name in found.service_types
+    ]
+
+
+def _route(asked: Mapping[str, Any]) -> QuoteRequest:
+    return QuoteRequest(
+        origin=as_address(asked["origin"]),
+        destination=as_address(asked["destination"]),
+        packages=(Package(weight_kg=asked["weight_kg"]),),
+        **_payment(asked),
+    )
+
+
+def _payment(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "payment_method": PaymentMethod(asked["payment_method"]),
+        "cod_amount": asked.get("cod_amount"),
+        "currency": asked.get("currency", ""),
+    }
 
 
 def _row(tenant: Tenant, credential: Any, route: Mapping[str, Any], offer: Offer) -> Quote:

@@ -12,10 +12,10 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -29,7 +29,16 @@ from carriers import accounts, metrics
 from carriers.adapters import adapter_class
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierCannotCancel, CarrierError, CarrierTimeout, CarrierUnavailable, OutcomeUnknown
-from carriers.types import BookedLabel, LabelRequest, ProofOfDelivery, Scan, Status
+from carriers.types import (
+    BookedLabel,
+    LabelRequest,
+    PaymentMethod,
+    ProofOfDelivery,
+    ReturnRequest,
+    Scan,
+    Status,
+    Track,
+)
 from shipping.events import (
     SHIPMENT_BOOKED,
     SHIPMENT_CANCELLED,
@@ -39,9 +48,9 @@ from shipping.events import (
 )
 from shipping.facts import shipment_facts
 from shipping.history import FINAL
-from shipping.models import BookingState, Label, Parcel, Shipment
-from shipping.services import checkpoints, lookup
-from shipping.services.canonical import as_address, as_packages, plain
+from shipping.models import BookingState, Label, Parcel, Shipment, Warehouse
+from shipping.services import checkpoints, label_files, lookup, warehouses
+from shipping.services.canonical import as_address, as_items, as_packages, plain
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +63,29 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     ``failed``.
     """
     credential = accounts.find(tenant, order["carrier"])
-    shipment = _reserve(tenant, credential, order)
-    adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=shipment.id)
+    place = warehouses.departure(tenant, credential, order.get("warehouse_id"))
+    return _buy(_reserve(tenant, credential, order, place))
+
+
+def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
+    """Buy a way back for a validated ``ReturnRequestSerializer``: a shipment of its own, at the same carrier's account.
+
+    What is not said is taken from the shipment that comes back. Raises ``ShipmentNotFound``, ``Conflict`` (that one is
+    not booked), ``CarrierUnsupported`` and what ``create`` raises.
+    """
+    original = lookup.find(tenant, wanted["shipment_id"])
+    need_booking(original)
+    adapter = _adapter(original)
+    adapter.need("create_return")
+    place = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
+    return _buy(_reserve(tenant, original.credential, _return_order(original, wanted, place), place, original))
+
+
+def _buy(shipment: Shipment) -> Shipment:
+    adapter = _adapter(shipment)
+    ask = adapter.create_return if shipment.return_of_id else adapter.create_label
     try:
-        booked = adapter.create_label(_label_request(shipment))
+        booked = ask(_purchase(shipment))
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
@@ -69,12 +97,10 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
 def finish(shipment_id: uuid.UUID, booked: BookedLabel) -> Shipment:
     """Store what the carrier sold: label file, numbers, first checkpoint, event.
 
-    Does nothing to a shipment that is booked already.
+    Does nothing to a shipment that is booked already. A file that the carrier has not given out yet is fetched later
+    (``shipping.services.label_files``).
     """
-    label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
-    label.carrier_url = booked.carrier_label_url[:500]
-    # The file goes first: a file without a row is rubbish, a row without its file is a lost label.
-    label.file.save(f"label.{booked.label_format.lower()}", ContentFile(booked.content), save=False)
+    label = label_files.made(shipment_id, booked)
     try:
         with transaction.atomic():
             return _book(shipment_id, booked, label)
@@ -139,8 +165,11 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
 def refresh(shipment: Shipment) -> int:
     """Ask the carrier for the track and store what is new; how many scans were. Raises ``CarrierError``."""
     found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
-    if found is None:
-        return 0
+    return store_track(shipment, found) if found else 0
+
+
+def store_track(shipment: Shipment, found: Track) -> int:
+    """What a carrier's track says and we did not know; how many scans were new."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if found.estimated_delivery and found.estimated_delivery != row.estimated_delivery:
@@ -182,16 +211,25 @@ def proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofO
     ``UnsupportedOperation`` and ``CarrierNotFound`` before delivery.
     """
     shipment = lookup.find(tenant, name, carrier=carrier)
-    _need_booking(shipment)
+    need_booking(shipment)
     return _adapter(shipment).proof_of_delivery(shipment.tracking_number)
 
 
-def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any]) -> Shipment:
+def _reserve(
+    tenant: Tenant,
+    credential: Any,
+    order: Mapping[str, Any],
+    warehouse: Warehouse | None,
+    return_of: Shipment | None = None,
+) -> Shipment:
     """Commit a pending shipment under a reference of our own, bound to the request's Idempotency-Key."""
     for _attempt in range(20):
         try:
             with transaction.atomic():
                 shipment = _pending(tenant, credential, order, sequence=_sequence(tenant, order))
+                if warehouse or return_of:
+                    shipment.warehouse, shipment.return_of = warehouse, return_of
+                    shipment.save(update_fields=["warehouse", "return_of"])
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
@@ -262,21 +300,50 @@ def _already_bought(first: Shipment) -> Conflict:
     )
 
 
-def _label_request(shipment: Shipment) -> LabelRequest:
-    order = shipment.request
-    return LabelRequest(
-        reference=shipment.reference,
-        order_id=shipment.order_id,
-        origin=as_address(order["origin"]),
-        destination=as_address(order["destination"]),
-        packages=as_packages(order["packages"]),
-        service_type=shipment.service_type,
-        label_format=order["label_format"],
-        label_size=order["label_size"],
-        pickup_point_id=shipment.pickup_point_id,
-        customer_reference=shipment.customer_reference,
-        extras=order["metadata"],
-    )
+def _purchase(shipment: Shipment) -> LabelRequest:
+    order, cod = shipment.request, shipment.request.get("cod_amount")
+    billing = order.get("billing_address")
+    common = {
+        "reference": shipment.reference,
+        "order_id": shipment.order_id,
+        "origin": as_address(order["origin"]),
+        "destination": as_address(order["destination"]),
+        "packages": as_packages(order["packages"]),
+        "service_type": shipment.service_type,
+        "label_format": order["label_format"],
+        "label_size": order["label_size"],
+        "pickup_point_id": shipment.pickup_point_id,
+        "customer_reference": shipment.customer_reference,
+        "ordered_at": shipment.created_at,
+        "items": as_items(order.get("items", ())),
+        "payment_method": PaymentMethod(order.get("payment_method", PaymentMethod.PREPAID)),
+        "cod_amount": None if cod is None else Decimal(cod),
+        "currency": order.get("currency", ""),
+        "billing_address": as_address(billing) if billing else None,
+        "warehouse": warehouses.canonical(shipment.warehouse, shipment.credential) if shipment.warehouse else None,
+        "extras": order["metadata"],
+    }
+    if shipment.return_of is None:
+        return LabelRequest(**common)
+    number = shipment.return_of.tracking_number
+    return ReturnRequest(**common, returned_tracking_number=number, reason=order["reason"])
+
+
+def _return_order(original: Shipment, wanted: Mapping[str, Any], place: Warehouse | None) -> dict[str, Any]:
+    """The order of a way back, in the form of ``LabelRequestSerializer``'s."""
+    theirs = original.request
+    home = (place.return_address or place.address) if place else original.origin
+    return {
+        "carrier": original.carrier,
+        "order_id": original.order_id,
+        "additional": True,
+        "origin": wanted.get("origin", original.destination),
+        "destination": wanted.get("destination", home),
+        "packages": wanted.get("packages", theirs["packages"]),
+        "items": wanted.get("items", theirs.get("items", [])),
+        "currency": theirs.get("currency", ""),
+        **{name: wanted[name] for name in ("service_type", "label_format", "label_size", "metadata", "reason")},
+    }
 
 
 def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
@@ -303,6 +370,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
     row.estimated_delivery = booked.estimated_delivery
     row.total_price, row.currency = booked.total_price, booked.currency
+    row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = plain(booked.extras) | ({"pickup_code": booked.pickup_code} if booked.pickup_code else {})
     row.save()
     label.save(force_insert=True)
@@ -328,7 +396,8 @@ def _adapter(shipment: Shipment) -> CarrierAdapter:
     return accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
 
 
-def _need_booking(shipment: Shipment) -> None:
+def need_booking(shipment: Shipment) -> None:
+    """Raises ``UnsupportedOperation`` for a self-tracked unit, ``Conflict`` for what no carrier has confirmed."""
     if not shipment.carrier:
         raise UnsupportedOperation(_("This unit is tracked by your own checkpoints; no carrier has booked it."))
     if shipment.booking_state in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
@@ -338,7 +407,7 @@ def _need_booking(shipment: Shipment) -> None:
 
 
 def _refuse_cancel(shipment: Shipment) -> None:
-    _need_booking(shipment)
+    need_booking(shipment)
     if shipment.status in FINAL:
         raise CannotCancel(_("The shipment is %s already.") % shipment.status)
 

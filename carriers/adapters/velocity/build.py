@@ -1,0 +1,199 @@
+"""Requests on Velocity's wire (``docs/carriers/velocity.md``), from the canonical types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from carriers import types
+from carriers.types import PaymentMethod
+
+COUNTRY = "India"  # it serves no other
+_CHOSEN_COURIER = re.compile(r"courier_(\w+)")
+
+
+def login(fields: Mapping[str, str]) -> dict[str, str]:
+    return {"username": fields["username"], "password": fields["password"]}
+
+
+def route(request: types.QuoteRequest) -> dict[str, Any]:
+    return {
+        "pickup_pincode": request.origin.postal_code,
+        "delivery_pincode": request.destination.postal_code,
+        "cod": int(request.payment_method == PaymentMethod.COD),
+        "weight": _weight(request.packages),
+    }
+
+
+def order(request: types.LabelRequest, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
+    """A forward order. Our reference is its number there, so that each order is found again and made once."""
+    buyer = request.billing_address or request.destination
+    body = _head(request, zone, channel_id) | _place("billing", buyer)
+    body |= {"shipping_is_billing": request.billing_address is None, "print_label": True}
+    if request.billing_address is not None:
+        body |= _place("shipping", request.destination)
+    body |= _goods(request) | _measures(request.packages)
+    if request.payment_method == PaymentMethod.COD:
+        body["cod_collectible"] = request.cod_amount
+    return _filled(body | _departure(request.warehouse) | _courier(request.service_type))
+
+
+def way_back(request: types.ReturnRequest, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
+    """A reverse order: from the buyer back to a warehouse; always prepaid."""
+    body = _head(request, zone, channel_id) | _place("pickup", request.origin) | _goods(request)
+    body |= {"original_awb": request.returned_tracking_number, "return_reason": request.reason, "print_label": True}
+    body |= _measures(request.packages) | _courier(request.service_type)
+    if request.warehouse:
+        body["warehouse_id"] = request.warehouse.carrier_id
+    return _filled(body | _place("shipping", request.destination))
+
+
+def change(update: types.OrderUpdate) -> dict[str, Any]:
+    """Only what is to change; the rest stays."""
+    body: dict[str, Any] = {"awb": update.tracking_number}
+    if update.destination is not None:
+        body |= _place("shipping", update.destination)
+    if update.packages is not None:
+        body |= _measures(update.packages)
+    if update.items is not None:
+        body |= {"order_items": [_item(item) for item in update.items], "sub_total": _sub_total(update.items)}
+    if update.payment_method is not None:
+        body["payment_method"] = update.payment_method.upper()
+    return _filled(body | {"cod_collectible": update.cod_amount})
+
+
+def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
+    place, back = request.warehouse.address, request.return_address or request.warehouse.address
+    return _filled(
+        {
+            "warehouse_id": request.warehouse.carrier_id,
+            "name": request.warehouse.name,
+            "phone": phone(place.contact_phone),
+            "email": place.contact_email,
+            "address": place.street,
+            "city": place.city,
+            "state": place.state,
+            "country": COUNTRY,
+            "pin_code": place.postal_code,
+            "return_address": back.street,
+            "return_city": back.city,
+            "return_state": back.state,
+            "return_country": COUNTRY,
+            "return_pin_code": back.postal_code,
+        }
+    )
+
+
+def phone(text: str) -> str:
+    """The ten digits of an Indian number: without +91, the trunk's 0, blanks and signs.
+
+    Any other number keeps all its digits, and Velocity says what it thinks of it.
+    """
+    digits = re.sub(r"[^0-9]", "", text)
+    national = re.fullmatch(r"(?:0{0,2}91|0)?([1-9][0-9]{9})", digits)
+    return national[1] if national else digits
+
+
+def chosen_courier(service_type: str) -> str:
+    """The courier's id where the merchant chose one of a quote's offers; empty: Velocity chooses."""
+    found = _CHOSEN_COURIER.fullmatch(service_type)
+    return found[1] if found else ""
+
+
+def _head(request: types.LabelRequest, zone: tzinfo, channel_id: str) -> dict[str, Any]:
+    ordered_at = (request.ordered_at or datetime.now(UTC)).astimezone(zone)
+    return {
+        "order_id": request.reference,
+        "order_date": ordered_at.strftime("%Y-%m-%d %H:%M"),
+        "channel_id": channel_id,
+    }
+
+
+def _place(role: str, address: types.Address) -> dict[str, Any]:
+    first, _, last = (address.contact_name or address.company).strip().partition(" ")
+    return {
+        f"{role}_customer_name": first,
+        f"{role}_last_name": last.strip(),
+        f"{role}_address": address.street,
+        f"{role}_city": address.city,
+        f"{role}_pincode": address.postal_code,
+        f"{role}_state": address.state,
+        f"{role}_country": COUNTRY if address.country == "IN" else address.country,
+        f"{role}_email": address.contact_email,
+        f"{role}_phone": phone(address.contact_phone),
+    }
+
+
+def _goods(request: types.LabelRequest) -> dict[str, Any]:
+    items = request.items or (_unnamed(request),)
+    return {
+        "order_items": [_item(item) for item in items],
+        "payment_method": request.payment_method.upper(),
+        "sub_total": _sub_total(items),
+    }
+
+
+def _unnamed(request: types.LabelRequest) -> types.Item:
+    """What stands for the goods where the merchant names none."""
+    named = next((package.description for package in request.packages if package.description), request.order_id)
+    declared = sum((package.declared_value or Decimal(0) for package in request.packages), Decimal(0))
+    return types.Item(name=named, unit_price=declared)
+
+
+def _item(item: types.Item) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "sku": item.sku or item.name[:40],
+        "units": item.quantity,
+        "selling_price": item.unit_price,
+        "discount": item.discount,
+        "tax": item.tax,
+    }
+
+
+def _sub_total(items: Sequence[types.Item]) -> Decimal:
+    return sum((item.unit_price * item.quantity - item.discount for item in items), Decimal(0))
+
+
+def _measures(packages: Sequence[types.Package]) -> dict[str, Any]:
+    """One parcel as high as all of them on top of each other; nothing where a side is not known."""
+    measured = {"weight": _weight(packages)}
+    sides = [(package.length_cm, package.width_cm, package.height_cm) for package in packages]
+    if not any(None in side for side in sides):
+        lengths, widths, heights = zip(*sides, strict=True)
+        measured |= {"length": max(lengths), "breadth": max(widths), "height": sum(heights)}
+    return measured
+
+
+def _weight(packages: Sequence[types.Package]) -> Decimal:
+    return sum((package.weight_kg for package in packages), Decimal(0))
+
+
+def _departure(place: types.Warehouse | None) -> dict[str, Any]:
+    """Without a warehouse the order names none: another's would send the van to a stranger."""
+    if place is None:
+        return {}
+    address = place.address
+    vendor = {
+        "email": address.contact_email,
+        "phone": phone(address.contact_phone),
+        "name": address.contact_name or place.name,
+        "address": address.street,
+        "city": address.city,
+        "state": address.state,
+        "country": COUNTRY,
+        "pin_code": address.postal_code,
+        "pickup_location": place.name,
+    }
+    return {"pickup_location": place.name, "warehouse_id": place.carrier_id, "vendor_details": _filled(vendor)}
+
+
+def _courier(service_type: str) -> dict[str, str]:
+    return {"courier_company_id": chosen_courier(service_type)}
+
+
+def _filled(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value not in ("", None)}

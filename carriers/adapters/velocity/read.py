@@ -1,0 +1,219 @@
+"""Answers and webhooks on Velocity's wire (``docs/carriers/velocity.md``), to the canonical types.
+
+Every reader raises ``ValueError`` naming the field for what is missing, of the wrong type or absurd.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from carriers import types
+from carriers.adapters.base import Record, read_time
+from carriers.types import Status
+
+ZONE = ZoneInfo("Asia/Kolkata")
+CURRENCY = "INR"
+TOKEN_LIFE = timedelta(hours=24)
+# docs/carriers/velocity.md#status
+STATUSES = {
+    "NEW": Status.CREATED,
+    "PKP": Status.PICKED_UP,
+    "IT": Status.IN_TRANSIT,
+    "OFD": Status.OUT_FOR_DELIVERY,
+    "DEL": Status.DELIVERED,
+    "NDR": Status.NDR,
+    "RTO": Status.RTO,
+    "LOST": Status.LOST,
+    "DAMAGED": Status.DAMAGED,
+    "CANCELLED": Status.CANCELLED,
+}
+DESCRIPTIONS = {
+    "NEW": "Shipment created",
+    "PKP": "Picked up from warehouse",
+    "IT": "In transit",
+    "OFD": "Out for delivery",
+    "DEL": "Delivered",
+    "NDR": "Non-delivery report",
+    "RTO": "Return to origin",
+    "LOST": "Shipment lost",
+    "DAMAGED": "Shipment damaged",
+    "CANCELLED": "Shipment cancelled",
+}
+# A tracking history writes words where everything else writes codes: docs/carriers/velocity.md#status
+CODES_OF_WORDS = {
+    "new": "NEW",
+    "created": "NEW",
+    "picked_up": "PKP",
+    "in_transit": "IT",
+    "out_for_delivery": "OFD",
+    "delivered": "DEL",
+    "ndr": "NDR",
+    "rto": "RTO",
+    "lost": "LOST",
+    "damaged": "DAMAGED",
+    "cancelled": "CANCELLED",
+}
+_CODE, _TEXT, _NUMBER = 64, 200, 50  # characters of a code, of a place or sentence, of an AWB
+
+
+def told(answer: Any, path: str = "") -> Record:
+    """An answer whose times are India's where they have no offset."""
+    return Record(answer, path, zone=ZONE)
+
+
+def listed(answer: Any) -> list[Record]:
+    """An answer that is a list of objects."""
+    return told({"the body": answer}).records("the body")
+
+
+def token(answer: Record) -> types.Token:
+    """Its life is not told: the document says a day."""
+    value = answer.text("token")
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("the token cannot be used")
+    return types.Token(value=value, expires_at=datetime.now(UTC) + TOKEN_LIFE)
+
+
+def offers(answer: Record, *, cod: bool) -> list[types.Offer]:
+    """One offer a courier, the cheapest first; with cash on delivery only those that collect it."""
+    if not answer.flag("is_serviceable"):
+        return []
+    found = [(item, item.flag("cod_available", False)) for item in answer.records("available_carriers")]
+    made = [_offer(item, collects) for item, collects in found if collects or not cod]
+    return sorted(made, key=lambda one: (one.total_price, one.transit_days or 0))
+
+
+def _offer(item: Record, collects: bool) -> types.Offer:
+    rate = item.number("rate")
+    return types.Offer(
+        service_type=f"courier_{item.text('courier_company_id', most=20)}",
+        total_price=rate,
+        currency=CURRENCY,
+        breakdown={"base_rate": rate},
+        transit_days=item.integer("estimated_delivery_days", None),
+        extras={"courier_name": item.text("courier_name"), "cod_available": collects},
+    )
+
+
+def label(answer: Record) -> types.BookedLabel:
+    """A booked order; its files are fetched apart. The time of booking is told only by a look-up."""
+    number = answer.text("awb", most=_NUMBER)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", number):  # it becomes part of paths and file names
+        raise ValueError("awb is not a tracking number")
+    return types.BookedLabel(
+        reference=answer.text("order_id"),
+        tracking_number=number,
+        carrier_shipment_id=answer.text("shipment_id", most=64),
+        content=b"",
+        label_format="PDF",
+        label_size="4x6",
+        created_at=answer.time("created_at", None) or datetime.now(UTC),
+        carrier_label_url=answer.text("label_url", ""),
+        carrier_manifest_url=answer.text("manifest_url", ""),
+        total_price=answer.number("freight_charges", None),
+        currency=CURRENCY if answer.number("freight_charges", None) is not None else "",
+        cancelled=code_of(answer.text("status", "")) == "CANCELLED",
+        extras={
+            "courier_name": answer.text("courier_name", ""),
+            "courier_company_id": answer.text("courier_company_id", ""),
+        },
+    )
+
+
+def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
+    """By the numbers that were asked; what nobody asked for is left out."""
+    wanted = {number.casefold(): number for number in asked}
+    found = [(item.text("awb"), item) for item in listed(answer)]
+    return {
+        wanted[awb.casefold()]: _track(item, wanted[awb.casefold()]) for awb, item in found if awb.casefold() in wanted
+    }
+
+
+def _track(item: Record, number: str) -> types.Track:
+    scans = [_past_scan(event) for event in item.records("tracking_history")]
+    return types.Track(
+        tracking_number=number,
+        scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
+        estimated_delivery=_day(item, "estimated_delivery"),
+        current_location=item.text("current_location", "")[:_TEXT],
+        extras={"courier_name": item.text("courier_name", ""), "status_code": item.text("status_code", "")},
+    )
+
+
+def _past_scan(event: Record) -> types.Scan:
+    return _scan(
+        code_of(event.text("status_code", "") or event.text("status")),
+        event.text("timestamp"),
+        description=event.text("description", ""),
+        location=event.text("location", ""),
+        details=_details(event, {"status", "status_code", "location", "timestamp", "description"}),
+    )
+
+
+def _scan(code: str, told_at: str, *, description: str, location: str, details: Mapping[str, Any]) -> types.Scan:
+    moment, assumed = read_time(told_at, zone=ZONE)
+    return types.Scan(
+        code=code[:_CODE],
+        status=STATUSES.get(code, Status.UNKNOWN),
+        occurred_at=moment,
+        occurred_text=told_at,
+        tz_assumed=assumed,
+        description=(description or DESCRIPTIONS.get(code, code))[:_TEXT],
+        location=location[:_TEXT],
+        details=details,
+    )
+
+
+def code_of(word: str) -> str:
+    """The code of a code or word in any case; what no table knows stays as it came."""
+    upper = word.strip().upper()
+    return upper if upper in STATUSES else CODES_OF_WORDS.get(word.strip().lower(), word)
+
+
+def _day(item: Record, name: str) -> datetime | None:
+    """A time as it is; a bare day as its last minute in India, which is the same day in UTC."""
+    text = item.text(name, None)
+    if text is None or len(text) > 10:
+        return item.time(name, None)
+    day = read_time(text, name, zone=ZONE)[0].astimezone(ZONE).date()
+    return datetime.combine(day, time(23, 59), tzinfo=ZONE).astimezone(UTC)
+
+
+def _details(item: Record, columns: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in Record(item.value).value.items() if name not in columns}
+
+
+def cancellation(answer: Record, reason: str) -> types.Cancellation:
+    """Velocity tells no time of it."""
+    if code_of(answer.text("status")) != "CANCELLED":
+        raise ValueError("status is not CANCELLED")
+    return types.Cancellation(
+        tracking_number=answer.text("awb"), cancelled_at=datetime.now(UTC), reason=reason, extras={}
+    )
+
+
+def warehouse(answer: Record) -> types.RegisteredWarehouse:
+    return types.RegisteredWarehouse(
+        carrier_id=answer.text("warehouse_id", most=64),
+        name=answer.text("name"),
+        active=answer.text("status", "active") == "active",
+    )
+
+
+def updated(answer: Record) -> types.UpdatedOrder:
+    changed = answer.texts("updated_fields") if "updated_fields" in answer.value else ()
+    return types.UpdatedOrder(tracking_number=answer.text("awb"), changed=changed)
+
+
+def report(answer: Record, kind: str) -> types.Report:
+    rows = tuple(row.free_all() for row in answer.records("data"))
+    return types.Report(kind=kind, rows=rows, totals=answer.free("totals"))
+
+
+def money(value: Any) -> Decimal:
+    return Decimal(str(value))

@@ -1,0 +1,18 @@
+"""``manage.py poll_tracking``: what the worker does every minute, once."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from shipping.services.polling import poll
+
+
+class Command(BaseCommand):
+    help = "Ask carriers for shipments that they have told nothing of for POLL_AFTER_SILENCE_S."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--limit", type=int, default=1000, help="how many shipments at most (default: 1000)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        counts = poll(limit=options["limit"])
+        self.stdout.write(", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -1,0 +1,69 @@
+"""Changing a booked order at its carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apikeys import events
+from apikeys.errors import BusinessRuleViolated
+from carriers import accounts
+from carriers.types import OrderUpdate, PaymentMethod
+from shipping.events import SHIPMENT_UPDATED
+from shipping.facts import shipment_facts
+from shipping.history import FINAL
+from shipping.models import Parcel, Shipment
+from shipping.services import shipments
+from shipping.services.canonical import as_address, as_items, as_packages, plain
+
+
+def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
+    """Ask the carrier first, then store what it took; the same changes may be sent again.
+
+    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), and the carrier's refusal,
+    ``CarrierUnsupported`` among them.
+    """
+    shipments.need_booking(shipment)
+    if shipment.status in FINAL:
+        raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
+    adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    adapter.update_order(_canonical(shipment, changes))
+    return _store(shipment, changes)
+
+
+def _canonical(shipment: Shipment, changes: Mapping[str, Any]) -> OrderUpdate:
+    method = changes.get("payment_method")
+    cod = changes.get("cod_amount")
+    return OrderUpdate(
+        tracking_number=shipment.tracking_number,
+        carrier_shipment_id=shipment.carrier_shipment_id,
+        destination=as_address(changes["destination"]) if "destination" in changes else None,
+        packages=as_packages(changes["packages"]) if "packages" in changes else None,
+        items=as_items(changes["items"]) if "items" in changes else None,
+        payment_method=PaymentMethod(method) if method else None,
+        cod_amount=None if cod is None else Decimal(cod),
+        currency=shipment.request.get("currency", ""),
+    )
+
+
+def _store(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        row.request = row.request | plain(changes)
+        if row.request.get("payment_method") == PaymentMethod.PREPAID:
+            row.request.pop("cod_amount", None)
+        if "destination" in changes:
+            row.destination = plain(changes["destination"])
+            row.recipient = changes["destination"].get("contact_name") or changes["destination"].get("company", "")
+        row.save(update_fields=["request", "destination", "recipient", "updated_at"])
+        if "packages" in changes:
+            row.parcels.all().delete()
+            parcels = enumerate(changes["packages"], start=1)
+            Parcel.objects.bulk_create(Parcel(shipment=row, number=number, **package) for number, package in parcels)
+        data = shipment_facts(row) | {"changed": sorted(changes)}
+        events.record(SHIPMENT_UPDATED, tenant=row.tenant, subject_id=row.id, data=data)
+    return row

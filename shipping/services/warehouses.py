@@ -1,0 +1,157 @@
+"""Places of departure: stored here, made known to the carriers that keep a list of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from apikeys import events, idempotency
+from apikeys.errors import Conflict, ValidationFailed, WarehouseNotFound, WaybillError
+from apikeys.tenancy import Tenant
+from carriers import accounts, types
+from carriers.adapters import adapter_class
+from carriers.models import Credential
+from shipping.events import WAREHOUSE_CHANGED
+from shipping.models import Shipment, Warehouse, WarehouseRegistration
+from shipping.services.canonical import as_address, plain
+
+State = WarehouseRegistration.State
+
+
+def create(tenant: Tenant, place: Mapping[str, Any]) -> Warehouse:
+    """Store a place, then tell the carriers that are named; where one refuses, the place stays and shows its words.
+
+    Raises ``Conflict`` where the name is taken, ``ValidationFailed`` for a carrier without an account.
+    """
+    credentials = [accounts.find(tenant, name) for name in place["carriers"]]
+    values = {"name": place["name"], "address": plain(place["address"])}
+    values["return_address"] = plain(place.get("return_address"))
+    try:
+        with transaction.atomic():
+            row = Warehouse.objects.create(
+                merchant_id=tenant.merchant_id, mode=tenant.mode, store_id=tenant.store_id, **values
+            )
+            idempotency.bind(row.id)
+            _record(row, "created")
+    except IntegrityError as error:
+        raise _name_taken(place["name"]) from error
+    for credential in credentials:
+        _tell(row, credential)
+    return row
+
+
+def change(row: Warehouse, place: Mapping[str, Any]) -> None:
+    """Store what has changed, and tell the carriers that know the place."""
+    row.name, row.address = place["name"], plain(place["address"])
+    row.return_address = plain(place.get("return_address"))
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["name", "address", "return_address", "updated_at"])
+            _record(row, "changed")
+    except IntegrityError as error:
+        raise _name_taken(place["name"]) from error
+    for registration in row.registrations.select_related("credential"):
+        if "register_warehouse" in adapter_class(registration.credential.carrier).capabilities():
+            _tell(row, registration.credential)
+
+
+def close(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
+    """No new shipment departs from it; the carriers are not told, since none has an operation for that."""
+    row = find(tenant, warehouse_id)
+    with transaction.atomic():
+        Warehouse.objects.filter(id=row.id).update(is_active=False)
+        _record(row, "closed")
+
+
+def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = "") -> WarehouseRegistration:
+    """Tell a carrier of a place, or (``known_as``) keep what the carrier calls it already.
+
+    Raises ``CarrierUnsupported`` and the carrier's refusal.
+    """
+    credential = accounts.find(tenant, carrier)
+    if known_as:
+        return _store(row, credential, State.REGISTERED, known_as=known_as)
+    accounts.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
+    registration, error = _tell(row, credential)
+    if error:
+        raise error
+    return registration
+
+
+def find(tenant: Tenant, warehouse_id: uuid.UUID) -> Warehouse:
+    """Raises ``WarehouseNotFound``, also for a closed one and another merchant's."""
+    row = Warehouse.objects.of(tenant).filter(id=warehouse_id, is_active=True).first()
+    if row is None:
+        raise WarehouseNotFound
+    return row
+
+
+def departure(tenant: Tenant, credential: Credential, warehouse_id: uuid.UUID | None) -> Warehouse | None:
+    """The place that a new shipment departs from. Raises ``ValidationFailed`` where its carrier does not know it."""
+    if warehouse_id is None:
+        return None
+    row = find(tenant, warehouse_id)
+    needs_id = "register_warehouse" in adapter_class(credential.carrier).capabilities()
+    if needs_id and not _known_as(row, credential):
+        text = _("The carrier does not know this warehouse: POST /api/v1/warehouses/%s/registrations.") % row.id
+        raise ValidationFailed(details={"warehouse_id": [text]})
+    return row
+
+
+def arrival(tenant: Tenant, original: Shipment, warehouse_id: uuid.UUID | None) -> Warehouse | None:
+    """Where a return goes: the named place, else the one that the shipment departed from."""
+    if warehouse_id is not None:
+        return departure(tenant, original.credential, warehouse_id)
+    return original.warehouse
+
+
+def canonical(row: Warehouse, credential: Credential) -> types.Warehouse:
+    """As this account's adapter takes it."""
+    return types.Warehouse(name=row.name, address=as_address(row.address), carrier_id=_known_as(row, credential))
+
+
+def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
+    """The rows with what their wire form shows."""
+    return rows.prefetch_related("registrations__credential")
+
+
+def _known_as(row: Warehouse, credential: Credential) -> str:
+    found = row.registrations.filter(credential=credential).exclude(carrier_warehouse_id="").first()
+    return found.carrier_warehouse_id if found else ""
+
+
+def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
+    """The registration as it then stands, and what went wrong. A place that the carrier knows is changed there."""
+    adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
+    back = as_address(row.return_address) if row.return_address else None
+    _store(row, credential, State.PENDING)
+    request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
+    try:
+        known = adapter.register_warehouse(request)
+    except WaybillError as error:
+        return _store(row, credential, State.FAILED, failure=error.body()), error
+    return _store(row, credential, State.REGISTERED, known_as=known.carrier_id), None
+
+
+def _store(
+    row: Warehouse, credential: Credential, state: str, *, known_as: str = "", failure: dict[str, Any] | None = None
+) -> WarehouseRegistration:
+    values: dict[str, Any] = {"state": state, "failure": failure}
+    if known_as:
+        values["carrier_warehouse_id"] = known_as
+    found, _made = WarehouseRegistration.objects.update_or_create(warehouse=row, credential=credential, defaults=values)
+    return found
+
+
+def _name_taken(name: str) -> Conflict:
+    text = _("You have a warehouse of this name already.")
+    return Conflict(text, details={"name": [text]})
+
+
+def _record(row: Warehouse, action: str) -> None:
+    data = {"warehouse_id": str(row.id), "action": action}
+    events.record(WAREHOUSE_CHANGED, tenant=row.tenant, subject_id=row.id, data=data)
