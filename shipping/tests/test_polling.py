@@ -1,0 +1,100 @@
+"""A lost webhook is noticed: shipments that fell silent are asked for, once, and left alone when they are final."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+import time_machine
+from django.core.management import call_command
+from django.utils import timezone
+
+from shipping.models import Shipment
+from shipping.services import polling
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+
+
+@pytest.fixture
+def number(api, order):
+    return api.post("/api/v1/labels", order).json()["tracking_number"]
+
+
+@pytest.fixture
+def advance(sandbox):
+    def advance(number, to):
+        return sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": to, "webhook": False})
+
+    return advance
+
+
+def later(**span):
+    return time_machine.travel(timezone.now() + timedelta(**span), tick=True)
+
+
+def asked(sandbox):
+    return len(sandbox.control("GET", "/_sandbox/calls?operation=track"))
+
+
+def test_a_silent_shipment_is_asked_for_and_its_missed_scan_is_stored(number, advance, sandbox):
+    advance(number, "in_transit")
+    assert polling.poll() == {"asked": 0, "scans": 0, "failed": 0}
+    with later(hours=7):
+        counts = polling.poll()
+    assert counts["asked"] == 1
+    assert counts["scans"] >= 1
+    assert Shipment.objects.get().status == "in_transit"
+
+
+def test_returned_comes_to_light_though_the_carrier_sends_no_webhook_for_it(number, advance):
+    advance(number, "returned")
+    with later(hours=7):
+        polling.poll()
+    shipment = Shipment.objects.get()
+    assert shipment.status == "returned"
+    with later(days=2):
+        assert polling.poll()["asked"] == 0
+    assert Shipment.objects.get().poll_at is None
+
+
+def test_one_that_was_heard_of_lately_is_not_asked_for(number, advance, sandbox, api):
+    with later(hours=5):
+        advance(number, "in_transit")
+        api.post("/api/v1/tracking", {"carrier": "pickit", "tracking_number": number})
+        before = asked(sandbox)
+    with later(hours=7):
+        assert polling.poll()["asked"] == 0
+    assert asked(sandbox) == before
+    assert Shipment.objects.get().poll_at > timezone.now() + timedelta(hours=10)
+
+
+def test_a_carrier_that_does_not_answer_is_asked_again_soon_and_nothing_is_lost(number, advance, sandbox, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    advance(number, "in_transit")
+    sandbox.control("POST", "/_sandbox/faults", {"kind": "status", "status": 500, "operation": "track", "count": 1})
+    with later(hours=7):
+        assert polling.poll() == {"asked": 1, "scans": 0, "failed": 1}
+        assert polling.poll()["asked"] == 0
+    with later(hours=8):
+        assert polling.poll()["scans"] >= 1
+
+
+def test_an_old_one_is_given_up(number, settings):
+    with later(days=settings.POLL_GIVE_UP.days + 1):
+        assert polling.poll()["asked"] == 0
+    assert Shipment.objects.get().poll_at is None
+
+
+def test_a_poll_that_brings_no_news_leaves_the_row_looking_untouched(number):
+    with later(hours=7):
+        polling.poll()
+    before = Shipment.objects.get().updated_at
+    with later(hours=14):
+        assert polling.poll() == {"asked": 1, "scans": 0, "failed": 0}
+    assert Shipment.objects.get().updated_at == before
+
+
+def test_the_command_tells_what_it_did(number):
+    told = StringIO()
+    with later(hours=7):
+        call_command("poll_tracking", stdout=told)
+    assert told.getvalue().strip() == "1 asked, 0 scans, 0 failed"
