@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "apikeys.correlation.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apikeys.compression.JsonGzipMiddleware",
     "apikeys.requests.RequestGuardMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -167,9 +168,9 @@ CACHES = {
 }
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 if DEMO:  # files are served from where they lie; WhiteNoise warns of a missing directory all the same
-    STATIC_ROOT.mkdir(exist_ok=True)
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
@@ -178,7 +179,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(DATA_DIR / "files")},
     },
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static.CollectedStorage"},
 }
 
 # Transport security (off in demo mode, which speaks plain HTTP on loopback) -----------------------------------------
@@ -293,6 +294,37 @@ USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0)
 IDEMPOTENCY_KEEP = timedelta(hours=24)
 IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60))
 IDEMPOTENCY_WAIT_S = env.float("IDEMPOTENCY_WAIT_S", default=2.0)
+
+# Browsers
+
+# Pages of these origins (https://shop.example) may call the API; without any, nothing is run for it. Never with
+# cookies: such a page shows a key or an access token itself.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(api/|health$|next-tracking-number$)"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-api-key",
+    "x-correlation-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "Content-Disposition",
+    "Idempotent-Replayed",
+    "Retry-After",
+    "X-Correlation-ID",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+]
+if CORS_ALLOWED_ORIGINS:
+    INSTALLED_APPS.append("corsheaders")
+    # Before whatever answers by itself: a browser takes no redirect and no refusal without these headers.
+    MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 
 # Carriers
 
