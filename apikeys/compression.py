@@ -28,7 +28,7 @@ class JsonGzipMiddleware:
         if response.streaming or len(response.content) <= WORTH_IT or not _is_plain_json(response):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        if "HTTP_COOKIE" not in request.META and takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+        if not request.META.get("HTTP_COOKIE") and takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             _compress(response)
         return response
 
