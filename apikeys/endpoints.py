@@ -103,7 +103,7 @@ class ApiKeyViewSet(ApiViewSet):
 
     def _checked_key(self, serializer: Any, data: Any) -> dict[str, Any]:
         plan = Merchant.objects.select_related("plan").get(id=self.tenant.merchant_id).plan
-        rates = {"per_minute": plan.per_minute, "per_hour": plan.per_hour}
+        rates = dict(zip(("per_minute", "per_hour"), plan.rates, strict=True))
         return dict(self.validated(serializer, data, tenant=self.tenant, plan_rates=rates))
 
     def _made(self, row: ApiKey, text: str | None) -> Response:
@@ -125,14 +125,14 @@ def _in_state(rows: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
 
 def key_wire(row: ApiKey) -> dict[str, Any]:
     """``ApiKeySerializer``'s shape."""
-    plan = row.merchant.plan
+    per_minute, per_hour = row.merchant.plan.rates
     return keychain.facts(row) | {
         "id": row.id,
         "prefix": row.prefix,
         "mode": row.mode,
         "state": keychain.state(row),
-        "per_minute": row.per_minute or plan.per_minute,
-        "per_hour": row.per_hour or plan.per_hour,
+        "per_minute": row.per_minute or per_minute,
+        "per_hour": row.per_hour or per_hour,
         "use_count": row.use_count,
         "last_used_at": row.last_used_at,
         "created_at": row.created_at,

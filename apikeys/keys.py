@@ -124,8 +124,8 @@ def caller(row: Any) -> Caller:
         name=f"key:{row.id}",
         scopes=frozenset(row.scopes),
         key_rates=(
-            row.per_minute or row.merchant__plan__per_minute,
-            row.per_hour or row.merchant__plan__per_hour,
+            row.per_minute or row.merchant__plan__per_minute or settings.RATE_LIMIT_PER_MINUTE,
+            row.per_hour or row.merchant__plan__per_hour or settings.RATE_LIMIT_PER_HOUR,
         ),
         store_rate=row.store__per_minute,
         merchant_rate=row.merchant__per_minute,

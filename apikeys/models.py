@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
@@ -15,23 +16,41 @@ from apikeys.tenancy import Mode, Row, Tenant, TenantQuerySet, TenantRow, new_id
 
 
 class Plan(models.Model):
-    """What a merchant pays for: how often each of its API keys may call. Operations staff edit the figures."""
+    """What a merchant pays for: how often each of its API keys may call. Operations staff edit the figures.
+
+    Without a figure of its own it goes by the installation's RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR.
+    """
 
     code = models.SlugField(max_length=16, primary_key=True)
     name = models.CharField(max_length=40)
-    per_minute = models.PositiveIntegerField(validators=[MinValueValidator(1)])
-    per_hour = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests a minute with each key; empty: RATE_LIMIT_PER_MINUTE.",
+    )
+    per_hour = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests an hour with each key; empty: RATE_LIMIT_PER_HOUR.",
+    )
 
     class Meta:
-        ordering = ["per_minute"]
+        ordering = [models.F("per_minute").asc(nulls_first=True)]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def rates(self) -> tuple[int, int]:
+        """Requests a minute and an hour."""
+        return (self.per_minute or settings.RATE_LIMIT_PER_MINUTE, self.per_hour or settings.RATE_LIMIT_PER_HOUR)
+
 
 # code: (name, requests a minute, requests an hour); made by each migrate where they are missing, never overwritten.
 STANDARD_PLANS = {
-    "free": ("Free", 100, 1_000),
+    "free": ("Free", None, None),
     "starter": ("Starter", 300, 10_000),
     "pro": ("Pro", 1_000, 50_000),
     "enterprise": ("Enterprise", 5_000, 250_000),

@@ -284,7 +284,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
 # Ours, in django-ratelimit's notation; those of API keys are their plan's (``apikeys.limits``).
 RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
-PUBLIC_RATES = env.list("PUBLIC_RATES", default=["100/m"])
+# Of each API key whose plan has no figures of its own; the first also of an address without a key.
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
+RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", default=1000)
+if min(RATE_LIMIT_PER_MINUTE, RATE_LIMIT_PER_HOUR) < 1:
+    raise ImproperlyConfigured("RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR are 1 or more.")
+PUBLIC_RATES = env.list("PUBLIC_RATES", default=[f"{RATE_LIMIT_PER_MINUTE}/m"])
 USER_RATES = env.list("USER_RATES", default=["60/m"])
 SENSITIVE_RATES = env.list("SENSITIVE_RATES", default=["5/m", "10/15m"])
 ACCOUNT_RATES = env.list("ACCOUNT_RATES", default=["50/h"])

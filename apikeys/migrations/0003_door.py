@@ -8,7 +8,12 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from apikeys.models import STANDARD_PLANS
+STANDARD_PLANS = {
+    "free": ("Free", 100, 1_000),
+    "starter": ("Starter", 300, 10_000),
+    "pro": ("Pro", 1_000, 50_000),
+    "enterprise": ("Enterprise", 5_000, 250_000),
+}
 
 
 def make_standard_plans(apps, schema_editor):

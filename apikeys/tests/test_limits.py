@@ -98,6 +98,39 @@ def test_operations_staff_edit_a_plan_and_it_counts_at_once(store, caller, plan)
     assert seen == [False, False, True]
 
 
+def test_the_documented_settings_are_the_limits_of_keys_without_figures_of_their_own(store, caller, plan, settings):
+    assert (settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR) == (100, 1000)
+    plan("free")
+    assert caller().key_rates == (100, 1000)
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 2, 3
+    seen = [limits.count(facts(caller()), limits.OF_CALLERS).exceeded for _ in range(3)]
+    assert seen == [False, False, True]
+    Plan.objects.filter(code="free").update(per_minute=7)
+    assert caller().key_rates == (7, 3)
+    ApiKey.objects.update(per_hour=5)
+    assert caller().key_rates == (7, 5)
+    plan("starter")
+    assert caller().key_rates == (300, 5)
+
+
+def test_the_hour_s_limit_holds_when_no_minute_s_does(store, caller, plan, settings, on_one_window):
+    plan("free")
+    settings.RATE_LIMIT_PER_HOUR = 3
+    usages = [limits.count(facts(caller()), limits.OF_CALLERS) for _ in range(4)]
+    assert [(usage.limit, usage.remaining, usage.exceeded) for usage in usages][2:] == [(3, 0, False), (3, 0, True)]
+
+
+def test_a_key_s_answer_tells_the_limits_that_hold(api, plan, settings):
+    plan("free")
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 40, 400
+    made = api.post("/api/v1/api-keys", {"name": "shop"})
+    assert made.status_code == 201
+    assert (made.json()["per_minute"], made.json()["per_hour"]) == (40, 400)
+    above = api.post("/api/v1/api-keys", {"name": "shop", "per_minute": 41})
+    assert (above.status_code, set(above.json()["details"])) == (400, {"per_minute"})
+    assert api.get("/api/v1/shipments")["X-RateLimit-Limit"] == "40"
+
+
 def test_a_person_has_a_limit_of_their_own(store, tenant):
     one, other = (Caller(tenant, f"person:{uuid.uuid4()}", frozenset()) for _ in range(2))
     usages = [limits.count(facts(one), limits.OF_CALLERS) for _ in range(61)]
