@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from jsonschema import Draft202012Validator, ValidationError
 
 from apikeys import events
 from apikeys.crypto import Undecryptable
-from apikeys.errors import NotFound, ValidationFailed
+from apikeys.errors import Conflict, NotFound, ValidationFailed
+from apikeys.rendering import rfc3339
 from apikeys.tenancy import Mode, Tenant
 from carriers.adapters import adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CredentialUnreadable
-from carriers.events import CREDENTIAL_SAVED
+from carriers.errors import CarrierError, CredentialUnreadable
+from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
 from carriers.models import ENVIRONMENT_OF_MODE, Credential
 from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
@@ -47,12 +51,23 @@ def save(
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
                 before = readable_fields(row) or {}
                 after = _checked(adapter, fields, before)
+                row.is_active = True
                 _change(row, before, after)
                 events.record(CREDENTIAL_SAVED, tenant=tenant, subject_id=row.id, data=_facts(row, before, after))
                 return row
         except IntegrityError:  # another request has created it between our look and our insert
             if not Credential.objects.filter(merchant_id=owner, mode=mode, carrier=adapter.slug).exists():
                 raise
+
+
+def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:
+    """A merchant's new account. Raises ``Conflict`` naming the one that it has there, and what ``save`` raises."""
+    slug = adapter_class(carrier).slug
+    there = Credential.objects.of(tenant).filter(carrier=slug, is_active=True).first()
+    if there:
+        text = _("You have an account at this carrier already: change that one.")
+        raise Conflict(text, details={"carrier": [text], "credential_id": [str(there.id)]})
+    return save(tenant=tenant, mode=tenant.mode, carrier=slug, environment=environment, fields=fields)
 
 
 def find(tenant: Tenant, carrier: str) -> Credential:
@@ -64,13 +79,50 @@ def find(tenant: Tenant, carrier: str) -> Credential:
     adapter = adapter_class(carrier)
     usable = Credential.objects.filter(mode=tenant.mode, carrier=adapter.slug, is_active=True)
     own = usable.filter(merchant_id=tenant.merchant_id).first()
-    chosen = own or usable.filter(merchant__isnull=True).first()
+    chosen = own or usable.filter(merchant__isnull=True, is_open=True).first()
     if chosen is None:
         text = _("No %(environment)s credential for %(carrier)s; save one at /api/v1/carriers/%(carrier)s/credentials.")
         environment = ENVIRONMENT_OF_MODE[Mode(tenant.mode)]
         raise ValidationFailed(details={"carrier": [text % {"environment": environment, "carrier": adapter.name}]})
     _opened(chosen)
     return chosen
+
+
+def own(tenant: Tenant, credential_id: uuid.UUID) -> Credential:
+    """One of the merchant's own accounts that is not deleted. Raises ``NotFound``."""
+    row = Credential.objects.of(tenant).filter(id=credential_id, is_active=True).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def delete(row: Credential) -> None:
+    """Forget the account's secrets and use it no more; what was booked with it still names it."""
+    with transaction.atomic():
+        locked = Credential.objects.select_for_update().get(id=row.id)
+        before = readable_fields(locked) or {}
+        _change(locked, before, {})
+        locked.is_active = False
+        locked.save(update_fields=["is_active"])
+        events.record(CREDENTIAL_DELETED, tenant=_tenant(locked), subject_id=locked.id, data=_facts(locked, before, {}))
+
+
+def test(row: Credential) -> dict[str, object]:
+    """Log in at the carrier for real, and keep how it went (``ok latency_ms at``, and ``error message`` of a failure).
+
+    The token that it brought is not kept: whoever works with the account is not disturbed.
+    """
+    started = time.monotonic()
+    result: dict[str, object] = {"ok": True, "error": None, "message": None}
+    try:
+        open_adapter(row).check_account()
+    except CarrierError as error:
+        result |= {"ok": False, "error": error.code, "message": error.carrier_message or str(error)}
+    result |= {"latency_ms": round((time.monotonic() - started) * 1000), "at": rfc3339(timezone.now())}
+    Credential.objects.filter(id=row.id).update(last_test=result)
+    data = {"carrier": row.carrier, "ok": result["ok"], "error": result["error"]}
+    events.record(CREDENTIAL_TESTED, tenant=_tenant(row), subject_id=row.id, data=data)
+    return result
 
 
 def for_webhooks(carrier: str, credential_id: uuid.UUID | None) -> list[Credential]:
@@ -115,11 +167,19 @@ def readable_fields(row: Credential) -> dict[str, str] | None:
 
 
 def _opened(row: Credential) -> dict[str, str]:
+    kind = adapter_class(row.carrier)
     try:
-        return row.fields
+        fields = row.fields
     except Undecryptable as error:
         log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
-        raise CredentialUnreadable(carrier=adapter_class(row.carrier).name) from error
+        raise CredentialUnreadable(carrier=kind.name) from error
+    if not set(kind.required_fields()) <= set(fields):  # deleted since
+        raise CredentialUnreadable(carrier=kind.name)
+    return fields
+
+
+def _tenant(row: Credential) -> Tenant | None:
+    return Tenant(row.merchant_id, row.mode) if row.merchant_id else None
 
 
 def _facts(row: Credential, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, object]:
@@ -140,19 +200,36 @@ def _check_environment(mode: str, environment: str) -> None:
 
 
 def _checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]) -> dict[str, str]:
+    merged = dict(stored) | dict(fields)
     problems: dict[str, list[str]] = {}
-    known = adapter.credential_fields()
-    given = {name: fields[name] for name in known if name in fields}
-    for name, value in given.items():
-        if not isinstance(value, str) or not value.strip() or len(value) > MAX_FIELD_LENGTH:
-            problems[f"credentials.{name}"] = [_("A text of 1 to %d characters is expected.") % MAX_FIELD_LENGTH]
-    merged = dict(stored) | given
-    for name in adapter.required_fields():
-        if name not in merged:
-            problems[f"credentials.{name}"] = [_("This field is required.")]
+    for found in Draft202012Validator(adapter.credential_schema).iter_errors(merged):
+        for name in _fields_of(found, merged):
+            problems.setdefault(f"credentials.{name}", []).append(_sentence(found))
     if problems:
         raise ValidationFailed(details=problems)
     return merged
+
+
+def _fields_of(problem: ValidationError, given: Mapping[str, object]) -> list[str]:
+    """The fields that a violation of an account's schema is about."""
+    if problem.validator == "required":
+        return [name for name in problem.validator_value if name not in given]
+    if problem.validator == "additionalProperties":
+        return [name for name in given if name not in problem.schema["properties"]]
+    return [str(problem.path[0])] if problem.path else ["credentials"]
+
+
+def _sentence(problem: ValidationError) -> str:
+    """Says what is expected and never what was given, which may be a secret."""
+    wanted = problem.validator_value
+    match problem.validator:
+        case "required":
+            return _("This field is required.")
+        case "additionalProperties":
+            return _("The carrier has no such field.")
+        case "enum":
+            return _("One of these is expected: %s") % ", ".join(wanted)
+    return _("A text of 1 to %d characters is expected.") % MAX_FIELD_LENGTH
 
 
 def _change(row: Credential, before: Mapping[str, str], fields: dict[str, str]) -> None:

@@ -74,6 +74,12 @@ class CarrierNotFound(CarrierError):
     code, status, message = "not_found", 404, _("The carrier does not know this.")
 
 
+class CarrierWarehouseNotFound(CarrierNotFound):
+    """The carrier does not know the warehouse that the shipment departs from."""
+
+    code, message = "warehouse_not_found", _("The carrier does not know this warehouse.")
+
+
 class ProofNotAvailable(CarrierNotFound):
     """The parcel has not been delivered, so there is no proof of it."""
 

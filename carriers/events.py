@@ -3,5 +3,7 @@
 from apikeys.events import EventType
 
 CREDENTIAL_SAVED = EventType("credential.saved", audit=True, security=True)
+CREDENTIAL_DELETED = EventType("credential.deleted", audit=True, security=True)
+CREDENTIAL_TESTED = EventType("credential.tested", audit=True)
 # Also a refusal by the carrier; what succeeds stands in the call log alone.
 CALL_FAILED = EventType("carrier.call_failed", audit=True)

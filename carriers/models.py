@@ -40,6 +40,15 @@ class Credential(Row):
     carrier = models.CharField(max_length=20)
     fields = EncryptedField(help_text="The carrier's credential fields, as its adapter names them.")
     is_active = models.BooleanField(default=True)
+    is_open = models.BooleanField(
+        default=True, help_text="Of the platform's: merchants without an account of their own may use it."
+    )
+    last_test = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the account was last tried, and how it went.",
+    )
     token = EncryptedField(null=True, blank=True)
     token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)

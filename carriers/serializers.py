@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from apikeys.fields import CountryField, TextField
+from apikeys.pages import PaginationSerializer
+from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.models import Credential, Environment
 
@@ -28,6 +30,28 @@ class CredentialRequestSerializer(serializers.Serializer):
     credentials = serializers.DictField(child=TextField(max_length=500), allow_empty=False)
 
 
+class NewCredentialSerializer(CredentialRequestSerializer):
+    """The same for an account of a carrier that is named beside."""
+
+    carrier = TextField(max_length=40)
+
+
+class CredentialChangeSerializer(serializers.Serializer):
+    """Fields that are not named keep their value."""
+
+    credentials = serializers.DictField(child=TextField(max_length=500), allow_empty=False)
+
+
+class LastTestSerializer(serializers.Serializer):
+    """How the account's last trial went."""
+
+    ok = serializers.BooleanField()
+    error = serializers.CharField(allow_null=True)
+    message = serializers.CharField(allow_null=True, help_text="In the carrier's words.")
+    latency_ms = serializers.IntegerField()
+    at = serializers.DateTimeField()
+
+
 class CredentialSerializer(serializers.ModelSerializer):
     """A stored credential without its secrets."""
 
@@ -35,6 +59,7 @@ class CredentialSerializer(serializers.ModelSerializer):
     carrier = serializers.SerializerMethodField()
     environment = serializers.ChoiceField(choices=Environment.choices)
     stored_fields = serializers.SerializerMethodField(help_text="The names of the stored fields.")
+    last_test = LastTestSerializer(allow_null=True)
 
     class Meta:
         model = Credential
@@ -46,6 +71,7 @@ class CredentialSerializer(serializers.ModelSerializer):
             "mode",
             "is_active",
             "stored_fields",
+            "last_test",
             "created_at",
             "updated_at",
         ]
@@ -57,7 +83,14 @@ class CredentialSerializer(serializers.ModelSerializer):
         return adapter_class(row.carrier).name
 
     def get_stored_fields(self, row: Credential) -> list[str]:
-        return sorted(row.fields)
+        return sorted(accounts.readable_fields(row) or {})
+
+
+class CredentialPageSerializer(serializers.Serializer):
+    """The merchant's own accounts."""
+
+    credentials = CredentialSerializer(many=True)
+    pagination = PaginationSerializer()
 
 
 class CoordinateField(serializers.FloatField):

@@ -11,7 +11,20 @@ coverage = views.CoverageViewSet.as_view({"get": "retrieve"})
 
 reports = views.ReportViewSet.as_view({"get": "retrieve"})
 
+carriers = views.CarrierListViewSet.as_view({"get": "list"})
+carrier = views.CarrierListViewSet.as_view({"get": "retrieve"})
+rate_limit = views.CarrierListViewSet.as_view({"get": "rate_limit"})
+own_credentials = views.CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
+own_credential = views.CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
+test_credential = views.CourierCredentialViewSet.as_view({"post": "test"})
+
 urlpatterns = [
+    path("carriers", carriers, name="carriers"),
+    path("carriers/<carrier:carrier>", carrier, name="carrier"),
+    path("carriers/<carrier:carrier>/rate-limit", rate_limit, name="carrier-rate-limit"),
+    path("courier-credentials", own_credentials, name="courier-credentials"),
+    path("courier-credentials/<uuid:own_credential_id>", own_credential, name="courier-credential"),
+    path("courier-credentials/<uuid:own_credential_id>/test", test_credential, name="courier-credential-test"),
     path("carriers/<carrier:carrier>/credentials", credentials, name="credentials"),
     path("pickup-points", points, name="pickup-points"),
     path("pickup-points/<str:point_id>", point, name="pickup-point"),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import scopes
+from apikeys import pages, scopes
 from apikeys.errors import ValidationFailed
 from apikeys.idempotency import idempotent
+from apikeys.pages import PageSerializer
 from apikeys.views import ApiViewSet
-from carriers import accounts, metrics, serializers, wire
+from carriers import accounts, budgets, metrics, overview, serializers, wire
 from carriers.adapters.base import CarrierAdapter
+from carriers.models import Credential
 from carriers.types import ReportRequest
 
 CARRIER = OpenApiParameter(
@@ -56,6 +60,85 @@ class CarrierCredentialViewSet(ApiViewSet):
             fields=data["credentials"],
         )
         return Response(serializers.CredentialSerializer(row).data)
+
+
+class CourierCredentialViewSet(ApiViewSet):
+    """The merchant's own accounts at carriers; secrets go in and never come out."""
+
+    scopes: ClassVar = dict.fromkeys(("list", "create", "update", "destroy", "test"), scopes.CREDENTIALS_MANAGE)
+    sensitive = frozenset({"create", "update", "destroy", "test"})
+    merchant_wide = True
+
+    @extend_schema(
+        parameters=[PageSerializer], responses={200: serializers.CredentialPageSerializer}, tags=["carriers"]
+    )
+    def list(self, request: Request) -> Response:
+        """The newest first, with the names of the stored fields and how the last trial went."""
+        asked = self.checked(PageSerializer, request.query_params)
+        page, pagination = pages.newest_first(Credential.objects.of(self.tenant).filter(is_active=True), **asked)
+        shown = serializers.CredentialSerializer(page, many=True).data
+        return Response({"credentials": shown, "pagination": pagination})
+
+    @extend_schema(
+        request=serializers.NewCredentialSerializer,
+        responses={201: serializers.CredentialSerializer},
+        tags=["carriers"],
+    )
+    @idempotent()
+    def create(self, request: Request) -> Response:
+        """Add an account; a carrier has one in each environment, and 409 names the one that is there."""
+        data = self.checked(serializers.NewCredentialSerializer, request.data)
+        row = accounts.add(
+            self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
+        )
+        return Response(serializers.CredentialSerializer(row).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=serializers.CredentialChangeSerializer,
+        responses={200: serializers.CredentialSerializer},
+        tags=["carriers"],
+    )
+    def update(self, request: Request, own_credential_id: uuid.UUID) -> Response:
+        """Change fields of an account; those that are not named keep their value. Its token is forgotten."""
+        row = accounts.own(self.tenant, own_credential_id)
+        fields = self.checked(serializers.CredentialChangeSerializer, request.data)["credentials"]
+        row = accounts.save(
+            tenant=self.tenant, mode=row.mode, carrier=row.carrier, environment=row.environment, fields=fields
+        )
+        return Response(serializers.CredentialSerializer(row).data)
+
+    @extend_schema(request=None, responses={204: None}, tags=["carriers"])
+    def destroy(self, request: Request, own_credential_id: uuid.UUID) -> Response:
+        """Forget an account's secrets; what was booked with it can no longer be tracked or cancelled through it."""
+        accounts.delete(accounts.own(self.tenant, own_credential_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses={200: serializers.LastTestSerializer}, tags=["carriers"])
+    def test(self, request: Request, own_credential_id: uuid.UUID) -> Response:
+        """Log in at the carrier for real. 200 also where it refuses: ``ok`` tells."""
+        return Response(accounts.test(accounts.own(self.tenant, own_credential_id)))
+
+
+class CarrierListViewSet(ApiViewSet):
+    """The carriers that Waybill speaks to, and how they are doing."""
+
+    scopes: ClassVar = dict.fromkeys(("list", "retrieve", "rate_limit"), scopes.SHIPMENTS_READ)
+
+    @extend_schema(responses={200: wire.CarrierListSerializer}, tags=["carriers"])
+    def list(self, request: Request) -> Response:
+        """What each can, which account your requests use, and its health over the last hour."""
+        return Response({"carriers": [wire.carrier(one) for one in overview.all_carriers(self.tenant)]})
+
+    @extend_schema(responses={200: wire.CarrierDetailSerializer}, tags=["carriers"])
+    def retrieve(self, request: Request, carrier: str) -> Response:
+        """The same of one, with the fields of its account as JSON Schema."""
+        return Response(wire.carrier_detail(overview.one_carrier(self.tenant, carrier)))
+
+    @extend_schema(responses={200: wire.RateLimitSerializer}, tags=["carriers"])
+    def rate_limit(self, request: Request, carrier: str) -> Response:
+        """What the carrier's own limits leave of the account that your requests use, by endpoint."""
+        credential = accounts.find(self.tenant, carrier)
+        return Response(wire.rate_limit(credential, budgets.budgets(credential)))
 
 
 class PickupPointViewSet(CarrierViewSet):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from apikeys.rendering import rfc3339
+from carriers.adapters import adapter_class
+from carriers.budgets import Budget
+from carriers.models import Credential
+from carriers.overview import Overview
 from carriers.types import Coverage, PickupPoint, Report, ReportRequest
 
 
@@ -161,4 +167,80 @@ def report(carrier: str, asked: ReportRequest, found: Report) -> dict[str, Any]:
         "until": asked.until.isoformat(),
         "rows": list(found.rows),
         "totals": found.totals,
+    }
+
+
+class HealthSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["up", "failing", "down", "unknown"])
+    open_breakers = serializers.ListField(
+        child=serializers.CharField(), help_text="Operations that are not asked for now."
+    )
+    last_success_at = serializers.DateTimeField(allow_null=True)
+    calls = serializers.IntegerField(help_text="Of your requests in the last hour.")
+    error_rate = serializers.FloatField(allow_null=True, help_text="Share that the carrier failed to answer.")
+    latency_ms = serializers.IntegerField(allow_null=True, help_text="Mean.")
+
+
+class CarrierSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    name = serializers.CharField()
+    capabilities = serializers.ListField(child=serializers.CharField())
+    services = serializers.DictField(child=serializers.CharField())
+    label_formats = serializers.ListField(child=serializers.CharField())
+    label_sizes = serializers.ListField(child=serializers.CharField())
+    account = serializers.ChoiceField(choices=["own", "platform", "none"])
+    health = HealthSerializer()
+
+
+class CarrierListSerializer(serializers.Serializer):
+    carriers = CarrierSerializer(many=True)
+
+
+class CarrierDetailSerializer(CarrierSerializer):
+    credential_schema = serializers.DictField()
+    report_kinds = serializers.ListField(child=serializers.CharField())
+
+
+def carrier(one: Overview) -> dict[str, Any]:
+    """What a carrier can, which account is used, and its health."""
+    kind = one.adapter
+    return {
+        "carrier": kind.slug,
+        "name": kind.name,
+        "capabilities": list(kind.capabilities()),
+        "services": dict(kind.services),
+        "label_formats": list(kind.label_formats),
+        "label_sizes": list(kind.label_sizes),
+        "account": one.account,
+        "health": asdict(one.health) | {"last_success_at": rfc3339(one.health.last_success_at)},
+    }
+
+
+def carrier_detail(one: Overview) -> dict[str, Any]:
+    """The same with what an account consists of."""
+    more = {"credential_schema": one.adapter.credential_schema, "report_kinds": list(one.adapter.report_kinds)}
+    return carrier(one) | more
+
+
+class EndpointLimitSerializer(serializers.Serializer):
+    endpoint = serializers.CharField()
+    operations = serializers.ListField(child=serializers.CharField())
+    limit = serializers.IntegerField()
+    per = serializers.ChoiceField(choices=["second", "minute", "hour"])
+    remaining = serializers.IntegerField()
+    reset = serializers.DateTimeField()
+
+
+class RateLimitSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    credential_id = serializers.UUIDField()
+    limits = EndpointLimitSerializer(many=True)
+
+
+def rate_limit(credential: Credential, found: Sequence[Budget]) -> dict[str, Any]:
+    """What is left of a carrier's limits."""
+    return {
+        "carrier": adapter_class(credential.carrier).name,
+        "credential_id": str(credential.id),
+        "limits": [asdict(one) | {"reset": rfc3339(one.reset)} for one in found],
     }

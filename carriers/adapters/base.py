@@ -14,6 +14,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote as percent
+from urllib.parse import urlsplit
 
 from carriers import errors, types
 
@@ -228,7 +229,7 @@ def text_field(
 ) -> dict[str, Any]:
     """One field of an account; a secret one is never shown again."""
     described = {"type": "string", "title": title, "minLength": 1, "maxLength": 500}
-    more = {"description": description, "writeOnly": secret, "enum": list(choices), "pattern": pattern}
+    more = {"description": description, "writeOnly": secret, "enum": list(choices), "pattern": pattern or r"\S"}
     return described | {name: value for name, value in more.items() if value}
 
 
@@ -289,6 +290,10 @@ class CarrierAdapter:
     def fetch_token(self) -> types.Token:
         """Log in with the credential's fields."""
         raise self._unsupported("fetch_token")
+
+    def check_account(self) -> None:
+        """A real call that only a valid account gets through; a log-in where the carrier has one."""
+        self.fetch_token()
 
     def quote(self, request: types.QuoteRequest) -> Sequence[types.Offer]:
         """Prices for the route, best first; at least one, else ``NotServiceable``."""
@@ -424,6 +429,18 @@ class CarrierAdapter:
         return self.http.send(
             operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
         )
+
+    def _download(self, operation: str, url: str) -> bytes:
+        """A file at the carrier's own hosts, with the token, which is renewed once after a 401."""
+        hosts = (urlsplit(self.base_url).netloc, *self.file_hosts)
+        token = self.tokens.current() if self.tokens else ""
+        response = self.http.fetch(operation, url, hosts=hosts, headers=self._auth_headers(token))
+        if response.status == 401 and self.tokens:
+            headers = self._auth_headers(self.tokens.renew(token))
+            response = self.http.fetch(operation, url, hosts=hosts, headers=headers)
+        if response.status >= 300:
+            raise self._refusal(operation, response)
+        return response.content
 
     def _auth_headers(self, token: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {token}"} if token else {}

@@ -47,6 +47,7 @@ GARBAGE = {
     "nested too deep": b"[" * 200_000,
     "an absurd number": b'{"total_price": 1e99999999999999999999}',
 }
+A_FILE = b"%PDF-1.4 a file"
 # Refusals that no carrier documents; its proxies send them nevertheless.
 STRANGE_REFUSALS = {
     "a web page": b"<html>Not here</html>",
@@ -66,7 +67,7 @@ class Replay:
     """A transport that answers from a list and remembers what was sent. The last answer repeats."""
 
     def __init__(self, *answers: Answer) -> None:
-        self.answers, self.sent = list(answers), []
+        self.answers, self.sent, self.fetched = list(answers), [], []
 
     def send(self, operation, method, url, *, safe, headers=None, params=None, json=None):
         self.sent.append(
@@ -80,6 +81,19 @@ class Replay:
                 "json": json,
             }
         )
+        return self._next()
+
+    def fetch(self, operation, url, *, hosts, headers=None):
+        """A file, where one is all that is asked; beside another request the carrier just has it."""
+        self.fetched.append({"operation": operation, "url": url, "hosts": tuple(hosts)})
+        if any(sent["method"] != "FETCH" for sent in self.sent):
+            return Answer(200, {}, A_FILE)
+        self.sent.append(
+            {"operation": operation, "method": "FETCH", "url": url, "safe": True, "headers": dict(headers or {})}
+        )
+        return self._next()
+
+    def _next(self):
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 

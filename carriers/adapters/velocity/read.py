@@ -6,14 +6,14 @@ Every reader raises ``ValueError`` naming the field for what is missing, of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
-from carriers.adapters.base import Record, read_time
+from carriers.adapters.base import Record, read_time, storable
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -58,12 +58,22 @@ CODES_OF_WORDS = {
     "damaged": "DAMAGED",
     "cancelled": "CANCELLED",
 }
+# What of an event has a column of its own; the rest are its details.
+_COLUMNS = {"event", "awb", "order_id", "status", "status_code", "location", "timestamp", "description"}
 _CODE, _TEXT, _NUMBER = 64, 200, 50  # characters of a code, of a place or sentence, of an AWB
 
 
 def told(answer: Any, path: str = "") -> Record:
     """An answer whose times are India's where they have no offset."""
     return Record(answer, path, zone=ZONE)
+
+
+def about(answer: Any, name: str, expected: str) -> Record:
+    """The answer, if it is about what was asked."""
+    record = told(answer)
+    if record.text(name).casefold() != expected.casefold():
+        raise ValueError(f"{name} is another one than asked for")
+    return record
 
 
 def listed(answer: Any) -> list[Record]:
@@ -151,7 +161,7 @@ def _past_scan(event: Record) -> types.Scan:
         event.text("timestamp"),
         description=event.text("description", ""),
         location=event.text("location", ""),
-        details=_details(event, {"status", "status_code", "location", "timestamp", "description"}),
+        details=_details(event, _COLUMNS),
     )
 
 
@@ -184,8 +194,8 @@ def _day(item: Record, name: str) -> datetime | None:
     return datetime.combine(day, time(23, 59), tzinfo=ZONE).astimezone(UTC)
 
 
-def _details(item: Record, columns: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in Record(item.value).value.items() if name not in columns}
+def _details(item: Record, columns: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in storable(item.value).items() if name not in columns}
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
@@ -211,9 +221,30 @@ def updated(answer: Record) -> types.UpdatedOrder:
 
 
 def report(answer: Record, kind: str) -> types.Report:
-    rows = tuple(row.free_all() for row in answer.records("data"))
+    rows = tuple(storable(row.value) for row in answer.records("data"))
     return types.Report(kind=kind, rows=rows, totals=answer.free("totals"))
 
 
-def money(value: Any) -> Decimal:
-    return Decimal(str(value))
+def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> types.BookedLabel:
+    return replace(label, content=content, manifest=manifest)
+
+
+# Webhooks
+
+
+def news(event: Record) -> types.WebhookNews:
+    """What a status event says; one without an AWB is about something else (COD remitted, weight disputed)."""
+    kind = event.text("event", "status_update", most=_CODE)
+    number = event.text("awb", "")
+    if not number or not (event.text("status_code", "") or event.text("status", "")):
+        return types.WebhookNews(event_type=kind)
+    scan = _scan(
+        code_of(event.text("status_code", "") or event.text("status")),
+        event.text("timestamp"),
+        description=event.text("description", ""),
+        location=event.text("location", ""),
+        details=_details(event, _COLUMNS),
+    )
+    estimate = _day(event, "estimated_delivery")
+    reported = types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate)
+    return types.WebhookNews(event_type=kind, scans=(reported,))

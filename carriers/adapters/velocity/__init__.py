@@ -1,0 +1,266 @@
+"""Velocity Shipfast: India's couriers in one account. Wire, and what is assumed: ``docs/carriers/velocity.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from apikeys.errors import NotAuthenticated
+from carriers import errors, types
+from carriers.adapters.base import (
+    UNREADABLE,
+    CarrierAdapter,
+    CarrierResponse,
+    Rate,
+    Record,
+    account,
+    read_time,
+    text_field,
+)
+from carriers.adapters.velocity import build, read
+
+API = "/custom/api/v1"
+# Fields of Velocity's requests -> ours: docs/carriers/velocity.md#errors
+FIELDS = {
+    "order_id": "order_id",
+    "weight": "packages",
+    "length": "packages[0].length_cm",
+    "breadth": "packages[0].width_cm",
+    "height": "packages[0].height_cm",
+    "order_items": "items",
+    "payment_method": "payment_method",
+    "cod_collectible": "cod_amount",
+    "pickup_location": "warehouse_id",
+    "warehouse_id": "warehouse_id",
+    "courier_company_id": "service_type",
+    "name": "name",
+    "phone": "address.contact_phone",
+    "email": "address.contact_email",
+    "address": "address.street",
+    "city": "address.city",
+    "state": "address.state",
+    "pin_code": "address.postal_code",
+    "pickup_pincode": "origin.postal_code",
+    "delivery_pincode": "destination.postal_code",
+}
+ADDRESS_FIELDS = {
+    "customer_name": "contact_name",
+    "last_name": "contact_name",
+    "address": "street",
+    "city": "city",
+    "pincode": "postal_code",
+    "state": "state",
+    "country": "country",
+    "email": "contact_email",
+    "phone": "contact_phone",
+}
+# Whose address a field's first word means.
+ADDRESSES = {"billing": "billing_address", "shipping": "destination", "pickup": "origin"}
+MOST_NUMBERS = 50  # of one tracking call
+_FUTURE = timedelta(minutes=5)
+
+
+class VelocityAdapter(CarrierAdapter):
+    slug = "velocity"
+    name = "Velocity Shipfast"
+    base_urls = {"sandbox": "http://127.0.0.1:8010/velocity", "production": "https://shazam.velocity.in"}
+    credential_schema = account(
+        required=("username", "password"),
+        username=text_field("Username", "The account's phone number, with +91."),
+        password=text_field("Password", secret=True),
+        authorization_scheme=text_field(
+            "Authorization scheme", "How the token is sent: raw (the default) or bearer.", choices=("raw", "bearer")
+        ),
+        channel_id=text_field("Channel", "Velocity's number of the sales channel."),
+        webhook_secret=text_field("Webhook secret", "Needed to receive events.", secret=True),
+    )
+    services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
+    report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
+    zone = read.ZONE
+    token_margin = timedelta(hours=1)  # renewed at 23 of its 24 hours
+    webhook_max_age = timedelta(hours=8)
+    # docs/carriers/velocity.md#limits
+    rates = {
+        "token": Rate(10, "hour"),
+        "orders": Rate(100, "minute", ("create_label", "create_return", "update_order")),
+        "track": Rate(100, "minute"),
+        "cancel": Rate(50, "minute"),
+        "quote": Rate(200, "minute"),
+        "register_warehouse": Rate(20, "minute"),
+        "reports": Rate(100, "minute", ("reports", "find_by_reference")),
+    }
+
+    def fetch_token(self) -> types.Token:
+        url = f"{self.base_url}{API}/auth-token"
+        response = self.http.send("token", "POST", url, safe=True, json=build.login(self.fields))
+        if response.status >= 300:
+            raise self._login_refused(response)
+        with self._reading("token", safe=True):
+            return read.token(read.told(response.json()))
+
+    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
+        answer = self._ask("quote", "POST", f"{API}/serviceability", safe=True, json=build.route(request))
+        with self._reading("quote", safe=True):
+            offers = read.offers(read.told(answer), cod=request.payment_method == types.PaymentMethod.COD)
+        if not offers:
+            raise errors.NotServiceable(carrier=self.name, carrier_code="not_serviceable")
+        return offers
+
+    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
+        path = "/forward-order-shipment" if build.chosen_courier(request.service_type) else "/forward-order"
+        body = build.order(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
+        try:
+            answer = self._ask("create_label", "POST", API + path, safe=False, json=body)
+        except errors.CarrierError as error:
+            if request.billing_address is None:  # the buyer whom Velocity names is the recipient
+                error.details = {
+                    _renamed(name, "billing_address", "destination"): error.details[name] for name in error.details
+                }
+            raise
+        return self._booked("create_label", answer, request.reference)
+
+    def create_return(self, request: types.ReturnRequest) -> types.BookedLabel:
+        path = "/reverse-order-shipment" if build.chosen_courier(request.service_type) else "/reverse-order"
+        body = build.way_back(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
+        answer = self._ask("create_return", "POST", API + path, safe=False, json=body)
+        return self._booked("create_return", answer, request.reference)
+
+    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
+        query = {"type": "orders", "order_id": reference}
+        answer = self._ask("find_by_reference", "GET", f"{API}/reports", safe=True, params=query)
+        with self._reading("find_by_reference", safe=True):
+            rows = read.told(answer).records("data")
+            found = [read.label(row) for row in rows if row.text("order_id", "") == reference]
+        return sorted(found, key=lambda label: label.created_at)
+
+    def label_file(self, url: str) -> bytes:
+        content = self._download("label_file", url)
+        if not content.startswith(b"%PDF"):
+            raise self._unreadable(True, "label_file: the answer is no PDF")
+        return content
+
+    def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
+        answer = self._ask("update_order", "POST", f"{API}/order-update", safe=False, json=build.change(request))
+        with self._reading("update_order", safe=False):
+            return read.updated(read.about(answer, "awb", request.tracking_number))
+
+    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
+        body = {"awb": tracking_number}
+        answer = self._ask("cancel", "POST", f"{API}/cancel-order", safe=False, json=body)
+        with self._reading("cancel", safe=False):
+            return read.cancellation(read.about(answer, "awb", tracking_number), reason)
+
+    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
+        found: dict[str, types.Track] = {}
+        for start in range(0, len(tracking_numbers), MOST_NUMBERS):
+            asked = list(tracking_numbers[start : start + MOST_NUMBERS])
+            answer = self._ask("track", "POST", f"{API}/order-tracking", safe=True, json={"awbs": asked})
+            with self._reading("track", safe=True):
+                found |= read.tracks(answer, asked)
+        return found
+
+    def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
+        body = build.warehouse(request)
+        answer = self._ask("register_warehouse", "POST", f"{API}/warehouse", safe=False, json=body)
+        with self._reading("register_warehouse", safe=False):
+            return read.warehouse(read.told(answer))
+
+    def reports(self, request: types.ReportRequest) -> types.Report:
+        query = {"type": request.kind, "from": request.since.isoformat(), "to": request.until.isoformat()}
+        answer = self._ask("reports", "GET", f"{API}/reports", safe=True, params=query)
+        with self._reading("reports", safe=True):
+            return read.report(read.told(answer), request.kind)
+
+    def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        secret = self.fields.get("webhook_secret") or ""
+        told_at = headers.get("x-velocity-timestamp", "")
+        given = headers.get("x-velocity-signature", "").encode("utf-8", "replace")
+        signed = told_at.encode("utf-8", "replace") + b"." + body
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+        if not secret or not hmac.compare_digest(expected, given):
+            raise NotAuthenticated
+        try:
+            age = now - read_time(told_at, zone=self.zone)[0]
+        except ValueError as error:
+            raise NotAuthenticated from error
+        if not -_FUTURE <= age <= self.webhook_max_age:
+            raise NotAuthenticated
+
+    def parse_webhook(self, body: bytes) -> types.WebhookNews:
+        try:
+            return read.news(read.told(json.loads(body)))
+        except (ArithmeticError, RecursionError) as error:
+            raise ValueError("the body is nested too deep or holds absurd numbers") from error
+
+    def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
+        with self._reading(operation, safe=False):
+            label = read.label(read.about(answer, "order_id", reference))
+        return read.with_files(label, self._file(label.carrier_label_url), self._file(label.carrier_manifest_url))
+
+    def _file(self, url: str) -> bytes:
+        """Empty where it cannot be had now: the order is bought all the same, and the file is fetched later."""
+        try:
+            return self.label_file(url) if url else b""
+        except errors.CarrierError:
+            return b""
+
+    def _auth_headers(self, token: str) -> dict[str, str]:
+        if self.fields.get("authorization_scheme") == "bearer":
+            return super()._auth_headers(token)
+        return {"Authorization": token} if token else {}
+
+    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
+        refusal = self._refusal("token", response)
+        if response.status not in (400, 401, 403):  # a wrong base URL, for one
+            return refusal
+        return errors.CarrierAuthentication(
+            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
+        )
+
+    def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
+        plain = super()._refusal(operation, response)
+        try:
+            problem = read.told(response.json())
+            message, words = problem.text("message", ""), problem.free("errors")
+            kind, told_of = _kind(problem, response.status)
+        except UNREADABLE:
+            message, words, kind, told_of = "", {}, errors.CarrierRejected, {}
+        if response.status == 401:
+            kind, message = errors.CarrierAuthentication, message or plain.carrier_message
+        if not message:
+            return plain
+        details = {_our_field(name): [str(sentence)] for name, sentence in words.items()}
+        return kind(
+            carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message, details=told_of | details
+        )
+
+
+def _kind(problem: Record, status: int) -> tuple[type[errors.CarrierError], dict[str, list[str]]]:
+    """What a refusal means, and the field of our request that it is about: docs/carriers/velocity.md#errors."""
+    message = problem.text("message", "")
+    match status:
+        case 400 if "current_status" in problem.value:
+            return errors.CarrierCannotCancel, {}
+        case 404 if "warehouse_id" in problem.value:
+            return errors.CarrierWarehouseNotFound, {"warehouse_id": [message]}
+        case 404:
+            return errors.CarrierNotFound, {}
+        case 422:
+            return errors.NotServiceable, {"destination.postal_code": [message]}
+    return errors.CarrierRejected, {}
+
+
+def _our_field(name: str) -> str:
+    """The field of our request that Velocity's name means."""
+    role, _, rest = name.partition("_")
+    if role in ADDRESSES and rest in ADDRESS_FIELDS:
+        return f"{ADDRESSES[role]}.{ADDRESS_FIELDS[rest]}"
+    return FIELDS.get(name, name)
+
+
+def _renamed(field: str, before: str, after: str) -> str:
+    return field.replace(f"{before}.", f"{after}.", 1) if field.startswith(f"{before}.") else field

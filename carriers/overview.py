@@ -1,0 +1,110 @@
+"""How the carriers are doing: what each can, which account a merchant uses there, and the last hour of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Avg, Count, Max, Q
+from django.utils import timezone
+
+from apikeys.tenancy import Tenant, first_id_at
+from carriers.adapters import ADAPTERS, adapter_class
+from carriers.adapters.base import CarrierAdapter
+from carriers.models import Breaker, CarrierCall, Credential
+
+_SPAN = timedelta(hours=1)
+_FAILING = 0.2  # share of calls
+Outcome = CarrierCall.Outcome
+_ANSWERED = (Outcome.OK, Outcome.REFUSED)
+
+
+@dataclass(frozen=True)
+class Health:
+    """``status``: ``down`` with a breaker open, ``failing`` with many failures, ``unknown`` without a call."""
+
+    status: str
+    open_breakers: list[str]
+    last_success_at: datetime | None
+    calls: int
+    error_rate: float | None
+    latency_ms: int | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """``account``: ``own``, ``platform`` or ``none``."""
+
+    adapter: type[CarrierAdapter]
+    account: str
+    health: Health
+
+
+def all_carriers(tenant: Tenant) -> list[Overview]:
+    """Every carrier, in three queries."""
+    return _overviews(tenant, ADAPTERS.values())
+
+
+def one_carrier(tenant: Tenant, carrier: str) -> Overview:
+    """One of them."""
+    return _overviews(tenant, [adapter_class(carrier)])[0]
+
+
+def _overviews(tenant: Tenant, adapters: Iterable[type[CarrierAdapter]]) -> list[Overview]:
+    used, opened, calls = _used(tenant), _open_breakers(tenant), _calls(tenant)
+    return [
+        Overview(
+            adapter, used.get(adapter.slug, "none"), _health(opened.get(adapter.slug, []), calls.get(adapter.slug))
+        )
+        for adapter in adapters
+    ]
+
+
+def _usable(tenant: Tenant) -> Q:
+    ours = Q(merchant_id=tenant.merchant_id) | Q(merchant__isnull=True, is_open=True)
+    return ours & Q(mode=tenant.mode, is_active=True)
+
+
+def _used(tenant: Tenant) -> dict[str, str]:
+    rows = Credential.objects.filter(_usable(tenant)).values_list("carrier", "merchant_id")
+    # The platform's first, so that an own account is written over it.
+    return {carrier: "own" if owner else "platform" for carrier, owner in sorted(rows, key=lambda row: bool(row[1]))}
+
+
+def _open_breakers(tenant: Tenant) -> dict[str, list[str]]:
+    usable = Credential.objects.filter(_usable(tenant)).values("id")
+    rows = Breaker.objects.filter(credential__in=usable, opened_at__isnull=False)
+    found: dict[str, list[str]] = {}
+    for carrier, operation in rows.values_list("credential__carrier", "operation").order_by("operation"):
+        found.setdefault(carrier, []).append(operation)
+    return found
+
+
+def _calls(tenant: Tenant) -> dict[str, dict[str, object]]:
+    since = first_id_at(timezone.now() - _SPAN)
+    rows = CarrierCall.objects.of(tenant).filter(id__gte=since).order_by().values("carrier")
+    answered = Q(outcome__in=_ANSWERED)
+    figures = rows.annotate(
+        calls=Count("id"),
+        answered=Count("id", filter=answered),
+        latency_ms=Avg("duration_ms", filter=answered),
+        last_success_at=Max("created_at", filter=Q(outcome=Outcome.OK)),
+    )
+    return {row["carrier"]: row for row in figures}
+
+
+def _health(opened: list[str], figures: dict | None) -> Health:
+    if figures is None:
+        return Health("down" if opened else "unknown", opened, None, 0, None, None)
+    rate = round(1 - figures["answered"] / figures["calls"], 4)
+    status = "down" if opened else "failing" if rate > _FAILING else "up"
+    latency = figures["latency_ms"]
+    return Health(
+        status,
+        opened,
+        figures["last_success_at"],
+        figures["calls"],
+        rate,
+        None if latency is None else round(latency),
+    )
