@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -11,12 +12,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apikeys.admin_base import KeptAdmin, MerchantFilter, ReadOnlyAdmin, badge, json_display, lines
+from apikeys.admin_base import KeptAdmin, MerchantFilter, ReadOnlyAdmin, badge, json_display, lines, moment
 from apikeys.tenancy import Mode, Tenant
-from carriers import accounts
+from carriers import accounts, breaker
 from carriers.adapters import ADAPTERS
 from carriers.adapters.base import CarrierAdapter
-from carriers.models import ENVIRONMENT_OF_MODE, CarrierCall, Credential
+from carriers.models import ENVIRONMENT_OF_MODE, Breaker, CallBudget, CarrierCall, Credential
 
 _SHOWN_AT_LEAST = 8  # of a shorter text its last four characters would tell too much
 
@@ -196,6 +197,66 @@ def masked_field(value: Any, secret: bool) -> str:
     """``set`` for a secret; else the last four characters, if the text is long enough to hide behind them."""
     text = str(value)
     return "set" if secret or len(text) < _SHOWN_AT_LEAST else f"•••{text[-4:]}"
+
+
+_BREAKER_TONES = {"closed": "good", "open": "bad", "half_open": "waiting"}
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    """Operations of accounts that have failed; those that are open are not asked for a while."""
+
+    list_display = (
+        "credential",
+        "operation",
+        "shown_state",
+        "failures",
+        "last_problem",
+        "opened_at",
+        "retry_at",
+        "updated_at",
+    )
+    list_select_related = ("credential__merchant",)
+    list_filter = (("opened_at", admin.EmptyFieldListFilter), "operation")
+    search_fields = ("operation__exact", "credential__carrier")
+    search_help_text = "An operation, a carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    actions = ("close",)
+    hidden = ("fence",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.display(description="state", ordering="opened_at")
+    def shown_state(self, row: Breaker) -> str:
+        return badge(row.state.replace("_", " "), _BREAKER_TONES[row.state])
+
+    @admin.action(description="Close: ask the carrier again at once", permissions=["operate"])
+    def close(self, request: HttpRequest, rows: QuerySet) -> None:
+        closed = [row for row in rows if breaker.reset(row)]
+        for row in closed:
+            self.log_change(request, row, "Closed by hand.")
+        self.message_user(request, f"{len(closed)} closed.")
+
+
+@admin.register(CallBudget)
+class CallBudgetAdmin(ReadOnlyAdmin):
+    """How far accounts have used what their carriers allow; empty where Redis keeps it."""
+
+    list_display = ("credential", "endpoint", "full_again")
+    list_select_related = ("credential__merchant",)
+    list_filter = ("endpoint",)
+    search_fields = ("endpoint__exact", "credential__carrier")
+    search_help_text = "An endpoint, a carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    fields = ("credential", "endpoint", "full_again")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.display(ordering="full_at")
+    def full_again(self, row: CallBudget) -> str:
+        return moment(datetime.fromtimestamp(row.full_at // 1_000_000, UTC))
 
 
 _CALL_TONES = {

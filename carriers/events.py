@@ -7,3 +7,6 @@ CREDENTIAL_DELETED = EventType("credential.deleted", audit=True, security=True)
 CREDENTIAL_TESTED = EventType("credential.tested", audit=True)
 # Also a refusal by the carrier; what succeeds stands in the call log alone.
 CALL_FAILED = EventType("carrier.call_failed", audit=True)
+# Calls of one operation of an account are refused for a while, after failures in a row; then they flow again.
+BREAKER_OPENED = EventType("carrier.breaker_opened", audit=True)
+BREAKER_CLOSED = EventType("carrier.breaker_closed", audit=True)

@@ -81,6 +81,51 @@ class Credential(Row):
         return ENVIRONMENT_OF_MODE[Mode(self.mode)]
 
 
+class CallBudget(Row):
+    """How far an account's token bucket at an endpoint is spent (``carriers.budgets``), where no Redis keeps it."""
+
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    endpoint = models.CharField(max_length=32)
+    full_at = models.BigIntegerField(help_text="When the bucket is full again, in microseconds since 1970.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["credential", "endpoint"], name="one_budget")]
+
+    def __str__(self) -> str:
+        return f"{self.credential_id} {self.endpoint}"
+
+
+class Breaker(Row):
+    """How an operation of an account fares (``carriers.breaker``); there is a row once it has failed.
+
+    Closed without ``opened_at``; open until ``retry_at``; then half open, and whoever holds the lease is the one probe.
+    """
+
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    operation = models.CharField(max_length=32)
+    failures = models.PositiveIntegerField(default=0, help_text="One after the other, up to now.")
+    last_problem = models.CharField(max_length=100, blank=True)
+    opened_at = models.DateTimeField(null=True, editable=False)
+    retry_at = models.DateTimeField(null=True, editable=False)
+    probe_until = models.DateTimeField(null=True, editable=False)
+    fence = models.PositiveIntegerField(default=0, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-updated_at"]
+        constraints = [models.UniqueConstraint(fields=["credential", "operation"], name="one_breaker")]
+
+    def __str__(self) -> str:
+        return f"{self.credential}: {self.operation}"
+
+    @property
+    def state(self) -> str:
+        """``closed``, ``open`` or ``half_open``."""
+        if self.opened_at is None:
+            return "closed"
+        return "open" if self.retry_at > timezone.now() else "half_open"
+
+
 class CarrierCall(Row):
     """One HTTP exchange with a carrier, secrets and personal data masked. Written whatever happens."""
 

@@ -1,8 +1,9 @@
 """The one function that speaks HTTP to a carrier.
 
-Pooled connections, timeouts, a size cap, a call-log row whatever happens, and repetition only of what is safe to
-repeat: reads after any failure, writes only after a refused connection or a 429, when nothing can have happened. It
-refuses to run inside a database transaction, which a slow carrier would hold open.
+Pooled connections, time and size caps, the account's budget, a breaker, a call-log row whatever happens, and repetition
+only of what is safe to repeat: reads after any failure, writes only after a refused connection or a 429, when nothing
+can have happened. It refuses to run inside a database transaction, which a slow carrier would hold open. What it
+promises stands in ``docs/reliability.md``.
 """
 
 from __future__ import annotations
@@ -13,41 +14,41 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
 from apikeys import correlation, events, usage
 from apikeys.models import UsageDay
 from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
-from carriers import errors, metrics
+from carriers import breaker, budgets, errors, metrics, pooling
 from carriers.adapters import adapter_class
 from carriers.events import CALL_FAILED
 from carriers.masking import concealed, masked
-from carriers.models import CarrierCall, Credential
+from carriers.models import CarrierCall, Credential, Environment
 
 log = logging.getLogger(__name__)
 Outcome = CarrierCall.Outcome
 
-# Shared by all threads: requests are prepared outside of it, so it carries neither cookies nor credentials.
-_session = requests.Session()
-_session.trust_env = False
-for _scheme in ("http://", "https://"):
-    _session.mount(_scheme, HTTPAdapter(pool_connections=20, pool_maxsize=50, max_retries=0))
-
+_session = pooling.session()
 _slots = threading.BoundedSemaphore(settings.CARRIER_CONCURRENCY)
 _SLOT_WAIT_S = 1.0
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class TransactionOpen(RuntimeError):
@@ -95,15 +96,51 @@ class HttpTransport:
         json: Any = None,
     ) -> Answer:
         """See the protocol for what is raised when."""
+        body = b"" if json is None else jsonlib.dumps(json, default=_number).encode()
+        kind = {"Content-Type": "application/json"} if body else {}
+        sent = {**(headers or {}), "Accept": "application/json", **kind, **_correlation()}
+        prepared = requests.Request(method, url, headers=sent, params=params, data=body or None).prepare()
+        return self._run(_Exchange(self.caller, operation, prepared, safe=safe))
+
+    def fetch(
+        self, operation: str, url: str, *, hosts: Collection[str], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """See the protocol for what is raised when."""
+        try:
+            prepared = requests.Request("GET", url, headers={**(headers or {}), **_correlation()}).prepare()
+        except (requests.RequestException, ValueError) as error:
+            raise self._foreign(operation) from error
+        if not self._is_at(prepared.url, hosts):
+            raise self._foreign(operation)
+        return self._run(_Exchange(self.caller, operation, prepared, safe=True, is_file=True))
+
+    def _run(self, exchange: _Exchange) -> Answer:
         if connection.in_atomic_block:
-            raise TransactionOpen(f"{operation} at {self.caller.carrier_name} inside a transaction")
-        exchange = _Exchange(self.caller, operation, method, url, safe, dict(headers or {}), params, json)
+            raise TransactionOpen(f"{exchange.operation} at {self.caller.carrier_name} inside a transaction")
+        permit = exchange.admit()
         if not _slots.acquire(timeout=_SLOT_WAIT_S):
+            permit.unused()
             raise exchange.unavailable(_("Too many requests to carriers are running."), retry_after_s=5)
         try:
-            return exchange.run()
+            return exchange.run(permit)
         finally:
             _slots.release()
+
+    def _is_at(self, url: str, hosts: Collection[str]) -> bool:
+        """``https`` in production; the sandbox's loopback may speak ``http``."""
+        parts = urlsplit(url)
+        host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+        is_sandbox = self.caller.credential.environment == Environment.SANDBOX
+        plain = parts.scheme == "http" and is_sandbox and parts.hostname in _LOOPBACK
+        return (parts.scheme == "https" or plain) and host in {name.lower() for name in hosts}
+
+    def _foreign(self, operation: str) -> errors.CarrierUnavailable:
+        log.warning("file not at the carrier's", extra={"operation": operation, "carrier": self.caller.carrier_name})
+        return errors.CarrierUnavailable(
+            carrier=self.caller.carrier_name,
+            carrier_code="unreadable_answer",
+            carrier_message=_("%s: the file is not at the carrier's own address") % operation,
+        )
 
 
 class _Exchange:
@@ -113,63 +150,99 @@ class _Exchange:
         self,
         caller: Caller,
         operation: str,
-        method: str,
-        url: str,
+        prepared: requests.PreparedRequest,
+        *,
         safe: bool,
-        headers: dict[str, str],
-        params: Mapping[str, Any] | None,
-        json: Any,
+        is_file: bool = False,
     ) -> None:
-        self.caller, self.operation, self.safe = caller, operation, safe
+        self.caller, self.operation, self.prepared = caller, operation, prepared
+        self.safe, self.is_file = safe, is_file
         self.give_up = time.monotonic() + _time_left()
-        self.body = b"" if json is None else jsonlib.dumps(json, default=_number).encode()
-        headers |= {"Accept": "application/json", correlation.HEADER: correlation.current() or str(uuid.uuid4())}
-        if json is not None:
-            headers["Content-Type"] = "application/json"
-        self.prepared = requests.Request(method, url, headers=headers, params=params, data=self.body or None).prepare()
-        self.secrets = _secrets(caller.credential, headers)
+        self.secrets = _secrets(caller.credential, prepared.headers)
 
-    def run(self) -> Answer:
+    def admit(self) -> breaker.Permit:
+        try:
+            return breaker.admit(self.caller.credential, self.operation)
+        except breaker.Open as error:
+            text = _("Not asked, after failures in a row.")
+            raise self.unavailable(text, error.retry_after_s, code="breaker_open") from error
+
+    def run(self, permit: breaker.Permit) -> Answer:
         for attempt in range(1, settings.CARRIER_MAX_RETRIES + 2):
-            last = attempt > settings.CARRIER_MAX_RETRIES
-            result = self._attempt(attempt)
-            if isinstance(result, Answer):
-                return result
-            if last or not self._may_repeat(result) or not self._pause(attempt, result.retry_after_s):
-                raise result
+            last = attempt > settings.CARRIER_MAX_RETRIES or permit.is_probe
+            answer, error = self._attempt(attempt, permit)
+            if error is None:
+                return answer
+            told = _retry_after(answer) if answer else None
+            if last or not self._may_repeat(error, told) or not self._pause(attempt, told):
+                raise error
+            permit = self._admit_again(error)
         raise AssertionError("unreachable")
 
-    def unavailable(self, reason: str, retry_after_s: int | None = None) -> errors.CarrierUnavailable:
+    def unavailable(self, reason: str, retry_after_s: int | None = None, code: str = "") -> errors.CarrierUnavailable:
         return errors.CarrierUnavailable(
-            carrier=self.caller.carrier_name, carrier_message=reason, retry_after_s=retry_after_s
+            carrier=self.caller.carrier_name, carrier_code=code, carrier_message=reason, retry_after_s=retry_after_s
         )
 
-    def _attempt(self, attempt: int) -> Answer | errors.CarrierError:
-        started = time.monotonic()
-        answer: Answer | None = None
+    def _admit_again(self, before: errors.CarrierError) -> breaker.Permit:
+        try:
+            return breaker.admit(self.caller.credential, self.operation)
+        except breaker.Open as error:
+            raise before from error
+
+    def _attempt(self, attempt: int, permit: breaker.Permit) -> tuple[Answer | None, errors.CarrierError | None]:
+        try:
+            self._wait_for_turn()
+            started, left = time.monotonic(), self._left()
+            answer, outcome, problem = self._outcome()
+        except BaseException:
+            permit.unused()
+            raise
+        self._log(attempt, started, answer, outcome, problem)
+        self._settle(permit, outcome, problem, left)
+        if answer is not None and outcome in (Outcome.OK, Outcome.REFUSED) and answer.status != 429:
+            return answer, None
+        return answer, self._error(answer, outcome, problem)
+
+    def _outcome(self) -> tuple[Answer | None, str, str]:
         try:
             answer = self._exchange()
-            outcome, problem = _judge(answer)
         except _TooLarge as error:
-            outcome, problem = Outcome.BROKEN, str(error)
-        except requests.Timeout as error:
-            outcome, problem = (Outcome.UNREACHABLE if _never_left(error) else Outcome.TIMEOUT), type(error).__name__
+            return None, Outcome.BROKEN, str(error)
         except requests.RequestException as error:
-            outcome, problem = (Outcome.UNREACHABLE if _never_left(error) else Outcome.BROKEN), type(error).__name__
-        self._log(attempt, started, answer, outcome, problem)
-        if answer is not None and outcome in (Outcome.OK, Outcome.REFUSED) and answer.status != 429:
-            return answer
-        return self._error(answer, outcome, problem)
+            name = type(error).__name__
+            if _never_left(error):
+                return None, Outcome.UNREACHABLE, name
+            return None, (Outcome.TIMEOUT if _is_timeout(error) else Outcome.BROKEN), name
+        return answer, *_judge(answer)
+
+    def _wait_for_turn(self) -> None:
+        """Wait, a little, for the account's turn at the carrier. Raises ``CarrierRateLimited``."""
+        most_s = max(0.0, min(settings.CARRIER_BUDGET_WAIT_S, self._left()))
+        try:
+            wait = budgets.take(self.caller.credential, self.operation, most_s=most_s)
+        except budgets.Refused as error:
+            rate = _("%(limit)d requests per %(per)s") % {"limit": error.rate.limit, "per": error.rate.per}
+            raise errors.CarrierRateLimited(
+                carrier=self.caller.carrier_name,
+                carrier_code="budget_spent",
+                details={"limit": [_("This account's budget at the carrier is spent: %s.") % rate]},
+                retry_after_s=error.retry_after_s,
+            ) from error
+        if wait > 0:
+            time.sleep(wait)
 
     def _exchange(self) -> Answer:
-        left = self.give_up - time.monotonic()
+        left = self._left()
         if left <= 0:
             raise requests.ConnectTimeout("the request's deadline has passed")
+        pooling.end_at(self.give_up)
         timeout = (min(settings.CARRIER_CONNECT_TIMEOUT_S, left), left)
         response = _session.send(self.prepared, timeout=timeout, allow_redirects=False, stream=True)
         try:
-            content = concealed(self._read(response), self.secrets)
-            return Answer(response.status_code, _lower(response.headers), content)
+            content = self._read(response)
+            shown = content if self.is_file else concealed(content, self.secrets)
+            return Answer(response.status_code, _lower(response.headers), shown)
         finally:
             response.close()
 
@@ -179,9 +252,23 @@ class _Exchange:
             content += chunk
             if len(content) > settings.CARRIER_MAX_ANSWER_BYTES:
                 raise _TooLarge("the answer is larger than CARRIER_MAX_ANSWER_BYTES")
-            if time.monotonic() > self.give_up:
-                raise requests.ReadTimeout("the answer did not end in time")
         return bytes(content)
+
+    def _left(self) -> float:
+        return self.give_up - time.monotonic()
+
+    def _settle(self, permit: breaker.Permit, outcome: str, problem: str, left: float) -> None:
+        """Tell the breaker. A carrier that was given too little time by a late request has not failed."""
+        had_time = left >= min(settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_TIMEOUT_S) / 2
+        try:
+            if outcome in (Outcome.OK, Outcome.REFUSED):
+                permit.answered()
+            elif had_time or outcome == Outcome.FAILED:
+                permit.failed(f"{outcome}: {problem}")
+            else:
+                permit.unused()
+        except Exception:  # the carrier has acted: what it said must not be lost over this
+            log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
 
     def _error(self, answer: Answer | None, outcome: str, problem: str) -> errors.CarrierError:
         words = {"carrier": self.caller.carrier_name, "carrier_code": str(answer.status) if answer else outcome}
@@ -189,23 +276,28 @@ class _Exchange:
             words["carrier_message"] = problem
         if answer is not None and answer.status == 429:
             details = {"limit": [_("The carrier's own limit.")]}
-            return errors.CarrierRateLimited(details=details, retry_after_s=_retry_after(answer), **words)
+            return errors.CarrierRateLimited(details=details, retry_after_s=_retry_after(answer) or 1, **words)
         if outcome == Outcome.UNREACHABLE:
             return errors.CarrierUnavailable(**words)
         if not self.safe:
             return errors.OutcomeUnknown(**words)
-        return errors.CarrierTimeout(**words) if outcome == Outcome.TIMEOUT else errors.CarrierUnavailable(**words)
+        if outcome == Outcome.TIMEOUT:
+            return errors.CarrierTimeout(**words)
+        return errors.CarrierUnavailable(retry_after_s=_retry_after(answer) if answer else None, **words)
 
-    def _may_repeat(self, error: errors.CarrierError) -> bool:
+    def _may_repeat(self, error: errors.CarrierError, told: int | None) -> bool:
+        if told is not None and told > _MAX_RETRY_AFTER_S:
+            return False
         if isinstance(error, errors.CarrierRateLimited):
-            return (error.retry_after_s or 1) <= _MAX_RETRY_AFTER_S
+            return True
         if isinstance(error, errors.CarrierTimeout):
             return False  # the whole time is used up
         return self.safe or error.carrier_code == Outcome.UNREACHABLE
 
-    def _pause(self, attempt: int, retry_after_s: int | None) -> bool:
-        wait = retry_after_s or settings.CARRIER_RETRY_DELAY_S * 2 ** (attempt - 1) * random.uniform(0.8, 1.2)
-        if time.monotonic() + wait >= self.give_up:
+    def _pause(self, attempt: int, told: int | None) -> bool:
+        backoff = settings.CARRIER_RETRY_DELAY_S * 2 ** (attempt - 1) * random.uniform(0.8, 1.2)
+        wait = (told or 0) + backoff
+        if wait >= self._left():
             return False
         time.sleep(wait)
         return True
@@ -221,11 +313,11 @@ class _Exchange:
             operation=self.operation,
             subject_id=self.caller.subject_id,
             method=self.prepared.method,
-            url=concealed(self.prepared.url.encode(), self.secrets).decode()[:500],
-            request_body=masked(concealed(self.body, self.secrets)),
+            url=self._logged_url(),
+            request_body=masked(concealed(self.prepared.body or b"", self.secrets)),
             status=answer.status if answer else None,
             outcome=outcome,
-            response_body=masked(answer.content) if answer else "",
+            response_body=self._logged_answer(answer) if answer else "",
             error=problem[:300],
             attempt=attempt,
             duration_ms=round(duration * 1000),
@@ -241,6 +333,14 @@ class _Exchange:
                     _tell_of_failure(row)
         except Exception:  # the carrier has acted: losing the log row must not lose the answer
             log.exception("call-log row not written", extra={"operation": self.operation, "outcome": outcome})
+
+    def _logged_url(self) -> str:
+        """A file's URL may be a key to the file by its query."""
+        url = self.prepared.url.partition("?")[0] if self.is_file else self.prepared.url
+        return concealed(url.encode(), self.secrets).decode()[:500]
+
+    def _logged_answer(self, answer: Answer) -> str:
+        return f"<a file of {len(answer.content)} bytes>" if self.is_file else masked(answer.content)
 
 
 def _tell_of_failure(row: CarrierCall) -> None:
@@ -259,7 +359,8 @@ def _secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
     """What we send and the carrier may give back in an error: the account's secrets and the access token."""
     fields = credential.fields or {}
     held = [fields[name] for name in adapter_class(credential.carrier).secret_fields() if name in fields]
-    return [*held, *headers.get("Authorization", "").split(" ")[1:]]
+    given = headers.get("Authorization", "")
+    return [*held, given, given.partition(" ")[2]]
 
 
 class _TooLarge(Exception):
@@ -286,9 +387,26 @@ def _never_left(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
-def _retry_after(answer: Answer) -> int:
-    text = answer.headers.get("retry-after", "")
-    return max(1, int(text[:6])) if text.isascii() and text.isdigit() else 1
+def _is_timeout(error: requests.RequestException) -> bool:
+    """Also in the middle of an answer, where ``requests`` calls it a lost connection."""
+    return isinstance(error, requests.Timeout) or any(isinstance(one, ReadTimeoutError) for one in error.args)
+
+
+def _retry_after(answer: Answer) -> int | None:
+    """Seconds, told as such or as a date; None where the carrier says nothing readable."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return max(1, int(text[:6]))
+    try:
+        moment = parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(1, min(999_999, ceil((moment - timezone.now()).total_seconds())))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _correlation() -> dict[str, str]:
+    return {correlation.HEADER: correlation.current() or str(uuid.uuid4())}
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

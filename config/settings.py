@@ -338,6 +338,11 @@ CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIM
 CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
 CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=0.5))
 CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024 * 1024)
+# How long a call waits for its turn in the account's budget at the carrier before it is refused.
+CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
+CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5)
+CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
+CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90))
 REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
 # Below the number of web threads (deploy/gunicorn.py), so that hanging carriers leave threads for everything else.
 CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10)

@@ -7,8 +7,9 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
@@ -46,9 +47,18 @@ class Transport(Protocol):
     ) -> CarrierResponse:
         """Send and return any answer below 500 except 429.
 
-        ``safe`` marks an operation that may be repeated. Raises ``CarrierUnavailable`` (never reached, or 5xx to a safe
-        operation), ``CarrierTimeout`` (safe), ``CarrierRateLimited`` or ``OutcomeUnknown`` (anything that leaves a
-        purchase in doubt).
+        ``safe`` marks an operation that may be repeated. Raises ``CarrierUnavailable`` (never reached, not asked after
+        failures in a row, or 5xx to a safe operation), ``CarrierTimeout`` (safe), ``CarrierRateLimited`` (the carrier's
+        429, or the budget that ``rates`` gives) or ``OutcomeUnknown`` (anything that leaves a purchase in doubt).
+        """
+
+    def fetch(
+        self, operation: str, url: str, *, hosts: Collection[str], headers: Mapping[str, str] | None = None
+    ) -> CarrierResponse:
+        """Download a file whose URL the carrier gave, as ``send`` does a safe read, but log nothing of what is in it.
+
+        Only over ``https`` from one of ``hosts`` ("host" or "host:port"; ``http`` for a sandbox on loopback); anything
+        else is never asked and raises ``CarrierUnavailable``. A redirect is returned, not followed.
         """
 
 
@@ -233,6 +243,25 @@ def text_field(
     return described | {name: value for name, value in more.items() if value}
 
 
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many requests per ``second``, ``minute`` or ``hour``, refilled evenly (a token bucket of that size).
+
+    ``operations`` share it; empty: the one that it is listed under.
+    """
+
+    limit: int
+    per: str
+    operations: tuple[str, ...] = ()
+
+    @property
+    def period_s(self) -> int:
+        return _PERIODS[self.per]
+
+
 class CarrierAdapter:
     """Base of all adapters. Subclasses set the tables at the top and override what their carrier can."""
 
@@ -249,7 +278,10 @@ class CarrierAdapter:
     zone: ClassVar[tzinfo] = UTC  # of times that the carrier tells without an offset
     webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # a token is renewed this long before it expires
-    requests_per_second: ClassVar[int | None] = None
+    # What the carrier allows an account, by endpoint: an operation, a name for several, or "*" for all together.
+    rates: ClassVar[Mapping[str, Rate]] = {}
+    # Hosts ("host" or "host:port") besides the base URL's from which the carrier gives out labels and manifests.
+    file_hosts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, *, fields: Mapping[str, str], base_url: str, http: Transport, tokens: TokenSource | None = None

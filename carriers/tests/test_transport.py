@@ -4,7 +4,6 @@ import gzip
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.db import transaction
@@ -12,72 +11,10 @@ from django.db import transaction
 from apikeys import correlation
 from carriers import errors
 from carriers.models import CarrierCall
+from carriers.tests.server import drop, hang
 from carriers.transport import Caller, HttpTransport, TransactionOpen
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Carrier:
-    """Answers as the list says, one after the other; the last again and again."""
-
-    def __init__(self):
-        self.answers, self.requests = [(200, b"{}", {})], []
-        carrier = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                carrier.requests.append((self.path, dict(self.headers), body))
-                answer = carrier.answers.pop(0) if len(carrier.answers) > 1 else carrier.answers[0]
-                if callable(answer):
-                    return answer(self)
-                status, content, headers = answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                return self.wfile.write(content)
-
-            do_GET = do_POST
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-
-@pytest.fixture
-def carrier():
-    one = Carrier()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
-
-
-@pytest.fixture
-def send(credential, carrier):
-    def one(*, safe=True, method="POST", path="/x", **kwargs):
-        transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
-        return transport.send("quote", method, carrier.url + path, safe=safe, **kwargs)
-
-    return one
-
-
-def hang(seconds):
-    def answer(handler):
-        time.sleep(seconds)
-        handler.close_connection = True
-
-    return answer
-
-
-def drop(handler):
-    handler.close_connection = True
 
 
 def test_a_call_carries_the_correlation_id_and_is_on_record(send, carrier):

@@ -15,7 +15,7 @@ from apikeys import events, keys
 from apikeys.events import EventType
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers import accounts
-from carriers.models import CarrierCall, Credential
+from carriers.models import Breaker, CallBudget, CarrierCall, Credential
 from shipping.models import (
     BookingState,
     Checkpoint,
@@ -36,6 +36,8 @@ OURS = ("apikeys", "tracking", "carriers", "shipping", "webhooks")
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 READ_ONLY = {
     "Attempt",
+    "Breaker",
+    "CallBudget",
     "CarrierCall",
     "Checkpoint",
     "Delivery",
@@ -149,6 +151,10 @@ def populate(merchant, tenant, number=1):
         packages_count=1,
     )
     pickup.shipments.add(shipment)
+    Breaker.objects.create(
+        credential=credential, operation=f"quote_{number}", failures=5, opened_at=WHEN, retry_at=WHEN
+    )
+    CallBudget.objects.create(credential=credential, endpoint=f"quote_{number}", full_at=1)
     place = Warehouse.objects.create(**owned, name=f"Warehouse {number}", address={"city": "Brooklyn"})
     known = {"state": "registered", "carrier_warehouse_id": f"WH{number}"}
     WarehouseRegistration.objects.create(warehouse=place, credential=credential, **known)

@@ -14,6 +14,7 @@ from carriers.adapters.base import (
     UNREADABLE,
     CarrierAdapter,
     CarrierResponse,
+    Rate,
     Record,
     account,
     read_time,
@@ -62,7 +63,7 @@ class PickitAdapter(CarrierAdapter):
         webhook_secret=text_field("Webhook secret", "Needed to receive events.", secret=True),
     )
     webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
-    requests_per_second = 20
+    rates = {"*": Rate(20, "second")}
 
     def fetch_token(self) -> types.Token:
         response = self.http.send(

@@ -1,0 +1,23 @@
+"""A carrier that answers as told, and a way to ask it."""
+
+import pytest
+
+from carriers.tests.server import Carrier
+from carriers.transport import Caller, HttpTransport
+
+
+@pytest.fixture
+def carrier():
+    one = Carrier()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+@pytest.fixture
+def send(credential, carrier):
+    def one(operation="quote", *, safe=True, method="POST", path="/x", **kwargs):
+        transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+        return transport.send(operation, method, carrier.url + path, safe=safe, **kwargs)
+
+    return one
