@@ -49,3 +49,18 @@ def hang(seconds):
 
 def drop(handler):
     handler.close_connection = True
+
+
+def drip(piece, pause, *, head=b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"):
+    """Never silent for long, and never done."""
+
+    def answer(handler):
+        try:
+            handler.connection.sendall(head)
+            for _ in range(200):
+                handler.connection.sendall(piece)
+                time.sleep(pause)
+        except OSError:
+            handler.close_connection = True
+
+    return answer

@@ -4,14 +4,17 @@ import gzip
 import json
 import threading
 import time
+from datetime import timedelta
+from email.utils import format_datetime
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from apikeys import correlation
 from carriers import errors
 from carriers.models import CarrierCall
-from carriers.tests.server import drop, hang
+from carriers.tests.server import drip, drop, hang
 from carriers.transport import Caller, HttpTransport, TransactionOpen
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,22 +70,25 @@ def test_a_read_without_an_answer_times_out_within_its_time(send, carrier, setti
     assert len(carrier.requests) == 1
 
 
-def test_an_answer_that_trickles_does_not_outlast_its_time(send, carrier, settings):
+@pytest.mark.parametrize(
+    "slow",
+    [
+        drip(b"x" * 70_000, 0.1),
+        drip(b"x", 0.05),
+        drip(b"1\r\nx\r\n", 0.05, head=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        drip(b"X-More: x\r\n", 0.05, head=b"HTTP/1.1 200 OK\r\n"),
+        drip(b"H", 0.05, head=b""),
+    ],
+    ids=["in big pieces", "byte by byte", "chunk by chunk", "header by header", "before the status"],
+)
+def test_an_answer_that_trickles_does_not_outlast_its_time(send, carrier, settings, slow):
     settings.CARRIER_TIMEOUT_S = 0.8
-
-    def trickle(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
-        for _ in range(40):
-            handler.wfile.write(b"x" * 70_000)
-            time.sleep(0.1)
-
-    carrier.answers = [trickle]
+    carrier.answers = [slow]
     started = time.monotonic()
-    with pytest.raises(errors.CarrierError):
+    with pytest.raises(errors.CarrierTimeout):
         send()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 1.5
+    assert CarrierCall.objects.get().outcome == "timeout"
 
 
 def test_the_carriers_limit_is_obeyed_and_then_reported_as_the_carriers(send, carrier, settings):
@@ -94,6 +100,38 @@ def test_the_carriers_limit_is_obeyed_and_then_reported_as_the_carriers(send, ca
         send(safe=False)
     assert refusal.value.retry_after_s == 3600
     assert len(carrier.requests) == 3
+
+
+def in_seconds(seconds):
+    return format_datetime(timezone.now() + timedelta(seconds=seconds), usegmt=True)
+
+
+def test_a_time_to_come_back_may_be_a_date(send, carrier):
+    carrier.answers = [(429, b"", {"Retry-After": in_seconds(2)}), (200, b"{}", {})]
+    started = time.monotonic()
+    send(safe=False)
+    assert time.monotonic() - started > 0.9
+    carrier.answers = [(429, b"", {"Retry-After": in_seconds(600)})]
+    with pytest.raises(errors.CarrierRateLimited) as refusal:
+        send(safe=False)
+    assert 595 <= refusal.value.retry_after_s <= 600
+
+
+def test_a_carrier_that_is_down_for_a_told_time_is_not_asked_before(send, carrier):
+    carrier.answers = [(503, b"", {"Retry-After": "120"})]
+    with pytest.raises(errors.CarrierUnavailable) as refusal:
+        send()
+    assert refusal.value.retry_after_s == 120
+    assert len(carrier.requests) == 1
+
+
+@pytest.mark.parametrize("told", ["", "soon", "-5", "9" * 40, "Fri, 99 Foo 2026 00:00:00 GMT"])
+def test_nonsense_as_a_time_to_come_back_costs_nothing(send, carrier, settings, told):
+    settings.CARRIER_MAX_RETRIES = 0
+    carrier.answers = [(429, b"", {"Retry-After": told})]
+    with pytest.raises(errors.CarrierRateLimited) as refusal:
+        send()
+    assert 1 <= refusal.value.retry_after_s <= 999_999
 
 
 def test_a_refused_connection_is_repeated_and_then_says_that_nothing_happened(credential, settings):
@@ -161,3 +199,73 @@ def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
         send()
     assert refusal.value.retry_after_s
     other.join()
+
+
+@pytest.fixture
+def fetch(credential, carrier):
+    def one(url=None, hosts=None, credential=credential, **kwargs):
+        transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+        own = carrier.url.removeprefix("http://")
+        return transport.fetch("label_file", url or f"{carrier.url}/label.pdf", hosts=hosts or [own], **kwargs)
+
+    return one
+
+
+def test_a_file_comes_from_the_carrier_and_is_on_record_without_its_content(fetch, carrier):
+    carrier.answers = [(200, b"%PDF canary \xff\x00", {})]
+    answer = fetch(f"{carrier.url}/label.pdf?signature=canary")
+    assert answer.content == b"%PDF canary \xff\x00"
+    call = CarrierCall.objects.get()
+    assert (call.operation, call.outcome, call.response_body) == ("label_file", "ok", "<a file of 14 bytes>")
+    assert "canary" not in call.url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://127.0.0.1:1/other-port",
+        "https://evil.example/label.pdf",
+        "ftp://127.0.0.1/label.pdf",
+        "file:///etc/passwd",
+        "//evil.example/label.pdf",
+        "http://[::1",
+        "http://{own}@evil.example/label.pdf",
+        "http://evil.example\\@{own}/label.pdf",
+        "http://{own}.evil.example/label.pdf",
+        "http://evil.example#@{own}/",
+        "",
+    ],
+)
+def test_a_file_elsewhere_is_never_asked_for(fetch, carrier, url):
+    own = carrier.url.removeprefix("http://")
+    with pytest.raises(errors.CarrierUnavailable) as refusal:
+        fetch(url.replace("{own}", own) or "no url")
+    assert refusal.value.carrier_code == "unreadable_answer"
+    assert carrier.requests == []
+
+
+def test_a_redirect_to_elsewhere_is_not_followed(fetch, carrier):
+    carrier.answers = [(302, b"", {"Location": f"{carrier.url}/elsewhere"})]
+    assert fetch().status == 302
+    assert len(carrier.requests) == 1
+
+
+def test_production_files_come_over_https_alone(fetch, carrier, credential):
+    credential.mode = "live"
+    with pytest.raises(errors.CarrierUnavailable):
+        fetch(credential=credential)
+    assert carrier.requests == []
+
+
+def test_a_file_over_the_cap_is_not_read_to_its_end(fetch, carrier, settings):
+    settings.CARRIER_MAX_ANSWER_BYTES, settings.CARRIER_MAX_RETRIES = 1000, 0
+    carrier.answers = [(200, b"x" * 5000, {})]
+    with pytest.raises(errors.CarrierUnavailable):
+        fetch()
+
+
+def test_a_bare_token_that_the_carrier_repeats_is_masked(send, carrier):
+    carrier.answers = [(400, b'{"message": "bad token canary-token-1"}', {})]
+    assert b"canary" not in send(headers={"Authorization": "canary-token-1"}).content
+    assert "canary" not in CarrierCall.objects.get().response_body
