@@ -170,7 +170,7 @@ def report(carrier: str, asked: ReportRequest, found: Report) -> dict[str, Any]:
     }
 
 
-class HealthSerializer(serializers.Serializer):
+class CarrierHealthSerializer(serializers.Serializer):
     status = serializers.ChoiceField(choices=["up", "failing", "down", "unknown"])
     open_breakers = serializers.ListField(
         child=serializers.CharField(), help_text="Operations that are not asked for now."
@@ -189,7 +189,7 @@ class CarrierSerializer(serializers.Serializer):
     label_formats = serializers.ListField(child=serializers.CharField())
     label_sizes = serializers.ListField(child=serializers.CharField())
     account = serializers.ChoiceField(choices=["own", "platform", "none"])
-    health = HealthSerializer()
+    health = CarrierHealthSerializer()
 
 
 class CarrierListSerializer(serializers.Serializer):
