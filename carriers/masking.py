@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 MASK = "***"
 MAX_LOGGED = 8_000
 # What is shorter hides nothing, and stands in many answers by chance.
 _SECRET_FROM = 6
 
-# By name, wherever it stands. Secrets first, then what tells a person.
+# By name, wherever it stands; what tells a person further down.
 _SECRET_NAMES = {
     "access_token",
     "api_key",
@@ -29,27 +30,33 @@ _SECRET_NAMES = {
     "token",
     "webhook_secret",
 }
-_PERSONAL_NAMES = {
-    "collected_by",
-    "company",
-    "contact_email",
-    "contact_name",
-    "contact_phone",
-    "delivery_photo",
-    "driver_name",
-    "driver_phone",
-    "email",
-    "name",
-    "notes",
-    "phone",
-    "pickup_code",
-    "pickup_code_used",
-    "signature_image",
-    "signed_by",
-    "special_instructions",
-    "street",
+# A word at the end of a field's name that tells a person: contact_name, billingEmail, address_line_1, street2.
+_PERSONAL = re.compile(
+    r"(^|_)((first|last|full|sur|user)?name|company|e?_?mail|phone(_number)?|mobile|telephone|tel|fax|"
+    r"address|address_?(line)?_?\d|address_lines?|street(_?\d|_lines?|_line_?\d|_address)?|landmark|"
+    r"collected_by|signed_by|signature(_image)?|delivery_photo|pickup_code(_used)?|notes|instructions)$"
+)
+# Names of firms, places and things that are in public view.
+_NOT_PERSONAL = {"carrier_name", "courier_name", "file_name", "filename", "service_name"}
+_FILE_NAMES = {
+    "data",
+    "label_data",
+    "qr_code",
+    "label",
+    "label_base64",
+    "content",
+    "document",
+    "file",
+    "image",
+    "pdf",
+    "zpl",
 }
-_FILE_NAMES = {"data", "label_data", "qr_code"}
+# Files that stand where we do not expect them: PDF, PNG, JPEG, GIF in base64 or as they are, ZPL, data URLs.
+_FILE = re.compile(r"\s*(JVBERi0|iVBORw0KGgo|/9j/|R0lGOD|%PDF|\^XA|data:)")
+_LONGEST_TEXT = 2_000
+_EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.\w+")
+_PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def masked(body: bytes) -> str:
@@ -90,15 +97,35 @@ def _in_json(text: str) -> Iterator[str]:
         yield inside.replace("/", "\\/")
 
 
+def masked_url(url: str) -> str:
+    """A URL for the call log: what its query says by the names that bodies use is masked."""
+    head, mark, query = url.partition("?")
+    if not mark:
+        return head
+    pairs = [(name, masked_value(value, name)) for name, value in parse_qsl(query, keep_blank_values=True)]
+    return f"{head}?{urlencode(pairs, safe='*')}"
+
+
 def masked_value(value: Any, name: str = "") -> Any:
     """The same for parsed JSON."""
-    lower = name.lower()
-    if lower in _SECRET_NAMES or (lower in _PERSONAL_NAMES and not isinstance(value, dict | list)):
+    lower = _CAMEL.sub("_", name).replace("-", "_").lower()
+    if lower in _SECRET_NAMES or (_tells_a_person(lower) and not isinstance(value, dict | list)):
         return MASK if value not in (None, "") else value
     if isinstance(value, dict):
         return {key: masked_value(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [masked_value(item, name) for item in value]
-    if lower in _FILE_NAMES and isinstance(value, str):
-        return f"<{len(value)} characters>"
+    if isinstance(value, str):
+        return _masked_text(value, is_file=lower in _FILE_NAMES)
     return value
+
+
+def _tells_a_person(name: str) -> bool:
+    return name not in _NOT_PERSONAL and _PERSONAL.search(name) is not None
+
+
+def _masked_text(text: str, *, is_file: bool) -> str:
+    """E-mail addresses and phone numbers go by their looks too: carriers put them into sentences."""
+    if is_file or len(text) > _LONGEST_TEXT or _FILE.match(text):
+        return f"<{len(text)} characters>"
+    return _PHONE.sub(MASK, _EMAIL.sub(MASK, text))

@@ -37,7 +37,7 @@ from apikeys.tenancy import Tenant
 from carriers import breaker, budgets, errors, metrics, pooling
 from carriers.adapters import adapter_class
 from carriers.events import CALL_FAILED
-from carriers.masking import concealed, masked
+from carriers.masking import concealed, masked, masked_url
 from carriers.models import CarrierCall, Credential, Environment
 
 log = logging.getLogger(__name__)
@@ -336,7 +336,7 @@ class _Exchange:
 
     def _logged_url(self) -> str:
         """A file's URL may be a key to the file by its query."""
-        url = self.prepared.url.partition("?")[0] if self.is_file else self.prepared.url
+        url = self.prepared.url.partition("?")[0] if self.is_file else masked_url(self.prepared.url)
         return concealed(url.encode(), self.secrets).decode()[:500]
 
     def _logged_answer(self, answer: Answer) -> str:

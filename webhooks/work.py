@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from apikeys import cleaning, correlation, notices, usage
+from carriers import retention
 from carriers.refresh import refresh_tokens
 from shipping.services import label_files, pickups, polling
 from shipping.services.reconciliation import reconcile
@@ -63,6 +64,7 @@ def run(stop: threading.Event) -> None:
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
             Lane("cleaning", _idle(cleaning.clean), 3600, stop),
+            Lane("call log", retention.clean, 3600, stop),
         ]
         for lane in lanes:
             lane.start()

@@ -47,6 +47,85 @@ def test_short_words_are_no_secrets():
     assert masking.concealed(b"a standard parcel", ["a", "par", ""]) == b"a standard parcel"
 
 
+PERSON = "Canary"
+PDF = base64.b64encode(b"%PDF-1.4 " + b"x" * 100).decode()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "name",
+        "contact_name",
+        "first_name",
+        "lastName",
+        "billing_customer_name",
+        "billing_last_name",
+        "consignee_name",
+        "signed_by",
+        "collected_by",
+        "email",
+        "billing_email",
+        "contactEmail",
+        "phone",
+        "billing_phone",
+        "contact_phone",
+        "mobile",
+        "phone_number",
+        "street",
+        "street1",
+        "street_line_2",
+        "address",
+        "billing_address",
+        "return_address",
+        "address_line_1",
+        "addressLine2",
+        "address2",
+        "company",
+        "driver_name",
+        "driver_phone",
+        "notes",
+        "special_instructions",
+        "pickup_code",
+        "password",
+        "client_secret",
+        "token",
+        "access_token",
+        "refresh_token",
+        "webhook_secret",
+    ],
+)
+def test_secrets_and_persons_are_masked_by_the_field_that_they_stand_in(field):
+    body = json.dumps({field: PERSON, "inside": [{field: PERSON}]}).encode()
+    assert json.loads(masking.masked(body)) == {field: "***", "inside": [{field: "***"}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Cannot mail jane.smith+x@example.com today", "Cannot mail *** today"),
+        ("Invalid phone +57 300 123-4567.", "Invalid phone ***."),
+        ("Picked up 2024-01-15T10:30:00+05:30", "Picked up 2024-01-15T10:30:00+05:30"),
+        ("SHPHYB123456789", "SHPHYB123456789"),
+        (PDF, f"<{len(PDF)} characters>"),
+        ("data:image/png;base64,AAAA", "<26 characters>"),
+        ("^XA^FO50,50^XZ", "<14 characters>"),
+        ("x" * 5000, "<5000 characters>"),
+    ],
+)
+def test_what_looks_like_a_person_or_a_file_is_masked_in_any_field(text, shown):
+    assert json.loads(masking.masked(json.dumps({"message": text}).encode())) == {"message": shown}
+
+
+def test_what_helps_to_understand_a_call_stays():
+    body = {"courier_name": "Delhivery", "status": "IT", "city": "Mumbai", "order_id": "ORDER-49", "weight": 0.5}
+    assert json.loads(masking.masked(json.dumps(body).encode())) == body
+
+
+def test_a_url_is_masked_by_the_names_in_its_query():
+    url = "https://x/y?email=jane%40example.com&reference=WB-1&token=canary&note=a+b"
+    assert masking.masked_url(url) == "https://x/y?email=***&reference=WB-1&token=***&note=a+b"
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("operation", "status"), [("quote", 400), ("quote", 401), ("token", 400), ("token", 500)])
 def test_a_carrier_that_repeats_our_request_tells_the_merchant_no_secret(
