@@ -40,6 +40,12 @@ def scope(correlation_id: str = "") -> Iterator[str]:
         _current.reset(token)
 
 
+def note(request: HttpRequest, message: str = "", **facts: object) -> None:
+    """Say in the request's line what it did (``message``) and what about, as ``tracking_id`` and ``status``."""
+    noted = request.__dict__.setdefault("noted", {})
+    noted.update(facts, message=message) if message else noted.update(facts)
+
+
 class CorrelationMiddleware:
     """Outermost: everything that happens in a request is under its id."""
 
@@ -60,17 +66,16 @@ class CorrelationMiddleware:
 def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     """One line a request; the path without its query, which may hold personal data."""
     tenant = getattr(request, "tenant", None)
-    log.info(
-        "request",
-        extra={
-            "method": request.method,
-            "path": _path(request),
-            "status": response.status_code,
-            "duration_ms": round(seconds * 1000),
-            "user_id": actors.current().name or None,
-            "merchant_id": str(tenant.merchant_id) if tenant else None,
-        },
-    )
+    extra = {
+        "method": request.method,
+        "path": _path(request),
+        "http_status": response.status_code,
+        "duration_ms": round(seconds * 1000),
+        "user_id": actors.current().name or None,
+        "merchant_id": str(tenant.merchant_id) if tenant else None,
+    }
+    extra.update(getattr(request, "noted", ()))
+    log.info(extra.pop("message", "request"), extra=extra)
 
 
 def _path(request: HttpRequest) -> str:

@@ -1,6 +1,7 @@
-"""One JSON object a line, as the tracking document shows it (timestamp, level, message.
+"""One JSON object a line, with the fields of the tracking document.
 
-Request_id and what the caller adds).
+``timestamp``, ``level``, ``message`` and ``request_id`` on every line; ``user_id`` and ``duration_ms`` on a request's;
+``tracking_id`` and ``status`` where it was about a unit.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from apikeys.logs import JsonFormatter
+
 
 class SilentWorker(ThreadWorker):
     """Tells what is wrong with bytes that are no HTTP without repeating them: keys and passwords stand in there."""
@@ -20,7 +22,15 @@ class SilentWorker(ThreadWorker):
 
 
 class SilentLogger(Logger):
-    """Without Gunicorn's debug lines, which repeat paths and what had come of a request that broke off."""
+    """In JSON like Waybill's own lines, and without debug lines.
+
+    Those repeat paths and what had come of a request that broke off.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonFormatter())
 
     def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         """Waybill writes a line a request itself."""

@@ -16,7 +16,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import events, pages, scopes
+from apikeys import correlation, events, pages, scopes
 from apikeys.errors import NotFound, TrackingNotFound, WaybillError
 from apikeys.idempotency import idempotent
 from apikeys.pages import PageSerializer
@@ -217,6 +217,7 @@ class TrackingViewSet(ApiViewSet):
     @extend_schema(parameters=[NAME], responses={200: wire.HistorySerializer}, tags=["tracking"])
     def retrieve(self, request: Request, name: str) -> Response:
         """The stored history of a unit: the merchant's own, or a booked shipment."""
+        correlation.note(request._request, tracking_id=name)
         if rows := histories.find(self.tenant, name):
             return Response(wire.history_of(rows))
         unit = lookup.find_unit(self.tenant, name)
@@ -245,9 +246,12 @@ class CheckpointViewSet(ApiViewSet):
         (item,) = batches.validated([request.data])
         if isinstance(item, WaybillError):
             raise item
+        correlation.note(request._request, tracking_id=item.tracking_id, status=item.status.upper())
         result = posting.post(self.tenant, item)
         if result.repeated:
+            correlation.note(request._request, "Checkpoint already registered")
             return Response(wire.posted(result, _("Checkpoint already registered")))
+        correlation.note(request._request, "Checkpoint registered")
         return Response(wire.posted(result, _("Checkpoint registered")), status=status.HTTP_201_CREATED)
 
     @extend_schema(

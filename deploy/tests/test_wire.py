@@ -4,6 +4,8 @@ import gzip
 import json
 import re
 import secrets
+from datetime import datetime
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -19,9 +21,9 @@ KEY = {"X-API-Key": "test-api-key"}
 @pytest.fixture(scope="module")
 def api():
     """An installation that one shop's pages may call."""
-    system = System(CORS_ALLOWED_ORIGINS=SHOP)
+    system = System(keep_logs=True, CORS_ALLOWED_ORIGINS=SHOP, LOG_LEVEL="INFO")
     system.environment["STATIC_ROOT"] = str(system.place / "nothing")
-    system.start("web")
+    system.start("web", "worker")
     for number in range(12):
         body = {
             "tracking_id": f"WIRE-{number:04}",
@@ -102,6 +104,52 @@ def test_head_tells_what_get_would_send(api):
     head = requests.head(f"{api.web}/api/v1/shipments", **asked)
     assert head.headers["Content-Encoding"] == "gzip"
     assert head.content == b""
+
+
+# Logs
+
+
+def lines(system, process, **wanted):
+    """What a process has logged, each line read as JSON; only those with these fields."""
+    logged = [json.loads(line) for line in (system.logs / f"{process}.log").read_text().splitlines()]
+    return [line for line in logged if wanted.items() <= line.items()]
+
+
+def test_every_line_of_every_process_is_json_with_the_documented_fields(api):
+    for process in ("web", "worker"):
+        for line in api.wait_for(lambda process=process: lines(api, process)):
+            assert {"timestamp", "level", "message", "request_id"} <= set(line), line
+            assert datetime.fromisoformat(line["timestamp"]).tzinfo
+            assert line["level"] in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def test_a_registered_checkpoint_is_told_with_all_fields_of_the_document(api):
+    body = {
+        "tracking_id": "LOGGED-0001",
+        "status": "created",
+        "location": "Bogotá, Colombia",
+        "description": "Paquete creado",
+        "timestamp": "2024-01-15T10:30:00Z",
+    }
+    headers = KEY | {"X-Correlation-ID": "of-the-shop"}
+    for status in ("created", "created", "DELIVERED"):
+        body["status"] = status
+        requests.post(f"{api.web}/api/v1/checkpoints", json=body, headers=headers, timeout=30)
+    told = api.wait_for(lambda: lines(api, "web", tracking_id="LOGGED-0001", status="DELIVERED"))
+    first, again, *told = lines(api, "web", tracking_id="LOGGED-0001")
+    assert first["message"] == "Checkpoint registered"
+    assert (first["level"], first["status"], first["request_id"]) == ("INFO", "CREATED", "of-the-shop")
+    assert first["user_id"].startswith("key:")
+    assert isinstance(first["duration_ms"], int)
+    assert (again["message"], again["http_status"]) == ("Checkpoint already registered", 200)
+    assert [(line["message"], line["http_status"]) for line in told] == [("request", 400)]
+
+
+def test_a_tracking_id_cannot_forge_a_line(api):
+    name = '"}\n{"level": "ERROR", "message": "forged'
+    requests.get(f"{api.web}/api/v1/tracking/{quote(name, safe='')}", headers=KEY, timeout=30)
+    (line,) = api.wait_for(lambda: lines(api, "web", tracking_id=name))
+    assert (line["message"], line["http_status"]) == ("request", 404)
 
 
 # Pages of other origins
