@@ -14,16 +14,17 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.sandbox.testing import SandboxProcess
-from shipping import frozen
+from shipping import counting, frozen
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("waybill")
 
-# What keeps rows from being deleted: (undone, done again).
+# What keeps rows from being deleted, or counts their going: (undone, done again).
 GUARDS = (
     (append_only.removal("sqlite", "apikeys_event"), append_only.statements("sqlite", "apikeys_event")),
     (frozen.removal("sqlite"), frozen.statements("sqlite")),
+    (counting.removal("sqlite"), counting.statements("sqlite")),
 )
 
 

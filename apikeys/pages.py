@@ -28,12 +28,15 @@ class PaginationSerializer(serializers.Serializer):
 
 
 def newest_first(
-    rows: QuerySet[Row], *, limit: int, cursor: uuid.UUID | None = None
+    rows: QuerySet[Row], *, limit: int, cursor: uuid.UUID | None = None, offset: int = 0
 ) -> tuple[list[Row], dict[str, Any]]:
-    """One page, the newest rows first, and its ``pagination``. Rows that are added meanwhile shift nothing."""
+    """One page, the newest rows first, and its ``pagination``. Rows that are added meanwhile shift nothing.
+
+    An ``offset`` counts from the cursor, else from the newest row.
+    """
     if cursor is not None:
         rows = rows.filter(pk__lt=cursor)
-    found = list(rows.order_by("-pk")[: limit + 1])
+    found = list(rows.order_by("-pk")[offset : offset + limit + 1])
     has_more = len(found) > limit
     found = found[:limit]
     return found, {"limit": limit, "has_more": has_more, "next_cursor": found[-1].pk if has_more else None}

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from apikeys.health import HealthViewSet, metrics
 from apikeys.openapi import DocsView, SchemaView
+from shipping.reports import BusinessMetricsViewSet
 
 api = [
     path("", include("apikeys.urls")),
@@ -15,6 +16,11 @@ api = [
 urlpatterns = [
     path("health", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
     path("metrics", metrics, name="metrics"),
+    path(
+        "metrics/business",
+        BusinessMetricsViewSet.as_view({"get": "retrieve"}),
+        name="documented-business-metrics",
+    ),
     path("", include("tracking.urls")),
     path("api/v1/", include(api)),
     # The same views for clients of the second documented mount.

@@ -35,11 +35,13 @@ from carriers.types import Status
 from shipping.models import (
     BookingState,
     Checkpoint,
+    DeliveryTally,
     Label,
     Parcel,
     Pickup,
     Quote,
     Shipment,
+    UnitTally,
     Warehouse,
     WarehouseRegistration,
 )
@@ -657,3 +659,38 @@ class WarehouseRegistrationAdmin(ShippingAdmin):
     @admin.display(description="failure")
     def shown_failure(self, row: WarehouseRegistration) -> str:
         return pretty(row.failure) if row.failure else NOTHING
+
+
+class TallyAdmin(ReadOnlyAdmin):
+    """Counts that the database keeps; several rows of a key add up."""
+
+    search_fields = ("=id",)
+    list_filter = ("mode", MerchantFilter, CarrierFilter, "is_folded")
+    list_select_related = ("merchant", "store")
+    ordering = ("-id",)
+
+
+@admin.register(UnitTally)
+class UnitTallyAdmin(TallyAdmin):
+    """Units by status."""
+
+    list_display = ("id", "merchant", "mode", "store", "carrier", "status", "units", "checkpoints", "delivered")
+
+
+@admin.register(DeliveryTally)
+class DeliveryTallyAdmin(TallyAdmin):
+    """Deliveries by day and lane."""
+
+    list_display = (
+        "id",
+        "merchant",
+        "mode",
+        "store",
+        "carrier",
+        "origin_country",
+        "destination_country",
+        "day",
+        "transit_days",
+        "deliveries",
+        "on_time",
+    )

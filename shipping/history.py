@@ -65,6 +65,7 @@ class Summary:
     delivered_at: datetime | None
     first_at: datetime | None
     last_at: datetime | None
+    picked_up_at: datetime | None
 
 
 def timeline(points: Iterable[Point]) -> list[Point]:
@@ -87,6 +88,7 @@ def summarize(points: Iterable[Point]) -> Summary:
         delivered_at=delivered[0] if status == Status.DELIVERED else None,
         first_at=ordered[0].occurred_at if ordered else None,
         last_at=ordered[-1].occurred_at if ordered else None,
+        picked_up_at=next((point.occurred_at for point in ordered if point.status == Status.PICKED_UP), None),
     )
 
 

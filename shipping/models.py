@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apikeys.tenancy import TenantRow, new_id
+from apikeys.tenancy import Mode, TenantQuerySet, TenantRow, new_id
 from carriers.adapters import adapter_class
 from carriers.models import Credential
 from carriers.types import Status
@@ -136,6 +138,8 @@ class Shipment(TenantRow):
     failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as the merchant was told.")
     cancellation = models.JSONField(null=True, blank=True)
     estimated_delivery = models.DateTimeField(null=True, blank=True)
+    promised_delivery = models.DateTimeField(null=True, blank=True, help_text="The first estimate that was given.")
+    picked_up_at = models.DateTimeField(null=True, blank=True, help_text="The first pickup's time.")
     delivered_at = models.DateTimeField(null=True, blank=True)
     location = models.CharField(max_length=200, blank=True, help_text="Of the last checkpoint.")
     checkpoint_count = models.PositiveIntegerField(default=0)
@@ -177,6 +181,14 @@ class Shipment(TenantRow):
             ),
             models.Index(fields=["merchant", "mode", "status", "id"], name="shipment_by_status"),
             models.Index(fields=["merchant", "mode", "order_id"], name="shipment_by_order"),
+            models.Index(fields=["merchant", "mode", "carrier", "id"], name="shipment_by_carrier"),
+            models.Index(
+                fields=["merchant", "mode", "store", "id"],
+                condition=models.Q(store__isnull=False),
+                name="shipment_by_store",
+            ),
+            models.Index("merchant", "mode", Coalesce("first_at", "created_at"), name="shipment_by_first_time"),
+            models.Index("merchant", "mode", Coalesce("last_at", "created_at"), name="shipment_by_last_time"),
             models.Index(fields=["credential", "tracking_number"], name="shipment_by_credential"),
             models.Index(
                 fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
@@ -201,6 +213,14 @@ class Shipment(TenantRow):
     def delivery_time(self) -> Any:
         """When it was delivered, else when it should be, else None."""
         return self.delivered_at or self.estimated_delivery
+
+    def estimate(self, moment: datetime | None) -> list[str]:
+        """Take the carrier's word on when it will be delivered; the names of the fields that this changed."""
+        if not moment or moment == self.estimated_delivery:
+            return []
+        self.estimated_delivery = moment
+        self.promised_delivery = self.promised_delivery or moment
+        return ["estimated_delivery", "promised_delivery"]
 
 
 class Parcel(models.Model):
@@ -359,3 +379,82 @@ class Pickup(TenantRow):
 
     def __str__(self) -> str:
         return self.confirmation_number or str(self.id)
+
+
+class _Tally(models.Model):
+    """Rows of figures by key; a total is the sum of all rows of its key. Appended by triggers (``counting``)."""
+
+    id = models.BigAutoField(primary_key=True)
+    # No constraints: a row counts what a shipment's own constraints have let in.
+    merchant = models.ForeignKey(
+        "apikeys.Merchant", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    store = models.ForeignKey(
+        "apikeys.Store",
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    carrier = models.CharField(max_length=20, blank=True)
+    is_folded = models.BooleanField(default=False, help_text="The worker's sum of many rows.")
+
+    objects: Any = TenantQuerySet.as_manager()
+    KEYS: ClassVar[tuple[str, ...]]
+    SUMS: ClassVar[tuple[str, ...]]
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return " ".join(str(getattr(self, name)) for name in (*self.KEYS, *self.SUMS))
+
+
+class UnitTally(_Tally):
+    """How many units, of what status."""
+
+    KEYS = ("merchant_id", "mode", "store_id", "carrier", "status")
+    SUMS = ("units", "checkpoints", "delivered", "delivery_seconds")
+
+    status = models.CharField(max_length=16, choices=StatusChoices.choices, blank=True)
+    units = models.BigIntegerField()
+    checkpoints = models.BigIntegerField()
+    delivered = models.BigIntegerField()
+    delivery_seconds = models.BigIntegerField(help_text="From the first checkpoint to delivery, of all delivered.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "unit tallies"
+        indexes = [
+            models.Index(fields=["merchant", "mode"], name="unit_tally_by_tenant"),
+            models.Index(fields=["id"], condition=models.Q(is_folded=False), name="unit_tally_to_fold"),
+        ]
+
+
+class DeliveryTally(_Tally):
+    """How many deliveries, by day and lane, and how long they took."""
+
+    KEYS = (
+        "merchant_id", "mode", "store_id", "carrier", "origin_country", "destination_country", "day", "transit_days"
+    )  # fmt: skip
+    SUMS = ("deliveries", "transit_seconds", "promised", "on_time")
+
+    origin_country = models.CharField(max_length=2, blank=True)
+    destination_country = models.CharField(max_length=2, blank=True)
+    day = models.DateField(help_text="Of delivery, in UTC.")
+    transit_days = models.PositiveSmallIntegerField(help_text="Begun days from pickup to delivery.")
+    deliveries = models.BigIntegerField()
+    transit_seconds = models.BigIntegerField()
+    promised = models.BigIntegerField(help_text="Of which an estimate was known.")
+    on_time = models.BigIntegerField(help_text="Delivered no later than first estimated.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "delivery tallies"
+        indexes = [
+            models.Index(fields=["merchant", "mode", "day"], name="delivery_tally_by_day"),
+            models.Index(fields=["id"], condition=models.Q(is_folded=False), name="delivery_tally_to_fold"),
+        ]

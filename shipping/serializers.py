@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
 from django.core.validators import RegexValidator
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apikeys.fields import CountryField, MomentField, TextField
+from apikeys.models import Store
 from carriers.types import PaymentMethod, Status
+from shipping.services.lookup import is_id
 from shipping.services.posting import POSTABLE
 
 MAX_PACKAGES = 100
@@ -304,6 +308,41 @@ class ShipmentListSerializer(serializers.Serializer):
 
     status = StatusField(states=tuple(Status), required=False)
     carrier = TextField(max_length=40, required=False)
+    store = TextField(max_length=64, required=False, help_text="The store's id or code.")
     order_id = TextField(max_length=100, required=False)
+    created_from = MomentField(required=False, help_text="Of the first checkpoint; included.")
+    created_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
+    updated_from = MomentField(required=False, help_text="Of the last checkpoint; included.")
+    updated_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
+    q = TextField(
+        min_length=2,
+        max_length=100,
+        required=False,
+        help_text="How tracking number, order id, customer reference or the recipient's name begins, in any case.",
+    )
     limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
-    offset = serializers.IntegerField(min_value=0, max_value=100_000, default=0)
+    offset = serializers.IntegerField(
+        min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor."
+    )
+    cursor = serializers.UUIDField(
+        required=False, help_text="next_cursor of the page before; an offset counts from there."
+    )
+
+    def validate_store(self, name: str) -> uuid.UUID:
+        """The id of a store of the caller's."""
+        tenant = self.context["tenant"]
+        named = Q(id=name) | Q(code=name) if is_id(name) else Q(code=name)
+        stores = Store.objects.filter(named, merchant_id=tenant.merchant_id)
+        if tenant.store_id:
+            stores = stores.filter(id=tenant.store_id)
+        found = stores.values_list("id", flat=True).first()
+        if found is None:
+            raise serializers.ValidationError(_("No such store."))
+        return found
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("created", "updated"):
+            since, until = attrs.get(f"{name}_from"), attrs.get(f"{name}_to")
+            if since and until and until.at < since.at:
+                raise serializers.ValidationError({f"{name}_to": [_("The range ends before it starts.")]})
+        return attrs

@@ -4,7 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from carriers import converters  # noqa: F401 registers "carrier" for paths
-from shipping import views
+from shipping import reports, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("quotes", views.QuoteViewSet, basename="quote")
@@ -29,6 +29,8 @@ urlpatterns = [
     ),
     path("returns", views.ReturnViewSet.as_view({"post": "create"}), name="returns"),
     path("serviceability", views.ServiceabilityViewSet.as_view({"post": "ask"}), name="serviceability"),
+    path("metrics/business", reports.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
+    path("analytics/performance", reports.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
     path("pickups", views.PickupViewSet.as_view({"post": "create"}), name="pickups"),
     path("pickups/<uuid:pickup_id>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
     path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),

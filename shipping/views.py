@@ -35,7 +35,7 @@ from shipping.services import (
     shipments,
     warehouses,
 )
-from shipping.services.lists import page_of_units
+from shipping.services.lists import filters_of, page_of_units
 
 NAME = OpenApiParameter(
     "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
@@ -290,13 +290,14 @@ class ShipmentViewSet(ApiViewSet):
         tags=["shipments"],
     )
     def list(self, request: Request) -> Response:
-        """Units, the newest first."""
+        """Units, the newest first.
+
+        ``next_cursor`` goes on where a page ended, at any depth, and whatever is added meanwhile. ``total`` is exact
+        for all units and by status, carrier and store; by anything else it is counted up to ten thousand.
+        """
         asked = self.checked(serializers.ShipmentListSerializer, request.query_params)
         page, pagination = page_of_units(self.tenant, asked)
-        filters = {key: value for key, value in asked.items() if key not in ("limit", "offset")}
-        if "status" in filters:
-            filters["status"] = filters["status"].upper()
-        return Response(wire.units(page, pagination, filters))
+        return Response(wire.units(page, pagination, filters_of(asked)))
 
     @extend_schema(parameters=[NAME], responses={200: wire.ShipmentSerializer}, tags=["shipments"])
     def retrieve(self, request: Request, name: str) -> Response:

@@ -279,6 +279,7 @@ class PaginationSerializer(serializers.Serializer):
     limit = serializers.IntegerField()
     offset = serializers.IntegerField()
     has_more = serializers.BooleanField()
+    next_cursor = serializers.UUIDField(allow_null=True)
 
 
 @extend_schema_serializer(many=False)

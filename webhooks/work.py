@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection
 from apikeys import cleaning, correlation, notices, usage
 from carriers import retention
 from carriers.refresh import refresh_tokens
-from shipping.services import label_files, pickups, polling
+from shipping.services import label_files, pickups, polling, tallies
 from shipping.services.reconciliation import reconcile
 from webhooks import inbound, outbound
 
@@ -60,6 +60,7 @@ def run(stop: threading.Event) -> None:
             Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
+            Lane("counts", tallies.fold, max(poll, 2), stop),
             Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),

@@ -210,7 +210,7 @@ def test_the_walk_sees_the_whole_api():
     names = {name for _path, name, _view in api_routes()}
     assert {"shipment-detail", "shipment-label", "label-list", "history", "credentials", "carrier-cancel"} <= names
     assert {"api-keys", "api-key", "api-key-regenerate", "events", "usage"} <= names
-    assert {path.split("/")[1] for path, _name, _view in api_routes()} == {"v1", "week3-integrations"}
+    assert {path.split("/")[1] for path, _name, _view in api_routes()} == {"v1", "week3-integrations", "business"}
 
 
 def test_without_a_key_every_route_is_401(world):

@@ -20,9 +20,8 @@ def report(shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimated_delivery:
     """Store what a carrier says happened, each scan once, in any order; how many were new."""
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
-        if estimated_delivery and estimated_delivery != shipment.estimated_delivery:
-            shipment.estimated_delivery = estimated_delivery
-            shipment.save(update_fields=["estimated_delivery", "updated_at"])
+        if changed := shipment.estimate(estimated_delivery):
+            shipment.save(update_fields=[*changed, "updated_at"])
         return add_scans(shipment, scans)
 
 
@@ -61,13 +60,14 @@ def _settle(shipment: Shipment, fresh: Sequence[Checkpoint]) -> None:
     summary = summarize(Point(*values) for values in points)
     shipment.status = summary.status
     shipment.frees_order |= summary.status == Status.CANCELLED
-    shipment.delivered_at = summary.delivered_at
+    shipment.delivered_at, shipment.picked_up_at = summary.delivered_at, summary.picked_up_at
     shipment.location = summary.location
     shipment.checkpoint_count = summary.count
     shipment.first_at, shipment.last_at = summary.first_at, summary.last_at
     shipment.save(
         update_fields=[
-            "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "updated_at", "frees_order"
+            "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "picked_up_at",
+            "frees_order", "updated_at",
         ]
     )  # fmt: skip
     facts, about = shipment_facts(shipment), {"tenant": shipment.tenant, "subject_id": shipment.id}

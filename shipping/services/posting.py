@@ -90,6 +90,7 @@ class _Unit:
     checkpoint_count: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
+    picked_up_at: datetime | None = None
     delivered_at: datetime | None = None
     estimated_delivery: datetime | None = None
 
@@ -110,7 +111,9 @@ class _Plan:
 
 
 _COLUMNS = tuple(_Unit.__dataclass_fields__)
-_WRITTEN = ("status", "location", "checkpoint_count", "first_at", "last_at", "delivered_at", "updated_at")
+_WRITTEN = (
+    "status", "location", "checkpoint_count", "first_at", "last_at", "picked_up_at", "delivered_at", "updated_at"
+)  # fmt: skip
 
 
 def _units_named(merchant_id: uuid.UUID, mode: str) -> Any:
@@ -298,6 +301,7 @@ def _accept(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uuid.UUID:
         checkpoint_count=before.checkpoint_count + 1,
         first_at=before.first_at or at,
         last_at=at,
+        picked_up_at=before.picked_up_at or (at if status == Status.PICKED_UP else None),
         delivered_at=at if status == Status.DELIVERED else None,
     )
     created = plan.is_new and not plan.rows

@@ -172,9 +172,8 @@ def store_track(shipment: Shipment, found: Track) -> int:
     """What a carrier's track says and we did not know; how many scans were new."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
-        if found.estimated_delivery and found.estimated_delivery != row.estimated_delivery:
-            row.estimated_delivery = found.estimated_delivery
-            row.save(update_fields=["estimated_delivery", "updated_at"])
+        if changed := row.estimate(found.estimated_delivery):
+            row.save(update_fields=[*changed, "updated_at"])
         extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
         if found.current_location:
             extras["current_location"] = found.current_location
@@ -368,7 +367,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
         return row
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, None
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
-    row.estimated_delivery = booked.estimated_delivery
+    row.estimate(booked.estimated_delivery)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = plain(booked.extras) | ({"pickup_code": booked.pickup_code} if booked.pickup_code else {})

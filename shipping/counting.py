@@ -1,0 +1,224 @@
+"""Counts of units and of deliveries that the database keeps itself, so that no total needs a scan.
+
+Triggers on the shipments append what each statement changes to two tables (``UnitTally``, ``DeliveryTally``), in its
+own transaction; a total is the sum of their rows. Nothing is updated in place, so writers never wait for each other.
+The worker folds the rows together (``services.tallies``).
+
+The same SELECT tells the facts of shipments everywhere: in the triggers, when the counts are made for the first time,
+and when they are compared with the shipments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import migrations
+
+SHIPMENTS = "shipping_shipment"
+_UNIT = "{r}booking_state IN ('none', 'booked')"
+_DELIVERED = "{r}delivered_at IS NOT NULL AND {r}first_at IS NOT NULL"
+# From the pickup, else from the first checkpoint.
+_SINCE = "COALESCE({r}picked_up_at, {r}first_at)"
+MAX_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One table of counts: what it counts by, what it sums, of which shipments."""
+
+    table: str
+    keys: dict[str, str]
+    sums: dict[str, str]
+    of: str
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What PostgreSQL and SQLite say differently."""
+
+    seconds: str
+    most: str
+    day: str
+    country: str
+
+
+_DIALECTS = {
+    "postgresql": Dialect(
+        seconds="floor(extract(epoch FROM {0}))::bigint",
+        most="GREATEST({0}, {1})",
+        day="({0} AT TIME ZONE 'UTC')::date",
+        country="upper(left(COALESCE({0}->>'country', ''), 2))",
+    ),
+    "sqlite": Dialect(
+        # Without a percent sign, which the drivers take for a parameter's place.
+        seconds="CAST(ROUND((julianday(substr({0}, 1, 19)) - 2440587.5) * 86400) AS INTEGER)",
+        most="MAX({0}, {1})",
+        day="date({0})",
+        country="upper(substr(COALESCE(json_extract({0}, '$.country'), ''), 1, 2))",
+    ),
+}
+
+
+def tallies(vendor: str) -> tuple[Tally, Tally]:
+    """The units and the deliveries, in a database's words; ``{r}`` stands for the row."""
+    say = _DIALECTS[vendor]
+
+    def seconds(since: str) -> str:
+        return say.most.format(0, f"{say.seconds.format('{r}delivered_at')} - {say.seconds.format(since)}")
+
+    def when(condition: str, then: str = "1") -> str:
+        return f"CASE WHEN {condition} THEN {then} ELSE 0 END"
+
+    owner = {name: f"{{r}}{name}" for name in ("merchant_id", "mode", "store_id", "carrier")}
+    units = Tally(
+        "shipping_unittally",
+        owner | {"status": "{r}status"},
+        {
+            "units": "1",
+            "checkpoints": "{r}checkpoint_count",
+            "delivered": when(_DELIVERED),
+            "delivery_seconds": when(_DELIVERED, seconds("{r}first_at")),
+        },
+        _UNIT,
+    )
+    days = f"({seconds(_SINCE)} + 86399) / 86400"
+    deliveries = Tally(
+        "shipping_deliverytally",
+        owner
+        | {
+            "origin_country": say.country.format("{r}origin"),
+            "destination_country": say.country.format("{r}destination"),
+            "day": say.day.format("{r}delivered_at"),
+            "transit_days": f"CASE WHEN {days} > {MAX_DAYS} THEN {MAX_DAYS} ELSE {days} END",
+        },
+        {
+            "deliveries": "1",
+            "transit_seconds": seconds(_SINCE),
+            "promised": when("{r}promised_delivery IS NOT NULL"),
+            "on_time": when("{r}delivered_at <= {r}promised_delivery"),
+        },
+        f"{_UNIT} AND {_DELIVERED}",
+    )
+    return units, deliveries
+
+
+# What a change of moves no count.
+_WATCHED = (
+    "merchant_id",
+    "mode",
+    "store_id",
+    "carrier",
+    "booking_state",
+    "status",
+    "checkpoint_count",
+    "first_at",
+    "picked_up_at",
+    "delivered_at",
+    "promised_delivery",
+    "origin",
+    "destination",
+)
+
+
+def facts(tally: Tally, row: str, source: str = "", sign: str = "") -> str:
+    """A SELECT of the keys and figures of each row of ``source`` (in a trigger: of the row NEW or OLD)."""
+    shown = [
+        *(f"{sql} AS {name}" for name, sql in tally.keys.items()),
+        *(f"{sign}({sql}) AS {name}" for name, sql in tally.sums.items()),
+    ]
+    text = f"SELECT {', '.join(shown)} {f'FROM {source}' if source else ''} WHERE {tally.of}"
+    return text.replace("{r}", row)
+
+
+def summed(tally: Tally, *selects: str) -> str:
+    """The sums of several SELECTs by key, without what comes to nothing."""
+    keys, sums = ", ".join(tally.keys), ", ".join(f"SUM({name}) AS {name}" for name in tally.sums)
+    nothing = " OR ".join(f"SUM({name}) <> 0" for name in tally.sums)
+    return f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(selects)}) d GROUP BY {keys} HAVING {nothing}"  # noqa: S608 our own names
+
+
+def append(tally: Tally, *selects: str) -> str:
+    """An INSERT of what several SELECTs come to."""
+    columns = ", ".join((*tally.keys, *tally.sums))
+    source = summed(tally, *selects)
+    return f"INSERT INTO {tally.table} ({columns}, is_folded) SELECT {columns}, FALSE FROM ({source}) f"  # noqa: S608 our own names
+
+
+def difference(tally: Tally) -> tuple[str, str]:
+    """Two SELECTs that come to what the counts lack: the facts of all shipments, less all that is counted.
+
+    In one statement they see one state of the database, however many write meanwhile.
+    """
+    counted = ", ".join((*tally.keys, *(f"-{name}" for name in tally.sums)))
+    return facts(tally, "r.", f"{SHIPMENTS} r"), f"SELECT {counted} FROM {tally.table}"  # noqa: S608 our own names
+
+
+_VERBS = {"insert": ("added",), "update": ("added", "removed"), "delete": ("removed",)}
+_ROWS = {"added": ("NEW", ""), "removed": ("OLD", "-")}
+
+
+def _name(verb: str) -> str:
+    return f"{SHIPMENTS}_counted_on_{verb}"
+
+
+def statements(vendor: str) -> list[str]:
+    """The SQL that makes the triggers: once for each statement on PostgreSQL, for each row on SQLite."""
+    return [line for verb in _VERBS for line in (_on_sqlite if vendor == "sqlite" else _on_postgresql)(verb)]
+
+
+def _on_sqlite(verb: str) -> list[str]:
+    changes = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in _WATCHED)
+    inserts = [
+        append(tally, *(facts(tally, f"{_ROWS[rows][0]}.", sign=_ROWS[rows][1]) for rows in _VERBS[verb]))
+        for tally in tallies("sqlite")
+    ]
+    when = f"WHEN {changes} " if verb == "update" else ""
+    return [f"CREATE TRIGGER {_name(verb)} AFTER {verb} ON {SHIPMENTS} {when}BEGIN {'; '.join(inserts)}; END"]
+
+
+def _on_postgresql(verb: str) -> list[str]:
+    inserts = [
+        append(tally, *(facts(tally, "r.", f"{rows} r", _ROWS[rows][1]) for rows in _VERBS[verb]))
+        for tally in tallies("postgresql")
+    ]
+    tables = " ".join(f"{_ROWS[rows][0]} TABLE AS {rows}" for rows in _VERBS[verb])
+    return [
+        f"CREATE FUNCTION {_name(verb)}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN {'; '.join(inserts)}; RETURN NULL; END $$",
+        f"CREATE TRIGGER {_name(verb)} AFTER {verb} ON {SHIPMENTS} REFERENCING {tables} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {_name(verb)}()",
+    ]
+
+
+def removal(vendor: str) -> list[str]:
+    """The SQL that undoes ``statements``."""
+    if vendor == "sqlite":
+        return [f"DROP TRIGGER IF EXISTS {_name(verb)}" for verb in _VERBS]
+    return [
+        line
+        for verb in _VERBS
+        for line in (
+            f"DROP TRIGGER IF EXISTS {_name(verb)} ON {SHIPMENTS}",
+            f"DROP FUNCTION IF EXISTS {_name(verb)}()",
+        )
+    ]
+
+
+def repair(vendor: str) -> list[str]:
+    """The SQL that adds whatever the counts lack; nothing where they are exact."""
+    return [append(tally, *difference(tally)) for tally in tallies(vendor)]
+
+
+def counted() -> migrations.RunPython:
+    """A migration operation; to be repeated after one that makes SQLite rebuild the table of shipments."""
+
+    def run(*makers: Any) -> Any:
+        def execute(apps: Any, schema_editor: Any) -> None:
+            for make in makers:
+                for statement in make(schema_editor.connection.vendor):
+                    schema_editor.execute(statement)
+
+        return execute
+
+    return migrations.RunPython(run(removal, statements, repair), run(removal))

@@ -1,0 +1,32 @@
+"""Compare the counts that the database keeps with the shipments, and put them right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from shipping.services import tallies
+
+
+class Command(BaseCommand):
+    help = "Compare the kept counts with the shipments and repair them; writers may go on meanwhile."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="Only compare; exit 1 where there is a difference.")
+
+    def handle(self, *args: Any, check: bool, **options: Any) -> None:
+        found = tallies.differences()
+        for table, rows in found.items():
+            self.stdout.write(f"{table}: {f'{len(rows)} keys differ' if rows else 'exact'}")
+            for row in rows[:20]:
+                self.stdout.write("  " + ", ".join(f"{name}={value}" for name, value in row.items()))
+        if not any(found.values()):
+            return
+        if check:
+            raise CommandError("The counts differ; run recount without --check to repair them.", returncode=1)
+        tallies.repair()
+        left = sum(map(len, tallies.differences().values()))
+        if left:
+            raise CommandError("The counts still differ. Are the triggers there?", returncode=1)
+        self.stdout.write("repaired")
