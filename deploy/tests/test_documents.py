@@ -286,6 +286,14 @@ def test_the_scenarios_of_the_tracking_document(ask):
         units = ask(200, listing, "GET", "/api/v1/shipments?status=PICKED_UP")["units"]
         has_shape(units[0], UNIT)
         ask(200, listing, "GET", "/api/v1/shipments?status=CREATED&limit=10&offset=20")
+        named = ("CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED", "EXCEPTION")
+        figures = {
+            "total_units": int,
+            "units_by_status": dict.fromkeys(named, int),
+            "total_checkpoints": int,
+            "avg_delivery_time": (str, NOTHING),
+        }
+        ask(200, figures, "GET", "/metrics/business")
         services = {"database": TEXT, "redis": TEXT, "celery": TEXT}
         health = ask(200, {"status": TEXT, "timestamp": TEXT, "services": services}, "GET", "/health")
         assert health["status"] == "healthy"

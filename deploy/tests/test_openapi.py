@@ -138,7 +138,18 @@ def refresh(world: Things, body: dict[str, Any]) -> dict[str, Any]:
 def period(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     """Of at most a year, which ends after it starts."""
     days = {name: f"2026-{text[5:]}" for name, text in query.items() if name in ("from", "to") and text[5:] != "02-29"}
-    return dict(zip(("from", "to"), sorted(days.values()), strict=False)) if len(days) == 2 else {}
+    rest = {name: value for name, value in query.items() if name not in ("from", "to")}
+    return rest | (dict(zip(("from", "to"), sorted(days.values()), strict=False)) if len(days) == 2 else {})
+
+
+def filters(world: Things, query: dict[str, Any]) -> dict[str, Any]:
+    """Of no store, for there is none, and from earlier to later."""
+    kept = {name: value for name, value in query.items() if name != "store"}
+    for name in ("created", "updated"):
+        if f"{name}_from" in kept and f"{name}_to" in kept:
+            moments = (f"{2000 + 4 * place}{kept[f'{name}_{end}'][4:]}" for place, end in enumerate(("from", "to")))
+            kept |= dict(zip((f"{name}_from", f"{name}_to"), moments, strict=True))
+    return kept
 
 
 Change = Callable[[Things, dict[str, Any]], dict[str, Any]]
@@ -150,7 +161,11 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/auth/token$": person,
     r"/auth/token/(refresh|logout)$": refresh,
 }
-QUERIES: dict[str, Change] = {r"GET /api/v1/usage$": period}
+QUERIES: dict[str, Change] = {
+    r"GET /api/v1/usage$": period,
+    r"GET /api/v1/analytics/performance$": period,
+    r"GET /api/v1/shipments$": filters,
+}
 # What is sent besides the key, given the bytes of the body.
 PROOFS: dict[str, Callable[[bytes], dict[str, str]]] = {r"POST /webhooks/": things.signature}
 # What is put right after a call, lest it spoil the next ones.

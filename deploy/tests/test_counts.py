@@ -1,0 +1,67 @@
+"""The counts that the database keeps, on a whole installation: processes write at once, some are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from deploy.tests.system import ROOT, System
+
+pytestmark = pytest.mark.system
+STATUSES = ("CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED")
+UNITS = 1500
+
+
+@pytest.fixture
+def system():
+    one = System(RATE_LIMITS_ENABLED="false")
+    yield one
+    one.close()
+
+
+def written(place, name):
+    """A file of checkpoints: units of this name, from created to delivered."""
+    file = place / f"{name}.ndjson"
+    with file.open("w") as out:
+        for number in range(UNITS):
+            for day, status in enumerate(STATUSES, start=10):
+                row = {"tracking_id": f"{name}-{number:05}", "status": status, "location": "Bogotá", "description": "-"}
+                out.write(json.dumps(row | {"timestamp": f"2024-01-{day}T09:00:00Z"}) + "\n")
+    return file
+
+
+def started(system, file):
+    command = [sys.executable, "manage.py", "import_checkpoints", str(file), "--merchant", "demo", "--mode", "test"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=system.environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def units(system):
+    return system.api("GET", "/metrics/business").json()["units_by_status"]["DELIVERED"]
+
+
+def test_killed_writers_and_workers_leave_the_counts_exact(system):
+    system.start("web", "worker")
+    before = units(system)
+    files = [written(system.place, name) for name in ("FIRST", "SECOND", "THIRD")]
+    running = [started(system, file) for file in files]
+    try:
+        system.wait_for(lambda: units(system) > before + 200, 60)
+        os.killpg(running[0].pid, signal.SIGKILL)
+        system.kill("worker")
+        assert "differ" not in system.manage("recount", "--check")
+        running.append(started(system.start("worker"), files[0]))
+        assert [one.wait(120) for one in running] == [-signal.SIGKILL, 0, 0, 0]
+    finally:
+        for one in running:
+            if one.poll() is None:
+                os.killpg(one.pid, signal.SIGKILL)
+    system.manage("recount", "--check")
+    assert units(system) == before + 3 * UNITS
+    assert system.api("GET", "/api/v1/shipments?status=delivered&limit=1").json()["pagination"]["total"] == units(
+        system
+    )
