@@ -134,13 +134,14 @@ def world(merchant, mode, store):
         "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
         "pickup_id": [str(pickup.id)],
         "warehouse_id": [str(place.id)],
+        "own_credential_id": [str(credential.id)],
         "key_id": [str(key.id)],
         "member_id": [str(member.id)],
     }
 
 
 # What a path's parameter stands for: a row of the merchant, or something that is the same for all.
-OBJECTS = {"name", "pickup_id", "warehouse_id", "key_id", "member_id"}
+OBJECTS = {"name", "pickup_id", "own_credential_id", "warehouse_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
