@@ -112,7 +112,8 @@ class Migration(migrations.Migration):
             model_name='unittally',
             index=models.Index(condition=models.Q(('is_folded', False)), fields=['id'], name='unit_tally_to_fold'),
         ),
-        migrations.RunPython(look_back, migrations.RunPython.noop),
         searchable(),
         counted(),
+        # Last: PostgreSQL changes no table whose rows were changed in the same transaction.
+        migrations.RunPython(look_back, migrations.RunPython.noop),
     ]
