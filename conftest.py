@@ -115,9 +115,12 @@ def sandbox(sandbox_process, settings, request):
     """The simulator with no faults, no record, no rate limit; Pickit's sandbox environment points to it."""
     sandbox_process.control("DELETE", "/_sandbox/faults")
     sandbox_process.clear()
-    for account in ("test-client-id", "test-client", "pickit-platform"):
+    for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
         sandbox_process.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0, "webhook_url": ""})
-    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): f"{sandbox_process.url}/pickit/v2"}
+    settings.CARRIER_BASE_URLS = {
+        ("pickit", "sandbox"): f"{sandbox_process.url}/pickit/v2",
+        ("velocity", "sandbox"): f"{sandbox_process.url}/velocity",
+    }
     return sandbox_process
 
 

@@ -352,6 +352,8 @@ CARRIER_SANDBOX_URL = env.str(
 CARRIER_BASE_URLS = {
     ("pickit", "sandbox"): env.str("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
     ("pickit", "production"): env.str("PICKIT_API_URL", default="https://api.pickit.net/v2"),
+    ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
+    ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
 }
 # No earlier, since the request that books may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))

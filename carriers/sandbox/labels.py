@@ -22,14 +22,14 @@ pdfmetrics.registerFont(TTFont(BOLD, font_roboto.RobotoBold))
 _SMALLEST = 4.0
 
 
-def pdf(shipment: Mapping[str, Any]) -> bytes:
+def pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit") -> bytes:
     """One page for each package of a shipment."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=(WIDTH, HEIGHT), invariant=True)
-    canvas.setTitle(f"Pickit {shipment['tracking_number']}")
+    canvas.setTitle(f"{carrier} {shipment['tracking_number']}")
     total = len(shipment["packages"])
     for number, package in enumerate(shipment["packages"], start=1):
-        _page(canvas, shipment, package, number, total)
+        _page(canvas, shipment | {"carrier": carrier}, package, number, total)
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
@@ -37,7 +37,7 @@ def pdf(shipment: Mapping[str, Any]) -> bytes:
 
 def _page(canvas: Canvas, shipment: Mapping[str, Any], package: Mapping[str, Any], number: int, total: int) -> None:
     rows = _Rows(canvas)
-    rows.bar(f"PICKIT  {shipment['service_type'].upper()}", f"{number} of {total}", height=0.42 * inch)
+    rows.bar(f"{shipment['carrier']}  {shipment['service_type']}".upper(), f"{number} of {total}", height=0.42 * inch)
     rows.box("FROM", _lines(shipment["origin"]), height=0.95 * inch, size=8)
     rows.box("TO", _lines(shipment["destination"]), height=1.45 * inch, size=12, bold=True)
     point = shipment.get("pickup_point")

@@ -19,6 +19,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     account: str = ""
+    carrier: str = ""
 
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises ``ValueError``."""

@@ -51,6 +51,7 @@ class Pickit:
     """The simulated carrier. ``route`` finds the operation of a request, ``handle`` answers it."""
 
     name = "pickit"
+    accounts = ACCOUNTS
     prefix = "/pickit/v2"
 
     def __init__(self, store: Store, pusher: Pusher) -> None:
@@ -85,6 +86,11 @@ class Pickit:
             return problem.answer
         except ValueError as error:
             return Problem(400, "VALIDATION_ERROR", f"The body cannot be read: {error}").answer
+
+    def error(self, status: int, message: str) -> dict[str, Any]:
+        """A failure's body."""
+        code = {400: "VALIDATION_ERROR", 401: "INVALID_TOKEN", 429: "RATE_LIMITED"}.get(status, "INTERNAL_ERROR")
+        return {"error": {"code": code, "message": message, "field": None}}
 
     def account_of(self, request: Request) -> str:
         """Who calls, by token; empty for nobody."""
@@ -676,6 +682,6 @@ def masked(body: bytes) -> Any:
         value = json.loads(body or b"null")
     except ValueError:
         return f"<{len(body)} bytes>"
-    if isinstance(value, dict) and "client_secret" in value:
-        value["client_secret"] = "***"  # noqa: S105
+    if isinstance(value, dict):
+        value |= {name: "***" for name in ("client_secret", "password") if name in value}
     return value

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.pickit import Pickit, masked
 from carriers.sandbox.store import Store
+from carriers.sandbox.velocity import Velocity
 from carriers.sandbox.webhooks import Pusher
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Sandbox:
     def __init__(self, directory: Path, *, retry_scale: float = 1.0) -> None:
         self.store = Store(directory)
         self.pusher = Pusher(self.store, retry_scale=retry_scale)
-        self.carriers = {carrier.name: carrier for carrier in (Pickit(self.store, self.pusher),)}
+        made = (Pickit(self.store, self.pusher), Velocity(self.store, self.pusher))
+        self.carriers: dict[str, Any] = {carrier.name: carrier for carrier in made}
         self.faults: list[dict[str, Any]] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -43,9 +45,13 @@ class Sandbox:
             return self._control(request)
         for carrier in self.carriers.values():
             if request.path.startswith(carrier.prefix + "/"):
-                request.path = request.path.removeprefix(carrier.prefix)
+                request.path, request.carrier = request.path.removeprefix(carrier.prefix), carrier.name
                 return self._carrier(carrier, request)
         return Answer(404, {"error": {"code": "NOT_FOUND", "message": "No such path", "field": None}})
+
+    def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Create or change an account of the carrier that knows it, else of Pickit."""
+        return self._owner(account).configure(account, changes)
 
     def stop(self) -> None:
         """Let hanging requests go."""
@@ -54,10 +60,10 @@ class Sandbox:
 
     # Carriers --------------------------------------------------------------------------------------------------------
 
-    def _carrier(self, carrier: Pickit, request: Request) -> Answer:
+    def _carrier(self, carrier: Any, request: Request) -> Answer:
         found = carrier.route(request)
         if found is None:
-            return Answer(404, {"error": {"code": "NOT_FOUND", "message": "No such path", "field": None}})
+            return Answer(404, carrier.error(404, "No such path"))
         operation, handler = found
         request.account = carrier.account_of(request)
         fault = self._take_fault(carrier.name, operation, request.account) or carrier.magic(request, operation)
@@ -79,10 +85,9 @@ class Sandbox:
             case "garbage":
                 return Answer(200, raw=b"<html>not what you expected", headers={"Content-Type": "text/html"})
         status = fault.get("status", 500)
-        code = {400: "VALIDATION_ERROR", 401: "INVALID_TOKEN", 429: "RATE_LIMITED"}.get(status, "INTERNAL_ERROR")
         headers = {"Retry-After": str(fault.get("retry_after", 1))} if status == 429 else {}
         message = _repeated(request) if fault["kind"] == "echo" else "Injected by the sandbox"
-        return Answer(status, {"error": {"code": code, "message": message, "field": None}}, headers)
+        return Answer(status, self.carriers[request.carrier].error(status, message), headers)
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
         with self._lock:
@@ -110,7 +115,7 @@ class Sandbox:
             "path": request.path,
             "query": request.query,
             "body": body,
-            "reference": body.get("reference", "") if isinstance(body, dict) else "",
+            "reference": _reference(body) if isinstance(body, dict) else "",
             "correlation_id": request.headers.get("x-correlation-id", ""),
             "fault": fault["kind"] if fault else None,
         }
@@ -153,14 +158,20 @@ class Sandbox:
                 account = self.store.get("account", name)
                 return Answer(200, account) if account else Answer(404, {"error": f"unknown account {name}"})
             case ["PUT", "accounts", name]:
-                return Answer(200, self.carriers["pickit"].configure(name, request.json()))
+                return Answer(200, self.configure(name, request.json()))
             case ["GET", "pickit", "shipments"]:
                 return Answer(200, self.store.by_reference("shipment", request.query.get("reference", "")))
-            case ["POST", "pickit", "shipments", number, "advance"]:
-                return Answer(200, self.carriers["pickit"].advance(number, request.json()))
+            case ["GET", "velocity", "shipments"]:
+                return Answer(200, self.store.by_reference("velocity_order", request.query.get("reference", "")))
+            case ["POST", carrier, "shipments", number, "advance"]:
+                return Answer(200, self.carriers[carrier].advance(number, request.json()))
             case ["POST", "pickit", "pickups", name, "complete"]:
                 return Answer(200, self.carriers["pickit"].complete_pickup(name))
-        return Answer(404, {"error": "no such path; see docs/carriers/pickit.md"})
+        return Answer(404, {"error": "no such path; see docs/carriers"})
+
+    def _owner(self, account: str) -> Any:
+        """Whose account it is; Pickit's where nobody knows it yet."""
+        return next((one for one in self.carriers.values() if account in one.accounts), self.carriers["pickit"])
 
     def _add_fault(self, fault: dict[str, Any]) -> dict[str, Any]:
         if fault.get("kind") not in FAULTS:
@@ -175,8 +186,12 @@ class Sandbox:
         if account is None or not (wish.get("url") or account["webhook_url"]):
             raise ValueError("no such account, or it has no webhook_url")
         url, secret = wish.get("url") or account["webhook_url"], wish.get("secret") or account["webhook_secret"]
-        self.pusher.push("pickit", url, secret, wish["event"], subject=str(uuid.uuid4()))
+        self.pusher.push(wish.get("carrier", "pickit"), url, secret, wish["event"], subject=str(uuid.uuid4()))
         return Answer(202, {"status": "queued"})
+
+
+def _reference(body: dict[str, Any]) -> str:
+    return body.get("reference") or body.get("order_id") or ""
 
 
 def _repeated(request: Request) -> str:
@@ -243,7 +258,7 @@ def serve(*, host: str, port: int, state: Path, webhooks: dict[str, str], retry_
     """Serve until SIGTERM or Ctrl-C. ``webhooks``: account to URL. Prints one line when it is ready."""
     sandbox = Sandbox(state, retry_scale=retry_scale)
     for account, url in webhooks.items():
-        sandbox.carriers["pickit"].configure(account, {"webhook_url": url})
+        sandbox.configure(account, {"webhook_url": url})
     server = make_server(sandbox, host, port)
     print(json.dumps({"message": "sandbox ready", "port": server.server_port}), flush=True)  # noqa: T201
     try:
