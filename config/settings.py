@@ -370,6 +370,9 @@ WEBHOOK_ALLOW_LOOPBACK = DEMO
 POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600))
 POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60))
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
+WORKER_HEARTBEAT_S = env.float("WORKER_HEARTBEAT_S", default=5.0)
+# A name of the documents. Work goes through database rows; the status of the workers says that no broker is used.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 
 # Logs: one JSON object a line
 

@@ -11,6 +11,7 @@ api = [
     path("", include("apikeys.urls")),
     path("", include("carriers.urls")),
     path("", include("shipping.urls")),
+    path("", include("webhooks.api_urls")),
 ]
 
 urlpatterns = [

@@ -30,7 +30,7 @@ from carriers.admin import CarrierFilter, carrier_name
 from shipping.admin import PickupAdmin, ShipmentAdmin
 from shipping.models import Shipment
 from webhooks import egress, inbound, outbound, signing
-from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint
+from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint, Worker
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +195,19 @@ class UnmatchedNumberAdmin(ReadOnlyAdmin):
     @admin.display(ordering="inbound__received_at")
     def received(self, row: UnmatchedNumber) -> Any:
         return row.inbound.received_at
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Worker processes; one without a fresh heartbeat was killed."""
+
+    list_display = ("name", "started_at", "seen_at")
+    list_filter = ("seen_at",)
+    search_fields = ("name__startswith",)
+    id_search = ("id",)
+    ordering = ("-seen_at",)
+    fields = ("id", "name", "started_at", "seen_at", "shown_lanes")
+    shown_lanes = json_display("lanes")
 
 
 class EventTypesField(forms.CharField):

@@ -17,6 +17,7 @@ from carriers.refresh import refresh_tokens
 from shipping.services import label_files, pickups, polling, tallies
 from shipping.services.reconciliation import reconcile
 from webhooks import inbound, outbound
+from webhooks.workers import Heartbeat, Record, queue_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Lane(threading.Thread):
     def __init__(self, name: str, work: Callable[[], object], every_s: float, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.work, self.every_s, self.stop = work, every_s, stop
+        self.record = Record(queue_of(name))
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -40,11 +42,14 @@ class Lane(threading.Thread):
         close_old_connections()
         try:
             with correlation.scope():
-                return bool(self.work())
+                more = bool(self.work())
         except Exception:  # a lane outlives any single failure, a lost database connection among them
             log.exception("worker lane failed", extra={"lane": self.name})
             connection.close()
+            self.record.count(failed=True)
             return False
+        self.record.count(failed=False)
+        return more
 
 
 def run(stop: threading.Event) -> None:
@@ -67,6 +72,8 @@ def run(stop: threading.Event) -> None:
             Lane("cleaning", _idle(cleaning.clean), 3600, stop),
             Lane("call log", retention.clean, 3600, stop),
         ]
+        heartbeat = Heartbeat({lane.name: lane.record for lane in lanes})
+        lanes.append(Lane("heartbeat", _idle(heartbeat.beat), settings.WORKER_HEARTBEAT_S, stop))
         for lane in lanes:
             lane.start()
         log.info("worker started")
@@ -76,6 +83,7 @@ def run(stop: threading.Event) -> None:
         give_up = time.monotonic() + settings.WEBHOOK_TIMEOUT_S + 5
         for lane in lanes:
             lane.join(timeout=max(0, give_up - time.monotonic()))
+        heartbeat.end()
     log.info("worker stopped")
 
 

@@ -28,7 +28,7 @@ from shipping.models import (
     WarehouseRegistration,
 )
 from tracking.models import IssuedNumber
-from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint
+from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,7 @@ READ_ONLY = {
     "UnitTally",
     "UnmatchedNumber",
     "UsageDay",
+    "Worker",
     "Warehouse",
     "WarehouseRegistration",
 }
@@ -189,6 +190,12 @@ def populate(merchant, tenant, number=1):
         carrier="pickit", credential=credential, digest=f"digest-{number}", body=b"{not json", state="failed"
     )
     UnmatchedNumber.objects.create(inbound=inbound, credential=credential, tracking_number=f"PKT-UNKNOWN-{number}")
+    Worker.objects.create(
+        name=f"host:{number}",
+        started_at=WHEN,
+        seen_at=WHEN,
+        lanes={"fan-out": {"queue": "notifications", "runs": number}},
+    )
     IssuedNumber.objects.create(
         number=f"US{number:014}",
         fingerprint=f"fingerprint-{number}",
