@@ -122,7 +122,8 @@ def label(answer: Record) -> types.BookedLabel:
         content=b"",
         label_format="PDF",
         label_size="4x6",
-        created_at=answer.time("created_at", None) or datetime.now(UTC),
+        # To the second, as scans are told: one of the same second must not look older than the booking.
+        created_at=answer.time("created_at", None) or datetime.now(UTC).replace(microsecond=0),
         carrier_label_url=answer.text("label_url", ""),
         carrier_manifest_url=answer.text("manifest_url", ""),
         total_price=answer.number("freight_charges", None),

@@ -1,0 +1,338 @@
+"""What a merchant does with Velocity through the public API, against the simulated carrier over real HTTP."""
+
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from carriers import accounts
+from carriers.models import CarrierCall
+from shipping.models import Label, Shipment
+from shipping.services import label_files, polling, reconciliation
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
+
+DEPOT = {
+    "contact_name": "Warehouse Manager",
+    "contact_phone": "+91 98765 43210",
+    "contact_email": "warehouse@example.com",
+    "street": "123 Main Street, Andheri East",
+    "city": "Mumbai",
+    "state": "Maharashtra",
+    "postal_code": "400069",
+    "country": "IN",
+}
+BUYER = {
+    "contact_name": "Asha Rao",
+    "contact_phone": "+919000000001",
+    "contact_email": "buyer@example.com",
+    "street": "12 Example Road",
+    "city": "Bangalore",
+    "state": "Karnataka",
+    "postal_code": "560102",
+    "country": "IN",
+}
+
+
+@pytest.fixture
+def account(tenant):
+    return accounts.save(
+        tenant=tenant,
+        mode="test",
+        carrier="velocity",
+        environment="sandbox",
+        fields={"username": "+910000000000", "password": "test-secret", "webhook_secret": "test-secret"},
+    )
+
+
+@pytest.fixture
+def warehouse(api):
+    body = {"name": f"Mumbai {uuid.uuid4().hex[:6]}", "address": DEPOT, "carriers": ["Velocity Shipfast"]}
+    made = api.post("/api/v1/warehouses", body)
+    assert made.status_code == 201, made.content
+    return made.json()
+
+
+@pytest.fixture
+def order(warehouse):
+    return {
+        "carrier": "velocity",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": DEPOT,
+        "destination": BUYER,
+        "packages": [{"weight_kg": 0.5, "length_cm": 100, "width_cm": 50, "height_cm": 10}],
+        "items": [{"name": "T-shirt Round Neck", "sku": "t-shirt-1", "quantity": 2, "unit_price": 500, "discount": 10}],
+        "payment_method": "COD",
+        "cod_amount": 990,
+        "currency": "INR",
+        "warehouse_id": warehouse["id"],
+    }
+
+
+@pytest.fixture
+def sent(sandbox):
+    """What Velocity was asked, by operation."""
+    return lambda operation: [call["body"] for call in sandbox.calls(carrier="velocity", operation=operation)]
+
+
+def later(**span):
+    return time_machine.travel(timezone.now() + timedelta(**span), tick=True)
+
+
+def bought(api, order):
+    answer = api.post("/api/v1/labels", order)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_a_warehouse_is_registered_where_it_is_made(warehouse):
+    (registration,) = warehouse["registrations"]
+    assert registration["carrier"] == "Velocity Shipfast"
+    assert registration["state"] == "registered"
+    assert registration["carrier_warehouse_id"].startswith("WH")
+
+
+def test_a_changed_warehouse_is_changed_at_the_carrier_under_its_id(api, client, api_key, warehouse, sent):
+    body = {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}}
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    changed = client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+    assert changed.json()["registrations"] == warehouse["registrations"]
+    first, second = sent("register_warehouse")
+    assert "warehouse_id" not in first
+    assert second["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
+    assert (second["address"], second["phone"]) == ("124 Main Street", "9876543210")
+
+
+def test_a_warehouse_that_the_carrier_refuses_stays_and_shows_the_carriers_words(api):
+    body = {"name": "Nowhere", "address": DEPOT | {"postal_code": "4000"}, "carriers": ["velocity"]}
+    (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
+    assert registration["state"] == "failed"
+    assert registration["failure"]["details"] == {"address.postal_code": ["Invalid pincode format"]}
+
+
+def test_a_label_is_bought_with_all_that_the_order_says(api, order, warehouse, sent):
+    label = bought(api, order)
+    assert label["carrier"] == "Velocity Shipfast"
+    assert label["label_data"].startswith("JVBERi0")
+    assert label["metadata"]["courier_name"] == "Delhivery Surface"
+    (asked,) = sent("create_label")
+    shipment = Shipment.objects.get(id=label["shipment_id"])
+    assert asked["order_id"] == shipment.reference
+    assert asked["billing_phone"] == "9000000001"
+    assert (asked["billing_customer_name"], asked["billing_last_name"]) == ("Asha", "Rao")
+    assert (asked["payment_method"], asked["cod_collectible"], asked["sub_total"]) == ("COD", 990, 990)
+    assert asked["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
+    stored = Label.objects.get(shipment=shipment)
+    assert default_storage.open(stored.manifest.name).read().startswith(b"%PDF")
+
+
+def test_cash_on_delivery_needs_its_amount_and_prepaid_has_none(api, order):
+    del order["cod_amount"]
+    assert set(api.post("/api/v1/labels", order).json()["details"]) == {"cod_amount"}
+    prepaid = api.post("/api/v1/labels", order | {"payment_method": "prepaid", "cod_amount": 5})
+    assert set(prepaid.json()["details"]) == {"cod_amount"}
+
+
+def test_without_a_warehouse_nothing_departs_from_a_strangers(api, order):
+    del order["warehouse_id"]
+    refused = api.post("/api/v1/labels", order)
+    assert (refused.status_code, refused.json()["error"]) == (404, "warehouse_not_found")
+    assert set(refused.json()["details"]) == {"warehouse_id"}
+
+
+def test_a_warehouse_that_the_carrier_does_not_know_is_told_before_anything_is_bought(api, order, sent):
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
+    refused = api.post("/api/v1/labels", order | {"warehouse_id": place["id"]})
+    assert refused.status_code == 400
+    assert set(refused.json()["details"]) == {"warehouse_id"}
+    known = {"carrier": "velocity", "carrier_warehouse_id": "WHMINE"}
+    assert api.post(f"/api/v1/warehouses/{place['id']}/registrations", known).json()["state"] == "registered"
+    refused = api.post("/api/v1/labels", order | {"warehouse_id": place["id"]})
+    assert refused.json()["error"] == "warehouse_not_found"  # nor does Velocity know that one
+    assert sent("create_label")[-1]["warehouse_id"] == "WHMINE"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"destination": BUYER | {"contact_phone": "12345"}}, "destination.contact_phone"),
+        ({"destination": BUYER | {"postal_code": "56010"}}, "destination.postal_code"),
+        ({"packages": [{"weight_kg": 31, "length_cm": 1, "width_cm": 1, "height_cm": 1}]}, "packages"),
+        ({"packages": [{"weight_kg": 1}]}, "packages[0].length_cm"),
+    ],
+)
+def test_what_the_carrier_refuses_names_our_field(api, order, change, field):
+    refused = api.post("/api/v1/labels", order | change)
+    assert (refused.status_code, refused.json()["error"]) == (400, "carrier_rejected")
+    assert field in refused.json()["details"]
+
+
+def test_the_buyer_may_live_elsewhere(api, order, sent):
+    bought(api, order | {"billing_address": BUYER | {"contact_name": "Ravi Rao", "city": "Chennai"}})
+    (asked,) = sent("create_label")
+    assert asked["shipping_is_billing"] is False
+    assert (asked["billing_city"], asked["shipping_city"]) == ("Chennai", "Bangalore")
+
+
+def test_a_chosen_offer_is_bought_from_its_courier(api, order):
+    quote = api.post("/api/v1/quotes", {key: order[key] for key in ("carrier", "origin", "destination", "packages")})
+    offers = quote.json()["offers"]
+    assert [offer["total_price"] for offer in offers] == sorted(offer["total_price"] for offer in offers)
+    chosen = next(offer for offer in offers if offer["metadata"]["courier_name"] == "DTDC Express")
+    label = bought(api, order | {"service_type": chosen["service_type"]})
+    assert label["metadata"]["courier_name"] == "DTDC Express"
+
+
+def test_serviceability_always_answers(api):
+    asked = {"carrier": "velocity", "origin": {"postal_code": "560102", "country": "IN"}}
+    there = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "400001", "country": "IN"}})
+    assert there.json()["is_serviceable"] is True
+    assert there.json()["services"][0]["price"] == 45
+    cod = {"payment_method": "cod", "cod_amount": 100, "destination": {"postal_code": "400001", "country": "IN"}}
+    assert all(
+        one["metadata"]["cod_available"] for one in api.post("/api/v1/serviceability", asked | cod).json()["services"]
+    )
+    nowhere = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "999999", "country": "IN"}})
+    assert nowhere.status_code == 200
+    assert nowhere.json() == {
+        "carrier": "Velocity Shipfast",
+        "is_serviceable": False,
+        "services": [],
+        "reason": "No carriers service this pincode",
+    }
+
+
+def test_a_place_that_nobody_serves_is_not_bought_for(api, order):
+    refused = api.post("/api/v1/labels", order | {"destination": BUYER | {"postal_code": "999999"}})
+    assert (refused.status_code, refused.json()["error"]) == (422, "not_serviceable")
+
+
+def advance(sandbox, number, **wish):
+    return sandbox.control("POST", f"/_sandbox/velocity/shipments/{number}/advance", wish)
+
+
+def test_tracking_reads_indias_time(api, order, sandbox):
+    number = bought(api, order)["tracking_number"]
+    advance(sandbox, number, to="PKP", at="2026-01-15 10:00:00")
+    track = api.post("/api/v1/tracking", {"carrier": "velocity", "tracking_number": number}).json()
+    assert track["status"] in ("picked_up", "created")
+    scan = Shipment.objects.get(tracking_number=number).checkpoints.get(code="PKP")
+    assert scan.occurred_at.isoformat() == "2026-01-15T04:30:00+00:00"
+    assert (scan.occurred_text, scan.tz_assumed) == ("2026-01-15 10:00:00", True)
+
+
+def pushed(sandbox, number):
+    return [row["state"] for row in sandbox.control("GET", "/_sandbox/webhooks") if row["subject"] == number]
+
+
+def test_a_signed_event_becomes_the_same_scan_as_tracking_shows(api, order, sandbox, account, live_server):
+    url = f"{live_server.url}/webhooks/velocity/events/{account.id}"
+    sandbox.control("PUT", "/_sandbox/accounts/+910000000000", {"webhook_url": url})
+    number = bought(api, order)["tracking_number"]
+    advance(sandbox, number, to="NDR")
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up and pushed(sandbox, number) != ["delivered", "delivered"]:
+        pass
+    shipment = Shipment.objects.get(tracking_number=number)
+    assert shipment.status == "ndr"
+    details = shipment.checkpoints.get(code="NDR").details
+    assert (details["ndr_reason"], details["attempt"]) == ("CUSTOMER_NOT_AVAILABLE", 1)
+    api.post("/api/v1/tracking", {"carrier": "velocity", "tracking_number": number})
+    assert shipment.checkpoints.filter(code="NDR").count() == 1
+
+
+def test_cancelling_is_left_to_the_carrier(api, order, sandbox):
+    label = bought(api, order)
+    advance(sandbox, label["tracking_number"], to="OFD", webhook=False)
+    refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {"reason": "late"})
+    assert (refused.status_code, refused.json()["error"]) == (409, "cannot_cancel")
+    other = bought(api, order | {"order_id": "ANOTHER"})
+    cancelled = api.post(f"/api/v1/velocity/shipments/{other['tracking_number']}/cancel", {})
+    assert cancelled.status_code == 200
+    assert Shipment.objects.get(id=other["shipment_id"]).status == "cancelled"
+
+
+def test_a_return_is_a_shipment_of_its_own_bought_once(api, order, sandbox, warehouse, sent):
+    first = bought(api, order)
+    headers = {"Idempotency-Key": "return-1"}
+    body = {"shipment_id": first["tracking_number"], "reason": "Does not fit"}
+    answers = [api.post("/api/v1/returns", body, headers=headers) for _ in range(2)]
+    back, again = [answer.json() for answer in answers]
+    assert answers[0].status_code == 200, back
+    assert back == again
+    assert back["return_of"] == first["shipment_id"]
+    assert back["tracking_number"] != first["tracking_number"]
+    (asked,) = sent("create_return")
+    assert (asked["original_awb"], asked["return_reason"]) == (first["tracking_number"], "Does not fit")
+    assert (asked["pickup_city"], asked["shipping_city"]) == ("Bangalore", "Mumbai")
+    assert asked["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
+    assert asked["payment_method"] == "PREPAID"
+    assert "cod_collectible" not in asked
+
+
+def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, order, sandbox):
+    label = bought(api, order)
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    change = {"destination": BUYER | {"street": "14 Example Road"}, "packages": [{"weight_kg": 2}]}
+    answer = client.patch(path, change, content_type="application/json", headers={"X-API-Key": api_key})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["destination"]["street"] == "14 Example Road"
+    assert [package["weight_kg"] for package in answer.json()["packages"]] == [2]
+    stored = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={answer.json()['reference']}")
+    assert stored[0]["body"]["shipping_address"] == "14 Example Road"
+    advance(sandbox, label["tracking_number"], to="OFD", webhook=False)
+    late = client.patch(path, change, content_type="application/json", headers={"X-API-Key": api_key})
+    assert late.status_code == 409
+    assert Shipment.objects.get(id=label["shipment_id"]).destination["street"] == "14 Example Road"
+
+
+def test_the_carriers_reports_are_passed_on(api, order):
+    label = bought(api, order)
+    today = timezone.now().date()
+    days = {"since": str(today - timedelta(days=1)), "until": str(today + timedelta(days=1))}
+    report = api.get("/api/v1/reports", carrier="velocity", kind="orders", **days).json()
+    assert label["tracking_number"] in [row["awb"] for row in report["rows"]]
+    assert api.get("/api/v1/velocity/reports", kind="orders", **days).status_code == 200
+    unknown = api.get("/api/v1/reports", carrier="velocity", kind="gossip", **days)
+    assert set(unknown.json()["details"]) == {"kind"}
+
+
+def test_a_lost_answer_is_found_by_our_reference_and_nothing_is_bought_again(api, order, sandbox, settings, sent):
+    settings.CARRIER_TIMEOUT_S = 1
+    fault = {"kind": "hang_after", "carrier": "velocity", "operation": "create_label", "count": 1, "delay_s": 2}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    answer = api.post("/api/v1/labels", order)
+    assert answer.status_code == 202
+    settings.CARRIER_TIMEOUT_S = 10
+    assert reconciliation.reconcile() == {"booked": 1}
+    shipment = Shipment.objects.get(id=answer.json()["shipment_id"])
+    assert shipment.tracking_number.startswith("SHPHYB")
+    assert len(sent("create_label")) == 1
+    assert label_files.fetch_missing() == 1
+    assert api.get(f"/api/v1/shipments/{shipment.id}/label").status_code == 200
+
+
+def test_a_label_whose_file_cannot_be_had_is_booked_and_completed_later(api, order, sandbox, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "label_file", "count": 2}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    label = bought(api, order)
+    assert label["label_data"] is None
+    assert label["status"] == "created"
+    assert label_files.fetch_missing() == 1
+    file = api.get(f"/api/v1/shipments/{label['shipment_id']}/label")
+    assert b"".join(file.streaming_content).startswith(b"%PDF")
+
+
+def test_many_silent_shipments_are_asked_for_in_one_call(api, order, sandbox):
+    numbers = [bought(api, order | {"order_id": f"ORDER-{n}"})["tracking_number"] for n in range(3)]
+    for number in numbers:
+        advance(sandbox, number, to="IT", webhook=False)
+    with later(hours=7):
+        assert polling.poll()["asked"] == 3
+    assert CarrierCall.objects.filter(operation="track").count() == 1
+    assert set(Shipment.objects.values_list("status", flat=True)) == {"in_transit"}
