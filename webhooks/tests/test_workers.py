@@ -15,6 +15,7 @@ from apikeys.models import Outbox, SecurityNotice
 from carriers.models import Credential
 from webhooks import outbound, work, workers
 from webhooks.models import Delivery, InboundWebhook, WebhookEndpoint, Worker
+from webhooks.views import WorkStatusSerializer
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +64,9 @@ def test_each_worker_is_there_while_its_heart_beats(api):
         "inbound": "checkpoints",
         "cleaning": "celery",
     }
+    described = WorkStatusSerializer(data=body)
+    assert described.is_valid(), described.errors
+    assert set(body) == set(described.fields)
     first.end()
     first.beat()  # of a lane that was slower than the end
     assert api.get(PATH).json()["active_workers"] == 1
