@@ -43,6 +43,14 @@ def count(windows: Sequence[tuple[str, int]]) -> list[int]:
     return _count_in_redis(windows) if settings.REDIS_URL else _memory.count(windows)
 
 
+def reachable() -> bool:
+    """Whether the shared store answers, and soon."""
+    try:
+        return bool(_client(settings.REDIS_URL).ping())
+    except redis.RedisError:
+        return False
+
+
 def forget() -> None:
     """Start from zero in this process (for tests)."""
     _memory.clear()
@@ -100,7 +108,11 @@ def _count_in_redis(windows: Sequence[tuple[str, int]]) -> list[int]:
 
 @lru_cache(maxsize=8)
 def _script(url: str) -> Script:
-    client = redis.Redis.from_url(
+    return _client(url).register_script(_COUNT_ALL)
+
+
+@lru_cache(maxsize=8)
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
         url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0), health_check_interval=30
     )
-    return client.register_script(_COUNT_ALL)

@@ -162,9 +162,10 @@ def _windows(policy: Policy, facts: Facts) -> list[tuple[str, int, str, int, dat
     found = []
     for rate in policy.rates(facts):
         limit, period = _split_rate(rate)
-        ends = _get_window(identity, period)
-        key = _make_cache_key(policy.name, ends, rate, identity, None)
-        lifetime = max(1, ends - int(time.time())) + EXPIRATION_FUDGE
+        last_second = _get_window(identity, period)
+        key = _make_cache_key(policy.name, last_second, rate, identity, None)
+        ends = last_second + 1
+        lifetime = ends - int(time.time()) + EXPIRATION_FUDGE
         found.append((key, lifetime, policy.name, limit, datetime.fromtimestamp(ends, UTC)))
     return found
 

@@ -149,6 +149,19 @@ def test_sensitive_requests_are_few(store, caller, settings):
     assert 1 <= refusal.value.retry_after_s <= 60
 
 
+def test_whoever_waits_as_told_is_let_in_again(store, caller, time_machine):
+    ApiKey.objects.update(per_minute=1)
+    known, moment = caller(), datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    for _ in range(130):
+        moment += 600.47  # comes to all parts of a minute, and of a second
+        time_machine.move_to(moment, tick=False)
+        limits.count(facts(known), limits.OF_CALLERS)
+        with pytest.raises(RateLimited) as refusal:
+            limits.refuse_if_exceeded(limits.count(facts(known), limits.OF_CALLERS))
+        time_machine.move_to(moment + refusal.value.retry_after_s, tick=False)
+        assert not limits.count(facts(known), limits.OF_CALLERS).exceeded
+
+
 def test_neighbours_in_one_ipv6_network_are_one_address(store, settings):
     settings.PUBLIC_RATES = ["1/m"]
     assert not limits.count(facts(None, "2001:db8::1"), ("public",)).exceeded

@@ -1,42 +1,66 @@
-"""Waybill's WSGI application, which kills its own process once at a named point of a purchase (``KILL_AT``)."""
+"""Waybill's WSGI application, which says what process answers and kills its own at a point (``System.kill_at``).
+
+The first process that comes to a point takes the file that names it, and dies.
+"""
+
+from __future__ import annotations
 
 import functools
 import os
 import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
-from config.wsgi import application  # noqa: F401 served by gunicorn
-from shipping.services import shipments
-from shipping.views import LabelViewSet
+from config.wsgi import application as waybill
 
-# Before the reservation, after it, after the carrier's answer, after that was stored.
 POINTS = {
-    "reserving": (shipments, "_reserve"),
-    "asking": (shipments, "_label_request"),
-    "answered": (shipments, "finish"),
-    "stored": (LabelViewSet, "render"),
+    # Of a purchase: before the reservation, after it, after the carrier's answer, after that was stored.
+    "reserving": ("shipping.services.shipments", "_reserve"),
+    "asking": ("shipping.services.shipments", "_label_request"),
+    "answered": ("shipping.services.shipments", "finish"),
+    "stored": ("shipping.views:LabelViewSet", "render"),
+    # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
+    "making_key": ("apikeys.keychain", "create"),
+    "binding_key": ("apikeys.endpoints", "_bind"),
+    "recording_key": ("apikeys.keychain", "facts"),
+    "telling_key": ("apikeys.endpoints:ApiKeyViewSet", "_made"),
+    # Of a checkpoint: before it, after the commit.
+    "posting": ("shipping.services.posting", "post"),
+    "telling_checkpoint": ("shipping.wire", "posted"),
+    # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
+    "keeping": ("apikeys.idempotency", "_keep"),
 }
 
 
-def die_once() -> None:
-    flag = Path(os.environ["DATA_DIR"]) / "killed"
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Waybill, with the number of the process that answers as ``X-Worker``."""
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        return start_response(status, [*headers, ("X-Worker", str(os.getpid()))], *more)
+
+    return waybill(environ, start)
+
+
+def die_if_told(point: str) -> None:
     try:
-        flag.touch(exist_ok=False)
-    except FileExistsError:
+        Path(os.environ["DATA_DIR"], f"kill-{point}").unlink()
+    except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_before(owner: object, name: str) -> None:
+def kill_before(point: str, owner: object, name: str) -> None:
     original = getattr(owner, name)
 
     @functools.wraps(original)
     def wrapper(*args: object, **kwargs: object) -> object:
-        die_once()
+        die_if_told(point)
         return original(*args, **kwargs)
 
     setattr(owner, name, wrapper)
 
 
-if point := os.environ.get("KILL_AT"):
-    kill_before(*POINTS[point])
+for _point, (_owner, _name) in POINTS.items():
+    kill_before(_point, resolve_name(_owner), _name)

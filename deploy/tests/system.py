@@ -153,6 +153,10 @@ class System:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def kill_at(self, point: str) -> None:
+        """Have the first web process die that comes to this point (``killing_wsgi.POINTS``)."""
+        (self.place / f"kill-{point}").touch()
+
     def close(self) -> None:
         for name in list(self.processes):
             self.kill(name)
