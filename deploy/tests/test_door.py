@@ -1,5 +1,7 @@
 """The door of a running system: limits are exact, refusals immediate, and work is done once whoever is killed."""
 
+import contextlib
+import copy
 import json
 import os
 import signal
@@ -42,35 +44,34 @@ DISABLE = 'from apikeys.models import Merchant; Merchant.objects.filter(slug="{s
 
 
 class House:
-    """One installation, whose web processes are started anew where a test wants them otherwise."""
+    """One database and one sandbox, and web processes of several kinds over them."""
 
     def __init__(self):
         self.system = System(LOG_LEVEL="ERROR", IDEMPOTENCY_LEASE_S="1").start("sandbox")
-        self.served = None
 
-    def serve(self, **environment):
-        if environment != self.served:
-            if self.served is not None:
-                self.system.kill("web")
-            self.system.environment |= environment
-            self.system.start("web")
-            self.served = environment
-        return self.system
+    @contextlib.contextmanager
+    def site(self, **environment):
+        one = copy.copy(self.system)
+        one.port, one.processes = services.free_port(), {}
+        one.environment = self.system.environment | environment | {"PORT": str(one.port)}
+        try:
+            yield one.start("web")
+        finally:
+            one.kill("web")
 
-    def serve_with(self, redis_url):
-        """Four processes that share this Redis."""
-        return self.serve(REDIS_URL=redis_url, WEB_CONCURRENCY=str(WORKERS), PUBLIC_RATES="100000/m")
+    @contextlib.contextmanager
+    def four_processes(self):
+        """They share a Redis, whose process number is told as well."""
+        with services.redis_server() as url:
+            with redis.Redis.from_url(url) as client:
+                server = client.info("server")["process_id"]
+            with self.site(REDIS_URL=url, WEB_CONCURRENCY=str(WORKERS)) as one:
+                yield one, server
 
     def merchant(self, plan="enterprise"):
         """The slug of a new merchant, and a key that may do everything."""
         slug = f"m-{uuid.uuid4().hex[:8]}"
         return slug, self.system.manage("shell", "-v0", "-c", MERCHANT.format(slug=slug, plan=plan)).split()[-1]
-
-
-@pytest.fixture(scope="module")
-def redis_url():
-    with services.redis_server() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +81,18 @@ def house():
     one.system.close()
 
 
-@pytest.fixture
-def office(house, redis_url):
+@pytest.fixture(scope="module")
+def office(house):
     """Four web processes that share a Redis."""
-    return house.serve_with(redis_url)
+    with house.four_processes() as (one, _server):
+        yield one
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def alone(house):
     """One web process that counts in memory, as on the smallest installation."""
-    return house.serve(REDIS_URL="", WEB_CONCURRENCY="1", PUBLIC_RATES="10/h")
+    with house.site(PUBLIC_RATES="10/h") as one:
+        yield one
 
 
 def call(one, method, path, key="test-api-key", body=None, **headers):
@@ -246,7 +249,7 @@ class Load:
         self.pool.shutdown()
 
     def _run(self, kind, send):
-        while not self.ended.is_set():
+        while not self.ended.wait(0.05):
             began = time.monotonic()
             self.answers.append((kind, began, send()))
 
@@ -315,20 +318,15 @@ def assert_only_doors_are_closed(answers):
 
 
 def test_without_the_store_of_the_counts_doors_stay_closed_and_the_rest_goes_on(house):
-    with services.redis_server() as url:
-        with redis.Redis.from_url(url) as client:
-            server = client.info("server")["process_id"]
-        one = house.serve_with(url)
-        kinds = kinds_of_requests(one)
-        with Load(kinds) as load:
-            one.wait_for(lambda: load.has_each(3))
-            assert statuses(load.since(0)) == {kind: {status} for kind, status in (CLOSED | OPEN).items()}
-            hung = signalled(one, load, server, signal.SIGSTOP)
-            assert_only_doors_are_closed(load.since(hung))
-            os.kill(server, signal.SIGCONT)
-            one.wait_for(lambda: call(one, "POST", KEYS, body={"name": "again"}).status_code == 201)
-            killed = signalled(one, load, server, signal.SIGKILL)
-            assert_only_doors_are_closed(load.since(killed))
+    with house.four_processes() as (one, server), Load(kinds_of_requests(one)) as load:
+        one.wait_for(lambda: load.has_each(3))
+        assert statuses(load.since(0)) == {kind: {status} for kind, status in (CLOSED | OPEN).items()}
+        hung = signalled(one, load, server, signal.SIGSTOP)
+        assert_only_doors_are_closed(load.since(hung))
+        os.kill(server, signal.SIGCONT)
+        one.wait_for(lambda: call(one, "POST", KEYS, body={"name": "again"}).status_code == 201)
+        killed = signalled(one, load, server, signal.SIGKILL)
+        assert_only_doors_are_closed(load.since(killed))
         assert {answer.status_code for _kind, _began, answer in load.answers} <= {200, 201, 401, 503}
 
 
