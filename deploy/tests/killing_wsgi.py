@@ -1,6 +1,7 @@
-"""Waybill's WSGI application, which says what process answers and kills its own at a point (``System.kill_at``).
+"""Waybill's WSGI application, which says what process answers and kills its own at a point of ``KILL_AT``.
 
-The first process that comes to a point takes the file that names it, and dies.
+It waits to be told (``System.kill_at``): the first process that comes to the point takes the file that names it, and
+dies.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from config.wsgi import application as waybill
 POINTS = {
     # Of a purchase: before the reservation, after it, after the carrier's answer, after that was stored.
     "reserving": ("shipping.services.shipments", "_reserve"),
-    "asking": ("shipping.services.shipments", "_label_request"),
+    "asking": ("shipping.services.shipments", "_purchase"),
     "answered": ("shipping.services.shipments", "finish"),
     "stored": ("shipping.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
@@ -62,5 +63,6 @@ def kill_before(point: str, owner: object, name: str) -> None:
     setattr(owner, name, wrapper)
 
 
-for _point, (_owner, _name) in POINTS.items():
+for _point in filter(None, os.environ.get("KILL_AT", "").split(",")):
+    _owner, _name = POINTS[_point]
     kill_before(_point, resolve_name(_owner), _name)

@@ -154,7 +154,7 @@ class System:
         process.wait()
 
     def kill_at(self, point: str) -> None:
-        """Have the first web process die that comes to this point (``killing_wsgi.POINTS``)."""
+        """Have the first web process die that comes to this point, one of those in ``KILL_AT``."""
         (self.place / f"kill-{point}").touch()
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ def insist(one, body, key):
     [("reserving", 200, 1), ("asking", 504, 0), ("answered", 200, 1), ("stored", 200, 1)],
 )
 def test_a_web_process_killed_anywhere_never_buys_twice(system, point, status, bought):
-    one = system("sandbox", "web", "worker", **HASTY)
+    one = system("sandbox", "web", "worker", KILL_AT=point, **HASTY)
     one.kill_at(point)
     body = order()
     with pytest.raises(requests.ConnectionError):
