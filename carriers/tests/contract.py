@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -125,6 +125,8 @@ class CarrierContract:
     calls: ClassVar[Mapping[str, tuple[Callable[[CarrierAdapter], Any], Any]]]
     # (HTTP status, body, error class, the carrier's code, the carrier's message) of documented refusals.
     refusals: ClassVar[Sequence[tuple[int, Any, type[CarrierError], str, str]]]
+    # (operation, garbage) that this carrier says in earnest: an empty list, where lists are answered.
+    in_earnest: ClassVar[Collection[tuple[str, str]]] = ()
     # Each status word that the carrier documents -> ours.
     words: ClassVar[Mapping[str, Status]]
 
@@ -242,6 +244,8 @@ class CarrierContract:
 
     @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
     def test_a_yes_that_cannot_be_read_leaves_a_purchase_in_doubt_and_a_read_undone(self, operation, garbage):
+        if (operation, garbage) in self.in_earnest:
+            pytest.skip("that is an answer here")
         call, _body = self.calls[operation]
         expected = OutcomeUnknown if operation in WRITES else CarrierUnavailable
         with pytest.raises(expected) as problem:

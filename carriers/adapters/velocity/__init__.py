@@ -230,7 +230,9 @@ class VelocityAdapter(CarrierAdapter):
         except UNREADABLE:
             message, words, kind, told_of = "", {}, errors.CarrierRejected, {}
         if response.status == 401:
-            kind, message = errors.CarrierAuthentication, message or plain.carrier_message
+            return errors.CarrierAuthentication(
+                carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message or plain.carrier_message
+            )
         if not message:
             return plain
         details = {_our_field(name): [str(sentence)] for name, sentence in words.items()}

@@ -235,8 +235,8 @@ def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> typ
 
 def news(event: Record) -> types.WebhookNews:
     """What a status event says; one without an AWB is about something else (COD remitted, weight disputed)."""
-    kind = event.text("event", "status_update", most=_CODE)
     number = event.text("awb", "")
+    kind = event.text("event", "status_update", most=_CODE) if number else event.text("event", most=_CODE)
     if not number or not (event.text("status_code", "") or event.text("status", "")):
         return types.WebhookNews(event_type=kind)
     scan = _scan(
