@@ -157,6 +157,7 @@ class _Exchange:
     ) -> None:
         self.caller, self.operation, self.prepared = caller, operation, prepared
         self.safe, self.is_file = safe, is_file
+        self.too_large = False
         self.give_up = time.monotonic() + _time_left()
         self.secrets = _secrets(caller.credential, prepared.headers)
 
@@ -208,6 +209,7 @@ class _Exchange:
         try:
             answer = self._exchange()
         except _TooLarge as error:
+            self.too_large = True
             return None, Outcome.BROKEN, str(error)
         except requests.RequestException as error:
             name = type(error).__name__
@@ -292,6 +294,8 @@ class _Exchange:
             return True
         if isinstance(error, errors.CarrierTimeout):
             return False  # the whole time is used up
+        if self.too_large:
+            return False  # it would be as large again
         return self.safe or error.carrier_code == Outcome.UNREACHABLE
 
     def _pause(self, attempt: int, told: int | None) -> bool:

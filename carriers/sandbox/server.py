@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
+import struct
 import threading
 import uuid
 from collections.abc import Callable
@@ -20,11 +23,28 @@ from carriers.sandbox.webhooks import Pusher
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 1024 * 1024
-FAULTS = {"status", "echo", "timeout", "hang_after", "garbage", "close"}
+FAULTS = {
+    "status",
+    "echo",
+    "timeout",
+    "hang_after",
+    "garbage",
+    "close",
+    "reset",
+    "cut",
+    "truncated",
+    "mistyped",
+    "huge",
+}
+HUGE = 50 * 1024 * 1024
 
 
 class DropConnection(Exception):
     """The caller gets no answer at all."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
 
 
 class Sandbox:
@@ -67,26 +87,40 @@ class Sandbox:
         operation, handler = found
         request.account = carrier.account_of(request)
         fault = self._take_fault(carrier.name, operation, request.account) or carrier.magic(request, operation)
-        self._record(carrier.name, operation, request, fault)
-        if fault is None:
-            return carrier.handle(request, operation, handler)
-        return self._fail(fault, request, lambda: carrier.handle(request, operation, handler))
+        call_id = self._record(carrier.name, operation, request, fault)
+
+        def work() -> Answer:
+            answer = carrier.handle(request, operation, handler)
+            self._done(call_id, answer)
+            return answer
+
+        return work() if fault is None else self._fail(fault, request, work)
 
     def _fail(self, fault: dict[str, Any], request: Request, work: Callable[[], Answer]) -> Answer:
         """``after``: the work is done, and then the answer is lost."""
-        if fault.get("after") or fault["kind"] == "hang_after":
-            work()
-        match fault["kind"]:
+        kind = fault["kind"]
+        after = fault.get("after") or kind in ("hang_after", "cut", "truncated", "mistyped")
+        real = work() if after else None
+        match kind:
             case "timeout" | "hang_after":
                 self.stopping.wait(fault.get("delay_s", 60))
                 raise DropConnection
-            case "close":
-                raise DropConnection
+            case "close" | "reset":
+                raise DropConnection(reset=kind == "reset")
             case "garbage":
                 return Answer(200, raw=b"<html>not what you expected", headers={"Content-Type": "text/html"})
+            case "cut":
+                return Answer(200, raw=_half(real), headers={"Content-Length": str(len(real.content()))})
+            case "truncated":
+                return Answer(200, raw=_half(real))
+            case "mistyped":
+                return Answer(200, _mistyped(real.body))
+            case "huge":
+                return Answer(200, raw=b'{"padding": "' + b"x" * HUGE + b'"}')
         status = fault.get("status", 500)
-        headers = {"Retry-After": str(fault.get("retry_after", 1))} if status == 429 else {}
-        message = _repeated(request) if fault["kind"] == "echo" else "Injected by the sandbox"
+        wait = fault.get("retry_after", 1)
+        headers = {"Retry-After": str(wait)} if status == 429 and wait is not None else {}
+        message = _repeated(request) if kind == "echo" else "Injected by the sandbox"
         return Answer(status, self.carriers[request.carrier].error(status, message), headers)
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
@@ -104,7 +138,7 @@ class Sandbox:
                     return fault
         return None
 
-    def _record(self, carrier: str, operation: str, request: Request, fault: dict[str, Any] | None) -> None:
+    def _record(self, carrier: str, operation: str, request: Request, fault: dict[str, Any] | None) -> str:
         body = masked(request.body)
         call = {
             "at": now(),
@@ -118,8 +152,17 @@ class Sandbox:
             "reference": _reference(body) if isinstance(body, dict) else "",
             "correlation_id": request.headers.get("x-correlation-id", ""),
             "fault": fault["kind"] if fault else None,
+            "done": None,
         }
-        self.store.put("call", str(uuid.uuid4()), call)
+        call_id = str(uuid.uuid4())
+        self.store.put("call", call_id, call)
+        return call_id
+
+    def _done(self, call_id: str, answer: Answer) -> None:
+        """``done``: the status of what the carrier really did, whatever its caller got to see."""
+        call = self.store.get("call", call_id)
+        if call is not None:
+            self.store.put("call", call_id, call | {"done": answer.status})
 
     # The control surface ---------------------------------------------------------------------------------------------
 
@@ -194,6 +237,23 @@ def _reference(body: dict[str, Any]) -> str:
     return body.get("reference") or body.get("order_id") or ""
 
 
+def _half(answer: Answer) -> bytes:
+    content = answer.content()
+    return content[: len(content) // 2]
+
+
+def _mistyped(value: Any) -> Any:
+    """The same keys with values of other types."""
+    match value:
+        case dict():
+            return {key: _mistyped(item) for key, item in value.items()}
+        case list():
+            return {"0": "not a list"}
+        case str():
+            return [7]
+    return {"unexpected": True}
+
+
 def _repeated(request: Request) -> str:
     """A carrier's error text that gives back all that it was sent, secrets included."""
     head = "; ".join(f"{name}: {value}" for name, value in request.headers.items())
@@ -227,9 +287,9 @@ def make_server(sandbox: Sandbox, host: str, port: int) -> ThreadingHTTPServer:
             request = Request(self.command, unquote(url.path), dict(parse_qsl(url.query)), headers, body)
             try:
                 answer = sandbox.answer(request)
-            except DropConnection:
+            except DropConnection as drop:
                 self.close_connection = True
-                return None
+                return self._reset() if drop.reset else None
             except Exception:
                 log.exception("sandbox")
                 answer = Answer(
@@ -239,12 +299,18 @@ def make_server(sandbox: Sandbox, host: str, port: int) -> ThreadingHTTPServer:
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any
 
+        def _reset(self) -> None:
+            """End the connection by RST, not by FIN."""
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+
         def _send(self, answer: Answer) -> None:
             content = answer.content()
+            headers = {"Content-Type": "application/json", "Content-Length": str(len(content))} | answer.headers
+            self.close_connection = self.close_connection or headers["Content-Length"] != str(len(content))
             self.send_response(answer.status)
-            for name, value in ({"Content-Type": "application/json"} | answer.headers).items():
+            for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 

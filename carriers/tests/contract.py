@@ -22,20 +22,11 @@ from carriers.errors import (
     CarrierUnsupported,
     OutcomeUnknown,
 )
+from carriers.faults import WRITES
 from carriers.transport import Answer
 from carriers.types import Scan, Status
 
 FIXTURES = Path(__file__).parent / "fixtures"
-# What cancels or buys: never to be repeated. Everything else is a read, also where it is a POST.
-WRITES = {
-    "create_label",
-    "cancel",
-    "schedule_pickup",
-    "cancel_pickup",
-    "register_warehouse",
-    "create_return",
-    "update_order",
-}
 GARBAGE = {
     "nothing": b"",
     "a web page": b"<html><body>Service temporarily unavailable</body></html>",

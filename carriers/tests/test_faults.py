@@ -1,0 +1,177 @@
+"""Whatever a carrier does on the wire: the documented error, in bounded time, on record, and nothing bought twice.
+
+What is expected stands in ``carriers/faults.py``. A new carrier adds its lines to ``SAMPLES``.
+"""
+
+import io
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from carriers import accounts
+from carriers.adapters import ADAPTERS
+from carriers.adapters.base import CarrierAdapter
+from carriers.faults import FAULTS, WRITES
+from carriers.models import CarrierCall, Credential
+from carriers.sandbox.testing import SandboxProcess
+from carriers.tests import test_pickit_adapter as pickit
+
+RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+LONGEST_S = 6.0
+NOBODY = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A request for each operation: ``(adapter, the number of a shipment bought before) -> anything``."""
+
+    fields: Mapping[str, str]
+    calls: Mapping[str, Callable[[CarrierAdapter, str], Any]]
+    buy: Callable[[CarrierAdapter], str]
+    # What the simulator must have done to the shipment before the operation can succeed.
+    prepare: Mapping[str, Callable[[SandboxProcess, str], Any]] = field(default_factory=dict)
+
+
+def _reference() -> str:
+    return f"WB-{uuid.uuid4().hex[:12]}"
+
+
+def _pickit_order() -> Any:
+    home = replace(pickit.WAREHOUSE, contact_name="Jane Smith", street="789 Customer St", company="")
+    parcel = replace(pickit.PARCEL, width_cm=Decimal(20), height_cm=Decimal(15))
+    return replace(pickit.ORDER, reference=_reference(), destination=home, packages=(parcel,))
+
+
+def _pickit_route() -> Any:
+    order = _pickit_order()
+    return replace(pickit.QUOTE, destination=order.destination, packages=order.packages)
+
+
+def _pickit_van(number: str) -> Any:
+    tomorrow = timezone.now() + timedelta(days=1)
+    return replace(pickit.VAN, reference=_reference(), pickup_date=tomorrow, tracking_numbers=(number,))
+
+
+SAMPLES = {
+    "pickit": Samples(
+        fields={"client_id": "test-client-id", "client_secret": "test-secret"},
+        buy=lambda it: it.create_label(_pickit_order()).tracking_number,
+        calls={
+            "token": lambda it, number: it.tokens.current(),
+            "quote": lambda it, number: it.quote(_pickit_route()),
+            "create_label": lambda it, number: it.create_label(_pickit_order()),
+            "find_by_reference": lambda it, number: it.find_by_reference("WB-0001"),
+            "cancel": lambda it, number: it.cancel(number, "late"),
+            "track": lambda it, number: it.track([number]),
+            "proof_of_delivery": lambda it, number: it.proof_of_delivery(number),
+            "schedule_pickup": lambda it, number: it.schedule_pickup(_pickit_van(number)),
+            "pickup_points": lambda it, number: it.pickup_points(**pickit.NEAR),
+            "pickup_point": lambda it, number: it.pickup_point("PP-12345"),
+            "coverage": lambda it, number: it.coverage(**pickit.PLACE),
+        },
+        prepare={
+            "proof_of_delivery": lambda sandbox, number: sandbox.control(
+                "POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered", "force": True}
+            )
+        },
+    ),
+}
+# How the simulator is told; ``after``: it does what it was asked, and then the answer goes wrong.
+INJECTED = {
+    "refused": None,
+    "reset": {"kind": "reset"},
+    "reset_after": {"kind": "reset", "after": True},
+    "cut": {"kind": "cut"},
+    "hang": {"kind": "timeout", "delay_s": 2},
+    "hang_after": {"kind": "hang_after", "delay_s": 2},
+    "401_once": {"kind": "status", "status": 401, "count": 1},
+    "401_always": {"kind": "status", "status": 401},
+    "429_once": {"kind": "status", "status": 429, "retry_after": 1, "count": 1},
+    "429_long": {"kind": "status", "status": 429, "retry_after": 600},
+    "429_untold": {"kind": "status", "status": 429, "retry_after": None},
+    "500": {"kind": "status", "status": 500, "after": True},
+    "502": {"kind": "status", "status": 502, "after": True},
+    "503": {"kind": "status", "status": 503, "after": True},
+    "html": {"kind": "garbage", "after": True},
+    "truncated": {"kind": "truncated"},
+    "mistyped": {"kind": "mistyped"},
+    "huge": {"kind": "huge", "after": True},
+}
+MATRIX = [(slug, operation, fault) for slug, its in SAMPLES.items() for operation in its.calls for fault in FAULTS]
+
+
+@pytest.fixture
+def account(tenant, settings):
+    """A fresh account: no token, no budget spent, no failures."""
+    settings.CARRIER_MAX_RETRIES = 3
+    settings.CARRIER_MAX_ANSWER_BYTES = 2_000_000
+
+    def saved(slug: str) -> Credential:
+        fields = dict(SAMPLES[slug].fields)
+        return accounts.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
+
+    return saved
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("slug", "operation", "fault"), MATRIX, ids=[f"{s}-{o}-{f.name}" for s, o, f in MATRIX])
+def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, slug, operation, fault):
+    samples, credential = SAMPLES[slug], account(slug)
+    number = ""
+    if operation != "token":
+        number = samples.buy(accounts.open_adapter(credential))
+        samples.prepare.get(operation, lambda *_: None)(sandbox, number)
+        Credential.objects.update(token_fetched_at=timezone.now() - timedelta(hours=1))
+    CarrierCall.objects.all().delete()
+    sandbox.clear()
+    if fault.name == "refused":
+        settings.CARRIER_BASE_URLS = {(slug, "sandbox"): NOBODY}
+    else:
+        told = {"count": 99, **INJECTED[fault.name]}
+        sandbox.control("POST", "/_sandbox/faults", {"carrier": slug, "operation": operation, **told})
+    if fault.name.startswith("hang"):
+        settings.CARRIER_TIMEOUT_S = 0.5
+    adapter, expected = accounts.open_adapter(credential), fault.ending(operation)
+
+    started, error = time.monotonic(), None
+    try:
+        samples.calls[operation](adapter, number)
+    except Exception as problem:
+        error = problem
+
+    assert type(error) is (expected.error or type(None)), error
+    assert time.monotonic() - started < LONGEST_S
+    on_record = CarrierCall.objects.filter(operation=operation)
+    assert on_record.count() == expected.calls
+    asked = sandbox.calls(carrier=slug, operation=operation)
+    assert len(asked) == (0 if fault.name == "refused" else expected.calls)
+    done = [call for call in asked if call["done"] is not None and call["done"] < 300]
+    assert operation not in WRITES or len(done) <= 1
+    if error is not None:
+        assert error.carrier == ADAPTERS[slug].name
+        assert error.retryable is False or operation not in WRITES or not done
+
+
+@pytest.mark.parametrize("slug", list(SAMPLES))
+def test_the_matrix_holds_every_operation_that_asks_the_carrier(slug):
+    asked = {name for name in ADAPTERS[slug].capabilities() if not name.endswith("_webhook")}
+    assert set(SAMPLES[slug].calls) == asked | {"token"}
+
+
+def test_every_fault_is_injected():
+    assert list(INJECTED) == [fault.name for fault in FAULTS]
+
+
+def test_the_document_holds_the_table():
+    printed = io.StringIO()
+    call_command("list_faults", stdout=printed)
+    assert printed.getvalue().strip() in RELIABILITY.read_text()
