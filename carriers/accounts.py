@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, ValidationError
 
-from apikeys import events
+from apikeys import events, idempotency
 from apikeys.crypto import Undecryptable
 from apikeys.errors import Conflict, NotFound, ValidationFailed
 from apikeys.rendering import rfc3339
@@ -67,7 +67,10 @@ def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, 
     if there:
         text = _("You have an account at this carrier already: change that one.")
         raise Conflict(text, details={"carrier": [text], "credential_id": [str(there.id)]})
-    return save(tenant=tenant, mode=tenant.mode, carrier=slug, environment=environment, fields=fields)
+    with transaction.atomic():
+        row = save(tenant=tenant, mode=tenant.mode, carrier=slug, environment=environment, fields=fields)
+        idempotency.bind(row.id)
+    return row
 
 
 def find(tenant: Tenant, carrier: str) -> Credential:

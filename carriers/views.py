@@ -79,19 +79,24 @@ class CourierCredentialViewSet(ApiViewSet):
         shown = serializers.CredentialSerializer(page, many=True).data
         return Response({"credentials": shown, "pagination": pagination})
 
+    def render(self, request: Request, credential_id: uuid.UUID) -> Response:
+        """An account, as the request that made it is answered."""
+        row = Credential.objects.of(self.tenant).get(id=credential_id)
+        return Response(serializers.CredentialSerializer(row).data, status=status.HTTP_201_CREATED)
+
     @extend_schema(
         request=serializers.NewCredentialSerializer,
         responses={201: serializers.CredentialSerializer},
         tags=["carriers"],
     )
-    @idempotent()
+    @idempotent(render)
     def create(self, request: Request) -> Response:
         """Add an account; a carrier has one in each environment, and 409 names the one that is there."""
         data = self.checked(serializers.NewCredentialSerializer, request.data)
         row = accounts.add(
             self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
         )
-        return Response(serializers.CredentialSerializer(row).data, status=status.HTTP_201_CREATED)
+        return self.render(request, row.id)
 
     @extend_schema(
         request=serializers.CredentialChangeSerializer,

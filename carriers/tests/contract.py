@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
@@ -20,6 +22,7 @@ from carriers.errors import (
     CarrierRejected,
     CarrierUnavailable,
     CarrierUnsupported,
+    NotServiceable,
     OutcomeUnknown,
 )
 from carriers.faults import WRITES
@@ -105,6 +108,24 @@ class Tokens:
 def answer(body: Any, status: int = 200) -> Answer:
     """An answer of the carrier: bytes as they are, anything else as JSON."""
     return Answer(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+STRANGE = (None, True, 0, -1, 1e400, 10**40, 0.1, "", "\0", "x" * 70_000, "ü😀", "2024-99-99", [], {}, [[]], {"": None})
+
+
+def mutation(value: Any, chance: Random) -> Any:
+    """The same JSON with one thing in it lost, doubled or replaced by something strange."""
+    if isinstance(value, dict) and value and chance.random() < 0.85:
+        name = chance.choice(list(value))
+        if chance.random() < 0.2:
+            return {key: inner for key, inner in value.items() if key != name}
+        return value | {name: mutation(value[name], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.85:
+        place = chance.randrange(len(value))
+        if chance.random() < 0.2:
+            return [*value, *value]
+        return [*value[:place], mutation(value[place], chance), *value[place + 1 :]]
+    return chance.choice(STRANGE)
 
 
 class CarrierContract:
@@ -243,6 +264,16 @@ class CarrierContract:
             call(self.open(answer(garbage)))
         assert type(problem.value) is expected
         assert problem.value.carrier == self.adapter.name
+
+    def test_no_mutation_of_a_good_answer_breaks_it(self, full_size):
+        """Each answer is read, refused as garbage, or (a purchase) left in doubt; never another exception."""
+        chance, operations = Random(self.adapter.slug), sorted(self.calls)
+        for number in range(10_000 if full_size else 1_000):
+            operation = operations[number % len(operations)]
+            call, body = self.calls[operation]
+            mutated = body[: chance.randrange(len(body))] if isinstance(body, bytes) else mutation(body, chance)
+            with suppress(CarrierUnavailable, OutcomeUnknown, NotServiceable):
+                call(self.open(answer(mutated)))
 
     def test_every_documented_refusal_keeps_the_carriers_words(self, refusal):
         status, body, kind, code, message = refusal
