@@ -92,7 +92,7 @@ class System:
             self.processes[name] = self._process(name)
         if "sandbox" in names:
             self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
-            for account in ("test-client-id", "test-client", "pickit-platform"):
+            for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
                 self.world("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
         if "web" in names:
             self.wait_for(lambda: self._answers(f"{self.web}/health"))
@@ -113,7 +113,8 @@ class System:
             "sandbox": [sys.executable, "-m", "carriers.sandbox", "--port", str(self.sandbox_port)]
             + ["--state", str(self.place / "sandbox"), "--webhook", f"pickit-platform={hooks}"]
             + ["--webhook", f"test-client-id={hooks}/{OWN_CREDENTIAL}"]
-            + ["--webhook", f"test-client={hooks}/{OWN_CREDENTIAL}"],
+            + ["--webhook", f"test-client={hooks}/{OWN_CREDENTIAL}"]
+            + ["--webhook", f"velocity-platform={self.web}/webhooks/velocity/events"],
         }[name]
 
     @property

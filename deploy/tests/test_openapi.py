@@ -52,6 +52,11 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{key_id}": things.api_key,
     "{credential_id}": lambda _: str(OWN_CREDENTIAL),
     "{member_id}": things.member,
+    "{own_credential_id}": lambda _: str(OWN_CREDENTIAL),
+    "DELETE /api/v1/courier-credentials/{own_credential_id}": things.indian_account,
+    "{carrier}/reports": lambda _: "velocity",
+    "PATCH /api/v1/shipments/{name}": things.indian_shipment,
+    "{warehouse_id}": things.warehouse,
     "{name}": things.shipment,
     "{name}/proof-of-delivery": things.delivered,
     "{pickup_id}": things.pickup,
@@ -91,6 +96,12 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "service_type": lambda world, drawn: ("standard", "express")[len(str(drawn)) % 2],
     "label_format": lambda world, drawn: "PDF",
     "label_size": lambda world, drawn: "4x6",
+    "warehouse_id": lambda world, drawn: world.some(things.warehouse),
+    "carriers": lambda world, drawn: [],
+    "cod_amount": _rounded(2, most=1e6),
+    "unit_price": _rounded(2, most=1e6),
+    "discount": _rounded(2, most=1e6),
+    "tax": _rounded(2, most=1e6),
     "weight_kg": _rounded(3, most=30),
     "total_weight_kg": _rounded(3),
     "weight": _rounded(3),
@@ -152,16 +163,69 @@ def filters(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def paid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """An amount to collect goes with cash on delivery and with nothing else."""
+    if body.get("payment_method") == "cod":
+        return body | {"cod_amount": body.get("cod_amount") or 1}
+    left = {name: value for name, value in body.items() if name != "cod_amount"}
+    return left or {"payment_method": "prepaid"}
+
+
+def way_back(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Of a shipment whose carrier takes returns, from where it went to where it came from."""
+    free = {name: body[name] for name in ("reason", "metadata") if name in body}
+    return free | {"shipment_id": things.indian_shipment(world)}
+
+
+def india(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Places that the carrier goes to."""
+    return paid(world, body) | {
+        "carrier": "velocity",
+        "origin": {"postal_code": "560102", "country": "IN"},
+        "destination": {"postal_code": "400001", "country": "IN"},
+    }
+
+
+def place(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Under a name that no other has."""
+    return body | {"name": f"Warehouse {uuid.uuid4().hex}"}
+
+
+def registration(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """At the carrier that keeps a list of them."""
+    return body | {"carrier": "velocity"}
+
+
+def new_account(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """At a carrier where the merchant has none."""
+    world.system.api("DELETE", f"/api/v1/courier-credentials/{things.indian_account(world)}")
+    return {"carrier": "velocity", "environment": "sandbox", "credentials": things.INDIAN_ACCOUNT}
+
+
+def report(world: Things, query: dict[str, Any]) -> dict[str, Any]:
+    """One that the carrier has, over days that it tells at once."""
+    found = {"kind": "orders", "since": "2026-01-01", "until": "2026-01-31"}
+    return found | ({"carrier": "velocity"} if "carrier" in query else {})
+
+
 Change = Callable[[Things, dict[str, Any]], dict[str, Any]]
 # What a whole body, or a whole query, becomes, by "METHOD /path".
 BODIES: dict[str, Change] = {
     r"POST /api/v1/checkpoints$": checkpoint,
     r"POST /api/v1/pickups$": collection,
+    r"POST /api/v1/(labels|quotes)$": paid,
+    r"POST /api/v1/returns$": way_back,
+    r"POST /api/v1/serviceability$": india,
+    r"(POST|PUT) /api/v1/warehouses(/{warehouse_id})?$": place,
+    r"/registrations$": registration,
+    r"PATCH /api/v1/shipments/{name}$": paid,
+    r"POST /api/v1/courier-credentials$": new_account,
     r"/api-keys(/{key_id})?$": key,
     r"POST /api/v1/auth/token$": person,
     r"/auth/token/(refresh|logout)$": refresh,
 }
 QUERIES: dict[str, Change] = {
+    r"/reports$": report,
     r"GET /api/v1/usage$": period,
     r"GET /api/v1/analytics/performance$": period,
     r"GET /api/v1/shipments$": filters,
@@ -169,7 +233,10 @@ QUERIES: dict[str, Change] = {
 # What is sent besides the key, given the bytes of the body.
 PROOFS: dict[str, Callable[[bytes], dict[str, str]]] = {r"POST /webhooks/": things.signature}
 # What is put right after a call, lest it spoil the next ones.
-AFTERWARDS: dict[str, Callable[[Things], None]] = {r"POST .*/credentials$": Things.restore_account}
+AFTERWARDS: dict[str, Callable[[Things], None]] = {
+    r"POST .*/credentials$": Things.restore_account,
+    r"(PUT|DELETE) .*/courier-credentials/": Things.restore_account,
+}
 
 
 @dataclass

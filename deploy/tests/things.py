@@ -15,6 +15,16 @@ from webhooks.management.commands.seed_demo import ADMIN_PASSWORD
 CARRIER = "pickit"
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
 OWN_ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"}
+INDIAN_ACCOUNT = {"username": "+910000000000", "password": "test-secret"}
+INDIAN_PLACE = {
+    "contact_name": "Jane Smith",
+    "contact_phone": "9000000001",
+    "street": "12 Example Road",
+    "city": "Mumbai",
+    "state": "Maharashtra",
+    "postal_code": "400069",
+    "country": "IN",
+}
 PERSON = {"email": "admin", "password": ADMIN_PASSWORD}
 # What must have been posted before a status may be.
 BEFORE = {
@@ -77,6 +87,35 @@ def label(things: Things) -> dict[str, Any]:
         "packages": [{"weight_kg": 2}],
     }
     return things.ask("POST", "/api/v1/labels", order)
+
+
+def warehouse(things: Things, *carriers: str) -> str:
+    """The id of a place of departure in India."""
+    body = {"name": f"Warehouse {uuid.uuid4().hex[:12]}", "address": INDIAN_PLACE, "carriers": list(carriers)}
+    return things.ask("POST", "/api/v1/warehouses", body)["id"]
+
+
+def indian_shipment(things: Things) -> str:
+    """A shipment bought at the carrier that takes returns and changes."""
+    order = {
+        "carrier": "velocity",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": INDIAN_PLACE,
+        "destination": INDIAN_PLACE | {"postal_code": "560102", "city": "Bangalore"},
+        "packages": [{"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}],
+        "warehouse_id": warehouse(things, "velocity"),
+    }
+    return things.ask("POST", "/api/v1/labels", order)["shipment_id"]
+
+
+def indian_account(things: Things) -> str:
+    """The id of an account of the merchant's own that nothing else is done with."""
+    there = things.ask("GET", "/api/v1/courier-credentials")["credentials"]
+    for account in there:
+        if account["carrier"] == "Velocity Shipfast":
+            return account["id"]
+    body = {"carrier": "velocity", "environment": "sandbox", "credentials": INDIAN_ACCOUNT}
+    return things.ask("POST", "/api/v1/courier-credentials", body)["id"]
 
 
 def shipment(things: Things) -> str:

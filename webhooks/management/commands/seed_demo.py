@@ -86,6 +86,9 @@ def _credentials(tenant: Tenant) -> None:
     platform = {"tenant": None, "mode": Mode.TEST, "carrier": "pickit", "environment": Environment.SANDBOX}
     if not Credential.objects.filter(merchant=None, carrier="pickit", mode=Mode.TEST).exists():
         accounts.save(**platform, fields=fields | {"client_id": "pickit-platform"})
+    if not Credential.objects.filter(merchant=None, carrier="velocity", mode=Mode.TEST).exists():
+        indian = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
+        accounts.save(**platform | {"carrier": "velocity"}, fields=indian)
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,
