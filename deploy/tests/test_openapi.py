@@ -57,6 +57,7 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{carrier}/reports": lambda _: "velocity",
     "PATCH /api/v1/shipments/{name}": things.indian_shipment,
     "{warehouse_id}": things.warehouse,
+    "{warehouse_id}/registrations": things.indian_warehouse,
     "{name}": things.shipment,
     "{name}/proof-of-delivery": things.delivered,
     "{pickup_id}": things.pickup,
