@@ -463,12 +463,16 @@ class CarrierAdapter:
         )
 
     def _download(self, operation: str, url: str) -> bytes:
-        """A file at the carrier's own hosts, with the token, which is renewed once after a 401."""
-        hosts = (urlsplit(self.base_url).netloc, *self.file_hosts)
-        token = self.tokens.current() if self.tokens else ""
+        """A file at the carrier's own hosts.
+
+        The token, renewed once after a 401, goes to the base URL's host alone: others have the file's URL as the key.
+        """
+        own = urlsplit(self.base_url).netloc
+        hosts, tokens = (own, *self.file_hosts), self.tokens if urlsplit(url).netloc == own else None
+        token = tokens.current() if tokens else ""
         response = self.http.fetch(operation, url, hosts=hosts, headers=self._auth_headers(token))
-        if response.status == 401 and self.tokens:
-            headers = self._auth_headers(self.tokens.renew(token))
+        if response.status == 401 and tokens:
+            headers = self._auth_headers(tokens.renew(token))
             response = self.http.fetch(operation, url, hosts=hosts, headers=headers)
         if response.status >= 300:
             raise self._refusal(operation, response)

@@ -41,7 +41,7 @@ GARBAGE = {
     "nested too deep": b"[" * 200_000,
     "an absurd number": b'{"total_price": 1e99999999999999999999}',
 }
-A_FILE = b"%PDF-1.4 a file"
+A_FILE = b"%PDF-1.4 a file\n%%EOF"
 # Refusals that no carrier documents; its proxies send them nevertheless.
 STRANGE_REFUSALS = {
     "a web page": b"<html>Not here</html>",

@@ -24,6 +24,8 @@ from carriers.faults import FAULTS, WRITES
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import test_pickit_adapter as pickit
+from carriers.tests import test_velocity_adapter as velocity
+from carriers.types import LabelRequest, WarehouseRequest
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 LONGEST_S = 6.0
@@ -32,11 +34,11 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Samples:
-    """A request for each operation: ``(adapter, the number of a shipment bought before) -> anything``."""
+    """A request for each operation: ``(adapter, what it has bought before) -> anything``."""
 
     fields: Mapping[str, str]
-    calls: Mapping[str, Callable[[CarrierAdapter, str], Any]]
-    buy: Callable[[CarrierAdapter], str]
+    calls: Mapping[str, Callable[[CarrierAdapter, Mapping[str, str]], Any]]
+    buy: Callable[[CarrierAdapter], Mapping[str, str]]
     # What the simulator must have done to the shipment before the operation can succeed.
     prepare: Mapping[str, Callable[[SandboxProcess, str], Any]] = field(default_factory=dict)
 
@@ -61,27 +63,61 @@ def _pickit_van(number: str) -> Any:
     return replace(pickit.VAN, reference=_reference(), pickup_date=tomorrow, tracking_numbers=(number,))
 
 
+def _velocity_bought(it: CarrierAdapter) -> dict[str, str]:
+    """Velocity ships from a place that it knows."""
+    place = replace(velocity.MUMBAI, name=f"Depot {uuid.uuid4().hex[:8]}")
+    known = it.register_warehouse(WarehouseRequest(warehouse=place)).carrier_id
+    bought = it.create_label(_velocity_order({"warehouse": known}))
+    return {"number": bought.tracking_number, "warehouse": known, "label": bought.carrier_label_url.rpartition("/")[2]}
+
+
+def _velocity_order(has: Mapping[str, str], order: LabelRequest = velocity.ORDER) -> Any:
+    place = replace(velocity.MUMBAI, carrier_id=has["warehouse"])
+    return replace(order, reference=_reference(), warehouse=place)
+
+
+def _velocity_return(has: Mapping[str, str]) -> Any:
+    return replace(_velocity_order(has, velocity.RETURN), returned_tracking_number=has["number"])
+
+
 SAMPLES = {
     "pickit": Samples(
         fields={"client_id": "test-client-id", "client_secret": "test-secret"},
-        buy=lambda it: it.create_label(_pickit_order()).tracking_number,
+        buy=lambda it: {"number": it.create_label(_pickit_order()).tracking_number},
         calls={
-            "token": lambda it, number: it.tokens.current(),
-            "quote": lambda it, number: it.quote(_pickit_route()),
-            "create_label": lambda it, number: it.create_label(_pickit_order()),
-            "find_by_reference": lambda it, number: it.find_by_reference("WB-0001"),
-            "cancel": lambda it, number: it.cancel(number, "late"),
-            "track": lambda it, number: it.track([number]),
-            "proof_of_delivery": lambda it, number: it.proof_of_delivery(number),
-            "schedule_pickup": lambda it, number: it.schedule_pickup(_pickit_van(number)),
-            "pickup_points": lambda it, number: it.pickup_points(**pickit.NEAR),
-            "pickup_point": lambda it, number: it.pickup_point("PP-12345"),
-            "coverage": lambda it, number: it.coverage(**pickit.PLACE),
+            "token": lambda it, has: it.tokens.current(),
+            "quote": lambda it, has: it.quote(_pickit_route()),
+            "create_label": lambda it, has: it.create_label(_pickit_order()),
+            "find_by_reference": lambda it, has: it.find_by_reference("WB-0001"),
+            "cancel": lambda it, has: it.cancel(has["number"], "late"),
+            "track": lambda it, has: it.track([has["number"]]),
+            "proof_of_delivery": lambda it, has: it.proof_of_delivery(has["number"]),
+            "schedule_pickup": lambda it, has: it.schedule_pickup(_pickit_van(has["number"])),
+            "pickup_points": lambda it, has: it.pickup_points(**pickit.NEAR),
+            "pickup_point": lambda it, has: it.pickup_point("PP-12345"),
+            "coverage": lambda it, has: it.coverage(**pickit.PLACE),
         },
         prepare={
             "proof_of_delivery": lambda sandbox, number: sandbox.control(
                 "POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered", "force": True}
             )
+        },
+    ),
+    "velocity": Samples(
+        fields={"username": "+910000000000", "password": "test-secret"},
+        buy=_velocity_bought,
+        calls={
+            "token": lambda it, has: it.tokens.current(),
+            "quote": lambda it, has: it.quote(velocity.QUOTE),
+            "create_label": lambda it, has: it.create_label(_velocity_order(has)),
+            "find_by_reference": lambda it, has: it.find_by_reference("WB-0049"),
+            "cancel": lambda it, has: it.cancel(has["number"], "late"),
+            "track": lambda it, has: it.track([has["number"]]),
+            "label_file": lambda it, has: it.label_file(f"{it.base_url}/api/label/{has['label']}"),
+            "register_warehouse": lambda it, has: it.register_warehouse(WarehouseRequest(warehouse=velocity.MUMBAI)),
+            "create_return": lambda it, has: it.create_return(_velocity_return(has)),
+            "update_order": lambda it, has: it.update_order(replace(velocity.MOVED, tracking_number=has["number"])),
+            "reports": lambda it, has: it.reports(velocity.MAY),
         },
     ),
 }
@@ -126,10 +162,10 @@ def account(tenant, settings):
 @pytest.mark.parametrize(("slug", "operation", "fault"), MATRIX, ids=[f"{s}-{o}-{f.name}" for s, o, f in MATRIX])
 def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, slug, operation, fault):
     samples, credential = SAMPLES[slug], account(slug)
-    number = ""
+    has = {}
     if operation != "token":
-        number = samples.buy(accounts.open_adapter(credential))
-        samples.prepare.get(operation, lambda *_: None)(sandbox, number)
+        has = samples.buy(accounts.open_adapter(credential))
+        samples.prepare.get(operation, lambda *_: None)(sandbox, has["number"])
         Credential.objects.update(token_fetched_at=timezone.now() - timedelta(hours=1))
     CarrierCall.objects.all().delete()
     sandbox.clear()
@@ -144,7 +180,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
 
     started, error = time.monotonic(), None
     try:
-        samples.calls[operation](adapter, number)
+        samples.calls[operation](adapter, has)
     except Exception as problem:
         error = problem
 
@@ -161,7 +197,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
         assert error.retryable is False or operation not in WRITES or not done
 
 
-@pytest.mark.parametrize("slug", list(SAMPLES))
+@pytest.mark.parametrize("slug", list(ADAPTERS))
 def test_the_matrix_holds_every_operation_that_asks_the_carrier(slug):
     asked = {name for name in ADAPTERS[slug].capabilities() if not name.endswith("_webhook")}
     assert set(SAMPLES[slug].calls) == asked | {"token"}

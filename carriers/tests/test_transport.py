@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apikeys import correlation
 from carriers import errors
+from carriers.adapters.base import CarrierAdapter
 from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
 from carriers.transport import Caller, HttpTransport, TransactionOpen
@@ -269,3 +270,23 @@ def test_a_bare_token_that_the_carrier_repeats_is_masked(send, carrier):
     carrier.answers = [(400, b'{"message": "bad token canary-token-1"}', {})]
     assert b"canary" not in send(headers={"Authorization": "canary-token-1"}).content
     assert "canary" not in CarrierCall.objects.get().response_body
+
+
+def test_a_token_goes_to_the_base_url_s_host_alone(credential, carrier):
+    class Tokens:
+        def current(self):
+            return "canary-token"
+
+    class Adapter(CarrierAdapter):
+        slug, name = "x", "X"
+        file_hosts = (carrier.url.removeprefix("http://"),)
+
+        def label_file(self, url):
+            return self._download("label_file", url)
+
+    http = HttpTransport(Caller(credential, credential.merchant_id, "X"))
+    carrier.answers = [(200, b"a file", {})]
+    for base, told in (("https://api.example", False), (carrier.url, True)):
+        adapter = Adapter(fields={}, base_url=base, http=http, tokens=Tokens())
+        assert adapter.label_file(f"{carrier.url}/label.pdf") == b"a file"
+        assert ("Authorization" in carrier.requests[-1][1]) is told

@@ -139,8 +139,8 @@ class VelocityAdapter(CarrierAdapter):
 
     def label_file(self, url: str) -> bytes:
         content = self._download("label_file", url)
-        if not content.startswith(b"%PDF"):
-            raise self._unreadable(True, "label_file: the answer is no PDF")
+        if not content.startswith(b"%PDF") or b"%%EOF" not in content[-1024:]:
+            raise self._unreadable(True, "label_file: the answer is no whole PDF")
         return content
 
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
