@@ -51,6 +51,7 @@ SECRET_KEY = _secret("SECRET_KEY", env.str("SECRET_KEY", default=""))
 ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS", env.str("ENCRYPTION_KEYS", default=env.str("ENCRYPTION_KEY", default="")))
 API_KEY_PEPPER = _secret("API_KEY_PEPPER", env.str("API_KEY_PEPPER", default=""))
 # "version:secret,…"; the first makes new numbers.
+TRACKING_NUMBERS_NEED_KEY = env.bool("TRACKING_NUMBERS_NEED_KEY", default=False)
 TRACKING_NUMBER_SECRETS = _secret("TRACKING_NUMBER_SECRETS", env.str("TRACKING_NUMBER_SECRETS", default=""))
 DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
 

@@ -116,6 +116,12 @@ class Shipment(TenantRow):
         help_text="Ours, unique, told to the carrier; what look-ups after a lost answer go by.",
     )
     carrier_shipment_id = models.CharField(max_length=64, blank=True)
+    waybill_number = models.CharField(
+        max_length=16,
+        null=True,
+        blank=True,
+        help_text="A number of our own generator; the shipment is found by it as well.",
+    )
     order_id = models.CharField(max_length=100, blank=True)
     frees_order = models.BooleanField(
         default=False, help_text="Failed or cancelled once: its order may be bought anew, whatever is scanned later."
@@ -161,6 +167,11 @@ class Shipment(TenantRow):
                 name="tracking_number_per_tenant_and_carrier",
             ),
             models.UniqueConstraint(
+                fields=["merchant", "mode", "waybill_number"],
+                condition=models.Q(waybill_number__isnull=False, frees_order=False),
+                name="waybill_number_once",
+            ),
+            models.UniqueConstraint(
                 fields=["merchant", "mode", "store", "order_id", "sequence"],
                 condition=~models.Q(order_id="") & models.Q(frees_order=False) & models.Q(store__isnull=False),
                 name="order_bought_once_per_store",
@@ -178,6 +189,11 @@ class Shipment(TenantRow):
                 fields=["merchant", "mode", "carrier_shipment_id"],
                 condition=~models.Q(carrier_shipment_id=""),
                 name="shipment_by_carrier_id",
+            ),
+            models.Index(
+                fields=["merchant", "mode", "waybill_number"],
+                condition=models.Q(waybill_number__isnull=False),
+                name="shipment_by_waybill_number",
             ),
             models.Index(fields=["merchant", "mode", "status", "id"], name="shipment_by_status"),
             models.Index(fields=["merchant", "mode", "order_id"], name="shipment_by_order"),

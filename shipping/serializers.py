@@ -18,10 +18,17 @@ from apikeys.models import Store
 from carriers.types import PaymentMethod, Status
 from shipping.services.lookup import is_id
 from shipping.services.posting import POSTABLE
+from tracking import numbers
 
 MAX_PACKAGES = 100
 MAX_ITEMS = 500
 HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected, like 10:00."))
+
+
+def is_generated(number: str) -> None:
+    """Raises ``ValidationError`` for what our generator cannot have given out."""
+    if not (numbers.check(number) or numbers.check_s10(number)):
+        raise serializers.ValidationError(_("This is no number of the generator: its check character is wrong."))
 
 
 class LowerCaseChoiceField(serializers.ChoiceField):
@@ -137,6 +144,12 @@ class LabelRequestSerializer(_ShipmentRequestSerializer):
     """``POST /api/v1/labels``"""
 
     order_id = TextField(max_length=100)
+    waybill_number = TextField(
+        max_length=16,
+        required=False,
+        validators=[is_generated],
+        help_text="A number of /tracking-numbers; the shipment is found by it as well as by the carrier's.",
+    )
     origin = StreetAddressSerializer()
     destination = StreetAddressSerializer()
     label_format = TextField(max_length=8, default="PDF")

@@ -419,6 +419,7 @@ class ShipmentSerializer(serializers.Serializer):
     order_id = serializers.CharField(allow_null=True)
     sequence = serializers.IntegerField()
     reference = serializers.CharField()
+    waybill_number = serializers.CharField(allow_null=True)
     service_type = serializers.CharField()
     label_url = serializers.URLField(allow_null=True)
     origin = serializers.DictField()
@@ -446,6 +447,7 @@ def shipment_page(row: Shipment, label_url: str | None) -> dict[str, Any]:
         "order_id": row.order_id or None,
         "sequence": row.sequence,
         "reference": row.reference,
+        "waybill_number": row.waybill_number,
         "service_type": row.service_type,
         "label_url": label_url,
         "origin": row.origin,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from rest_framework import serializers
 
 from tracking.countries import COUNTRIES
 
+MOST = 1000  # of one call
 WEIGHT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,3})?")
 # RFC 3339, section 5.6. A "+" that was not percent-encoded arrives as a blank; the document's own example sends it so.
 RFC_3339 = re.compile(
@@ -32,7 +34,7 @@ class OfficialCountryField(serializers.Field):
 
     def to_internal_value(self, data: str) -> str:
         # Some letters turn into plain ones when they are made upper case: "ß" into "SS", South Sudan.
-        code = data.strip().upper() if data.isascii() else ""
+        code = data.strip().upper() if isinstance(data, str) and data.isascii() else ""
         if code not in COUNTRIES:
             self.fail("invalid")
         return code
@@ -47,10 +49,11 @@ class WeightField(serializers.Field):
         "not_positive": _("The weight must be greater than zero."),
     }
 
-    def to_internal_value(self, data: str) -> Decimal:
-        if not WEIGHT.fullmatch(data.strip()):
+    def to_internal_value(self, data: Any) -> Decimal:
+        text = str(data).strip() if isinstance(data, str | int | float) and not isinstance(data, bool) else ""
+        if not WEIGHT.fullmatch(text):
             self.fail("invalid")
-        weight = Decimal(data.strip())
+        weight = Decimal(text)
         if weight <= 0:
             self.fail("not_positive")
         return weight
@@ -65,7 +68,7 @@ class InstantField(serializers.Field):
     }
 
     def to_internal_value(self, data: str) -> datetime:
-        found = RFC_3339.fullmatch(data.strip())
+        found = RFC_3339.fullmatch(data.strip()) if isinstance(data, str) else None
         if found is None:
             self.fail("invalid")
         date, time, offset = found.groups()
@@ -80,7 +83,7 @@ class CanonicalUuidField(serializers.UUIDField):
     """The written form of RFC 9562; Python alone also takes braces, and hyphens anywhere."""
 
     def to_internal_value(self, data: str) -> UUID:
-        if not UUID_TEXT.fullmatch(data.strip()):
+        if not isinstance(data, str) or not UUID_TEXT.fullmatch(data.strip()):
             self.fail("invalid", value=data)
         return super().to_internal_value(data.strip())
 
@@ -101,6 +104,38 @@ class NextNumberSerializer(serializers.Serializer):
     )
 
 
+class WantedNumberSerializer(NextNumberSerializer):
+    """The same with the format of the number."""
+
+    number_format = serializers.ChoiceField(
+        choices=["standard", "s10"],
+        default="standard",
+        help_text="standard: 16 characters; s10: the UPU's 13, issued by the country of origin.",
+    )
+    service_indicator = serializers.RegexField(
+        re.compile(r"^[A-Z]{2}\Z"),
+        required=False,
+        help_text="Of an S10 number, two letters: CP parcel (the default), RR registered, EE express.",
+        error_messages={"invalid": _("Two upper-case letters are expected, like CP.")},
+    )
+
+
+class OneNumberSerializer(WantedNumberSerializer):
+    """One of many; the same ``correlation_id`` gives the same number."""
+
+    correlation_id = serializers.RegexField(
+        re.compile(r"^[A-Za-z0-9._:-]{1,64}\Z"),
+        required=False,
+        help_text="Default: the request's X-Correlation-ID and the place in the list.",
+    )
+
+
+class NumbersRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/tracking-numbers``"""
+
+    numbers = OneNumberSerializer(many=True, allow_empty=False, max_length=MOST)
+
+
 class RequestMetadataSerializer(serializers.Serializer):
     """What the number was asked for."""
 
@@ -117,3 +152,31 @@ class TrackingNumberSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField(help_text="When the number was first given out.")
     correlation_id = serializers.CharField()
     request_metadata: Any = RequestMetadataSerializer()
+
+
+class NumbersSerializer(serializers.Serializer):
+    """In the order in which they were asked for."""
+
+    tracking_numbers: Any = TrackingNumberSerializer(many=True)
+    count = serializers.IntegerField()
+
+
+_FIELDS = {field.field_name: field for field in WantedNumberSerializer()._writable_fields}
+
+
+def wanted(given: Mapping[str, Any]) -> dict[str, Any]:
+    """``WantedNumberSerializer``'s validated data by its own fields, which a serializer would copy for each request.
+
+    Raises ``ValidationError`` naming each field.
+    """
+    data, problems = {}, {}
+    for name, field in _FIELDS.items():
+        try:
+            data[field.source] = field.run_validation(given.get(name, serializers.empty))
+        except serializers.ValidationError as error:
+            problems[name] = error.detail
+        except serializers.SkipField:
+            continue
+    if problems:
+        raise serializers.ValidationError(problems)
+    return data

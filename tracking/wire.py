@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from apikeys.rendering import rfc3339
-from tracking.models import IssuedNumber
 from tracking.numbers import NumberRequest
+from tracking.services import Issued
 
 
-def number(issued: IssuedNumber, request: NumberRequest) -> dict[str, Any]:
+def number(issued: Issued, request: NumberRequest) -> dict[str, Any]:
     """``GET /next-tracking-number``; ``created_at`` is the number's, not the request's."""
     return {
         "tracking_number": issued.number,

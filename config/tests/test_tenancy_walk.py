@@ -29,6 +29,7 @@ PUBLIC = {
     "health",
     "metrics",
     "next-tracking-number",
+    "tracking-numbers",
     "carrier-events",
     "credential-events",
     "schema",

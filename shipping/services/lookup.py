@@ -10,7 +10,7 @@ from shipping.models import UNIT_STATES, Shipment
 
 
 def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
-    """By our id, the tracking number or the carrier's shipment id, in this order.
+    """By our id, the tracking number, the carrier's shipment id or a number of our generator, in this order.
 
     The newest where several share a number.
 
@@ -35,7 +35,8 @@ def is_id(name: str) -> bool:
 
 
 def _conditions(name: str) -> list[dict[str, object]]:
-    by_name: list[dict[str, object]] = [{"tracking_number": name}, {"carrier_shipment_id": name}] if name else []
+    columns = ("tracking_number", "carrier_shipment_id", "waybill_number") if name else ()
+    by_name: list[dict[str, object]] = [{column: name} for column in columns]
     return [{"id": uuid.UUID(name)}, *by_name] if is_id(name) else by_name
 
 

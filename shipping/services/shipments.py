@@ -64,6 +64,7 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     """
     credential = accounts.find(tenant, order["carrier"])
     place = warehouses.departure(tenant, credential, order.get("warehouse_id"))
+    _refuse_used(tenant, order.get("waybill_number"))
     return _buy(_reserve(tenant, credential, order, place))
 
 
@@ -248,6 +249,7 @@ def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, seque
         booking_state=BookingState.PENDING,
         reference=_new_reference(),
         order_id=order["order_id"],
+        waybill_number=order.get("waybill_number"),
         sequence=sequence,
         customer_reference=order["metadata"].get("customer_reference", ""),
         pickup_point_id=order["metadata"].get("pickup_point_id", ""),
@@ -262,6 +264,13 @@ def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, seque
         Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)
     )
     return shipment
+
+
+def _refuse_used(tenant: Tenant, number: str | None) -> None:
+    rows = Shipment.objects.of(tenant.whole()).filter(waybill_number=number, frees_order=False)
+    if number and rows.exists():
+        text = _("Another shipment has this number.")
+        raise Conflict(text, details={"waybill_number": [text]})
 
 
 def _new_reference() -> str:

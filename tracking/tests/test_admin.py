@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def row():
     services.issue(REQUEST, correlation_id="other")
-    return services.issue(REQUEST, correlation_id="wanted")
+    return IssuedNumber.objects.get(number=services.issue(REQUEST, correlation_id="wanted").number)
 
 
 def found(client, text):

@@ -303,3 +303,91 @@ def test_eight_callers_at_once_with_one_correlation_id_get_one_answer():
         answers = list(pool.map(call, range(8)))
     assert all(answer == answers[0] for answer in answers)
     assert IssuedNumber.objects.count() == 1
+
+
+MANY = "/api/v1/tracking-numbers"
+
+
+@pytest.fixture
+def ask_many(client):
+    """Send a list, under a correlation id where one is given."""
+
+    def many(items, correlation_id=None, **headers):
+        headers |= {"X-Correlation-ID": correlation_id} if correlation_id else {}
+        return client.post(MANY, {"numbers": items}, content_type="application/json", headers=headers)
+
+    return many
+
+
+def test_many_at_once_in_their_order(ask_many):
+    answer = ask_many([QUERY | {"weight": str(weight)} for weight in range(1, 6)])
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer["Cache-Control"] == "no-store"
+    assert body["count"] == 5
+    assert [one["request_metadata"]["weight_kg"] for one in body["tracking_numbers"]] == [
+        f"{n}.000" for n in range(1, 6)
+    ]
+    assert len({one["tracking_number"] for one in body["tracking_numbers"]}) == 5
+
+
+def test_equal_ones_in_a_list_are_different_numbers_and_the_same_list_again_the_same(ask_many):
+    first = ask_many([QUERY, QUERY], "my-list").json()
+    assert first["tracking_numbers"][0]["tracking_number"] != first["tracking_numbers"][1]["tracking_number"]
+    assert ask_many([QUERY, QUERY], "my-list").json() == first
+    assert ask_many([QUERY, QUERY]).json() != first
+
+
+def test_one_with_a_correlation_id_of_its_own_is_the_one_that_get_gives(ask, ask_many):
+    single = ask("mine").json()["tracking_number"]
+    (one,) = ask_many([QUERY | {"correlation_id": "mine"}]).json()["tracking_numbers"]
+    assert one["tracking_number"] == single
+
+
+@pytest.mark.parametrize("items", [[], [QUERY] * 1001, None, "x", [None], {}])
+def test_a_list_of_another_size_or_shape_is_refused(ask_many, items):
+    assert set(refused(ask_many(items))) <= {"numbers", "numbers[0]"}
+
+
+@pytest.mark.parametrize("value", [None, True, 7, 1.5, [], {}, "\0"])
+@pytest.mark.parametrize("name", list(QUERY))
+def test_values_of_any_type_are_taken_or_named(ask_many, name, value):
+    answer = ask_many([QUERY | {name: value}])
+    taken = {"weight": (7, 1.5), "customer_name": (7, 1.5), "customer_slug": (7,)}
+    if value is not True and value in taken.get(name, ()):
+        assert answer.status_code == 201
+    else:
+        assert set(refused(answer)) == {f"numbers[0].{name}"}
+
+
+def test_one_bad_item_names_its_place_and_gives_out_nothing(client):
+    items = [QUERY, QUERY | {"weight": "-1", "customer_slug": "No Slug"}]
+    answer = client.post(MANY, {"numbers": items}, content_type="application/json")
+    details = answer.json()["details"]
+    assert answer.status_code == 400
+    assert set(details) == {"numbers[1].weight", "numbers[1].customer_slug"}
+    assert not IssuedNumber.objects.exists()
+
+
+def test_s10_is_asked_for_by_parameter(ask, client):
+    number = ask(number_format="s10").json()["tracking_number"]
+    assert numbers.parse_s10(number).indicator == "CP"
+    assert ask(number_format="s10", service_indicator="RR").json()["tracking_number"].startswith("RR")
+    for name, value in (("number_format", "s11"), ("service_indicator", "r")):
+        answer = client.get(PATH, QUERY | {"number_format": "s10", name: value})
+        assert set(answer.json()["details"]) == {name}
+    assert set(client.get(PATH, QUERY | {"service_indicator": "RR"}).json()["details"]) == {"service_indicator"}
+
+
+def test_a_setting_demands_a_key(ask_many, client, settings, api_key):
+    settings.TRACKING_NUMBERS_NEED_KEY = True
+    assert client.get(PATH, QUERY).status_code == 401
+    assert ask_many([QUERY]).status_code == 401
+    assert client.get(PATH, QUERY, headers={"X-API-Key": api_key}).status_code == 200
+    assert ask_many([QUERY], **{"X-API-Key": api_key}).status_code == 201
+
+
+def test_the_hundred_and_first_of_a_minute_from_one_address_waits(client, settings):
+    settings.PUBLIC_RATES = ["3/m"]
+    statuses = [client.get(PATH, QUERY).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]

@@ -1,8 +1,10 @@
 """A number tells its route and a mistyped one from a right one; only who has the secret can make it."""
 
 import itertools
+import multiprocessing
 import random
 import re
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -165,3 +167,97 @@ def test_an_outsider_who_knows_everything_but_the_secret_predicts_nothing():
     for i in range(200):
         secret = guesses.randbytes(16)
         assert number_of(correlation_id=str(i), secret=secret)[4:15] != number_of(correlation_id=str(i))[4:15]
+
+
+def made_in_a_process(first_and_count):
+    first, count = first_and_count
+    return [number_of(correlation_id=str(number)) for number in range(first, first + count)]
+
+
+def test_eight_processes_make_no_number_twice(full_size):
+    each = (10_000_000 if full_size else 1_000_000) // 8
+    with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = pool.map(made_in_a_process, [(number * each, each) for number in range(8)])
+        assert len(set().union(*parts)) == 8 * each
+
+
+# The check character, proved for every number: it walks through 36 states, one step a character.
+
+
+def step(state, value):
+    return ((state + value) % 36 or 36) * 2 % 37
+
+
+STATES, LETTERS = range(1, 37), range(36)
+
+
+def test_the_steps_here_are_those_of_the_code():
+    state = 36
+    for letter in "MYID4Q0ZK81WB7T":
+        state = step(state, numbers.ALPHABET.index(letter))
+    assert numbers.check_character("MYID4Q0ZK81WB7T") == numbers.ALPHABET[(37 - state) % 36]
+
+
+def test_two_letters_never_lead_to_one_state_so_every_wrong_character_is_caught():
+    assert all(len({step(state, letter) for letter in LETTERS}) == 36 for state in STATES)
+    assert all(len({step(state, letter) for state in STATES}) == 36 for letter in LETTERS)
+    assert len({(37 - state) % 36 for state in STATES}) == 36
+
+
+def test_of_all_swaps_of_neighbours_at_most_two_in_a_thousand_pass():
+    swaps = [(state, one, other) for state in STATES for one in LETTERS for other in LETTERS if one != other]
+    passed = sum(step(step(state, one), other) == step(step(state, other), one) for state, one, other in swaps)
+    assert passed / len(swaps) <= 0.002
+    last = [(state, one, (37 - step(state, one)) % 36) for state in STATES for one in LETTERS]
+    with_check = sum(one != check and (37 - step(state, check)) % 36 == one for state, one, check in last)
+    assert with_check / len(last) <= 0.002
+
+
+# UPU S10
+
+
+def s10_of(correlation_id="c", indicator="CP", derivation=0):
+    request = replace(REQUEST, indicator=indicator)
+    message = request.message(correlation_id)
+    return numbers.make_s10(indicator=indicator, country="MY", message=message, secret=b"secret", derivation=derivation)
+
+
+# The first is the example of the UPU's standard, the others were computed with its weights by hand.
+@pytest.mark.parametrize(
+    ("serial", "digit"), [("47312482", "9"), ("00000000", "5"), ("12345678", "5"), ("99999999", "5"), ("00000006", "2")]
+)
+def test_the_check_digit_is_that_of_s10(serial, digit):
+    assert numbers.s10_check_digit(serial) == digit
+
+
+def test_an_s10_number_is_made_checked_and_taken_apart():
+    number = s10_of()
+    assert re.fullmatch(r"CP[0-9]{9}MY", number)
+    assert numbers.check_s10(number)
+    parts = numbers.parse_s10(number)
+    assert "".join((parts.indicator, parts.serial, parts.check_digit, parts.country)) == number
+    assert s10_of(derivation=1) != number
+    for bad in ("", number.lower(), number[:-1], f" {number}", "RA473124828SE", number_of()):
+        assert not numbers.check_s10(bad)
+        with pytest.raises(ValueError, match="S10"):
+            numbers.parse_s10(bad)
+
+
+def test_of_single_wrong_digits_s10_misses_only_what_its_own_rule_cannot_tell():
+    """Two of the eleven remainders share a digit: 10 is written 0 and 11 is written 5."""
+    missed = total = 0
+    for place in range(8):
+        for serial in (numbers.parse_s10(s10_of(str(number))).serial for number in range(50)):
+            for digit in set("0123456789") - {serial[place]}:
+                total += 1
+                other = serial[:place] + digit + serial[place + 1 :]
+                missed += numbers.s10_check_digit(other) == numbers.s10_check_digit(serial)
+    assert missed / total < 0.05
+
+
+def test_our_own_format_is_no_s10_number_and_keeps_its_message():
+    assert (
+        REQUEST.message("c")
+        == replace(REQUEST, indicator="").message("c")
+        != replace(REQUEST, indicator="CP").message("c")
+    )

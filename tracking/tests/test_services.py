@@ -54,10 +54,10 @@ def test_threads_that_fight_for_few_numbers_all_get_different_ones(monkeypatch):
 
 @pytest.mark.django_db
 def test_what_is_stored_is_what_was_answered():
-    row = services.issue(REQUEST, correlation_id="c")
-    stored = IssuedNumber.objects.get(number=row.number)
-    for field in IssuedNumber._meta.concrete_fields:
-        assert getattr(stored, field.attname) == getattr(row, field.attname), field.name
+    issued = services.issue(REQUEST, correlation_id="c")
+    stored = IssuedNumber.objects.get(number=issued.number)
+    assert (stored.created_at, stored.correlation_id) == (issued.created_at, "c")
+    assert (stored.secret_version, len(stored.fingerprint)) == ("1", 64)
     assert stored.customer_id == REQUEST.customer_id
 
 
@@ -100,6 +100,10 @@ def test_a_conflict_leaves_the_callers_transaction_usable():
     assert first.number == again.number != other.number
 
 
+def version(issued):
+    return IssuedNumber.objects.get(number=issued.number).secret_version
+
+
 @pytest.mark.django_db
 def test_a_new_secret_makes_other_numbers_but_repeats_the_old_ones(settings):
     settings.TRACKING_NUMBER_SECRETS = "1:old"
@@ -107,8 +111,8 @@ def test_a_new_secret_makes_other_numbers_but_repeats_the_old_ones(settings):
     settings.TRACKING_NUMBER_SECRETS = "2:new,1:old"
     again = services.issue(REQUEST, correlation_id="before")
     new = services.issue(REQUEST, correlation_id="after")
-    assert (again.number, again.secret_version) == (old.number, "1")
-    assert new.secret_version == "2"
+    assert again.number == old.number
+    assert [version(one) for one in (again, new)] == ["1", "2"]
     assert new.number != numbers.make(origin="MY", destination="ID", message=REQUEST.message("after"), secret=b"old")
 
 
@@ -120,3 +124,60 @@ def test_a_new_number_costs_one_statement_and_a_repeated_one_two(django_assert_n
         services.issue(REQUEST, correlation_id="c")
     with django_assert_num_queries(1):
         services.issue(replace(REQUEST, customer_name="Other"), correlation_id="c")
+
+
+@pytest.mark.django_db
+def test_a_thousand_cost_one_statement_and_come_in_their_order(django_assert_num_queries):
+    asked = [(REQUEST, str(place)) for place in range(1000)]
+    with django_assert_num_queries(1):
+        issued = services.issue_all(asked)
+    assert [one.correlation_id for one in issued] == [name for _request, name in asked]
+    assert len({one.number for one in issued}) == 1000
+
+
+@pytest.mark.django_db
+def test_equal_ones_in_a_list_share_their_number():
+    first, second, third = services.issue_all([(REQUEST, "a"), (REQUEST, "b"), (REQUEST, "a")])
+    assert first == third != second
+
+
+@pytest.mark.django_db
+def test_in_a_list_those_that_collide_take_the_next_derivation(monkeypatch):
+    monkeypatch.setattr(numbers, "SPACE", 50)
+    issued = services.issue_all([(REQUEST, str(place)) for place in range(30)])
+    assert len({one.number for one in issued}) == 30
+    assert services.issue_all([(REQUEST, str(place)) for place in range(30)]) == issued
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_that_overlap_and_run_at_once_share_what_is_equal():
+    start = Barrier(4)
+
+    def issue(order):
+        try:
+            start.wait()
+            return services.issue_all([(REQUEST, str(place)) for place in order])
+        finally:
+            connection.close()
+
+    orders = [range(100), range(99, -1, -1), range(50, 150), range(149, 49, -1)]
+    with ThreadPoolExecutor(4) as pool:
+        lists = list(pool.map(issue, orders))
+    numbers_of = {one.correlation_id: set() for issued in lists for one in issued}
+    for issued in lists:
+        for one in issued:
+            numbers_of[one.correlation_id].add(one.number)
+    assert {len(found) for found in numbers_of.values()} == {1}
+    assert IssuedNumber.objects.count() == 150
+
+
+@pytest.mark.django_db
+def test_s10_numbers_are_given_out_the_same_way(monkeypatch):
+    parcel = replace(REQUEST, indicator="CP")
+    issued = services.issue(parcel, correlation_id="c")
+    assert numbers.parse_s10(issued.number)[::3] == ("CP", "MY")
+    assert services.issue(parcel, correlation_id="c") == issued
+    assert services.issue(replace(REQUEST, indicator="RR"), correlation_id="c").number[2:10] != issued.number[2:10]
+    monkeypatch.setattr(numbers, "S10_SPACE", 20)
+    few = services.issue_all([(parcel, str(place)) for place in range(15)])
+    assert len({one.number for one in few}) == 15

@@ -1,6 +1,7 @@
 """The simulated Velocity answers as its document does: the same files on both sides, key for key and type for type."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ class Client:
 
     def order(self, name="order_with_cash_on_delivery", **changes):
         self.orders += 1
-        own = {"warehouse_id": self.warehouse, "order_id": f"{id(self)}-{self.orders}"}
+        own = {"warehouse_id": self.warehouse, "order_id": f"{uuid.uuid4()}"}
         recorded = RECORDED[name]["request"]
         return self(recorded["path"].rpartition("/")[2], recorded["body"] | own | changes)
 
@@ -117,8 +118,9 @@ def test_label_and_manifest_are_files(velocity):
 
 
 def test_an_order_is_made_once(velocity):
-    first = velocity.order(order_id=f"ONCE-{id(velocity)}")
-    again = velocity.order(order_id=f"ONCE-{id(velocity)}")
+    once = f"ONCE-{uuid.uuid4()}"
+    first = velocity.order(order_id=once)
+    again = velocity.order(order_id=once)
     assert first.status_code == 200
     assert (again.status_code, set(again.json()["errors"])) == (400, {"order_id"})
 
