@@ -15,6 +15,7 @@ RUN pip install -r requirements.txt
 
 COPY . .
 # DEBUG for this one command: collecting files needs settings, and settings refuse to start without secrets.
+RUN pybabel -q compile --directory locale --domain django
 RUN DEBUG=true DATA_DIR=/tmp/build python manage.py collectstatic --noinput && rm -rf /tmp/build
 
 USER waybill

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.permissions import BasePermission
@@ -64,6 +65,8 @@ class IsCaller(BasePermission):
 def _admit(request: Request, caller: Caller) -> tuple[None, Caller]:
     request._request.tenant = caller.tenant
     actors.identify(caller.name)
+    if "HTTP_ACCEPT_LANGUAGE" not in request.META and caller.language != translation.get_language():
+        translation.activate(caller.language)  # for this request: LocaleMiddleware sets each one's anew
     return None, caller
 
 

@@ -12,7 +12,8 @@ class Caller:
     """A key or a person, for one merchant and mode; ``request.auth`` of every API request.
 
     ``name`` is ``key:<id>`` or ``person:<id>``. The rates are requests: of the key (a minute, an hour), of its store
-    and of its merchant (a minute), None where there is no such limit.
+    and of its merchant (a minute), None where there is no such limit. ``language`` is the merchant's, for requests
+    that name none.
     """
 
     tenant: Tenant
@@ -21,6 +22,7 @@ class Caller:
     key_rates: tuple[int, int] | None = None
     store_rate: int | None = None
     merchant_rate: int | None = None
+    language: str = ""
 
     def may(self, scope: str) -> bool:
         """Whether the caller holds a scope."""

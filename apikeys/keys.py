@@ -44,6 +44,7 @@ _COLUMNS = (
     "revoked_for",
     "merchant__is_active",
     "merchant__per_minute",
+    "merchant__language",
     "merchant__plan__per_minute",
     "merchant__plan__per_hour",
     "store__is_active",
@@ -129,6 +130,7 @@ def caller(row: Any) -> Caller:
         ),
         store_rate=row.store__per_minute,
         merchant_rate=row.merchant__per_minute,
+        language=row.merchant__language,
     )
 
 

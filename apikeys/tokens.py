@@ -83,6 +83,7 @@ def caller(given: str) -> Caller:
         name=f"person:{membership.user_id}",
         scopes=OF_ROLES[membership.role],
         merchant_rate=membership.merchant.per_minute,
+        language=membership.merchant.language,
     )
 
 

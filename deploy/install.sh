@@ -77,3 +77,6 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         fail "pip could not install $requirements; its own words stand above."
     echo "$wanted" >"$stamp"
 fi
+
+"$VENV_PYTHON" -m babel.messages.frontend -q compile --directory locale --domain django ||
+    fail "the message catalogues in locale/ could not be compiled; what is wrong stands above."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import FileResponse, HttpResponseBase
@@ -13,11 +13,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys import correlation, events, pages, scopes
-from apikeys.errors import NotFound, TrackingNotFound, WaybillError
+from apikeys.errors import NotFound, TrackingNotFound, ValidationFailed, WaybillError
 from apikeys.idempotency import idempotent
 from apikeys.pages import PageSerializer
 from apikeys.parsing import JsonParser, NdjsonParser
@@ -295,9 +296,18 @@ class ShipmentViewSet(ApiViewSet):
         ``next_cursor`` goes on where a page ended, at any depth, and whatever is added meanwhile. ``total`` is exact
         for all units and by status, carrier and store; by anything else it is counted up to ten thousand.
         """
-        asked = self.checked(serializers.ShipmentListSerializer, request.query_params)
+        asked = self._asked(request)
         page, pagination = page_of_units(self.tenant, asked)
         return Response(wire.units(page, pagination, filters_of(asked)))
+
+    def _asked(self, request: Request) -> dict[str, Any]:
+        try:
+            return self.checked(serializers.ShipmentListSerializer, request.query_params)
+        except ValidationError as error:
+            if set(error.detail) != {"status"}:
+                raise
+            # The document has a sentence of its own for this.
+            raise ValidationFailed(_("Invalid status"), details=error.detail) from error
 
     @extend_schema(parameters=[NAME], responses={200: wire.ShipmentSerializer}, tags=["shipments"])
     def retrieve(self, request: Request, name: str) -> Response:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
@@ -154,8 +155,10 @@ def pending(shipment: Shipment) -> dict[str, Any]:
         "status": shipment.booking_state,
         "carrier": shipment.carrier_name,
         "order_id": shipment.order_id,
-        "message": "The carrier has not answered yet. The label is looked up; ask again with the same Idempotency-Key "
-        "or read the shipment. Do not order it anew.",
+        "message": _(
+            "The carrier has not answered yet. The label is looked up; ask again with the same Idempotency-Key or read "
+            "the shipment. Do not order it anew."
+        ),
     }
 
 
