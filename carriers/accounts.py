@@ -157,7 +157,10 @@ def open_adapter(
         (kind.slug, credential.environment), kind.base_urls[credential.environment]
     )
     adapter = kind(fields=_opened(credential), base_url=base_url, http=HttpTransport(caller))
-    adapter.tokens = StoredTokens(credential.id, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token)
+    if kind.logs_in():
+        adapter.tokens = StoredTokens(
+            credential.id, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
+        )
     return adapter
 
 

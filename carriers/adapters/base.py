@@ -302,6 +302,11 @@ class CarrierAdapter:
             raise self._unsupported(operation)
 
     @classmethod
+    def logs_in(cls) -> bool:
+        """Whether the carrier gives out access tokens; any other takes the account's key with each request."""
+        return cls.fetch_token is not CarrierAdapter.fetch_token
+
+    @classmethod
     def credential_fields(cls) -> tuple[str, ...]:
         """The names of all fields of an account, as ``credential_schema`` lists them."""
         return tuple(cls.credential_schema["properties"])
@@ -324,7 +329,7 @@ class CarrierAdapter:
         raise self._unsupported("fetch_token")
 
     def check_account(self) -> None:
-        """A real call that only a valid account gets through; a log-in where the carrier has one."""
+        """A real call that only a valid account gets through: a log-in, else what the adapter puts in its place."""
         self.fetch_token()
 
     def quote(self, request: types.QuoteRequest) -> Sequence[types.Offer]:

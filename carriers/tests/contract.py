@@ -148,7 +148,7 @@ class CarrierContract:
 
     def open(self, *answers: Answer, tokens: Any = None, **fields: str) -> CarrierAdapter:
         """The adapter on a replaying transport (``.http.sent`` is what it asked)."""
-        tokens = Tokens() if tokens is None else tokens
+        tokens = Tokens() if tokens is None and self.adapter.logs_in() else tokens
         environment = self.adapter.base_urls["sandbox"]
         return self.adapter(
             fields={**self.fields, **fields}, base_url=environment, http=Replay(*answers), tokens=tokens
@@ -238,6 +238,8 @@ class CarrierContract:
         assert all(sent["operation"] == operation for sent in adapter.http.sent)
 
     def test_a_token_goes_along_and_is_renewed_once(self, operation):
+        if not self.adapter.logs_in():
+            pytest.skip("the carrier takes a key with each request")
         call, body = self.calls[operation]
         adapter = self.open(answer({}, 401), answer(body))
         call(adapter)
@@ -252,7 +254,7 @@ class CarrierContract:
             adapter = self.open(answer(body, 401))
             with pytest.raises(CarrierAuthentication):
                 call(adapter)
-            assert len(adapter.http.sent) == 2
+            assert len(adapter.http.sent) == (2 if self.adapter.logs_in() else 1)
 
     @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
     def test_a_yes_that_cannot_be_read_leaves_a_purchase_in_doubt_and_a_read_undone(self, operation, garbage):
