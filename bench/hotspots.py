@@ -1,4 +1,4 @@
-"""``.venv/bin/python bench/hotspots.py``: where the time of the hot requests goes, by py-spy in a running web process."""
+"""``.venv/bin/python bench/hotspots.py``: where the time of the hot requests goes, by py-spy in a web process."""
 
 from __future__ import annotations
 
