@@ -86,6 +86,9 @@ class Merchant(Row):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, default="free", db_column="plan", related_name="+")
     per_minute = _limit_field("over all keys and people of the merchant")
     language = models.CharField(max_length=5, choices=[("en", "English"), ("es", "Spanish")], default="en")
+    mute_warnings = models.BooleanField(
+        default=False, help_text="Quotes and labels tell of no odd addresses and parcels."
+    )
     default_country = models.CharField(
         max_length=2, blank=True, validators=[RegexValidator(r"^[A-Z]{2}$", "An ISO 3166-1 alpha-2 code, like US.")]
     )

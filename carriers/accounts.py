@@ -18,11 +18,11 @@ from apikeys.crypto import Undecryptable
 from apikeys.errors import Conflict, NotFound, ValidationFailed
 from apikeys.rendering import rfc3339
 from apikeys.tenancy import Mode, Tenant
-from carriers.adapters import adapter_class
+from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError, CredentialUnreadable
 from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
-from carriers.models import ENVIRONMENT_OF_MODE, Credential
+from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment
 from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
 
@@ -58,6 +58,23 @@ def save(
         except IntegrityError:  # another request has created it between our look and our insert
             if not Credential.objects.filter(merchant_id=owner, mode=mode, carrier=adapter.slug).exists():
                 raise
+
+
+def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
+    """Store the platform's production accounts whose documented variables are set, where they differ; those stored.
+
+    Raises ``ValidationFailed`` for an account that is set in part.
+    """
+    stored = []
+    for kind in ADAPTERS.values():
+        given = {field: environment[name] for name, field in kind.environment_names.items() if environment.get(name)}
+        row = Credential.objects.filter(merchant=None, mode=Mode.LIVE, carrier=kind.slug).first()
+        held = (readable_fields(row) or {}) if row else {}
+        if given and any(held.get(name) != value for name, value in given.items()):
+            stored.append(
+                save(tenant=None, mode=Mode.LIVE, carrier=kind.slug, environment=Environment.PRODUCTION, fields=given)
+            )
+    return stored
 
 
 def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:

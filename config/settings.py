@@ -356,6 +356,14 @@ CARRIER_BASE_URLS = {
     ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
     ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
 }
+# The platform's own accounts, for ``manage.py save_platform_credentials``.
+PLATFORM_ACCOUNTS = {
+    "PICKIT_CLIENT_ID": env.str("PICKIT_CLIENT_ID", default=""),
+    "PICKIT_CLIENT_SECRET": env.str("PICKIT_CLIENT_SECRET", default=""),
+    "PICKIT_WEBHOOK_SECRET": env.str("PICKIT_WEBHOOK_SECRET", default=""),
+    "VELOCITY_USERNAME": env.str("VELOCITY_USERNAME", default=""),
+    "VELOCITY_PASSWORD": env.str("VELOCITY_PASSWORD", default=""),
+}
 # No earlier, since the request that books may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))
 RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)

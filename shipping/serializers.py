@@ -131,6 +131,7 @@ class _ShipmentRequestSerializer(_PaymentSerializer):
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
     service_type = TextField(max_length=40, default="standard")
     metadata = MetadataField(default=dict)
+    mute_warnings = serializers.BooleanField(default=False, help_text="Answer without warnings about odd data.")
 
 
 class QuoteRequestSerializer(_ShipmentRequestSerializer):

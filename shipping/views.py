@@ -59,7 +59,8 @@ class QuoteViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """The carrier's best offer for a route, and all of its offers."""
         route = self.checked(serializers.QuoteRequestSerializer, request.data)
-        return Response(wire.quote(quotes.create(self.tenant, route)))
+        route |= quotes.muted(self.tenant)
+        return Response(wire.quote(quotes.create(self.tenant, route), route))
 
 
 class LabelViewSet(ApiViewSet):

@@ -32,10 +32,12 @@ from shipping.models import (
     Warehouse,
     WarehouseRegistration,
 )
+from shipping.services import sense
 from shipping.services.canonical import plain
 from shipping.services.posting import Outcome, Posted
 
 MAX_SHOWN_CHECKPOINTS = 1000
+ODD = "What looks wrong with the data; nothing was changed or refused."
 
 
 def number(value: Any) -> float | None:
@@ -58,14 +60,21 @@ class OfferSerializer(serializers.Serializer):
     metadata = serializers.DictField()
 
 
+class WarningSerializer(serializers.Serializer):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
 class QuoteSerializer(OfferSerializer):
     offers = OfferSerializer(many=True)
+    warnings = WarningSerializer(many=True, help_text=ODD)
 
 
-def quote(offers: Sequence[tuple[Quote, Offer]]) -> dict[str, Any]:
+def quote(offers: Sequence[tuple[Quote, Offer]], route: Mapping[str, Any]) -> dict[str, Any]:
     """The best offer as documented, and all of them in ``offers``."""
     shown = [_offer(row, offer) for row, offer in offers]
-    return shown[0] | {"offers": shown}
+    return shown[0] | {"offers": shown, "warnings": sense.of_order(route)}
 
 
 def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
@@ -97,6 +106,7 @@ class LabelSerializer(serializers.Serializer):
     total_price = serializers.FloatField(allow_null=True)
     currency = serializers.CharField()
     metadata = serializers.DictField()
+    warnings = WarningSerializer(many=True, help_text=ODD)
 
 
 class PendingShipmentSerializer(serializers.Serializer):
@@ -121,6 +131,7 @@ def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
         "total_price": number(shipment.total_price),
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
+        "warnings": sense.of_order(shipment.request),
     }
 
 

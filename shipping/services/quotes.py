@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
@@ -32,6 +33,12 @@ def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]
     rows = [_row(tenant, credential, route, offer) for offer in offers]
     Quote.objects.bulk_create(rows)
     return list(zip(rows, offers, strict=True))
+
+
+def muted(tenant: Tenant) -> dict[str, bool]:
+    """``{"mute_warnings": True}`` for a merchant that wants no warnings, else nothing."""
+    wants_none = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
+    return {"mute_warnings": True} if wants_none else {}
 
 
 def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:

@@ -49,7 +49,7 @@ from shipping.events import (
 from shipping.facts import shipment_facts
 from shipping.history import FINAL
 from shipping.models import BookingState, Label, Parcel, Shipment, Warehouse
-from shipping.services import checkpoints, label_files, lookup, warehouses
+from shipping.services import checkpoints, label_files, lookup, quotes, warehouses
 from shipping.services.canonical import as_address, as_items, as_packages, plain
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     credential = accounts.find(tenant, order["carrier"])
     place = warehouses.departure(tenant, credential, order.get("warehouse_id"))
     _refuse_used(tenant, order.get("waybill_number"))
-    return _buy(_reserve(tenant, credential, order, place))
+    return _buy(_reserve(tenant, credential, {**order, **quotes.muted(tenant)}, place))
 
 
 def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:

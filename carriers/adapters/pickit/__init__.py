@@ -62,6 +62,11 @@ class PickitAdapter(CarrierAdapter):
         client_secret=text_field("Client secret", secret=True),
         webhook_secret=text_field("Webhook secret", "Needed to receive events.", secret=True),
     )
+    environment_names = {
+        "PICKIT_CLIENT_ID": "client_id",
+        "PICKIT_CLIENT_SECRET": "client_secret",
+        "PICKIT_WEBHOOK_SECRET": "webhook_secret",
+    }
     webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
 

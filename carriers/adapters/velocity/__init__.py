@@ -78,6 +78,7 @@ class VelocityAdapter(CarrierAdapter):
         channel_id=text_field("Channel", "Velocity's number of the sales channel."),
         webhook_secret=text_field("Webhook secret", "Needed to receive events.", secret=True),
     )
+    environment_names = {"VELOCITY_USERNAME": "username", "VELOCITY_PASSWORD": "password"}
     services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
     zone = read.ZONE

@@ -1,0 +1,205 @@
+"""Merchants look after their accounts at carriers; nobody reads a secret, and a trial is a real log-in."""
+
+import uuid
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apikeys.models import Event, Merchant
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from carriers.models import Breaker, Credential
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret"}
+NEW = {"carrier": "Pickit", "environment": "sandbox", "credentials": ACCOUNT}
+MOUNTS = pytest.mark.parametrize("mount", ["/api/v1", "/api/week3-integrations"])
+
+
+@pytest.fixture
+def put(client, api_key):
+    return lambda path, body: client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+@pytest.fixture
+def delete(client, api_key):
+    return lambda path: client.delete(path, headers={"X-API-Key": api_key})
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(settings):
+    settings.SENSITIVE_RATES = ["1000/m"]
+
+
+@MOUNTS
+def test_an_account_from_its_making_to_its_end(api, put, delete, mount):
+    path = f"{mount}/courier-credentials"
+    made = api.post(path, NEW)
+    assert made.status_code == 201
+    one = f"{path}/{made.json()['id']}"
+    assert made.json()["stored_fields"] == ["client_id", "client_secret"]
+    assert put(one, {"credentials": {"webhook_secret": "w-123456"}}).json()["stored_fields"] == [
+        "client_id",
+        "client_secret",
+        "webhook_secret",
+    ]
+    assert api.post(f"{one}/test").json()["ok"] is True
+    (listed,) = api.get(path).json()["credentials"]
+    assert listed["last_test"]["ok"] is True
+    assert listed["last_test"]["latency_ms"] >= 0
+    assert delete(one).status_code == 204
+    assert api.get(path).json()["credentials"] == []
+    assert delete(one).status_code == 404
+    assert Credential.objects.get().fields == {}
+
+
+def test_no_answer_and_no_event_holds_a_secret(api, put):
+    made = api.post("/api/v1/courier-credentials", NEW)
+    one = f"/api/v1/courier-credentials/{made.json()['id']}"
+    answers = [
+        made,
+        put(one, {"credentials": ACCOUNT}),
+        api.post(f"{one}/test"),
+        api.get("/api/v1/courier-credentials"),
+    ]
+    told = "".join(answer.content.decode() for answer in answers) + "".join(
+        str(one.data) for one in Event.objects.all()
+    )
+    assert "test-secret" not in told
+
+
+def test_a_trial_with_a_wrong_secret_says_so_in_the_carriers_words(api, put):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": ACCOUNT | {"client_secret": "wrong"}}).json()
+    trial = api.post(f"/api/v1/courier-credentials/{made['id']}/test")
+    assert trial.status_code == 200
+    assert (trial.json()["ok"], trial.json()["error"]) == (False, "carrier_authentication")
+    assert trial.json()["message"] == "Unknown client or wrong secret"
+    assert Event.objects.filter(type="credential.tested", data__ok=False).exists()
+
+
+def test_a_second_account_at_one_carrier_is_a_conflict_that_names_the_first(api):
+    first = api.post("/api/v1/courier-credentials", NEW).json()
+    second = api.post("/api/v1/courier-credentials", NEW)
+    assert second.status_code == 409
+    assert second.json()["details"]["credential_id"] == [first["id"]]
+
+
+def test_the_same_post_again_under_its_key_is_answered_from_the_first(api):
+    headers = {"Idempotency-Key": "account"}
+    first, again = [api.post("/api/v1/courier-credentials", NEW, headers=headers) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"client_id": "x"}, "credentials.client_secret"),
+        (ACCOUNT | {"client_id": " "}, "credentials.client_id"),
+        (ACCOUNT | {"password": "x"}, "credentials.password"),
+        (ACCOUNT | {"client_secret": "x" * 501}, "credentials.client_secret"),
+    ],
+)
+def test_a_field_that_the_carriers_schema_refuses_is_named_without_its_value(api, fields, named):
+    refused = api.post("/api/v1/courier-credentials", NEW | {"credentials": fields})
+    assert refused.status_code == 400
+    assert named in refused.json()["details"] or "credentials" in refused.json()["details"]
+    assert not Credential.objects.exists()
+
+
+def test_a_choice_is_one_of_those_that_there_are(api):
+    fields = {"username": "+910000000000", "password": "test-secret", "authorization_scheme": "digest"}
+    refused = api.post("/api/v1/courier-credentials", NEW | {"carrier": "velocity", "credentials": fields})
+    assert refused.json()["details"] == {"credentials.authorization_scheme": ["One of these is expected: raw, bearer"]}
+
+
+def test_another_merchants_account_is_not_found(api, put, delete):
+    other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
+    row = accounts.save(
+        tenant=Tenant(other.id, "test"), mode="test", carrier="pickit", environment="sandbox", fields=ACCOUNT
+    )
+    path = f"/api/v1/courier-credentials/{row.id}"
+    assert api.get("/api/v1/courier-credentials").json()["credentials"] == []
+    assert (put(path, {"credentials": ACCOUNT}).status_code, delete(path).status_code) == (404, 404)
+    assert api.post(f"{path}/test").status_code == 404
+
+
+def test_what_was_booked_with_a_deleted_account_says_that_it_cannot_be_opened(api, order, delete):
+    made = api.post("/api/v1/courier-credentials", NEW).json()
+    label = api.post("/api/v1/labels", order).json()
+    delete(f"/api/v1/courier-credentials/{made['id']}")
+    refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {})
+    assert (refused.status_code, refused.json()["error"]) == (502, "carrier_authentication")
+    assert api.get(f"/api/v1/shipments/{label['shipment_id']}").status_code == 200
+
+
+def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential, order):
+    before = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
+    assert set(before) >= {"pickit", "velocity"}
+    assert (before["pickit"]["account"], before["velocity"]["account"]) == ("own", "none")
+    assert before["pickit"]["health"] | {"calls": 0, "status": "unknown"} == before["pickit"]["health"]
+    assert "create_return" in before["velocity"]["capabilities"]
+    assert "create_return" not in before["pickit"]["capabilities"]
+    api.post("/api/v1/quotes", order)
+    health = api.get("/api/v1/carriers/pickit").json()["health"]
+    assert (health["status"], health["error_rate"]) == ("up", 0)
+    assert health["last_success_at"]
+    Breaker.objects.create(
+        credential=credential,
+        operation="quote",
+        failures=5,
+        opened_at=credential.created_at,
+        retry_at=credential.created_at,
+    )
+    health = api.get("/api/v1/carriers/pickit").json()["health"]
+    assert (health["status"], health["open_breakers"]) == ("down", ["quote"])
+
+
+def test_another_merchants_calls_do_not_count(api, credential, order):
+    api.post("/api/v1/quotes", order)
+    Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
+    other = Tenant(Merchant.objects.get(slug="other").id, "test")
+    from_others = accounts.save(tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    assert from_others.merchant_id != credential.merchant_id
+    shown = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
+    assert shown["velocity"]["account"] == "none"
+
+
+VELOCITY = {"username": "+910000000000", "password": "test-secret"}
+
+
+def test_an_accounts_fields_are_described_as_json_schema(api):
+    schema = api.get("/api/v1/carriers/velocity").json()["credential_schema"]
+    assert schema["required"] == ["username", "password"]
+    assert schema["properties"]["password"]["writeOnly"] is True
+    assert "writeOnly" not in schema["properties"]["username"]
+
+
+def test_what_is_left_of_the_carriers_own_limits(api, credential, order):
+    api.post("/api/v1/quotes", order)
+    (limit,) = api.get("/api/v1/carriers/pickit/rate-limit").json()["limits"]
+    assert (limit["limit"], limit["per"]) == (20, "second")
+    assert 0 <= limit["remaining"] <= 20
+
+
+def test_the_platforms_accounts_come_from_the_documented_variables(settings, merchant):
+    told = StringIO()
+    settings.PLATFORM_ACCOUNTS = {"PICKIT_CLIENT_ID": "platform-id", "PICKIT_CLIENT_SECRET": "platform-secret"}
+    call_command("save_platform_credentials", stdout=told)
+    call_command("save_platform_credentials", stdout=told)
+    assert told.getvalue().splitlines() == ["stored: Pickit production, platform", "nothing new"]
+    row = Credential.objects.get()
+    assert (row.merchant_id, row.mode, row.fields["client_secret"]) == (None, "live", "platform-secret")
+    assert accounts.find(Tenant(merchant.id, "live"), "pickit").id == row.id
+    Credential.objects.update(is_open=False)
+    with pytest.raises(Exception, match="not valid"):
+        accounts.find(Tenant(merchant.id, "live"), "pickit")
+    settings.PLATFORM_ACCOUNTS = {"VELOCITY_USERNAME": "half-an-account"}
+    with pytest.raises(CommandError, match=r"credentials\.password"):
+        call_command("save_platform_credentials", stdout=told)
+
+
+def test_unknown_ids_are_not_found(api, put, delete):
+    path = f"/api/v1/courier-credentials/{uuid.uuid4()}"
+    assert {put(path, {}).status_code, delete(path).status_code, api.post(f"{path}/test").status_code} == {404}

