@@ -277,6 +277,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apikeys.schema.one_mount"],
     "ENUM_NAME_OVERRIDES": {
         "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
+        "CountryEnum": "tracking.serializers.CODES",
         "RegistrationStateEnum": "shipping.models.WarehouseRegistration.State",
     },
 }
