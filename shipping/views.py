@@ -24,7 +24,7 @@ from apikeys.pages import PageSerializer
 from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
-from shipping.models import BookingState, Pickup, Shipment, Warehouse
+from shipping.models import BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
 from shipping.services import (
     batches,
     histories,
@@ -187,12 +187,19 @@ class WarehouseViewSet(ApiViewSet):
         warehouses.close(self.tenant, warehouse_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    def render_registration(self, request: Request, registration_id: uuid.UUID) -> Response:
+        """A registration as it stands; ``pending`` where the carrier's answer was lost: ask under a new key."""
+        rows = WarehouseRegistration.objects.select_related("credential").filter(
+            warehouse__in=Warehouse.objects.of(self.tenant)
+        )
+        return Response(wire.registration(rows.get(id=registration_id)))
+
     @extend_schema(
         request=serializers.RegistrationRequestSerializer,
         responses={200: wire.RegistrationSerializer},
         tags=["warehouses"],
     )
-    @idempotent()
+    @idempotent(render_registration)
     def register(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """Tell a carrier of a place, or say what the carrier calls it already."""
         place = warehouses.find(self.tenant, warehouse_id)

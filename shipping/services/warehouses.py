@@ -76,6 +76,8 @@ def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = ""
     if known_as:
         return _store(row, credential, State.REGISTERED, known_as=known_as)
     accounts.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
+    with transaction.atomic():
+        idempotency.bind(_store(row, credential, State.PENDING).id)
     registration, error = _tell(row, credential)
     if error:
         raise error
