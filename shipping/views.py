@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -63,27 +64,34 @@ class QuoteViewSet(ApiViewSet):
         return Response(wire.quote(quotes.create(self.tenant, route), route))
 
 
-class LabelViewSet(ApiViewSet):
-    """Buying labels."""
+class _PurchaseViewSet(ApiViewSet):
+    """What is bought from a carrier: one answer, also for every repetition under the same Idempotency-Key."""
 
     scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
+    shown: ClassVar[Callable[[Shipment, str], dict[str, Any]]]
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """A bought, pending or failed shipment, as the request that made it is answered."""
         shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
-            return Response(wire.label(shipment, label_url(request, shipment)))
+            return Response(type(self).shown(shipment, label_url(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:
             body, code = wire.failure(shipment)
             return Response(body, status=code)
         return Response(wire.pending(shipment), status=status.HTTP_202_ACCEPTED)
+
+
+class LabelViewSet(_PurchaseViewSet):
+    """Buying labels."""
+
+    shown = wire.label
 
     @extend_schema(
         request=serializers.LabelRequestSerializer,
         responses={200: wire.LabelSerializer, 202: wire.PendingShipmentSerializer},
         tags=["labels"],
     )
-    @idempotent(render)
+    @idempotent(_PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
         """Buy a label. 202 when the carrier took the order and did not answer.
 
@@ -93,27 +101,17 @@ class LabelViewSet(ApiViewSet):
         return self.render(request, shipments.create(self.tenant, order).id)
 
 
-class ReturnViewSet(ApiViewSet):
+class ReturnViewSet(_PurchaseViewSet):
     """Ways back."""
 
-    scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
-
-    def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
-        """A bought, pending or failed return, as the request that made it is answered."""
-        shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
-        if shipment.booking_state == BookingState.BOOKED:
-            return Response(wire.way_back(shipment, label_url(request, shipment)))
-        if shipment.booking_state == BookingState.FAILED:
-            body, code = wire.failure(shipment)
-            return Response(body, status=code)
-        return Response(wire.pending(shipment), status=status.HTTP_202_ACCEPTED)
+    shown = wire.way_back
 
     @extend_schema(
         request=serializers.ReturnRequestSerializer,
         responses={200: wire.ReturnSerializer, 202: wire.PendingShipmentSerializer},
         tags=["returns"],
     )
-    @idempotent(render)
+    @idempotent(_PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
         """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
         wanted = self.checked(serializers.ReturnRequestSerializer, request.data)

@@ -7,6 +7,8 @@ that.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
+from apikeys.errors import NotAuthenticated
 from carriers import errors, types
 
 
@@ -75,6 +78,7 @@ class TokenSource(Protocol):
 # What parsing and reading a carrier's JSON may raise: wrong shapes, absurd numbers, absurd nesting.
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 _REQUIRED: Any = object()
+_FUTURE = timedelta(minutes=5)  # so far a carrier's clock may be ahead of ours
 _TOO_MUCH = Decimal(10) ** 10  # of money, weight or distance; far below what would be slow to compute with
 
 
@@ -468,6 +472,35 @@ class CarrierAdapter:
         return self.http.send(
             operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
         )
+
+    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
+        """A log-in that was not answered with a token: the account's fault, unless its address is wrong."""
+        refusal = self._refusal("token", response)
+        if response.status not in (400, 401, 403):
+            return refusal
+        return errors.CarrierAuthentication(
+            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
+        )
+
+    def _verify_hmac(
+        self, timestamp: str, signature: str, *, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> None:
+        """``verify_webhook`` for a hex HMAC-SHA256 of ``{timestamp}.{body}`` under the field ``webhook_secret``.
+
+        ``timestamp`` and ``signature`` are the names of the headers, in lower case.
+        """
+        secret, told_at = self.fields.get("webhook_secret") or "", headers.get(timestamp, "")
+        given = headers.get(signature, "").encode("utf-8", "replace")
+        signed = told_at.encode("utf-8", "replace") + b"." + body
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+        if not secret or not hmac.compare_digest(expected, given):
+            raise NotAuthenticated
+        try:
+            age = now - read_time(told_at, zone=self.zone)[0]
+        except ValueError as error:
+            raise NotAuthenticated from error
+        if not -_FUTURE <= age <= self.webhook_max_age:
+            raise NotAuthenticated
 
     def _download(self, operation: str, url: str) -> bytes:
         """A file at the carrier's own hosts.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from apikeys.errors import NotAuthenticated
 from carriers import errors, types
 from carriers.adapters.base import (
     UNREADABLE,
@@ -17,7 +14,6 @@ from carriers.adapters.base import (
     Rate,
     Record,
     account,
-    read_time,
     text_field,
 )
 from carriers.adapters.pickit import build, read
@@ -49,7 +45,6 @@ FIELDS = {
     "lng": "longitude",
     "radius": "radius_km",
 }
-_FUTURE = timedelta(minutes=5)
 
 
 class PickitAdapter(CarrierAdapter):
@@ -137,19 +132,7 @@ class PickitAdapter(CarrierAdapter):
             return read.coverage(Record(answer).record("data"))
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        secret = self.fields.get("webhook_secret") or ""
-        told_at = headers.get("x-pickit-timestamp", "")
-        given = headers.get("x-pickit-signature", "").encode("utf-8", "replace")
-        signed = told_at.encode("utf-8", "replace") + b"." + body
-        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-        if not secret or not hmac.compare_digest(expected, given):
-            raise NotAuthenticated
-        try:
-            age = now - read_time(told_at)[0]
-        except ValueError as error:
-            raise NotAuthenticated from error
-        if not -_FUTURE <= age <= self.webhook_max_age:
-            raise NotAuthenticated
+        self._verify_hmac("x-pickit-timestamp", "x-pickit-signature", headers=headers, body=body, now=now)
 
     def parse_webhook(self, body: bytes) -> types.WebhookNews:
         try:
@@ -164,14 +147,6 @@ class PickitAdapter(CarrierAdapter):
             return None
         with self._reading("track", safe=True):
             return read.track(read.about(answer, "tracking_number", number), number)
-
-    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
-        refusal = self._refusal("token", response)
-        if response.status not in (400, 401, 403):  # a wrong base URL, for one
-            return refusal
-        return errors.CarrierAuthentication(
-            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
-        )
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from apikeys.errors import NotAuthenticated
 from carriers import errors, types
 from carriers.adapters.base import (
     UNREADABLE,
@@ -18,7 +15,6 @@ from carriers.adapters.base import (
     Rate,
     Record,
     account,
-    read_time,
     text_field,
 )
 from carriers.adapters.velocity import build, read
@@ -61,7 +57,6 @@ ADDRESS_FIELDS = {
 # Whose address a field's first word means.
 ADDRESSES = {"billing": "billing_address", "shipping": "destination", "pickup": "origin"}
 MOST_NUMBERS = 50  # of one tracking call
-_FUTURE = timedelta(minutes=5)
 
 
 class VelocityAdapter(CarrierAdapter):
@@ -177,19 +172,7 @@ class VelocityAdapter(CarrierAdapter):
             return read.report(read.told(answer), request.kind)
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        secret = self.fields.get("webhook_secret") or ""
-        told_at = headers.get("x-velocity-timestamp", "")
-        given = headers.get("x-velocity-signature", "").encode("utf-8", "replace")
-        signed = told_at.encode("utf-8", "replace") + b"." + body
-        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-        if not secret or not hmac.compare_digest(expected, given):
-            raise NotAuthenticated
-        try:
-            age = now - read_time(told_at, zone=self.zone)[0]
-        except ValueError as error:
-            raise NotAuthenticated from error
-        if not -_FUTURE <= age <= self.webhook_max_age:
-            raise NotAuthenticated
+        self._verify_hmac("x-velocity-timestamp", "x-velocity-signature", headers=headers, body=body, now=now)
 
     def parse_webhook(self, body: bytes) -> types.WebhookNews:
         try:
@@ -213,14 +196,6 @@ class VelocityAdapter(CarrierAdapter):
         if self.fields.get("authorization_scheme") == "bearer":
             return super()._auth_headers(token)
         return {"Authorization": token} if token else {}
-
-    def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
-        refusal = self._refusal("token", response)
-        if response.status not in (400, 401, 403):  # a wrong base URL, for one
-            return refusal
-        return errors.CarrierAuthentication(
-            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
-        )
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         plain = super()._refusal(operation, response)
