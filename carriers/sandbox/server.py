@@ -70,8 +70,9 @@ class Sandbox:
         return Answer(404, {"error": {"code": "NOT_FOUND", "message": "No such path", "field": None}})
 
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Create or change an account of the carrier that knows it, else of Pickit."""
-        return self._owner(account).configure(account, changes)
+        """Create or change an account: of ``carrier``, else of the carrier that knows it, else of Pickit."""
+        carrier = self.carriers[changes["carrier"]] if "carrier" in changes else self._owner(account)
+        return carrier.configure(account, changes)
 
     def stop(self) -> None:
         """Let hanging requests go."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from carriers.sandbox import labels
+from carriers.sandbox import labels, manifests, velocity_reports, velocity_rules
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.store import Store
 from carriers.sandbox.webhooks import Pusher
@@ -56,12 +56,35 @@ COURIERS = (
     {"courier_name": "Xpressbees Air", "courier_company_id": "9", "days": 1, "rate": 95, "cod": False},
 )
 UNSERVED = {"999999", "000000"}
-REPORTS = {"orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr"}
+# An order that asks for a fault by its id or by the recipient's name.
 MAGIC = {
     "SANDBOX-TIMEOUT": {"kind": "timeout", "delay_s": 60},
     "SANDBOX-HANG-AFTER": {"kind": "hang_after", "delay_s": 60},
     "SANDBOX-500": {"kind": "status", "status": 500},
     "SANDBOX-429": {"kind": "status", "status": 429},
+    "SANDBOX-401": {"kind": "status", "status": 401},
+    "SANDBOX-REJECT": {"kind": "status", "status": 400},
+}
+# The same by the recipient's pincode.
+MAGIC_PINCODES = {
+    "999408": MAGIC["SANDBOX-TIMEOUT"],
+    "999504": MAGIC["SANDBOX-HANG-AFTER"],
+    "999500": MAGIC["SANDBOX-500"],
+    "999429": MAGIC["SANDBOX-429"],
+    "999401": MAGIC["SANDBOX-401"],
+    "999400": MAGIC["SANDBOX-REJECT"],
+}
+# Pincodes whose orders go a way of their own as soon as they are booked.
+WAYS = {
+    "999001": ("PKP",),
+    "999002": ("PKP", "IT"),
+    "999003": ("PKP", "IT", "OFD"),
+    "999004": ("PKP", "IT", "OFD", "DEL"),
+    "999005": ("PKP", "IT", "OFD", "NDR"),
+    "999006": ("PKP", "IT", "OFD", "NDR", "RTO"),
+    "999007": ("PKP", "IT", "LOST"),
+    "999008": ("PKP", "IT", "DAMAGED"),
+    "999009": ("CANCELLED",),
 }
 API = "/custom/api/v1"
 ROUTES = (
@@ -145,15 +168,17 @@ class Velocity:
             return ""
 
     def magic(self, request: Request, operation: str) -> dict[str, Any] | None:
-        """A fault that the order itself asks for, by the recipient's name."""
+        """A fault that the order itself asks for."""
         if operation not in ("create_label", "create_return"):
             return None
         try:
             body = request.json()
         except ValueError:
             return None
-        named = (body.get(f"{role}_customer_name") for role in ("shipping", "billing", "pickup"))
-        return next((MAGIC[name] for name in named if name in MAGIC), None)
+        words = [body.get("order_id"), *(body.get(f"{role}_customer_name") for role in _ROLES)]
+        asked = [MAGIC.get(str(word)) for word in words]
+        asked += [MAGIC_PINCODES.get(str(body.get(f"{role}_pincode"))) for role in _ROLES]
+        return next((fault for fault in asked if fault), None)
 
     def _token(self, request: Request) -> Answer:
         body = request.json()
@@ -167,16 +192,7 @@ class Velocity:
 
     def _serviceability(self, request: Request) -> Answer:
         body = request.json()
-        errors = {
-            name: "Invalid pincode format"
-            for name in ("pickup_pincode", "delivery_pincode")
-            if not _pincode(body.get(name))
-        }
-        if not _number(body.get("weight"), 0.001, 1000):
-            errors["weight"] = "Weight is required"
-        if body.get("cod", 0) not in (0, 1):
-            errors["cod"] = "0 or 1 is expected"
-        _refuse_if(errors)
+        _refuse_if(velocity_rules.of_route(body))
         code = body["delivery_pincode"]
         if {code, body["pickup_pincode"]} & UNSERVED:
             text = "No carriers service this pincode"
@@ -186,43 +202,49 @@ class Velocity:
         return Answer(200, {"delivery_pincode": code, "is_serviceable": True, "available_carriers": offers})
 
     def _forward_order(self, request: Request) -> Answer:
-        return self._order(request, "billing", COURIERS[0])
+        return self._order(request, velocity_rules.of_order, COURIERS[0])
 
     def _chosen_forward_order(self, request: Request) -> Answer:
-        return self._order(request, "billing", _chosen(request.json()))
+        return self._order(request, velocity_rules.of_order, _chosen(request.json()))
 
     def _reverse_order(self, request: Request) -> Answer:
-        return self._order(request, "pickup", COURIERS[0])
+        return self._order(request, velocity_rules.of_return, COURIERS[0])
 
     def _chosen_reverse_order(self, request: Request) -> Answer:
-        return self._order(request, "pickup", _chosen(request.json()))
+        return self._order(request, velocity_rules.of_return, _chosen(request.json()))
 
-    def _order(self, request: Request, role: str, courier: dict[str, Any]) -> Answer:
+    def _order(self, request: Request, mistakes: _Mistakes, courier: dict[str, Any]) -> Answer:
         body = request.json()
-        _refuse_if(_mistakes(body, role))
-        self._check_warehouse(request.account, body, needed=role == "billing")
-        buyer = "shipping" if body.get("shipping_is_billing") is False or role == "pickup" else "billing"
-        code = body.get(f"{buyer}_pincode") or ""
-        if {code, body.get("pickup_pincode")} & UNSERVED:
-            text = "Destination pincode not serviceable"
-            raise Problem(422, {"message": text, "pincode": code, "available_carriers": []})
+        _refuse_if(mistakes(body))
+        returned = mistakes is velocity_rules.of_return
+        place = self._warehouse_of(request.account, body, needed=not returned)
+        if returned and body.get("shipping_pincode") is None:
+            body |= _destination(place)
+        to = "shipping" if returned or body.get("shipping_is_billing") is False else "billing"
+        _refuse_unserved(body[f"{to}_pincode"], body.get("pickup_pincode"), place.get("pin_code"))
         with self.store.changing():
             taken = self.store.by_reference("velocity_order", body["order_id"])
             if any(order["account"] == request.account for order in taken):
                 raise _invalid({"order_id": "Order already exists"})
-            order = _new_order(request, body, courier, buyer if role == "billing" else "shipping")
+            order = _new_order(request, body, courier, to)
+            order["from"] = {} if returned else body.get("vendor_details") or place
             self._keep(order)
-        self._tell(order, "NEW", {"location": "", "timestamp": order["created_at"], "description": "Order created"}, {})
-        shown = _shown(order)
-        return Answer(200, {name: shown[name] for name in shown if name not in ("status_code", "created_at")})
+            self.store.put("velocity_file", order["shipment_id"], {"awb": order["awb"]})
+        event = {"status": "new", "location": "", "timestamp": order["created_at"], "description": "Order created"}
+        self._tell(order, "NEW", event)
+        for code in WAYS.get(body[f"{to}_pincode"], ()):
+            self.advance(order["awb"], {"to": code})
+        return Answer(200, {name: order[name] for name in _BOOKED} | {"status": "NEW"})
 
-    def _check_warehouse(self, account: str, body: dict[str, Any], *, needed: bool) -> None:
+    def _warehouse_of(self, account: str, body: dict[str, Any], *, needed: bool) -> dict[str, Any]:
+        """The body's warehouse; empty where it names none and need not."""
         name = body.get("warehouse_id")
         if name is None and not needed:
-            return
+            return {}
         place = self.store.get("velocity_warehouse", str(name))
         if place is None or place["account"] != account:
             raise Problem(404, {"message": "Warehouse not found", "warehouse_id": name})
+        return place
 
     def _order_update(self, request: Request) -> Answer:
         body = request.json()
@@ -230,13 +252,19 @@ class Velocity:
             order = self._find(request, body.get("awb"))
             if order["status_code"] not in CANCELLABLE:
                 raise self._too_late("Cannot update order in current status", order)
-            changed = sorted(name for name in body if name in CHANGEABLE)
-            if not changed:
+            sent = {name: body[name] for name in body if name in velocity_rules.CHANGEABLE}
+            if not sent:
                 raise _invalid({"awb": "Nothing to update"})
-            order["body"] |= {name: body[name] for name in changed}
+            before = _with_recipient(order)
+            _refuse_if(velocity_rules.of_update(sent, before=before))
+            _refuse_unserved(sent.get("shipping_pincode"))
+            order |= {"body": before | sent, "to": "shipping"}
+            order["freight_charges"] = velocity_reports.freight(
+                _RATES[order["courier_company_id"]], order["body"]["weight"]
+            )
             self._keep(order)
         told = {"message": "Order updated successfully", "awb": order["awb"], "order_id": order["order_id"]}
-        return Answer(200, told | {"updated_fields": changed})
+        return Answer(200, told | {"updated_fields": [name for name in sent if sent[name] != before.get(name)]})
 
     def _order_tracking(self, request: Request) -> Answer:
         numbers = request.json().get("awbs")
@@ -250,23 +278,18 @@ class Velocity:
             order = self._find(request, request.json().get("awb"))
             if order["status_code"] not in CANCELLABLE:
                 raise self._too_late("Cannot cancel order in current status", order)
-            self._happen(order, "CANCELLED", {"description": "Order cancelled"})
+            event = self._happen(order, "CANCELLED", {})
             self._keep(order)
+        self._tell(order, "CANCELLED", event)
         told = {"message": "Order cancelled successfully", "awb": order["awb"], "status": "CANCELLED"}
         return Answer(200, told)
 
     def _warehouse(self, request: Request) -> Answer:
         body = request.json()
-        needed = ("name", "phone", "address", "city", "state", "country", "pin_code")
-        errors = {name: "This field is required" for name in needed if not body.get(name)}
-        if body.get("pin_code") and not _pincode(body["pin_code"]):
-            errors["pin_code"] = "Invalid pincode format"
-        if body.get("phone") and not re.fullmatch(r"\d{10}", str(body["phone"])):
-            errors["phone"] = "10 digits are expected"
-        _refuse_if(errors)
+        _refuse_if(velocity_rules.of_warehouse(body))
         name = body.get("warehouse_id")
         if name:
-            self._check_warehouse(request.account, body, needed=True)
+            self._warehouse_of(request.account, body, needed=True)
         made = name or f"WH{secrets.token_hex(3).upper()}"
         self.store.put("velocity_warehouse", made, body | {"account": request.account, "warehouse_id": made})
         text = f"Warehouse {'updated' if name else 'created'} successfully"
@@ -274,21 +297,20 @@ class Velocity:
 
     def _reports(self, request: Request) -> Answer:
         kind = request.query.get("type", "")
-        if kind not in REPORTS:
-            raise _invalid({"type": f"One of {', '.join(sorted(REPORTS))} is expected"})
+        if kind not in velocity_reports.KINDS:
+            raise _invalid({"type": f"One of {', '.join(sorted(velocity_reports.KINDS))} is expected"})
         reference = request.query.get("order_id")
         found = self.store.by_reference("velocity_order", reference) if reference else self.store.all("velocity_order")
         mine = [order for order in found if order["account"] == request.account and _within(order, request.query)]
-        totals = {"orders": len(mine), "freight_charges": sum(order["freight_charges"] for order in mine)}
-        return Answer(200, {"type": kind, "data": [_shown(order) for order in mine], "totals": totals})
+        return Answer(200, velocity_reports.report(kind, mine))
 
     def _file(self, request: Request, kind: str, name: str) -> Answer:
-        order = next((one for one in self.store.all("velocity_order") if one["shipment_id"] == name), None)
-        if order is None:
+        known = self.store.get("velocity_file", name)
+        if known is None:
             raise Problem(404, {"message": "File not found"})
-        return Answer(
-            200, raw=labels.pdf(_printed(order), carrier="Velocity"), headers={"Content-Type": "application/pdf"}
-        )
+        draw = labels.pdf if kind == "label" else manifests.pdf
+        file = draw(_printed(self.store.get("velocity_order", known["awb"])), carrier="Velocity")
+        return Answer(200, raw=file, headers={"Content-Type": "application/pdf"})
 
     # The world: what makes scans happen ------------------------------------------------------------------------------
 
@@ -297,23 +319,26 @@ class Velocity:
 
         Raises ``KeyError`` for an unknown AWB and ``ValueError`` for an unknown code.
         """
+        at = _local(wish["at"]) if wish.get("at") else _local_now()
         with self.store.changing():
             order = self.store.get("velocity_order", number)
             if order is None:
                 raise KeyError(number)
-            code = str(wish.get("to") or _next(order)).upper()
+            code = str(wish.get("to") or _next(order))
+            code = code.upper() if code.upper() in WORDS else _CODES.get(code.lower(), code)
             if code not in WORDS and not wish.get("force"):
                 raise ValueError(f"unknown code {code}; known: {', '.join(WORDS)}")
-            details = (wish.get("details") or {}) | (_ndr(order) if code == "NDR" else {})
-            event = self._happen(order, code, details | ({"timestamp": wish["at"]} if wish.get("at") else {}))
+            details = (_ndr(order) if code == "NDR" else {}) | (wish.get("details") or {})
+            event = self._happen(order, code, {"timestamp": at} | details)
             self._keep(order)
         if wish.get("webhook", True):
-            self._tell(order, code, event, details)
+            self._tell(order, code, event)
         return event
 
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Create or change an account: ``secret webhook_url webhook_secret rate_limit`` (0: no limits)."""
-        fresh = {"secret": SECRET, "webhook_url": "", "webhook_secret": SECRET, "rate_limit": 1}
+        """Create or change an account: ``secret webhook_url webhook_secret rate_limit`` (0: no limits) and ``limits``,
+        other numbers than the documented ones (``{"quote": 5}``)."""
+        fresh = {"secret": SECRET, "webhook_url": "", "webhook_secret": SECRET, "rate_limit": 1, "limits": {}}
         row = (self.store.get("account", account) or fresh) | {k: v for k, v in changes.items() if k in fresh}
         self.store.put("account", account, row)
         return row
@@ -327,9 +352,11 @@ class Velocity:
             raise Problem(401, {"error": "Invalid or expired token"})
 
     def _count(self, account: str, operation: str) -> None:
-        if operation not in LIMITS or not (self.store.get("account", account) or {"rate_limit": 1})["rate_limit"]:
+        row = self.store.get("account", account) or {"rate_limit": 1}
+        if operation not in LIMITS or not row["rate_limit"]:
             return
         name, limit, seconds = LIMITS[operation]
+        limit = row.get("limits", {}).get(name, limit)
         recent = self._recent.setdefault((account, name), deque())
         moment = time.monotonic()
         while recent and recent[0] <= moment - seconds:
@@ -349,37 +376,35 @@ class Velocity:
         return Problem(400, {"message": text, "awb": order["awb"], "current_status": WORDS[order["status_code"]]})
 
     def _happen(self, order: dict[str, Any], code: str, details: dict[str, Any]) -> dict[str, Any]:
-        at = details.get("timestamp") or _local_now()
         event = {
             "status": WORDS.get(code, code.lower()),
-            "location": details.get("location") or _place(order, code),
-            "timestamp": at,
-            "description": details.get("description") or _DESCRIPTIONS.get(code, code),
-        }
-        event |= {key: value for key, value in details.items() if key not in event}
+            "location": _place(order, code),
+            "timestamp": _local_now(),
+            "description": _DESCRIPTIONS.get(code, code),
+        } | details
         order["history"] = sorted([*order["history"], event], key=lambda one: one["timestamp"])
-        order["status_code"] = _CODES.get(order["history"][-1]["status"], code)
+        last = order["history"][-1]["status"]
+        order["status_code"] = _CODES.get(last, last.upper())
         return event
 
     def _keep(self, order: dict[str, Any]) -> None:
         self.store.put("velocity_order", order["awb"], order, reference=order["order_id"])
 
-    def _tell(self, order: dict[str, Any], code: str, event: dict[str, Any], details: dict[str, Any]) -> None:
+    def _tell(self, order: dict[str, Any], code: str, event: dict[str, Any]) -> None:
         row = self.store.get("account", order["account"]) or {}
         if row.get("webhook_url"):
             told = {"event_type": "status_update", "event": "status_update", "awb": order["awb"]}
             told |= {"order_id": order["order_id"], "status_code": code, "courier_name": order["courier_name"]}
-            told |= {"estimated_delivery": order["estimated_delivery"]} | details | event
+            told |= {"estimated_delivery": order["estimated_delivery"]} | event
             self.pusher.push(self.name, row["webhook_url"], row["webhook_secret"], told, subject=order["awb"])
 
 
-CHANGEABLE = {
-    *(
-        f"shipping_{name}"
-        for name in ("customer_name", "last_name", "address", "city", "pincode", "state", "country", "email", "phone")
-    ),
-    *("weight", "length", "breadth", "height", "order_items", "sub_total", "payment_method", "cod_collectible"),
-}
+_Mistakes = Callable[[dict[str, Any]], dict[str, str]]
+_TIME = "%Y-%m-%d %H:%M:%S"
+_ADDRESS = ("customer_name", "last_name", "address", "city", "pincode", "state", "country", "email", "phone")
+_RATES = {courier["courier_company_id"]: courier["rate"] for courier in COURIERS}
+_ROLES = ("billing", "shipping", "pickup")
+_BOOKED = ("shipment_id", "order_id", "awb", "courier_name", "courier_company_id", "label_url", "manifest_url")
 _CODES = {word: code for code, word in WORDS.items()}
 _DESCRIPTIONS = {
     "NEW": "Order created",
@@ -421,7 +446,7 @@ def _new_order(request: Request, body: dict[str, Any], courier: dict[str, Any], 
         "manifest_url": f"{base}/manifest/{name}.pdf",
         "status_code": "NEW",
         "created_at": _local_now(),
-        "freight_charges": _offer(courier, body["weight"])["rate"],
+        "freight_charges": velocity_reports.freight(courier["rate"], body["weight"]),
         "estimated_delivery": day.date().isoformat(),
         "to": to,
         "body": body,
@@ -429,18 +454,16 @@ def _new_order(request: Request, body: dict[str, Any], courier: dict[str, Any], 
     }
 
 
-def _shown(order: dict[str, Any]) -> dict[str, Any]:
-    names = ("shipment_id", "order_id", "awb", "courier_name", "courier_company_id", "label_url", "manifest_url")
-    return {name: order[name] for name in names} | {
-        "status": "CANCELLED"
-        if order["status_code"] == "CANCELLED"
-        else "NEW"
-        if not order["history"]
-        else order["status_code"],
-        "status_code": order["status_code"],
-        "created_at": order["created_at"],
-        "freight_charges": order["freight_charges"],
-    }
+def _with_recipient(order: dict[str, Any]) -> dict[str, Any]:
+    """The order's body with who receives it in ``shipping_*``, wherever it was told."""
+    body, role = order["body"], order["to"]
+    return body | {f"shipping_{name}": body[f"{role}_{name}"] for name in _ADDRESS if f"{role}_{name}" in body}
+
+
+def _destination(place: dict[str, Any]) -> dict[str, Any]:
+    """A warehouse as the place to which a return goes."""
+    there = place | {"pincode": place["pin_code"], "customer_name": place["name"]}
+    return {f"shipping_{name}": there[name] for name in _ADDRESS if name in there}
 
 
 def _track(order: dict[str, Any]) -> dict[str, Any]:
@@ -458,8 +481,7 @@ def _track(order: dict[str, Any]) -> dict[str, Any]:
 
 def _printed(order: dict[str, Any]) -> dict[str, Any]:
     """What the label shows."""
-    body, vendor = order["body"], order["body"].get("vendor_details") or {}
-    to = order["to"]
+    body, vendor, to = order["body"], order["from"], order["to"]
     sender = {
         "company": vendor.get("name") or body.get("pickup_customer_name") or "",
         "street": vendor.get("address") or body.get("pickup_address") or "",
@@ -468,7 +490,7 @@ def _printed(order: dict[str, Any]) -> dict[str, Any]:
         "country": "IN",
     }
     recipient = {
-        "contact_name": f"{body.get(f'{to}_customer_name', '')} {body.get(f'{to}_last_name', '')}".strip(),
+        "contact_name": f"{body[f'{to}_customer_name']} {body.get(f'{to}_last_name') or ''}".strip(),
         "street": body.get(f"{to}_address", ""),
         "city": body.get(f"{to}_city", ""),
         "state": body.get(f"{to}_state", ""),
@@ -488,41 +510,16 @@ def _printed(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mistakes(body: dict[str, Any], role: str) -> dict[str, str]:
-    """What the document's validation schema says of an order."""
-    errors = {}
-    for name, most in (("customer_name", 100), ("address", 200), ("city", 50), ("state", 50)):
-        value = body.get(f"{role}_{name}")
-        if not isinstance(value, str) or not value:
-            errors[f"{role}_{name}"] = "This field is required"
-        elif len(value) > most:
-            errors[f"{role}_{name}"] = f"At most {most} characters"
-    if not _pincode(body.get(f"{role}_pincode")):
-        errors[f"{role}_pincode"] = "Invalid pincode format"
-    if not re.fullmatch(r"\d{10}", str(body.get(f"{role}_phone"))):
-        errors[f"{role}_phone"] = "10 digits are expected"
-    order_id = body.get("order_id")
-    if not isinstance(order_id, str) or not 0 < len(order_id) <= 50:
-        errors["order_id"] = "1 to 50 characters are expected"
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", str(body.get("order_date"))):
-        errors["order_date"] = "YYYY-MM-DD HH:mm is expected"
-    for name in ("length", "breadth", "height"):
-        if not _number(body.get(name), 1, 200):
-            errors[name] = "1 to 200 cm are expected"
-    if not _number(body.get("weight"), 0.1, 30):
-        errors["weight"] = "Weight exceeds maximum limit" if _number(body.get("weight"), 30, 10**9) else "0.1 to 30 kg"
-    if not body.get("order_items"):
-        errors["order_items"] = "At least one item is needed"
-    if body.get("payment_method") not in ("COD", "PREPAID"):
-        errors["payment_method"] = "COD or PREPAID is expected"
-    elif body["payment_method"] == "COD" and not _number(body.get("cod_collectible"), 0.01, 10**9):
-        errors["cod_collectible"] = "Required for COD orders"
-    return errors
-
-
 def _refuse_if(errors: dict[str, str]) -> None:
     if errors:
         raise _invalid(errors)
+
+
+def _refuse_unserved(pincode: str | None, *others: str | None) -> None:
+    unserved = next((code for code in (pincode, *others) if code in UNSERVED), None)
+    if unserved:
+        text = "Destination pincode not serviceable" if unserved == pincode else "Pickup pincode not serviceable"
+        raise Problem(422, {"message": text, "pincode": unserved, "available_carriers": []})
 
 
 def _invalid(errors: dict[str, str]) -> Problem:
@@ -533,6 +530,8 @@ def _chosen(body: dict[str, Any]) -> dict[str, Any]:
     found = [one for one in COURIERS if one["courier_company_id"] == str(body.get("courier_company_id"))]
     if not found:
         raise _invalid({"courier_company_id": "Unknown courier"})
+    if body.get("payment_method") == "COD" and not found[0]["cod"]:
+        raise _invalid({"courier_company_id": "This courier does not collect cash"})
     return found[0]
 
 
@@ -541,7 +540,7 @@ def _offer(courier: dict[str, Any], weight: float) -> dict[str, Any]:
         "courier_name": courier["courier_name"],
         "courier_company_id": courier["courier_company_id"],
         "estimated_delivery_days": courier["days"],
-        "rate": courier["rate"] + 20 * max(0, math.ceil(float(weight) * 2) - 1),
+        "rate": velocity_reports.freight(courier["rate"], weight),
         "cod_available": courier["cod"],
     }
 
@@ -576,13 +575,11 @@ def _token_of(request: Request) -> str:
     return request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
+def _local(text: str) -> str:
+    """A time as Velocity writes it. Raises ``ValueError``."""
+    moment = datetime.fromisoformat(text)
+    return (moment.astimezone(ZONE) if moment.tzinfo else moment).strftime(_TIME)
+
+
 def _local_now() -> str:
-    return datetime.now(ZONE).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _pincode(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"\d{6}", value))
-
-
-def _number(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    return datetime.now(ZONE).strftime(_TIME)
