@@ -53,6 +53,16 @@ CUSTOMER = {
     "contact_phone": "+1987654321",
     "contact_email": "jane.smith@email.com",
 }
+MUMBAI = {
+    "contact_name": "Shipping Department",
+    "contact_phone": "9000000001",
+    "street": "12 Example Road",
+    "city": "Mumbai",
+    "state": "Maharashtra",
+    "postal_code": "400069",
+    "country": "IN",
+}
+BANGALORE = MUMBAI | {"contact_name": "Jane Smith", "city": "Bangalore", "state": "Karnataka", "postal_code": "560102"}
 BOX = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15, "declared_value": 100, "currency": "USD"}
 
 
@@ -327,6 +337,34 @@ class Story:
             ),
         )
 
+    def another_carrier(self) -> str:
+        """The same at another carrier: a warehouse, cash on delivery, the cheapest courier"""
+        place = {"name": f"Mumbai {self.order}", "address": MUMBAI, "carriers": ["velocity"]}
+        warehouse = api("POST", "/api/v1/warehouses", expect=201, json=place).json()
+        order = {
+            "carrier": "velocity",
+            "order_id": f"{self.order}-IN",
+            "origin": MUMBAI,
+            "destination": BANGALORE,
+            "packages": [{"weight_kg": 0.5, "length_cm": 30, "width_cm": 20, "height_cm": 5}],
+            "payment_method": "cod",
+            "cod_amount": 990,
+            "currency": "INR",
+        }
+        best = api("POST", "/api/v1/quotes", json=order).json()
+        bought = order | {"warehouse_id": warehouse["id"], "service_type": best["service_type"]}
+        label = api("POST", "/api/v1/labels", json=bought).json()
+        self.indian = label["tracking_number"]
+        return f"{self.indian} by {label['metadata']['courier_name']}, {best['total_price']:.2f} {best['currency']}"
+
+    def way_back(self) -> str:
+        """It does not fit: the way back"""
+        body = {"shipment_id": self.indian, "reason": "Does not fit"}
+        back = api("POST", "/api/v1/returns", json=body).json()
+        if back["tracking_number"] == self.indian:
+            raise StepFailed("the return has the number of what it returns")
+        return f"{back['tracking_number']}, of {self.indian}"
+
 
 STEPS = (
     "yesterdays_parcel",
@@ -341,6 +379,8 @@ STEPS = (
     "proof_of_delivery",
     "deliveries",
     "event_trail",
+    "another_carrier",
+    "way_back",
 )
 
 
