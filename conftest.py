@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
+from django.utils import translation
 
 from apikeys import append_only, counters, keys, usage
 from apikeys.models import Merchant
@@ -47,6 +48,7 @@ def _flush_past_the_triggers():
 @pytest.fixture(autouse=True)
 def _fresh_cache():
     cache.clear()
+    translation.deactivate()
     counters.forget()
     usage.forget()
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 
 from apikeys import actors
 
@@ -56,6 +57,7 @@ class CorrelationMiddleware:
         given = request.headers.get(HEADER, "")
         chosen = given if _VALID.fullmatch(given) else ""
         with scope(chosen) as correlation_id, actors.at(actors.client_address(request)):
+            translation.deactivate()  # the language of this thread's last request
             started = time.monotonic()
             response = self.get_response(request)
             response[HEADER] = correlation_id

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.validators import RegexValidator
 from django.utils.dateparse import parse_datetime
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.utils.formatting import lazy_format
+
+Serializer = TypeVar("Serializer", bound=serializers.Serializer)
 
 
 class TextField(serializers.CharField):
@@ -20,6 +24,19 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+def kept(serializer: Serializer) -> Serializer:
+    """A flat serializer for the requests of many callers, since making its fields anew costs more than a validation.
+
+    Its sentences are put together in each request's language; the library's keep the language of the first.
+    """
+    for field in serializer.fields.values():
+        for validator in field.validators:
+            told = getattr(validator, "message", None)
+            if isinstance(told, lazy_format) and told.result is None:
+                validator.message = format_lazy(told.format_string, *told.args, **told.kwargs)
+    return serializer
 
 
 class CountryField(TextField):

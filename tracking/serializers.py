@@ -14,6 +14,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apikeys.fields import kept
 from tracking.countries import COUNTRIES
 
 MOST = 1000  # of one call
@@ -162,7 +163,7 @@ class NumbersSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
-_FIELDS = {field.field_name: field for field in WantedNumberSerializer()._writable_fields}
+_FIELDS = {field.field_name: field for field in kept(WantedNumberSerializer())._writable_fields}
 
 
 def wanted(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,30 @@ def test_one_callers_spanish_never_reaches_the_next(api, client, merchant):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("first", ["en", "es"])
+def test_no_sentence_stays_in_the_language_of_who_met_it_first(api, client, first):
+    def told(language):
+        headers = {"Accept-Language": language}
+        posted = api.post("/api/v1/checkpoints", CHECKPOINT | {"location": "x" * 201}, headers=headers).json()
+        asked = client.get("/next-tracking-number", {"customer_name": "x" * 201}, headers=headers).json()
+        return posted["details"]["location"] + asked["details"]["customer_name"] + asked["details"]["weight"]
+
+    languages = [first, "es", "en"]
+    sentences = [told(language) for language in languages]
+    assert sentences[0] == sentences[languages.index(first, 1)]
+    assert not set(sentences[1]) & set(sentences[2])
+
+
+@pytest.mark.django_db
+def test_a_request_that_is_refused_at_the_gate_does_not_speak_the_last_ones_language(api, client, settings):
+    api.get("/api/v1/tracking/NOBODY-1", headers=SPANISH)
+    settings.MAX_BODY_BYTES = 10
+    refused = client.post("/api/v1/checkpoints", CHECKPOINT, content_type="application/json")
+    assert refused.status_code == 413
+    assert refused.json()["message"] == "The request body is too large."
+
+
+@pytest.mark.django_db
 def test_an_unknown_language_is_english(api):
     body = api.get("/api/v1/tracking/NOBODY-1", headers={"Accept-Language": "tlh"}).json()
     assert body["message"] == "Tracking ID not found."

@@ -178,6 +178,16 @@ def way_back(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return free | {"shipment_id": things.indian_shipment(world)}
 
 
+def indicated(world: Things, wanted: dict[str, Any]) -> dict[str, Any]:
+    """A service indicator stands in S10 numbers alone."""
+    return wanted | ({"number_format": "s10"} if "service_indicator" in wanted else {})
+
+
+def all_indicated(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """The same for a list."""
+    return body | {"numbers": [indicated(world, one) for one in body["numbers"]]}
+
+
 def india(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Places that the carrier goes to."""
     return paid(world, body) | {
@@ -216,6 +226,7 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/pickups$": collection,
     r"POST /api/v1/(labels|quotes)$": paid,
     r"POST /api/v1/returns$": way_back,
+    r"POST /api/v1/tracking-numbers$": all_indicated,
     r"POST /api/v1/serviceability$": india,
     r"(POST|PUT) /api/v1/warehouses(/{warehouse_id})?$": place,
     r"/registrations$": registration,
@@ -227,6 +238,7 @@ BODIES: dict[str, Change] = {
 }
 QUERIES: dict[str, Change] = {
     r"/reports$": report,
+    r"GET /next-tracking-number$": indicated,
     r"GET /api/v1/usage$": period,
     r"GET /api/v1/analytics/performance$": period,
     r"GET /api/v1/shipments$": filters,

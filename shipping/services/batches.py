@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from apikeys.errors import ValidationFailed
+from apikeys.fields import kept
 from apikeys.handler import field_texts
 from apikeys.tenancy import Tenant
 from shipping.serializers import CheckpointRequestSerializer
@@ -35,8 +36,7 @@ def validated(given: Sequence[Any]) -> list[Item | ValidationFailed]:
     return [_validated(one) for one in given]
 
 
-# Its fields keep nothing between validations, and making them anew takes longer than a validation.
-_serializer = CheckpointRequestSerializer()
+_serializer = kept(CheckpointRequestSerializer())
 
 
 def _validated(given: Any) -> Item | ValidationFailed:
