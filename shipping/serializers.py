@@ -105,6 +105,11 @@ class ItemSerializer(serializers.Serializer):
     hs_code = TextField(max_length=14, required=False, allow_blank=True)
     origin_country = CountryField(required=False)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["discount"] > attrs["unit_price"] * attrs["quantity"]:
+            raise serializers.ValidationError({"discount": [_("The discount is more than the price.")]})
+        return attrs
+
 
 class _PaymentSerializer(serializers.Serializer):
     """Who pays for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""

@@ -100,8 +100,9 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "warehouse_id": lambda world, drawn: world.some(things.warehouse),
     "carriers": lambda world, drawn: [],
     "cod_amount": _rounded(2, most=1e6),
-    "unit_price": _rounded(2, most=1e6),
-    "discount": _rounded(2, most=1e6),
+    "unit_price": _rounded(2, most=1e4),
+    "quantity": lambda world, drawn: min(drawn, 10) if isinstance(drawn, int) else drawn,
+    "discount": lambda world, drawn: 0,
     "tax": _rounded(2, most=1e6),
     "weight_kg": _rounded(3, most=30),
     "total_weight_kg": _rounded(3),
@@ -202,6 +203,14 @@ def place(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return body | {"name": f"Warehouse {uuid.uuid4().hex}"}
 
 
+def changed(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """To a place and to parcels that the carrier takes."""
+    parcel = {"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}
+    taken = {"destination": things.INDIAN_PLACE, "packages": [parcel]}
+    known = ("payment_method", "cod_amount", "items")
+    return paid(world, {name: taken.get(name, body[name]) for name in (*taken, *known) if name in body})
+
+
 def registration(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """At the carrier that keeps a list of them."""
     return body | {"carrier": "velocity"}
@@ -230,7 +239,7 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/serviceability$": india,
     r"(POST|PUT) /api/v1/warehouses(/{warehouse_id})?$": place,
     r"/registrations$": registration,
-    r"PATCH /api/v1/shipments/{name}$": paid,
+    r"PATCH /api/v1/shipments/{name}$": changed,
     r"POST /api/v1/courier-credentials$": new_account,
     r"/api-keys(/{key_id})?$": key,
     r"POST /api/v1/auth/token$": person,
