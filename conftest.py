@@ -29,6 +29,19 @@ GUARDS = (
 )
 
 
+def pytest_collection_modifyitems(config, items):
+    """What touches no database is proved once, by the run on SQLite; the one on PostgreSQL asks for the rest alone."""
+    if os.environ.get("WAYBILL_TEST_DATABASE_ONLY") == "1":
+        apart = [item for item in items if not _touches_the_database(item)]
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if _touches_the_database(item)]
+
+
+def _touches_the_database(item):
+    marked = item.get_closest_marker("django_db") or item.get_closest_marker("system")
+    return bool(marked) or bool({"db", "transactional_db"} & set(item.fixturenames))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_past_the_triggers():
     """On SQLite a test's clean-up deletes rows one by one, which guarded tables refuse; PostgreSQL truncates."""

@@ -104,14 +104,15 @@ def check_django(report: Report, scratch: Path) -> None:
 
 
 def run_tests(report: Report) -> None:
-    """Pytest on SQLite, then on PostgreSQL; both see Redis as ``REDIS_URL_TEST``."""
+    """Pytest on SQLite, then on PostgreSQL what touches the database; both see Redis as ``REDIS_URL_TEST``."""
     services.install_missing()
     with contextlib.ExitStack() as stack:
         if redis_url := _start(report, stack, "Redis", services.redis_server()):
             report.environment["REDIS_URL_TEST"] = redis_url
         report.run("tests on SQLite", pytest_command())
         if postgres_url := _start(report, stack, "PostgreSQL", services.postgres()):
-            report.run("tests on PostgreSQL", pytest_command(), DATABASE_URL=postgres_url)
+            only = {"WAYBILL_TEST_DATABASE_ONLY": "1"}
+            report.run("tests on PostgreSQL", pytest_command(), DATABASE_URL=postgres_url, **only)
 
 
 def _start(
