@@ -145,6 +145,26 @@ def test(row: Credential) -> dict[str, object]:
     return result
 
 
+def health(tenant: Tenant, carrier: str) -> dict[str, bool]:
+    """Whether the account that a merchant's requests use works, asked for real: the documented checks by name.
+
+    ``webhook_endpoint``: whether we hold what proves the carrier's events. Raises what ``find`` raises.
+    """
+    credential = find(tenant, carrier)
+    adapter = open_adapter(credential, merchant_id=tenant.merchant_id)
+    checks = dict.fromkeys(("authentication", "api_connectivity"), False)
+    try:
+        if adapter.tokens:
+            adapter.tokens.current()
+            checks["authentication"] = True
+        adapter.ping()
+        checks = dict.fromkeys(checks, True)
+    except CarrierError as error:
+        log.warning("carrier not healthy", extra={"carrier": adapter.slug, "error": str(error)})
+    proved = "webhook_secret" not in adapter.credential_fields() or "webhook_secret" in (credential.fields or {})
+    return checks | {"webhook_endpoint": proved, "database": True}
+
+
 def for_webhooks(carrier: str, credential_id: uuid.UUID | None) -> list[Credential]:
     """The credentials that may have signed a webhook: the named one, or the platform's of both modes.
 

@@ -13,6 +13,7 @@ reports = views.ReportViewSet.as_view({"get": "retrieve"})
 
 carriers = views.CarrierListViewSet.as_view({"get": "list"})
 carrier = views.CarrierListViewSet.as_view({"get": "retrieve"})
+health = views.CarrierListViewSet.as_view({"get": "health"})
 rate_limit = views.CarrierListViewSet.as_view({"get": "rate_limit"})
 own_credentials = views.CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
 own_credential = views.CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
@@ -21,6 +22,8 @@ test_credential = views.CourierCredentialViewSet.as_view({"post": "test"})
 urlpatterns = [
     path("carriers", carriers, name="carriers"),
     path("carriers/<carrier:carrier>", carrier, name="carrier"),
+    path("carriers/<carrier:carrier>/health", health, name="carrier-health"),
+    path("<carrier:carrier>/health", health, name="documented-carrier-health"),
     path("carriers/<carrier:carrier>/rate-limit", rate_limit, name="carrier-rate-limit"),
     path("courier-credentials", own_credentials, name="courier-credentials"),
     path("courier-credentials/<uuid:own_credential_id>", own_credential, name="courier-credential"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -15,6 +16,7 @@ from apikeys import pages, scopes
 from apikeys.errors import ValidationFailed
 from apikeys.idempotency import idempotent
 from apikeys.pages import PageSerializer
+from apikeys.rendering import rfc3339
 from apikeys.views import ApiViewSet
 from carriers import accounts, budgets, metrics, overview, serializers, wire
 from carriers.adapters.base import CarrierAdapter
@@ -127,7 +129,7 @@ class CourierCredentialViewSet(ApiViewSet):
 class CarrierListViewSet(ApiViewSet):
     """The carriers that Waybill speaks to, and how they are doing."""
 
-    scopes: ClassVar = dict.fromkeys(("list", "retrieve", "rate_limit"), scopes.SHIPMENTS_READ)
+    scopes: ClassVar = dict.fromkeys(("list", "retrieve", "health", "rate_limit"), scopes.SHIPMENTS_READ)
 
     @extend_schema(responses={200: wire.CarrierListSerializer}, tags=["carriers"])
     def list(self, request: Request) -> Response:
@@ -138,6 +140,14 @@ class CarrierListViewSet(ApiViewSet):
     def retrieve(self, request: Request, carrier: str) -> Response:
         """The same of one, with the fields of its account as JSON Schema."""
         return Response(wire.carrier_detail(overview.one_carrier(self.tenant, carrier)))
+
+    @extend_schema(responses={200: wire.AccountHealthSerializer, 503: wire.AccountHealthSerializer}, tags=["carriers"])
+    def health(self, request: Request, carrier: str) -> Response:
+        """Whether the account that your requests use works, asked of the carrier for real; 503 where a check fails."""
+        checks = accounts.health(self.tenant, carrier)
+        healthy = all(checks.values())
+        code = status.HTTP_200_OK if healthy else status.HTTP_503_SERVICE_UNAVAILABLE
+        return Response({"healthy": healthy, "checks": checks, "timestamp": rfc3339(timezone.now())}, status=code)
 
     @extend_schema(responses={200: wire.RateLimitSerializer}, tags=["carriers"])
     def rate_limit(self, request: Request, carrier: str) -> Response:

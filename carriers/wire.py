@@ -222,6 +222,19 @@ def carrier_detail(one: Overview) -> dict[str, Any]:
     return carrier(one) | more
 
 
+class ChecksSerializer(serializers.Serializer):
+    authentication = serializers.BooleanField()
+    api_connectivity = serializers.BooleanField()
+    webhook_endpoint = serializers.BooleanField()
+    database = serializers.BooleanField()
+
+
+class AccountHealthSerializer(serializers.Serializer):
+    healthy = serializers.BooleanField()
+    checks = ChecksSerializer()
+    timestamp = serializers.DateTimeField()
+
+
 class EndpointLimitSerializer(serializers.Serializer):
     endpoint = serializers.CharField()
     operations = serializers.ListField(child=serializers.CharField())

@@ -338,6 +338,10 @@ class CarrierAdapter:
         """A real call that only a valid account gets through: a log-in, else what the adapter puts in its place."""
         self.fetch_token()
 
+    def ping(self) -> None:
+        """A cheap read that shows whether the carrier's API works; here a look-up of what nobody has bought."""
+        self.find_by_reference("waybill-ping")
+
     def quote(self, request: types.QuoteRequest) -> Sequence[types.Offer]:
         """Prices for the route, best first; at least one, else ``NotServiceable``."""
         raise self._unsupported("quote")

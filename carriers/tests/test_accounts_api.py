@@ -203,3 +203,21 @@ def test_the_platforms_accounts_come_from_the_documented_variables(settings, mer
 def test_unknown_ids_are_not_found(api, put, delete):
     path = f"/api/v1/courier-credentials/{uuid.uuid4()}"
     assert {put(path, {}).status_code, delete(path).status_code, api.post(f"{path}/test").status_code} == {404}
+
+
+def test_the_health_of_an_account_is_asked_for_real(api, credential, sandbox, settings):
+    answer = api.get("/api/v1/pickit/health")
+    assert answer.status_code == 200
+    assert answer.json()["healthy"] is True
+    assert set(answer.json()["checks"]) == {"authentication", "api_connectivity", "webhook_endpoint", "database"}
+    settings.CARRIER_MAX_RETRIES = 0
+    fault = {"kind": "status", "status": 503, "operation": "find_by_reference", "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    sick = api.get("/api/v1/carriers/pickit/health")
+    assert sick.status_code == 503
+    assert sick.json()["checks"] == {
+        "authentication": True,
+        "api_connectivity": False,
+        "webhook_endpoint": True,
+        "database": True,
+    }
