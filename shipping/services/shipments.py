@@ -49,7 +49,7 @@ from shipping.events import (
 from shipping.facts import shipment_facts
 from shipping.history import FINAL
 from shipping.models import BookingState, Label, Parcel, Shipment, Warehouse
-from shipping.services import checkpoints, label_files, lookup, quotes, warehouses
+from shipping.services import checkpoints, label_files, lookup, points, quotes, warehouses
 from shipping.services.canonical import as_address, as_items, as_packages, plain
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def _buy(shipment: Shipment) -> Shipment:
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
+        points.suggest(adapter, error, shipment.pickup_point_id)
         fail(shipment, error)
         raise
     return finish(shipment.id, booked)

@@ -1,0 +1,43 @@
+"""A pickup point that cannot be used is refused with the nearest one that can."""
+
+import pytest
+
+from shipping.models import Shipment
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+CLOSED = "PP-6537-5299"  # of the simulator's grid
+
+
+def test_the_nearest_usable_point_is_named(api, order):
+    order["metadata"]["pickup_point_id"] = CLOSED
+    refused = api.post("/api/v1/labels", order)
+    body = refused.json()
+    assert (refused.status_code, body["error"]) == (422, "not_serviceable")
+    assert "metadata.pickup_point_id" in body["details"]
+    nearest, _name = body["details"]["nearest_pickup_point"]
+    assert nearest != CLOSED
+    order["metadata"]["pickup_point_id"] = nearest
+    assert api.post("/api/v1/labels", order).status_code == 200
+
+
+def test_an_unknown_point_is_refused_without_a_guess(api, order):
+    order["metadata"]["pickup_point_id"] = "PP-NOWHERE"
+    body = api.post("/api/v1/labels", order).json()
+    assert "metadata.pickup_point_id" in body["details"]
+    assert "nearest_pickup_point" not in body["details"]
+
+
+def test_a_carrier_that_does_not_tell_of_others_changes_nothing(api, order, sandbox, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault = {"kind": "status", "status": 500, "operation": "pickup_points", "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    order["metadata"]["pickup_point_id"] = CLOSED
+    refused = api.post("/api/v1/labels", order)
+    assert refused.status_code == 422
+    assert "nearest_pickup_point" not in refused.json()["details"]
+    assert Shipment.objects.get().booking_state == "failed"
+
+
+def test_an_order_in_order_asks_nothing_more(api, order, sandbox):
+    api.post("/api/v1/labels", order)
+    assert not sandbox.calls(operation="pickup_point") + sandbox.calls(operation="pickup_points")
