@@ -171,6 +171,7 @@ class ReturnRequestSerializer(serializers.Serializer):
 
     shipment_id = TextField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
     reason = TextField(max_length=200, default="")
+    additional = serializers.BooleanField(default=False, help_text="Buy another return for a shipment that has one.")
     origin = StreetAddressSerializer(required=False, help_text="Where it is fetched; default: where it was sent to.")
     destination = StreetAddressSerializer(required=False, help_text="Default: the warehouse, else where it came from.")
     warehouse_id = serializers.UUIDField(required=False, help_text="Default: the one that it departed from.")

@@ -227,6 +227,8 @@ def _reserve(
     for _attempt in range(20):
         try:
             with transaction.atomic():
+                if return_of:
+                    _refuse_second_return(return_of, order)
                 shipment = _pending(tenant, credential, order, sequence=_sequence(tenant, order))
                 if warehouse or return_of:
                     shipment.warehouse, shipment.return_of = warehouse, return_of
@@ -265,6 +267,15 @@ def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, seque
         Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)
     )
     return shipment
+
+
+def _refuse_second_return(original: Shipment, order: Mapping[str, Any]) -> None:
+    """The same parcel comes back once, unless the merchant says otherwise; requests that run at once wait here."""
+    Shipment.objects.select_for_update().get(id=original.id)
+    first = original.returns.filter(frees_order=False).order_by("id").first()
+    if first and not order["more_returns"]:
+        text = _("This shipment has a return already. Send additional: true to buy another one for it.")
+        raise Conflict(text, details={"shipment_id": [text], "return_id": [str(first.id)]})
 
 
 def _refuse_used(tenant: Tenant, number: str | None) -> None:
@@ -346,6 +357,7 @@ def _return_order(original: Shipment, wanted: Mapping[str, Any], place: Warehous
         "carrier": original.carrier,
         "order_id": original.order_id,
         "additional": True,
+        "more_returns": wanted["additional"],
         "origin": wanted.get("origin", original.destination),
         "destination": wanted.get("destination", home),
         "packages": wanted.get("packages", theirs["packages"]),

@@ -2,11 +2,14 @@
 
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from carriers import accounts
@@ -272,6 +275,32 @@ def test_a_return_is_a_shipment_of_its_own_bought_once(api, order, sandbox, ware
     assert asked["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
     assert asked["payment_method"] == "PREPAID"
     assert "cod_collectible" not in asked
+
+
+def test_a_second_return_is_bought_only_where_the_merchant_says_so(api, order, sent):
+    body = {"shipment_id": bought(api, order)["shipment_id"]}
+    first = api.post("/api/v1/returns", body).json()
+    refused = api.post("/api/v1/returns", body)
+    assert (refused.status_code, refused.json()["details"]["return_id"]) == (409, [first["shipment_id"]])
+    assert len(sent("create_return")) == 1
+    assert api.post("/api/v1/returns", body | {"additional": True}).status_code == 200
+    api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel", {})
+
+
+def test_eight_requests_at_once_buy_one_return(api, order, sent, api_key):
+    body = {"shipment_id": bought(api, order)["shipment_id"]}
+
+    def ask(_number):
+        try:
+            headers = {"X-API-Key": api_key}
+            return Client().post("/api/v1/returns", body, content_type="application/json", headers=headers).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(ask, range(8)))
+    assert statuses == [200, *[409] * 7]
+    assert len(sent("create_return")) == 1
 
 
 def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, order, sandbox):
