@@ -379,7 +379,7 @@ class ShipmentAdmin(ShippingAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         label = Label.objects.filter(shipment=row).first()
         try:
-            file = label.file.open("rb") if label else None
+            file = label.file.open("rb") if label and label.file else None
         except OSError:
             file = None
         if label is None or file is None:
@@ -444,6 +444,8 @@ def label_link(label: Label | None) -> str:
     """A link that opens the file for staff."""
     if label is None:
         return NOTHING
+    if not label.file:
+        return badge("waiting for the carrier's file", "waiting" if label.fetch_at else "bad")
     url = reverse("admin:shipping_shipment_label", args=[label.shipment_id])
     return format_html('<a href="{}" target="_blank" rel="noopener">Open the {} label</a>', url, label.format)
 

@@ -250,3 +250,10 @@ def test_a_count_stops_where_nobody_turns_pages(admin_client, credential, monkey
     for number in range(4):
         make(credential, f"000000000{number}")
     assert admin_client.get(LIST).context["cl"].result_count == 2
+
+
+def test_a_label_whose_file_the_carrier_still_keeps_says_so(admin_client, shipment):
+    Label.objects.create(shipment=shipment, format="PDF", size="4x6", carrier_url="https://x.example/1.pdf")
+    assert "waiting for the carrier" in admin_client.get(page_of(shipment)).content.decode()
+    page = admin_client.get(page_of(shipment, "label"), follow=True)
+    assert "no label file" in page.content.decode()
