@@ -281,6 +281,7 @@ class CarrierAdapter:
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()
+    created_code: ClassVar[str] = "created"  # the carrier's code of a fresh booking's scan, which we write ourselves
     zone: ClassVar[tzinfo] = UTC  # of times that the carrier tells without an offset
     webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # a token is renewed this long before it expires

@@ -404,7 +404,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
 def _first_scan(row: Shipment, booked: BookedLabel) -> Scan:
     place = ", ".join(part for part in (row.origin.get("city"), row.origin.get("state")) if part)
     return Scan(
-        code="created",
+        code=adapter_class(row.carrier).created_code,
         status=Status.CREATED,
         occurred_at=booked.created_at,
         occurred_text=rfc3339(booked.created_at) or "",

@@ -76,6 +76,7 @@ class VelocityAdapter(CarrierAdapter):
     environment_names = {"VELOCITY_USERNAME": "username", "VELOCITY_PASSWORD": "password"}
     services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
+    created_code = "NEW"
     zone = read.ZONE
     token_margin = timedelta(hours=1)  # renewed at 23 of its 24 hours
     webhook_max_age = timedelta(hours=8)
