@@ -257,7 +257,8 @@ PROOFS: dict[str, Callable[[bytes], dict[str, str]]] = {r"POST /webhooks/": thin
 # What is put right after a call, lest it spoil the next ones.
 AFTERWARDS: dict[str, Callable[[Things], None]] = {
     r"POST .*/credentials$": Things.restore_account,
-    r"(PUT|DELETE) .*/courier-credentials/": Things.restore_account,
+    r"PUT .*/courier-credentials/": Things.restore_account,
+    r"DELETE .*/courier-credentials/": things.indian_account,  # what was booked with it can be asked for again
 }
 
 

@@ -54,7 +54,7 @@ def change(row: Warehouse, place: Mapping[str, Any]) -> None:
             _record(row, "changed")
     except IntegrityError as error:
         raise _name_taken(place["name"]) from error
-    for registration in row.registrations.select_related("credential"):
+    for registration in row.registrations.select_related("credential").filter(credential__is_active=True):
         if "register_warehouse" in adapter_class(registration.credential.carrier).capabilities():
             _tell(row, registration.credential)
 
@@ -128,11 +128,11 @@ def _known_as(row: Warehouse, credential: Credential) -> str:
 
 def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
     """The registration as it then stands, and what went wrong. A place that the carrier knows is changed there."""
-    adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
     back = as_address(row.return_address) if row.return_address else None
     _store(row, credential, State.PENDING)
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
+        adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
         known = adapter.register_warehouse(request)
     except WaybillError as error:
         return _store(row, credential, State.FAILED, failure=error.body()), error

@@ -110,6 +110,15 @@ def test_a_changed_warehouse_is_changed_at_the_carrier_under_its_id(api, client,
     assert (second["address"], second["phone"]) == ("124 Main Street", "9876543210")
 
 
+def test_a_warehouse_can_be_changed_when_its_carriers_account_is_gone(api, client, api_key, warehouse, account, sent):
+    accounts.delete(account)
+    body = {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}}
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    changed = client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+    assert (changed.status_code, changed.json()["address"]["street"]) == (200, "124 Main Street")
+    assert len(sent("register_warehouse")) == 1
+
+
 def test_a_warehouse_that_the_carrier_refuses_stays_and_shows_the_carriers_words(api):
     body = {"name": "Nowhere", "address": DEPOT | {"postal_code": "4000"}, "carriers": ["velocity"]}
     (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
