@@ -45,7 +45,7 @@ from shipping.models import (
     Warehouse,
     WarehouseRegistration,
 )
-from shipping.services import shipments
+from shipping.services import pickups, shipments
 
 MAX_SETTLED = 200
 
@@ -571,6 +571,7 @@ class PickupAdmin(ShippingAdmin):
     search_help_text = "Confirmation number, the carrier's pickup id, a whole tracking number, or our id."
     date_hierarchy = "scheduled_date"
     ordering = ("-id",)
+    actions = ("nothing_booked",)
     sections = (shipments_section, calls_section, events_section)
     fieldsets = (
         (
@@ -587,6 +588,8 @@ class PickupAdmin(ShippingAdmin):
                     "confirmation_number",
                     "carrier_pickup_id",
                     "completed_at",
+                    "cancelled_at",
+                    "cancel_reason",
                 ),
             },
         ),
@@ -605,6 +608,14 @@ class PickupAdmin(ShippingAdmin):
     shown_request = json_display("request", "the merchant's request")
     shown_details = json_display("carrier_details", "what the carrier added")
     trouble = ShipmentAdmin.trouble
+
+    @admin.action(description="No van was booked: fail the pickup (needs review)", permissions=["operate"])
+    def nothing_booked(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """For pickups that only the carrier's back-office could explain; the merchant can then book anew."""
+        found = queryset.filter(state=Pickup.State.NEEDS_REVIEW)[:MAX_SETTLED]
+        for pickup in found:
+            pickups.fail(pickup, BusinessRuleViolated("Operations found that the carrier booked nothing."))
+        self.message_user(request, f"{len(found)} pickups failed.", messages.SUCCESS)
 
     @admin.display(description="pickup", ordering="confirmation_number")
     def name(self, row: Pickup) -> str:

@@ -9,6 +9,7 @@ SHIPMENT_CHECKPOINT = EventType("shipment.checkpoint", public=True)  # one new s
 SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
 PICKUP_SCHEDULED = EventType("pickup.scheduled", public=True)
 PICKUP_COMPLETED = EventType("pickup.completed", public=True)
+PICKUP_CANCELLED = EventType("pickup.cancelled", public=True)
 
 SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
 SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")

@@ -380,6 +380,8 @@ class Pickup(TenantRow):
     failure = models.JSONField(null=True, blank=True)
     shipments = models.ManyToManyField(Shipment, related_name="pickups", blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancel_reason = models.CharField(max_length=500, null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -391,7 +393,11 @@ class Pickup(TenantRow):
                 name="pickup_once_per_credential",
             )
         ]
-        indexes = [models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant")]
+        indexes = [
+            models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant"),
+            models.Index(fields=["merchant", "mode", "carrier_pickup_id"], name="pickup_by_carrier_id"),
+            models.Index(fields=["merchant", "mode", "confirmation_number"], name="pickup_by_confirmation"),
+        ]
 
     def __str__(self) -> str:
         return self.confirmation_number or str(self.id)

@@ -15,7 +15,9 @@ from rest_framework import serializers
 
 from apikeys.fields import CountryField, MomentField, TextField
 from apikeys.models import Store
+from apikeys.pages import PageSerializer
 from carriers.types import PaymentMethod, Status
+from shipping.models import Pickup
 from shipping.services.lookup import is_id
 from shipping.services.posting import POSTABLE
 from tracking import numbers
@@ -280,6 +282,15 @@ class PickupRequestSerializer(serializers.Serializer):
         if attrs["pickup_window_end"] <= attrs["pickup_window_start"]:
             raise serializers.ValidationError({"pickup_window_end": [_("The window ends before it starts.")]})
         return attrs
+
+
+class PickupListSerializer(PageSerializer):
+    """``GET /api/v1/pickups``"""
+
+    status = serializers.ChoiceField(choices=Pickup.State.choices, required=False)
+    carrier = TextField(max_length=40, required=False)
+    scheduled_from = MomentField(required=False)
+    scheduled_to = MomentField(required=False)
 
 
 class StatusField(TextField):

@@ -31,8 +31,9 @@ urlpatterns = [
     path("serviceability", views.ServiceabilityViewSet.as_view({"post": "ask"}), name="serviceability"),
     path("metrics/business", reports.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
     path("analytics/performance", reports.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
-    path("pickups", views.PickupViewSet.as_view({"post": "create"}), name="pickups"),
-    path("pickups/<uuid:pickup_id>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
+    path("pickups", views.PickupViewSet.as_view({"get": "list", "post": "create"}), name="pickups"),
+    path("pickups/<str:pickup>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
+    path("pickups/<str:pickup>/cancel", views.PickupViewSet.as_view({"post": "cancel"}), name="pickup-cancel"),
     path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),
     path("<carrier:carrier>/shipments/<str:name>/proof-of-delivery", proof_of_delivery, name="carrier-proof"),
 ]

@@ -43,6 +43,10 @@ NAME = OpenApiParameter(
     "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
 )
 
+PICKUP = OpenApiParameter(
+    "pickup", str, OpenApiParameter.PATH, description="Our id, the carrier's or the confirmation number."
+)
+
 
 def label_url(request: Request, shipment: Shipment) -> str:
     """Where the label's file is served, absolute."""
@@ -378,11 +382,14 @@ class ShipmentViewSet(ApiViewSet):
 class PickupViewSet(ApiViewSet):
     """Collections."""
 
-    scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE, "retrieve": scopes.SHIPMENTS_READ}
+    scopes: ClassVar = {
+        **dict.fromkeys(("create", "cancel"), scopes.SHIPMENTS_WRITE),
+        **dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ),
+    }
 
     def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
         """A collection, as the request that made it is answered."""
-        row = Pickup.objects.of(self.tenant).get(id=pickup_id)
+        row = pickups.find(self.tenant, str(pickup_id))
         waiting = row.state in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW)
         return Response(wire.pickup(row), status=status.HTTP_202_ACCEPTED if waiting else status.HTTP_200_OK)
 
@@ -397,10 +404,28 @@ class PickupViewSet(ApiViewSet):
         order = self.checked(serializers.PickupRequestSerializer, request.data)
         return self.render(request, pickups.schedule(self.tenant, order).id)
 
-    @extend_schema(responses={200: wire.PickupSerializer}, tags=["pickups"])
-    def retrieve(self, request: Request, pickup_id: uuid.UUID) -> Response:
+    @extend_schema(
+        parameters=[serializers.PickupListSerializer], responses={200: wire.PickupListSerializer}, tags=["pickups"]
+    )
+    def list(self, request: Request) -> Response:
+        """Collections, the newest first."""
+        asked = self.checked(serializers.PickupListSerializer, request.query_params)
+        rows = pickups.listed(self.tenant, asked)
+        page, pagination = pages.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
+        return Response({"pickups": [wire.pickup(row) for row in page], "pagination": pagination})
+
+    @extend_schema(parameters=[PICKUP], responses={200: wire.PickupSerializer}, tags=["pickups"])
+    def retrieve(self, request: Request, pickup: str) -> Response:
         """One collection."""
-        row = Pickup.objects.of(self.tenant).filter(id=pickup_id).first()
-        if row is None:
-            raise NotFound
-        return Response(wire.pickup(row))
+        return Response(wire.pickup(pickups.find(self.tenant, pickup)))
+
+    @extend_schema(
+        parameters=[PICKUP],
+        request=serializers.CancelRequestSerializer,
+        responses={200: wire.PickupSerializer},
+        tags=["pickups"],
+    )
+    def cancel(self, request: Request, pickup: str) -> Response:
+        """Call a collection off; asking again gives the same cancellation."""
+        data = self.checked(serializers.CancelRequestSerializer, request.data)
+        return Response(wire.pickup(pickups.cancel(self.tenant, pickup, reason=data["reason"])))

@@ -689,6 +689,16 @@ class PickupSerializer(serializers.Serializer):
     pickup_window_end = serializers.CharField()
     status = serializers.ChoiceField(choices=Pickup.State.choices)
     metadata = serializers.DictField()
+    shipment_ids = serializers.ListField(child=serializers.UUIDField())
+    created_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    cancelled_at = serializers.DateTimeField(allow_null=True)
+    cancel_reason = serializers.CharField(allow_null=True)
+
+
+class PickupListSerializer(serializers.Serializer):
+    pickups = PickupSerializer(many=True)
+    pagination = CursorPaginationSerializer()
 
 
 def pickup(row: Pickup) -> dict[str, Any]:
@@ -702,4 +712,9 @@ def pickup(row: Pickup) -> dict[str, Any]:
         "pickup_window_end": row.window_end,
         "status": row.state,
         "metadata": row.carrier_details | {"carrier_pickup_id": row.carrier_pickup_id},
+        "shipment_ids": sorted(str(shipment.id) for shipment in row.shipments.all()),
+        "created_at": rfc3339(row.created_at),
+        "completed_at": row.completed_at and rfc3339(row.completed_at),
+        "cancelled_at": row.cancelled_at and rfc3339(row.cancelled_at),
+        "cancel_reason": row.cancel_reason,
     }

@@ -371,8 +371,8 @@ class CarrierAdapter:
         """Book a collection. Raises ``OutcomeUnknown`` when it may have been booked nevertheless."""
         raise self._unsupported("schedule_pickup")
 
-    def cancel_pickup(self, carrier_pickup_id: str) -> None:
-        """Call a collection off."""
+    def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
+        """Call a collection off; since when it is. Raises ``CarrierCannotCancel`` when it is too late."""
         raise self._unsupported("cancel_pickup")
 
     def pickup_points(

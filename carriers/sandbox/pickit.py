@@ -244,6 +244,20 @@ class Pickit:
         )
         return Answer(201, {key: value for key, value in pickup.items() if key not in ("account", "address")})
 
+    def _cancel_pickup(self, request: Request, name: str) -> Answer:
+        """The same answer for each repetition."""
+        reason = str(request.json().get("reason", ""))
+        with self.store.changing():
+            pickup = self.store.get("pickup", name)
+            if not pickup or pickup["account"] != request.account:
+                raise Problem(404, "PICKUP_NOT_FOUND", f"No pickup {name}")
+            if pickup["status"] == "completed":
+                raise Problem(409, "CANNOT_CANCEL", "The pickup is completed already")
+            if pickup["status"] != "cancelled":
+                pickup |= {"status": "cancelled", "cancelled_at": now(), "reason": reason}
+                self.store.put("pickup", name, pickup)
+        return Answer(200, {key: pickup[key] for key in ("pickup_id", "status", "cancelled_at", "reason")})
+
     def _coverage(self, request: Request) -> Answer:
         missing = next((name for name in ("postal_code", "city") if not request.query.get(name)), None)
         if missing:
@@ -452,6 +466,7 @@ ROUTES = (
     ("POST", r"/shipments/([^/]+)/cancel", "cancel"),
     ("GET", r"/shipments/([^/]+)/proof-of-delivery", "proof_of_delivery"),
     ("POST", r"/pickups", "schedule_pickup"),
+    ("POST", r"/pickups/([^/]+)/cancel", "cancel_pickup"),
     ("GET", r"/service-coverage", "coverage"),
 )
 

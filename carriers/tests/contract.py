@@ -197,7 +197,7 @@ class CarrierContract:
             "track": (["x"],),
             "proof_of_delivery": ("x",),
             "schedule_pickup": (None,),
-            "cancel_pickup": ("x",),
+            "cancel_pickup": ("x", ""),
             "pickup_point": ("x",),
             "label_file": ("https://x.example/1.pdf",),
             "register_warehouse": (None,),

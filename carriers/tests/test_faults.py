@@ -63,6 +63,11 @@ def _pickit_van(number: str) -> Any:
     return replace(pickit.VAN, reference=_reference(), pickup_date=tomorrow, tracking_numbers=(number,))
 
 
+def _pickit_bought(it: CarrierAdapter) -> dict[str, str]:
+    number = it.create_label(_pickit_order()).tracking_number
+    return {"number": number, "pickup": it.schedule_pickup(_pickit_van(number)).carrier_pickup_id}
+
+
 def _velocity_bought(it: CarrierAdapter) -> dict[str, str]:
     """Velocity ships from a place that it knows."""
     place = replace(velocity.MUMBAI, name=f"Depot {uuid.uuid4().hex[:8]}")
@@ -83,7 +88,7 @@ def _velocity_return(has: Mapping[str, str]) -> Any:
 SAMPLES = {
     "pickit": Samples(
         fields={"client_id": "test-client-id", "client_secret": "test-secret"},
-        buy=lambda it: {"number": it.create_label(_pickit_order()).tracking_number},
+        buy=_pickit_bought,
         calls={
             "token": lambda it, has: it.tokens.current(),
             "quote": lambda it, has: it.quote(_pickit_route()),
@@ -93,6 +98,7 @@ SAMPLES = {
             "track": lambda it, has: it.track([has["number"]]),
             "proof_of_delivery": lambda it, has: it.proof_of_delivery(has["number"]),
             "schedule_pickup": lambda it, has: it.schedule_pickup(_pickit_van(has["number"])),
+            "cancel_pickup": lambda it, has: it.cancel_pickup(has["pickup"], "no parcels today"),
             "pickup_points": lambda it, has: it.pickup_points(**pickit.NEAR),
             "pickup_point": lambda it, has: it.pickup_point("PP-12345"),
             "coverage": lambda it, has: it.coverage(**pickit.PLACE),

@@ -87,6 +87,7 @@ CALLS = {
     "track": (lambda it: it.track([NUMBER]), fixture("tracking_failed_at_the_door_then_waiting_at_a_point")),
     "proof_of_delivery": (lambda it: it.proof_of_delivery(NUMBER), fixture("proof_left_with_the_receptionist")),
     "schedule_pickup": (lambda it: it.schedule_pickup(VAN), fixture("pickup_scheduled_with_a_driver")),
+    "cancel_pickup": (lambda it: it.cancel_pickup("PCK-778899", "no parcels today"), fixture("pickup_called_off")),
     "pickup_points": (lambda it: it.pickup_points(**NEAR), fixture("points_near_downtown_one_closed")),
     "pickup_point": (lambda it: it.pickup_point("PP-12345"), fixture("point_downtown_locker_in_full")),
     "coverage": (lambda it: it.coverage(**PLACE), fixture("coverage_of_manhattan")),

@@ -126,6 +126,8 @@ def world(merchant, mode, store):
         window_start="10:00",
         window_end="12:00",
         packages_count=1,
+        carrier_pickup_id="PCK-CANARY0001",
+        confirmation_number="CONF-CANARY0001",
     )
     place = Warehouse.objects.create(merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={})
     key = keys.create(tenant, keys.generate(mode), name="CANARY")
@@ -133,7 +135,7 @@ def world(merchant, mode, store):
     member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
     return {
         "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
-        "pickup_id": [str(pickup.id)],
+        "pickup": [str(pickup.id), "PCK-CANARY0001", "CONF-CANARY0001"],
         "warehouse_id": [str(place.id)],
         "own_credential_id": [str(credential.id)],
         "key_id": [str(key.id)],
@@ -142,7 +144,7 @@ def world(merchant, mode, store):
 
 
 # What a path's parameter stands for: a row of the merchant, or something that is the same for all.
-OBJECTS = {"name", "pickup_id", "own_credential_id", "warehouse_id", "key_id", "member_id"}
+OBJECTS = {"name", "pickup", "own_credential_id", "warehouse_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
@@ -311,7 +313,7 @@ def test_the_owner_does_see_them(world, mode, merchant, store):
             assert call("get", f"api/v1/shipments/{name}", key).status_code == 200
             assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
-        assert call("get", f"api/v1/pickups/{world['pickup_id'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/pickups/{world['pickup'][0]}", key).status_code == 200
         assert call("get", f"api/v1/warehouses/{world['warehouse_id'][0]}", key).status_code == 200
         assert call("get", f"api/v1/api-keys/{world['key_id'][0]}", key).status_code == 200
 

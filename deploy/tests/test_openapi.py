@@ -60,7 +60,7 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{warehouse_id}/registrations": things.indian_warehouse,
     "{name}": things.shipment,
     "{name}/proof-of-delivery": things.delivered,
-    "{pickup_id}": things.pickup,
+    "{pickup}": things.pickup,
     "{point_id}": lambda _: "PP-12345",
 }
 # Operations that use up what they name: each call gets a thing of its own.

@@ -82,8 +82,8 @@ def _by_key(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _further(asked: Mapping[str, Any]) -> list[Q]:
     found = [
-        *_within("created", asked.get("created_from"), asked.get("created_to")),
-        *_within("updated", asked.get("updated_from"), asked.get("updated_to")),
+        *within("created", asked.get("created_from"), asked.get("created_to")),
+        *within("updated", asked.get("updated_from"), asked.get("updated_to")),
     ]
     if order_id := asked.get("order_id"):
         found.append(Q(order_id=order_id))
@@ -93,7 +93,8 @@ def _further(asked: Mapping[str, Any]) -> list[Q]:
     return found
 
 
-def _within(name: str, since: Moment | None, until: Moment | None) -> list[Q]:
+def within(name: str, since: Moment | None, until: Moment | None) -> list[Q]:
+    """From the one moment to the other, both included; a date alone ends with its day."""
     found = []
     if since:
         found.append(Q(**{f"{name}__gte": since.at}))

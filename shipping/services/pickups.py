@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
-from apikeys.errors import ShipmentNotFound, ValidationFailed, WaybillError
+from apikeys.errors import CannotCancel, Conflict, NotFound, ShipmentNotFound, ValidationFailed, WaybillError
 from apikeys.rendering import rfc3339
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.errors import OutcomeUnknown
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup
-from shipping.events import PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
+from shipping.events import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.services import lookup
 from shipping.services.canonical import as_address, plain
+from shipping.services.lists import within
 
 _LOST_AFTER = timedelta(minutes=10)
 
@@ -55,6 +57,55 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
         return _settle(pickup.id, Pickup.State.NEEDS_REVIEW, error)
 
 
+def find(tenant: Tenant, name: str) -> Pickup:
+    """By our id, the carrier's or the confirmation number. Raises ``NotFound``."""
+    rows = with_shipments(Pickup.objects.of(tenant))
+    try:
+        row = rows.filter(id=uuid.UUID(name)).first()
+    except ValueError:
+        row = rows.filter(Q(carrier_pickup_id=name) | Q(confirmation_number=name)).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def listed(tenant: Tenant, asked: Mapping[str, Any]) -> QuerySet[Pickup]:
+    """The merchant's collections by ``status carrier scheduled_from scheduled_to``.
+
+    Raises ``ValidationFailed`` for an unknown carrier.
+    """
+    rows = with_shipments(Pickup.objects.of(tenant))
+    if "status" in asked:
+        rows = rows.filter(state=asked["status"])
+    if "carrier" in asked:
+        rows = rows.filter(carrier=adapter_class(asked["carrier"]).slug)
+    return rows.filter(*within("scheduled_date", asked.get("scheduled_from"), asked.get("scheduled_to")))
+
+
+def with_shipments(rows: QuerySet[Pickup]) -> QuerySet[Pickup]:
+    """The same rows with the ids of what they collect, in one query more however many they are."""
+    return rows.prefetch_related(Prefetch("shipments", Shipment.objects.only("id")))
+
+
+def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
+    """Call a collection off at its carrier; asking again gives the same cancellation.
+
+    Raises ``NotFound``, ``CannotCancel`` for one that is over, ``Conflict`` for one that the carrier has not confirmed,
+    and the carrier's refusal.
+    """
+    pickup = find(tenant, name)
+    if pickup.state == Pickup.State.CANCELLED:
+        return pickup
+    if pickup.state in (Pickup.State.COMPLETED, Pickup.State.FAILED):
+        raise CannotCancel(_("The pickup is %s already.") % pickup.state)
+    if pickup.state != Pickup.State.SCHEDULED:
+        raise Conflict(_("The carrier has not confirmed this pickup yet."))
+    adapter = accounts.open_adapter(pickup.credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
+    adapter.need("cancel_pickup")
+    _store_cancellation(pickup.id, adapter.cancel_pickup(pickup.carrier_pickup_id, reason), reason)
+    return find(tenant, str(pickup.id))
+
+
 def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
     """What a carrier's webhook says of a collection; False when it is none of this credential's."""
     with transaction.atomic():
@@ -76,6 +127,11 @@ def review_lost() -> int:
     """Collections whose request died before the carrier's answer was stored go to a person; how many."""
     lost = Pickup.objects.filter(state=Pickup.State.PENDING, created_at__lt=timezone.now() - _LOST_AFTER)
     return lost.update(state=Pickup.State.NEEDS_REVIEW)
+
+
+def fail(pickup: Pickup, error: WaybillError) -> None:
+    """A pickup that nobody could explain was not booked."""
+    _settle(pickup.id, Pickup.State.FAILED, error)
 
 
 def facts(pickup: Pickup) -> dict[str, object]:
@@ -154,6 +210,17 @@ def _store(pickup_id: uuid.UUID, booked: BookedPickup) -> Pickup:
         row.save()
         events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=facts(row))
     return row
+
+
+def _store_cancellation(pickup_id: uuid.UUID, at: datetime, reason: str) -> None:
+    """A van that came all the same stays a fact."""
+    with transaction.atomic():
+        row = Pickup.objects.select_for_update().get(id=pickup_id)
+        if row.state != Pickup.State.SCHEDULED:
+            return
+        row.state, row.cancelled_at, row.cancel_reason = Pickup.State.CANCELLED, at, reason
+        row.save(update_fields=["state", "cancelled_at", "cancel_reason"])
+        events.record(PICKUP_CANCELLED, tenant=row.tenant, subject_id=row.id, data=facts(row))
 
 
 def _settle(pickup_id: uuid.UUID, state: str, error: WaybillError) -> Pickup:

@@ -210,6 +210,17 @@ def test_a_booking_in_review_is_settled_and_frees_its_order(admin_client, creden
     make(credential, "0000000003", booking_state=BookingState.PENDING, tracking_number="", order_id="ORDER-R")
 
 
+def test_a_pickup_in_review_is_settled_and_one_that_is_booked_is_not(admin_client, credential):
+    facts = {"merchant": credential.merchant, "mode": "test", "carrier": "pickit", "credential": credential}
+    facts |= {"scheduled_date": timezone.now(), "window_start": "10:00", "window_end": "12:00", "packages_count": 1}
+    lost = Pickup.objects.create(state=Pickup.State.NEEDS_REVIEW, **facts)
+    booked = Pickup.objects.create(state=Pickup.State.SCHEDULED, **facts)
+    data = {"action": "nothing_booked", "_selected_action": [str(lost.pk), str(booked.pk)]}
+    page = admin_client.post("/admin/shipping/pickup/", data, follow=True)
+    assert "1 pickups failed" in page.content.decode()
+    assert [Pickup.objects.get(pk=one.pk).state for one in (lost, booked)] == ["failed", "scheduled"]
+
+
 def test_who_may_only_look_sets_nothing_going(client, credential):
     pending = make(credential, booking_state=BookingState.PENDING, tracking_number="")
     user = User.objects.create(username="viewer", is_staff=True)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from apikeys.models import Event
+from shipping.models import Pickup
+
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
 
@@ -176,7 +179,7 @@ def test_a_pickup_is_booked_once(api, sandbox, number):
     first = api.post("/api/v1/pickups", pickup(number), headers=headers)
     assert first.status_code == 200
     body = first.json()
-    assert set(body) == {
+    assert set(body) >= {
         "carrier",
         "pickup_id",
         "confirmation_number",
@@ -190,6 +193,68 @@ def test_a_pickup_is_booked_once(api, sandbox, number):
     assert api.post("/api/v1/pickups", pickup(number), headers=headers).json() == body
     assert len(sandbox.calls(operation="schedule_pickup")) == 1
     assert api.get(f"/api/v1/pickups/{body['pickup_id']}").json() == body
+
+
+def test_a_pickup_is_called_off_once_however_often_it_is_asked(api, sandbox, number):
+    name = api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"]
+    first = api.post(f"/api/v1/pickups/{name}/cancel", {"reason": "no parcels today"})
+    assert first.status_code == 200
+    body = first.json()
+    assert (body["status"], body["cancel_reason"]) == ("cancelled", "no parcels today")
+    assert body["cancelled_at"]
+    assert api.post(f"/api/v1/pickups/{body['confirmation_number']}/cancel", {}).json() == body
+    assert len(sandbox.calls(operation="cancel_pickup")) == 1
+    assert Event.objects.filter(type="pickup.cancelled", subject_id=name).count() == 1
+
+
+def test_a_pickup_whose_cancellation_got_lost_is_called_off_by_asking_again(api, sandbox, number):
+    name = api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"]
+    fault = {"carrier": "pickit", "operation": "cancel_pickup", "kind": "reset", "after": True, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    lost = api.post(f"/api/v1/pickups/{name}/cancel", {"reason": "no parcels today"})
+    assert (lost.status_code, lost.json()["error"]) == (504, "carrier_timeout")
+    assert api.get(f"/api/v1/pickups/{name}").json()["status"] == "scheduled"
+    assert api.post(f"/api/v1/pickups/{name}/cancel", {}).json()["status"] == "cancelled"
+
+
+def test_a_van_that_came_cannot_be_called_off(api, sandbox, number):
+    booked = api.post("/api/v1/pickups", pickup(number)).json()
+    carriers_id = booked["metadata"]["carrier_pickup_id"]
+    sandbox.control("POST", f"/_sandbox/pickit/pickups/{carriers_id}/complete")
+    refused = api.post(f"/api/v1/pickups/{carriers_id}/cancel", {})
+    assert (refused.status_code, refused.json()["error"]) == (409, "cannot_cancel")
+    assert refused.json()["carrier_code"] == "CANNOT_CANCEL"
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [("completed", "cannot_cancel"), ("failed", "cannot_cancel"), ("needs_review", "conflict")]
+)
+def test_what_is_over_or_not_confirmed_is_not_called_off(api, sandbox, number, state, error):
+    name = api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"]
+    Pickup.objects.update(state=state)
+    refused = api.post(f"/api/v1/pickups/{name}/cancel", {})
+    assert (refused.status_code, refused.json()["error"]) == (409, error)
+    assert sandbox.calls(operation="cancel_pickup") == []
+
+
+def test_pickups_are_listed_by_state_carrier_and_day(api, number, django_assert_max_num_queries):
+    names = [api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"] for _ in range(3)]
+    Pickup.objects.filter(id=names[0]).update(state="completed", scheduled_date="2026-12-18T10:00:00Z")
+
+    def listed(query=""):
+        body = api.get(f"/api/v1/pickups?{query}").json()
+        return [one["pickup_id"] for one in body["pickups"]]
+
+    assert listed() == names[::-1]
+    assert listed("status=completed") == listed("scheduled_from=2026-12-17") == [names[0]]
+    assert listed("scheduled_to=2026-12-16&carrier=PICKIT") == names[:0:-1]
+    assert listed("carrier=velocity") == []
+    first = api.get("/api/v1/pickups?limit=2").json()
+    assert first["pagination"]["has_more"] is True
+    assert listed(f"cursor={first['pagination']['next_cursor']}") == [names[0]]
+    with django_assert_max_num_queries(12):
+        listed()
+    assert set(api.get("/api/v1/pickups?status=late").json()["details"]) == {"status"}
 
 
 def test_a_pickup_for_an_unknown_shipment_names_it(api, number):

@@ -23,6 +23,7 @@ ERRORS: dict[str, type[errors.CarrierError]] = {
     "INVALID_CLIENT": errors.CarrierAuthentication,
     "INVALID_TOKEN": errors.CarrierAuthentication,
     "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
+    "PICKUP_NOT_FOUND": errors.CarrierNotFound,
     "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
     "POD_NOT_AVAILABLE": errors.ProofNotAvailable,
     "CANNOT_CANCEL": errors.CarrierCannotCancel,
@@ -110,6 +111,12 @@ class PickitAdapter(CarrierAdapter):
         answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=build.collection(request))
         with self._reading("schedule_pickup", safe=False):
             return read.pickup(Record(answer))
+
+    def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
+        path = self._path("/pickups/{}/cancel", carrier_pickup_id)
+        answer = self._ask("cancel_pickup", "POST", path, safe=False, json={"reason": reason})
+        with self._reading("cancel_pickup", safe=False):
+            return read.about(answer, "pickup_id", carrier_pickup_id).time("cancelled_at")
 
     def pickup_points(
         self, *, latitude: float, longitude: float, radius_km: float, limit: int
