@@ -17,7 +17,7 @@ from apikeys.tenancy import Mode, Tenant
 from carriers import accounts, breaker
 from carriers.adapters import ADAPTERS
 from carriers.adapters.base import CarrierAdapter
-from carriers.models import ENVIRONMENT_OF_MODE, Breaker, CallBudget, CarrierCall, Credential
+from carriers.models import ENVIRONMENT_OF_MODE, Breaker, CallBudget, CarrierCall, Credential, PointAnswer
 
 _SHOWN_AT_LEAST = 8  # of a shorter text its last four characters would tell too much
 
@@ -257,6 +257,33 @@ class CallBudgetAdmin(ReadOnlyAdmin):
     @admin.display(ordering="full_at")
     def full_again(self, row: CallBudget) -> str:
         return moment(datetime.fromtimestamp(row.full_at // 1_000_000, UTC))
+
+
+@admin.register(PointAnswer)
+class PointAnswerAdmin(ReadOnlyAdmin):
+    """Pickup points as carriers told of them; older than an hour they are asked for again when somebody wants them."""
+
+    list_display = ("credential", "operation", "question", "fetched_at", "refresh_at")
+    list_select_related = ("credential__merchant",)
+    list_filter = ("operation", "fetched_at")
+    list_defer = ("answer",)
+    search_fields = ("credential__carrier",)
+    search_help_text = "A carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    ordering = ("-fetched_at",)
+    actions = ("ask_again",)
+    fields = ("credential", "operation", "shown_question", "fetched_at", "refresh_at", "shown_answer")
+    shown_question = json_display("question")
+    shown_answer = json_display("answer")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.action(description="Ask the carrier again", permissions=["operate"])
+    def ask_again(self, request: HttpRequest, rows: QuerySet) -> None:
+        """The worker asks at its next turn; what is known is given until then."""
+        asked = PointAnswer.objects.filter(pk__in=rows.values("pk")).update(refresh_at=timezone.now())
+        self.message_user(request, f"{asked} will be asked again.")
 
 
 _CALL_TONES = {

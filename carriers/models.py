@@ -126,6 +126,28 @@ class Breaker(Row):
         return "open" if self.retry_at > timezone.now() else "half_open"
 
 
+class PointAnswer(Row):
+    """What a carrier answered to a question about pickup points (``carriers.points``)."""
+
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64, help_text="A digest of account and question.")
+    operation = models.CharField(max_length=32)
+    question = models.JSONField()
+    answer = models.JSONField()
+    fetched_at = models.DateTimeField()
+    refresh_at = models.DateTimeField(null=True, help_text="When the worker asks again: somebody was told old news.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["credential", "key"], name="one_point_answer")]
+        indexes = [
+            models.Index(fields=["fetched_at"], name="points_by_age"),
+            models.Index(fields=["refresh_at"], name="points_to_refresh", condition=models.Q(refresh_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential_id} {self.operation}"
+
+
 class CarrierCall(Row):
     """One HTTP exchange with a carrier, secrets and personal data masked. Written whatever happens."""
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apikeys.tenancy import first_id_at
+from carriers import points
 from carriers.models import CarrierCall
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def forget_calls(before: datetime) -> Iterator[int]:
 
 
 def clean() -> None:
-    """Forget what is older than ``CARRIER_CALL_KEEP_DAYS``; run by the worker once an hour."""
+    """Forget what is older than ``CARRIER_CALL_KEEP_DAYS``, and old pickup points; run by the worker once an hour."""
+    points.forget_old()
     gone = sum(forget_calls(timezone.now() - settings.CARRIER_CALL_KEEP))
     log.info("call log cleaned", extra={"carrier_calls": gone})

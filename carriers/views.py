@@ -18,7 +18,7 @@ from apikeys.idempotency import idempotent
 from apikeys.pages import PageSerializer
 from apikeys.rendering import rfc3339
 from apikeys.views import ApiViewSet
-from carriers import accounts, budgets, metrics, overview, serializers, wire
+from carriers import accounts, budgets, metrics, overview, points, serializers, wire
 from carriers.adapters.base import CarrierAdapter
 from carriers.models import Credential
 from carriers.types import ReportRequest
@@ -31,11 +31,11 @@ CARRIER = OpenApiParameter(
 class CarrierViewSet(ApiViewSet):
     """The base of views that only pass a question on to a carrier."""
 
-    def adapter(self, request: Request, carrier: str = "") -> CarrierAdapter:
-        """The merchant's adapter for the carrier in the path, else in the query."""
+    def account(self, request: Request, carrier: str = "") -> tuple[Credential, CarrierAdapter]:
+        """The merchant's account at the carrier in the path, else in the query, and the adapter that it opens."""
         name = carrier or self.checked(serializers.CarrierQuerySerializer, request.query_params)["carrier"]
         credential = accounts.find(self.tenant, name)
-        return accounts.open_adapter(credential, merchant_id=self.tenant.merchant_id)
+        return credential, accounts.open_adapter(credential, merchant_id=self.tenant.merchant_id)
 
 
 class CarrierCredentialViewSet(ApiViewSet):
@@ -167,17 +167,18 @@ class PickupPointViewSet(CarrierViewSet):
         tags=["pickup points"],
     )
     def list(self, request: Request, carrier: str = "") -> Response:
-        """Active points around a place, the nearest first."""
-        adapter = self.adapter(request, carrier)
+        """Active points around a place, the nearest first, as the carrier told at ``as_of``, mostly within the hour."""
+        credential, adapter = self.account(request, carrier)
         search = self.checked(serializers.PointSearchSerializer, request.query_params)
-        points = adapter.pickup_points(**search)
+        found = points.near(credential, adapter, search)
         metrics.points_searched(adapter.slug).inc()
-        return Response(wire.pickup_points(points))
+        return Response(wire.pickup_points(found.points) | {"as_of": rfc3339(found.as_of)})
 
     @extend_schema(parameters=[CARRIER], responses={200: wire.PickupPointDetailSerializer}, tags=["pickup points"])
     def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
         """One point with everything that the carrier says of it."""
-        return Response(wire.pickup_point(self.adapter(request, carrier).pickup_point(point_id)))
+        found = points.one(*self.account(request, carrier), point_id)
+        return Response(wire.pickup_point(found.points[0]) | {"as_of": rfc3339(found.as_of)})
 
 
 class ReportViewSet(CarrierViewSet):
@@ -192,7 +193,7 @@ class ReportViewSet(CarrierViewSet):
     )
     def retrieve(self, request: Request, carrier: str = "") -> Response:
         """A report of the carrier's over some days, as the carrier writes it."""
-        adapter = self.adapter(request, carrier)
+        _credential, adapter = self.account(request, carrier)
         asked = self.checked(serializers.ReportSearchSerializer, request.query_params)
         adapter.need("reports")
         if asked["kind"] not in adapter.report_kinds:
@@ -214,6 +215,6 @@ class CoverageViewSet(CarrierViewSet):
     )
     def retrieve(self, request: Request, carrier: str = "") -> Response:
         """Whether and how the carrier serves a place."""
-        adapter = self.adapter(request, carrier)
+        _credential, adapter = self.account(request, carrier)
         place = self.checked(serializers.CoverageSearchSerializer, request.query_params)
         return Response(wire.coverage(adapter.coverage(**place)))

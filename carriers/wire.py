@@ -48,6 +48,7 @@ class PickupPointListSerializer(serializers.Serializer):
     status = serializers.CharField()
     count = serializers.IntegerField()
     pickup_points = PickupPointSerializer(many=True)
+    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
 
 
 class PointDetailSerializer(serializers.Serializer):
@@ -69,6 +70,7 @@ class PointDetailSerializer(serializers.Serializer):
 class PickupPointDetailSerializer(serializers.Serializer):
     status = serializers.CharField()
     pickup_point = PointDetailSerializer()
+    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
 
 
 class CoverageSerializer(serializers.Serializer):

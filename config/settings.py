@@ -344,6 +344,8 @@ CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
 CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5)
 CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
+PICKUP_POINTS_FRESH = timedelta(seconds=env.float("PICKUP_POINTS_FRESH_S", default=3600))
+PICKUP_POINTS_KEEP = timedelta(seconds=env.float("PICKUP_POINTS_KEEP_S", default=86_400))
 CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90))
 REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
 # Below the number of web threads (deploy/gunicorn.py), so that hanging carriers leave threads for everything else.

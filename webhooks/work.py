@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from apikeys import cleaning, correlation, notices, usage
-from carriers import retention
+from carriers import points, retention
 from carriers.refresh import refresh_tokens
 from shipping.services import label_files, pickups, polling, tallies
 from shipping.services.reconciliation import reconcile
@@ -62,6 +62,7 @@ def run(stop: threading.Event) -> None:
             Lane("inbound", inbound.sweep, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("label files", label_files.fetch_missing, max(poll, settings.RECONCILE_EVERY_S), stop),
+            Lane("pickup points", points.refresh, max(poll, 2), stop),
             Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),

@@ -15,7 +15,7 @@ from apikeys import events, keys
 from apikeys.events import EventType
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers import accounts
-from carriers.models import Breaker, CallBudget, CarrierCall, Credential
+from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
 from shipping.models import (
     BookingState,
     Checkpoint,
@@ -51,6 +51,7 @@ READ_ONLY = {
     "Outbox",
     "Parcel",
     "Pickup",
+    "PointAnswer",
     "Quote",
     "SecurityNotice",
     "Shipment",
@@ -160,6 +161,9 @@ def populate(merchant, tenant, number=1):
         credential=credential, operation=f"quote_{number}", failures=5, opened_at=WHEN, retry_at=WHEN
     )
     CallBudget.objects.create(credential=credential, endpoint=f"quote_{number}", full_at=1)
+    PointAnswer.objects.create(
+        credential=credential, key=f"{number}", operation="pickup_point", question={}, answer=[], fetched_at=WHEN
+    )
     place = Warehouse.objects.create(**owned, name=f"Warehouse {number}", address={"city": "Brooklyn"})
     known = {"state": "registered", "carrier_warehouse_id": f"WH{number}"}
     WarehouseRegistration.objects.create(warehouse=place, credential=credential, **known)
