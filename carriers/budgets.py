@@ -31,6 +31,7 @@ from carriers.models import CallBudget, Credential
 log = logging.getLogger(__name__)
 _US = 1_000_000  # all moments here are whole microseconds since 1970
 _REDIS_REST_S = 1.0
+_LONGEST_REST_S = 3600
 _TAKE = """
 local full_at = tonumber(redis.call('GET', KEYS[1]) or '0')
 if full_at > tonumber(ARGV[3]) then return {0, string.format('%.0f', full_at)} end
@@ -38,6 +39,10 @@ full_at = math.max(full_at, tonumber(ARGV[1])) + tonumber(ARGV[2])
 local written = string.format('%.0f', full_at)
 redis.call('SET', KEYS[1], written, 'PXAT', string.format('%.0f', full_at / 1000 + 60000))
 return {1, written}
+"""
+_EMPTY = """
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PXAT', string.format('%.0f', full_at / 1000 + 60000))
 """
 _UPSERT = """
 INSERT INTO carriers_callbudget (id, credential_id, endpoint, full_at) VALUES (%s, %s, %s, %s)
@@ -84,6 +89,15 @@ def take(credential: Credential, operation: str, *, most_s: float) -> float:
         taken.append((endpoint, rate))
         wait = max(wait, (full_at - rate.period_s * _US - now) / _US)
     return wait
+
+
+def hold(credential: Credential, operation: str, seconds: float) -> None:
+    """The carrier itself asked for a rest: the operation's endpoints give no turn before it is over (at most an hour).
+
+    Where a carrier declares no rate there is no bucket to hold back.
+    """
+    for endpoint, rate in _rates(credential, operation):
+        _empty(credential, endpoint, _now() + _room(rate) + int(min(seconds, _LONGEST_REST_S) * _US))
 
 
 def budgets(credential: Credential) -> list[Budget]:
@@ -146,6 +160,18 @@ def _take_in_row(credential: Credential, endpoint: str, rate: Rate, now: int, la
         cursor.execute(_UPSERT, [*ids, endpoint, now + _cost(rate), now, now, _cost(rate), latest])
         found = cursor.fetchone()
     return found[0] if found else None
+
+
+def _empty(credential: Credential, endpoint: str, full_at: int) -> None:
+    """The bucket is full again at this moment and not before."""
+    try:
+        if client := _redis():
+            client.eval(_EMPTY, 1, _key(credential, endpoint), full_at)
+            return
+    except redis.RedisError as error:
+        _rest(error)
+    CallBudget.objects.get_or_create(credential_id=credential.id, endpoint=endpoint, defaults={"full_at": full_at})
+    _rows(credential, endpoint).filter(full_at__lt=full_at).update(full_at=full_at)
 
 
 def _give_back(credential: Credential, endpoint: str, rate: Rate) -> None:

@@ -201,6 +201,7 @@ class _Exchange:
             raise
         self._log(attempt, started, answer, outcome, problem)
         self._settle(permit, outcome, problem, left)
+        self._hold_back_others(answer)
         if answer is not None and outcome in (Outcome.OK, Outcome.REFUSED) and answer.status != 429:
             return answer, None
         return answer, self._error(answer, outcome, problem)
@@ -271,6 +272,16 @@ class _Exchange:
                 permit.unused()
         except Exception:  # the carrier has acted: what it said must not be lost over this
             log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
+
+    def _hold_back_others(self, answer: Answer | None) -> None:
+        """Whoever else calls with this account would get the same 429."""
+        told = _retry_after(answer) if answer and answer.status == 429 else None
+        if told is None:
+            return
+        try:
+            budgets.hold(self.caller.credential, self.operation, told)
+        except Exception:  # the carrier's answer must not be lost over this
+            log.exception("budget not held back", extra={"operation": self.operation})
 
     def _error(self, answer: Answer | None, outcome: str, problem: str) -> errors.CarrierError:
         words = {"carrier": self.caller.carrier_name, "carrier_code": str(answer.status) if answer else outcome}

@@ -122,6 +122,30 @@ def test_a_call_beyond_the_budget_is_refused_as_ours_and_never_leaves(send, carr
     assert len(carrier.requests) == 1
 
 
+def test_a_carriers_429_holds_back_every_caller_of_the_account(send, carrier, rates, settings):
+    rates(**{"*": Rate(20, "second")})
+    settings.CARRIER_MAX_RETRIES, settings.CARRIER_BUDGET_WAIT_S = 0, 0.1
+    carrier.answers = [(429, b"{}", {"Retry-After": "600"})]
+    with pytest.raises(errors.CarrierRateLimited) as first:
+        send("quote")
+    with pytest.raises(errors.CarrierRateLimited) as second:
+        send("track")
+    assert (first.value.retry_after_s, second.value.carrier_code) == (600, "budget_spent")
+    assert 590 <= second.value.retry_after_s <= 600
+    assert len(carrier.requests) == 1
+
+
+def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, rates):
+    rates(quote=Rate(3, "second"))
+    budgets.hold(credential, "quote", 0.05)
+    assert 0 < take(credential, most_s=1) <= 0.05
+    budgets.hold(credential, "quote", 10**6)
+    budgets.hold(credential, "quote", 1)
+    with pytest.raises(budgets.Refused) as refusal:
+        take(credential)
+    assert 3590 <= refusal.value.retry_after_s <= 3600
+
+
 def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
     rates(quote=Rate(5, "second"))
     started = time.monotonic()
