@@ -6,9 +6,11 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, ValidationError
@@ -18,10 +20,11 @@ from apikeys.crypto import Undecryptable
 from apikeys.errors import Conflict, NotFound, ValidationFailed
 from apikeys.rendering import rfc3339
 from apikeys.tenancy import Mode, Tenant
+from carriers import tokens
 from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CarrierError, CredentialUnreadable
-from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
+from carriers.errors import CarrierAuthentication, CarrierError, CredentialUnreadable
+from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_ROTATED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
 from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment
 from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
@@ -134,15 +137,50 @@ def test(row: Credential) -> dict[str, object]:
     """
     started = time.monotonic()
     result: dict[str, object] = {"ok": True, "error": None, "message": None}
+    this = Credential.objects.filter(id=row.id, updated_at=row.updated_at)  # unless it has been changed meanwhile
     try:
         open_adapter(row).check_account()
+        tokens.accepted(this)
     except CarrierError as error:
+        if isinstance(error, CarrierAuthentication) and not isinstance(error, CredentialUnreadable):
+            tokens.refused(this, error)
         result |= {"ok": False, "error": error.code, "message": error.carrier_message or str(error)}
     result |= {"latency_ms": round((time.monotonic() - started) * 1000), "at": rfc3339(timezone.now())}
     Credential.objects.filter(id=row.id).update(last_test=result)
     data = {"carrier": row.carrier, "ok": result["ok"], "error": result["error"]}
     events.record(CREDENTIAL_TESTED, tenant=_tenant(row), subject_id=row.id, data=data)
     return result
+
+
+def rotate(row: Credential) -> Credential:
+    """Have the carrier make a new secret, and store it; the account as it is then.
+
+    The old one works on at the carrier for a while, so a lost answer is mended by asking again. Raises
+    ``CarrierUnsupported``, ``Conflict`` while another rotation runs or when the account was changed meanwhile, and the
+    carrier's refusal.
+    """
+    adapter = open_adapter(row)
+    adapter.need("rotate_credentials")
+    now = timezone.now()
+    until = now + timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)
+    free = Q(rotating_until=None) | Q(rotating_until__lt=now)
+    mine = Credential.objects.filter(id=row.id, updated_at=row.updated_at, is_active=True)
+    if not mine.filter(free).update(rotating_until=until):
+        raise Conflict(_("This account is being changed by another request."))
+    try:
+        fresh = adapter.rotate_credentials()
+        with transaction.atomic():
+            locked = mine.filter(rotating_until=until).select_for_update().first()
+            if locked is None:
+                raise Conflict(_("This account is being changed by another request."))
+            before = readable_fields(locked) or {}
+            after = _checked(type(adapter), fresh, before)
+            _change(locked, before, after)
+            data = _facts(locked, before, after)
+            events.record(CREDENTIAL_ROTATED, tenant=_tenant(locked), subject_id=locked.id, data=data)
+    finally:
+        Credential.objects.filter(id=row.id, rotating_until=until).update(rotating_until=None)
+    return Credential.objects.get(id=row.id)
 
 
 def health(tenant: Tenant, carrier: str) -> dict[str, bool]:
@@ -281,5 +319,6 @@ def _change(row: Credential, before: Mapping[str, str], fields: dict[str, str]) 
         row.token, row.token_expires_at, row.token_fetched_at = None, None, None
         row.token_fence += 1
         row.token_lease_until = None
+        row.refused_at, row.refusal, row.login_after = None, None, None
     row.fields = fields
     row.save()

@@ -7,12 +7,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apikeys.admin_base import KeptAdmin, MerchantFilter, ReadOnlyAdmin, badge, json_display, lines, moment
+from apikeys.admin_base import (
+    WATCHES,
+    KeptAdmin,
+    MerchantFilter,
+    ReadOnlyAdmin,
+    Watch,
+    badge,
+    json_display,
+    lines,
+    moment,
+)
+from apikeys.errors import WaybillError
 from apikeys.tenancy import Mode, Tenant
 from carriers import accounts, breaker
 from carriers.adapters import ADAPTERS
@@ -20,6 +31,17 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.models import ENVIRONMENT_OF_MODE, Breaker, CallBudget, CarrierCall, Credential, PointAnswer
 
 _SHOWN_AT_LEAST = 8  # of a shorter text its last four characters would tell too much
+
+
+_AT_ONCE = 10  # of actions that ask carriers while the page waits
+
+WATCHES += [
+    Watch(
+        "Accounts that their carrier refuses to log in",
+        lambda: Credential.objects.filter(is_active=True, refused_at__isnull=False),
+        {"refused_at__isempty": "0"},
+    ),
+]
 
 
 class CarrierFilter(admin.SimpleListFilter):
@@ -99,13 +121,30 @@ class CredentialForm(forms.ModelForm):
 class CredentialAdmin(KeptAdmin):
     """Accounts at carriers."""
 
-    list_display = ("shown_carrier", "owner", "mode", "environment", "is_active", "token_state", "updated_at")
+    list_display = (
+        "shown_carrier",
+        "owner",
+        "mode",
+        "environment",
+        "is_active",
+        "token_state",
+        "login_state",
+        "updated_at",
+    )
     list_select_related = ("merchant",)
-    list_filter = ("is_active", CarrierFilter, "mode", MerchantFilter, ("merchant", admin.EmptyFieldListFilter))
+    list_filter = (
+        "is_active",
+        ("refused_at", admin.EmptyFieldListFilter),
+        CarrierFilter,
+        "mode",
+        MerchantFilter,
+        ("merchant", admin.EmptyFieldListFilter),
+    )
     list_defer = ("fields", "token")
     search_fields = ("carrier", "merchant__name", "merchant__slug")
     search_help_text = "Carrier, merchant or id."
     autocomplete_fields = ("merchant",)
+    actions = ("log_in", "rotate")
     shown = (
         "id",
         "merchant",
@@ -115,6 +154,8 @@ class CredentialAdmin(KeptAdmin):
         "stored_fields",
         "token_state",
         "token_fetched_at",
+        "login_state",
+        "trial",
         "created_at",
         "updated_at",
     )
@@ -183,6 +224,42 @@ class CredentialAdmin(KeptAdmin):
             return badge("cannot be decrypted; give all required fields anew", "bad")
         secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
         return lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
+
+    @admin.action(description="Log in at the carrier now", permissions=["operate"])
+    def log_in(self, request: HttpRequest, rows: QuerySet) -> None:
+        """A real log-in each; how it went is shown and kept."""
+        for row in rows.filter(is_active=True)[:_AT_ONCE]:
+            result = accounts.test(row)
+            said = f"works ({result['latency_ms']} ms)" if result["ok"] else f"{result['error']}: {result['message']}"
+            self.message_user(request, f"{row}: {said}", messages.SUCCESS if result["ok"] else messages.ERROR)
+
+    @admin.action(description="Have the carrier make a new secret", permissions=["operate"])
+    def rotate(self, request: HttpRequest, rows: QuerySet) -> None:
+        """The old one works on for a while; of the platform's account it may also stand in the environment."""
+        for row in rows.filter(is_active=True)[:_AT_ONCE]:
+            try:
+                accounts.rotate(row)
+            except WaybillError as error:
+                self.message_user(request, f"{row}: {error}", messages.ERROR)
+                continue
+            self.log_change(request, row, "New secret made by the carrier.")
+            names = [name for name, field in ADAPTERS[row.carrier].environment_names.items() if "SECRET" in name]
+            note = "" if row.merchant_id else f" Remove {', '.join(names)} from the environment: it is the old one."
+            self.message_user(request, f"{row}: a new secret is stored.{note}", messages.SUCCESS)
+
+    @admin.display(description="log-in", ordering="refused_at")
+    def login_state(self, row: Credential) -> str:
+        if row.refused_at is None:
+            return badge("not refused", "off")
+        return badge(f"refused since {row.refused_at:%Y-%m-%d %H:%M} UTC: {row.refusal}", "bad")
+
+    @admin.display(description="last trial")
+    def trial(self, row: Credential) -> str:
+        if not row.last_test:
+            return badge("never tried", "off")
+        how = "works" if row.last_test["ok"] else f"{row.last_test['error']}: {row.last_test['message']}"
+        text = f"{how} ({row.last_test['latency_ms']} ms, {row.last_test['at']})"
+        return badge(text, "good" if row.last_test["ok"] else "bad")
 
     @admin.display(description="token", ordering="token_expires_at")
     def token_state(self, row: Credential) -> str:

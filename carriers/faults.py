@@ -26,6 +26,7 @@ WRITES = frozenset(
         "register_warehouse",
         "create_return",
         "update_order",
+        "rotate_credentials",
     }
 )
 

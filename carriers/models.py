@@ -54,6 +54,12 @@ class Credential(Row):
     token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
     token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     token_fence = models.PositiveIntegerField(default=0, editable=False)
+    refused_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when the carrier refuses to log us in."
+    )
+    refusal = models.CharField(max_length=200, null=True, blank=True, editable=False)  # in the carrier's words
+    login_after = models.DateTimeField(null=True, editable=False)  # a refused account is not tried again before
+    rotating_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

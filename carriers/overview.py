@@ -34,10 +34,11 @@ class Health:
 
 @dataclass(frozen=True)
 class Overview:
-    """``account``: ``own``, ``platform`` or ``none``."""
+    """``account``: ``own``, ``platform`` or ``none``; ``refused_at``: since when the carrier refuses to log it in."""
 
     adapter: type[CarrierAdapter]
     account: str
+    refused_at: datetime | None
     health: Health
 
 
@@ -55,7 +56,9 @@ def _overviews(tenant: Tenant, adapters: Iterable[type[CarrierAdapter]]) -> list
     used, opened, calls = _used(tenant), _open_breakers(tenant), _calls(tenant)
     return [
         Overview(
-            adapter, used.get(adapter.slug, "none"), _health(opened.get(adapter.slug, []), calls.get(adapter.slug))
+            adapter,
+            *used.get(adapter.slug, ("none", None)),
+            _health(opened.get(adapter.slug, []), calls.get(adapter.slug)),
         )
         for adapter in adapters
     ]
@@ -66,10 +69,11 @@ def _usable(tenant: Tenant) -> Q:
     return ours & Q(mode=tenant.mode, is_active=True)
 
 
-def _used(tenant: Tenant) -> dict[str, str]:
-    rows = Credential.objects.filter(_usable(tenant)).values_list("carrier", "merchant_id")
+def _used(tenant: Tenant) -> dict[str, tuple[str, datetime | None]]:
+    rows = Credential.objects.filter(_usable(tenant)).values_list("carrier", "merchant_id", "refused_at")
     # The platform's first, so that an own account is written over it.
-    return {carrier: "own" if owner else "platform" for carrier, owner in sorted(rows, key=lambda row: bool(row[1]))}
+    ordered = sorted(rows, key=lambda row: bool(row[1]))
+    return {carrier: ("own" if owner else "platform", refused_at) for carrier, owner, refused_at in ordered}
 
 
 def _open_breakers(tenant: Tenant) -> dict[str, list[str]]:

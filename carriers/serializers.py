@@ -72,6 +72,8 @@ class CredentialSerializer(serializers.ModelSerializer):
             "is_active",
             "stored_fields",
             "last_test",
+            "refused_at",
+            "refusal",
             "created_at",
             "updated_at",
         ]

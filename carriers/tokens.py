@@ -13,13 +13,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apikeys import events
 from apikeys.crypto import Undecryptable
 from apikeys.requests import seconds_left
+from apikeys.tenancy import Tenant
 from carriers import errors, metrics, types
+from carriers.events import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
 from carriers.models import Credential
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,9 @@ class StoredTokens:
             stored = readable_token(row)
             if stored and stored != refused and self._lasts(row):
                 return stored
+            if row.login_after and row.login_after > timezone.now():
+                code, _colon, message = (row.refusal or "").partition(": ")
+                raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
             if stored and stored == refused and _just_fetched(row):
                 raise errors.CarrierAuthentication(
                     carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
@@ -70,9 +77,12 @@ class StoredTokens:
         mine = Credential.objects.filter(id=row.id, token_fence=fence)
         try:
             token = self.fetch()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, errors.CarrierAuthentication):
+                refused(mine, error)
             mine.update(token_lease_until=None)
             raise
+        accepted(mine)
         mine.update(
             token=Credential._meta.get_field("token").sealed_for(row.id, token.value),
             token_expires_at=token.expires_at,
@@ -83,6 +93,37 @@ class StoredTokens:
         )
         metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
         return token.value
+
+
+def refused(rows: QuerySet[Credential], error: errors.CarrierAuthentication) -> None:
+    """The carrier did not log the account in (``rows``: it or, where it changed meanwhile, none).
+
+    It is flagged, an event the first time, and for a moment nobody tries again.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        words = f"{error.carrier_code}: {error.carrier_message}"
+        rows.update(
+            token_lease_until=None,
+            refusal=words[:200],
+            login_after=now + timedelta(seconds=settings.CARRIER_LOGIN_REST_S),
+        )
+        if rows.filter(refused_at=None).update(refused_at=now):
+            _tell(CREDENTIAL_REFUSED, rows.get(), error=error.code)
+
+
+def accepted(rows: QuerySet[Credential]) -> None:
+    """The carrier has logged the account in: a flag comes off."""
+    with transaction.atomic():
+        flagged = rows.filter(refused_at__isnull=False)
+        if flagged.update(refused_at=None, refusal=None, login_after=None):
+            _tell(CREDENTIAL_ACCEPTED, rows.get())
+
+
+def _tell(kind: events.EventType, row: Credential, **more: str) -> None:
+    tenant = Tenant(row.merchant_id, row.mode) if row.merchant_id else None
+    data = {"carrier": row.carrier, "environment": row.environment, **more}
+    events.record(kind, tenant=tenant, subject_id=row.id, data=data)
 
 
 def readable_token(row: Credential) -> str:

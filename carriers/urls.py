@@ -18,6 +18,7 @@ rate_limit = views.CarrierListViewSet.as_view({"get": "rate_limit"})
 own_credentials = views.CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
 own_credential = views.CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
 test_credential = views.CourierCredentialViewSet.as_view({"post": "test"})
+rotate_credential = views.CourierCredentialViewSet.as_view({"post": "rotate"})
 
 urlpatterns = [
     path("carriers", carriers, name="carriers"),
@@ -28,6 +29,7 @@ urlpatterns = [
     path("courier-credentials", own_credentials, name="courier-credentials"),
     path("courier-credentials/<uuid:own_credential_id>", own_credential, name="courier-credential"),
     path("courier-credentials/<uuid:own_credential_id>/test", test_credential, name="courier-credential-test"),
+    path("courier-credentials/<uuid:own_credential_id>/rotate", rotate_credential, name="courier-credential-rotate"),
     path("carriers/<carrier:carrier>/credentials", credentials, name="credentials"),
     path("pickup-points", points, name="pickup-points"),
     path("pickup-points/<str:point_id>", point, name="pickup-point"),

@@ -67,8 +67,10 @@ class CarrierCredentialViewSet(ApiViewSet):
 class CourierCredentialViewSet(ApiViewSet):
     """The merchant's own accounts at carriers; secrets go in and never come out."""
 
-    scopes: ClassVar = dict.fromkeys(("list", "create", "update", "destroy", "test"), scopes.CREDENTIALS_MANAGE)
-    sensitive = frozenset({"create", "update", "destroy", "test"})
+    scopes: ClassVar = dict.fromkeys(
+        ("list", "create", "update", "destroy", "test", "rotate"), scopes.CREDENTIALS_MANAGE
+    )
+    sensitive = frozenset({"create", "update", "destroy", "test", "rotate"})
     merchant_wide = True
 
     @extend_schema(
@@ -124,6 +126,12 @@ class CourierCredentialViewSet(ApiViewSet):
     def test(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Log in at the carrier for real. 200 also where it refuses: ``ok`` tells."""
         return Response(accounts.test(accounts.own(self.tenant, own_credential_id)))
+
+    @extend_schema(request=None, responses={200: serializers.CredentialSerializer}, tags=["carriers"])
+    def rotate(self, request: Request, own_credential_id: uuid.UUID) -> Response:
+        """Have the carrier make a new secret and use it from now on; nobody needs to see it."""
+        row = accounts.rotate(accounts.own(self.tenant, own_credential_id))
+        return Response(serializers.CredentialSerializer(row).data)
 
 
 class CarrierListViewSet(ApiViewSet):

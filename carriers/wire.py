@@ -191,6 +191,9 @@ class CarrierSerializer(serializers.Serializer):
     label_formats = serializers.ListField(child=serializers.CharField())
     label_sizes = serializers.ListField(child=serializers.CharField())
     account = serializers.ChoiceField(choices=["own", "platform", "none"])
+    account_refused_at = serializers.DateTimeField(
+        allow_null=True, help_text="Since when the carrier refuses to log that account in."
+    )
     health = CarrierHealthSerializer()
 
 
@@ -214,6 +217,7 @@ def carrier(one: Overview) -> dict[str, Any]:
         "label_formats": list(kind.label_formats),
         "label_sizes": list(kind.label_sizes),
         "account": one.account,
+        "account_refused_at": rfc3339(one.refused_at),
         "health": asdict(one.health) | {"last_success_at": rfc3339(one.health.last_success_at)},
     }
 

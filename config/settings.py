@@ -342,6 +342,7 @@ CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PI
 CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024 * 1024)
 # How long a call waits for its turn in the account's budget at the carrier before it is refused.
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
+CARRIER_LOGIN_REST_S = env.float("CARRIER_LOGIN_REST_S", default=30.0)
 CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5)
 CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
 PICKUP_POINTS_FRESH = timedelta(seconds=env.float("PICKUP_POINTS_FRESH_S", default=3600))

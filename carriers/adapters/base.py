@@ -228,6 +228,7 @@ OPERATIONS = (
     "create_return",
     "update_order",
     "reports",
+    "rotate_credentials",
     "verify_webhook",
     "parse_webhook",
 )
@@ -408,6 +409,13 @@ class CarrierAdapter:
     def reports(self, request: types.ReportRequest) -> types.Report:
         """The carrier's own figures."""
         raise self._unsupported("reports")
+
+    def rotate_credentials(self) -> Mapping[str, str]:
+        """Have the carrier make a new secret: the account's fields that change.
+
+        The old one must work on for a while, for this answer can be lost. Raises ``OutcomeUnknown``.
+        """
+        raise self._unsupported("rotate_credentials")
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: Any) -> None:
         """Check signature and age on the raw bytes (``headers`` in lower case, ``now`` an aware datetime).

@@ -111,15 +111,37 @@ class Pickit:
 
     def _token(self, request: Request) -> Answer:
         body = request.json()
-        account = self.store.get("account", str(body.get("client_id")))
-        if not account or not hmac.compare_digest(account["secret"].encode(), str(body.get("client_secret")).encode()):
-            raise Problem(401, "INVALID_CLIENT", "Unknown client or wrong secret")
+        given = self._proved(body)
         if body.get("grant_type", "client_credentials") != "client_credentials":
             raise Problem(400, "VALIDATION_ERROR", "Unsupported grant type", "grant_type")
         token = secrets.token_urlsafe(32)
         expires = time.time() + TOKEN_SECONDS
-        self.store.put("token", token, {"account": body["client_id"], "secret": account["secret"], "expires": expires})
+        self.store.put("token", token, {"account": body["client_id"], "secret": given, "expires": expires})
         return Answer(200, {"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"})
+
+    def _rotate_credentials(self, request: Request) -> Answer:
+        """A new secret; the one before works for another day."""
+        body = request.json()
+        if body.get("client_id") != request.account:
+            raise Problem(400, "VALIDATION_ERROR", "The token is another client's", "client_id")
+        with self.store.changing():
+            self._proved(body)
+            account = self.store.get("account", request.account)
+            until = time.time() + 86_400
+            fresh = secrets.token_urlsafe(24)
+            before = [one for one in account.get("previous", []) if one[1] > time.time()]
+            row = account | {"secret": fresh, "previous": [*before, [account["secret"], until]]}
+            self.store.put("account", request.account, row)
+        valid_until = rfc3339(datetime.fromtimestamp(until, UTC))
+        answer = {"client_id": request.account, "client_secret": fresh, "previous_valid_until": valid_until}
+        return Answer(200, answer)
+
+    def _proved(self, body: dict[str, Any]) -> str:
+        """The secret that a client has shown, if it is one of its own."""
+        account, given = self.store.get("account", str(body.get("client_id"))), str(body.get("client_secret"))
+        if not account or not any(hmac.compare_digest(one.encode(), given.encode()) for one in _secrets_of(account)):
+            raise Problem(401, "INVALID_CLIENT", "Unknown client or wrong secret")
+        return given
 
     def _pickup_points(self, request: Request) -> Answer:
         lat, lng = _query_number(request, "lat", -90, 90), _query_number(request, "lng", -180, 180)
@@ -329,7 +351,13 @@ class Pickit:
 
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Create or change an account: ``secret webhook_url webhook_secret rate_limit``."""
-        fresh = {"secret": SECRET, "webhook_url": "", "webhook_secret": SECRET, "rate_limit": RATE_LIMIT}
+        fresh = {
+            "secret": SECRET,
+            "previous": [],
+            "webhook_url": "",
+            "webhook_secret": SECRET,
+            "rate_limit": RATE_LIMIT,
+        }
         row = (self.store.get("account", account) or fresh) | {k: v for k, v in changes.items() if k in fresh}
         self.store.put("account", account, row)
         return row
@@ -339,7 +367,7 @@ class Pickit:
     def _authorize(self, request: Request) -> None:
         token = self.store.get("token", request.headers.get("authorization", "").removeprefix("Bearer "))
         account = self.store.get("account", token["account"]) if token else None
-        if not token or not account or token["expires"] < time.time() or token["secret"] != account["secret"]:
+        if not token or not account or token["expires"] < time.time() or token["secret"] not in _secrets_of(account):
             raise Problem(401, "INVALID_TOKEN", "The access token is missing, unknown or expired")
 
     def _count(self, account: str) -> None:
@@ -457,6 +485,7 @@ MAGIC = {
 }
 ROUTES = (
     ("POST", r"/auth/token", "token"),
+    ("POST", r"/auth/rotate", "rotate_credentials"),
     ("GET", r"/pickup-points", "pickup_points"),
     ("GET", r"/pickup-points/([^/]+)", "pickup_point"),
     ("POST", r"/shipments/quote", "quote"),
@@ -576,6 +605,11 @@ def _short(point: dict[str, Any]) -> dict[str, Any]:
     place = point["address"]
     line = f"{place['street']}, {place['city']}, {place['state']} {place['postal_code']}"
     return {"id": point["id"], "name": point["name"], "type": point["type"], "address": line}
+
+
+def _secrets_of(account: dict[str, Any]) -> list[str]:
+    before = [secret for secret, until in account.get("previous", []) if until > time.time()]
+    return [account["secret"], *before]
 
 
 def _pickup_code() -> str:

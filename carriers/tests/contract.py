@@ -204,6 +204,7 @@ class CarrierContract:
             "create_return": (None,),
             "update_order": (None,),
             "reports": (None,),
+            "rotate_credentials": (),
             "parse_webhook": (b"",),
         }
         named = {

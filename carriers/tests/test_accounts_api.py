@@ -1,15 +1,17 @@
 """Merchants look after their accounts at carriers; nobody reads a secret, and a trial is a real log-in."""
 
 import uuid
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from apikeys.models import Event, Merchant
+from apikeys.models import Event, Merchant, SecurityNotice
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from carriers.models import Breaker, Credential
+from carriers.models import Breaker, CarrierCall, Credential
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret"}
@@ -221,3 +223,66 @@ def test_the_health_of_an_account_is_asked_for_real(api, credential, sandbox, se
         "webhook_endpoint": True,
         "database": True,
     }
+
+
+@pytest.fixture
+def own_client(sandbox):
+    """An account at the carrier that no other test uses: its secret will change."""
+    name = f"rotating-{uuid.uuid4().hex[:8]}"
+    sandbox.control("PUT", f"/_sandbox/accounts/{name}", {"secret": "first-secret"})
+    return {"client_id": name, "client_secret": "first-secret"}
+
+
+@MOUNTS
+def test_the_carrier_makes_a_new_secret_that_nobody_sees_and_that_works(api, own_client, mount):
+    made = api.post(f"{mount}/courier-credentials", NEW | {"credentials": own_client}).json()
+    one = f"{mount}/courier-credentials/{made['id']}"
+    answer = api.post(f"{one}/rotate")
+    assert answer.status_code == 200
+    fresh = Credential.objects.get().fields["client_secret"]
+    assert fresh != "first-secret"
+    assert api.post(f"{one}/test").json()["ok"] is True
+    assert fresh not in answer.content.decode()
+    bodies = CarrierCall.objects.values_list("request_body", "response_body")
+    assert fresh not in str(list(bodies))
+    (event,) = Event.objects.filter(type="credential.rotated")
+    assert event.data["changed"] == ["client_secret"]
+    assert fresh not in str(event.data)
+    assert SecurityNotice.objects.filter(event=event).exists()
+
+
+def test_a_rotation_whose_answer_got_lost_is_mended_by_asking_again(api, sandbox, own_client):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
+    one = f"/api/v1/courier-credentials/{made['id']}"
+    fault = {"operation": "rotate_credentials", "kind": "reset", "after": True, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    assert api.post(f"{one}/rotate").status_code == 504
+    assert Credential.objects.get().fields["client_secret"] == "first-secret"
+    assert api.post(f"{one}/rotate").status_code == 200
+    assert api.post(f"{one}/test").json()["ok"] is True
+
+
+def test_two_rotations_at_once_are_one(api, own_client):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
+    Credential.objects.update(rotating_until=timezone.now() + timedelta(seconds=30))
+    refused = api.post(f"/api/v1/courier-credentials/{made['id']}/rotate")
+    assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    Credential.objects.update(rotating_until=timezone.now() - timedelta(seconds=1))
+    assert api.post(f"/api/v1/courier-credentials/{made['id']}/rotate").status_code == 200
+
+
+def test_a_carrier_that_cannot_rotate_says_so(api):
+    account = {"username": "+910000000000", "password": "test-secret"}
+    made = api.post("/api/v1/courier-credentials", NEW | {"carrier": "Velocity", "credentials": account}).json()
+    refused = api.post(f"/api/v1/courier-credentials/{made['id']}/rotate")
+    assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_operation")
+
+
+def test_a_refused_account_is_shown_as_such(api, own_client):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "no"}}).json()
+    assert made["refused_at"] is None
+    assert api.post(f"/api/v1/courier-credentials/{made['id']}/test").json()["ok"] is False
+    (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
+    assert shown["refused_at"]
+    assert shown["refusal"].startswith("INVALID_CLIENT")
+    assert api.get("/api/v1/carriers/pickit").json()["account_refused_at"] == shown["refused_at"]

@@ -38,6 +38,25 @@ def test_an_account_is_made_with_its_secrets(admin_client, merchant):
     assert event.data["stored"] == {"before": [], "after": ["client_id", "client_secret"]}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_staff_log_in_and_have_a_new_secret_made(admin_client, credential, sandbox):
+    sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "canary-one"})
+    change(admin_client, credential, pickit__client_id="of-the-staff", pickit__client_secret="canary-one")
+
+    def act(action):
+        data = {"action": action, "_selected_action": [str(credential.pk)]}
+        return admin_client.post(LIST, data, follow=True).content.decode()
+
+    assert "works (" in act("log_in")
+    assert "a new secret is stored" in act("rotate")
+    assert Credential.objects.get().fields["client_secret"] != "canary-one"
+    assert "works (" in act("log_in")
+    sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "another", "previous": []})
+    assert "INVALID_CLIENT" in act("log_in")
+    assert "refused since" in admin_client.get(f"{LIST}?refused_at__isempty=0").content.decode()
+    assert "Accounts that their carrier refuses to log in" in admin_client.get("/admin/").content.decode()
+
+
 def test_the_platform_has_accounts_too(admin_client, merchant):
     add(admin_client)
     add(admin_client, merchant)

@@ -66,8 +66,9 @@ def test_timeouts_and_refused_connections_count(send, carrier, fail, settings):
     assert list(outcomes) == ["timeout"] * 2 + ["unreachable"] * 3
 
 
-@pytest.mark.parametrize("answer", [(400, b"{}", {}), (404, b"", {}), (429, b"", {"Retry-After": "60"})])
-def test_what_the_carrier_says_is_no_failure(send, carrier, answer):
+@pytest.mark.parametrize("answer", [(400, b"{}", {}), (404, b"", {}), (429, b"", {})])
+def test_what_the_carrier_says_is_no_failure(send, carrier, answer, settings):
+    settings.CARRIER_MAX_RETRIES = 0
     carrier.answers = [answer]
     for _ in range(8):
         with contextlib.suppress(errors.CarrierRateLimited):

@@ -102,6 +102,7 @@ SAMPLES = {
             "pickup_points": lambda it, has: it.pickup_points(**pickit.NEAR),
             "pickup_point": lambda it, has: it.pickup_point("PP-12345"),
             "coverage": lambda it, has: it.coverage(**pickit.PLACE),
+            "rotate_credentials": lambda it, has: it.rotate_credentials(),
         },
         prepare={
             "proof_of_delivery": lambda sandbox, number: sandbox.control(

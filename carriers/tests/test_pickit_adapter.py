@@ -91,6 +91,7 @@ CALLS = {
     "pickup_points": (lambda it: it.pickup_points(**NEAR), fixture("points_near_downtown_one_closed")),
     "pickup_point": (lambda it: it.pickup_point("PP-12345"), fixture("point_downtown_locker_in_full")),
     "coverage": (lambda it: it.coverage(**PLACE), fixture("coverage_of_manhattan")),
+    "rotate_credentials": (lambda it: it.rotate_credentials(), fixture("secret_made_anew")),
 }
 EVENTS = sorted(path.stem for path in (FIXTURES / "pickit").glob("event_*.json"))
 

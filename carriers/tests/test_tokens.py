@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from apikeys.models import Event, SecurityNotice
 from carriers import accounts
 from carriers.errors import CarrierAuthentication
 from carriers.models import Credential
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def points(credential):
     adapter = accounts.open_adapter(Credential.objects.get(id=credential.id))
     return adapter.pickup_points(latitude=40.7, longitude=-74.0, radius_km=5, limit=1)
+
+
+def refuse(sandbox):
+    """The carrier knows the account no more."""
+    fault = {"operation": "token", "kind": "status", "status": 401, "count": 99}
+    sandbox.control("POST", "/_sandbox/faults", fault)
 
 
 def logins(sandbox):
@@ -107,6 +114,54 @@ def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant)
             points(credential)
     assert refusal.value.carrier_code == "INVALID_CLIENT"
     assert Credential.objects.get().token_lease_until is None
+
+
+def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, credential, tenant):
+    refuse(sandbox)
+    for _ in range(3):
+        with pytest.raises(CarrierAuthentication) as refusal:
+            points(credential)
+    assert "INVALID_TOKEN: " in Credential.objects.get().refusal
+    assert refusal.value.carrier_message
+    assert logins(sandbox) == 1
+    assert list(Event.objects.filter(type__startswith="credential.").order_by("id").values_list("type", flat=True)) == [
+        "credential.saved",
+        "credential.refused",
+    ]
+    assert SecurityNotice.objects.filter(event__type="credential.refused").count() == 1
+
+
+def test_after_a_rest_a_refused_account_is_tried_again_and_a_log_in_takes_the_flag_off(sandbox, credential):
+    refuse(sandbox)
+    with pytest.raises(CarrierAuthentication):
+        points(credential)
+    sandbox.control("DELETE", "/_sandbox/faults")
+    Credential.objects.update(login_after=timezone.now())
+    assert points(credential)
+    assert logins(sandbox) == 2
+    row = Credential.objects.get()
+    assert (row.refused_at, row.refusal, row.login_after) == (None, None, None)
+    assert Event.objects.filter(type="credential.accepted", subject_id=credential.id).count() == 1
+
+
+def test_new_fields_are_tried_at_once(sandbox, credential, tenant):
+    refuse(sandbox)
+    with pytest.raises(CarrierAuthentication):
+        points(credential)
+    sandbox.control("DELETE", "/_sandbox/faults")
+    fields = {"client_id": "test-client", "client_secret": "test-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    assert points(credential)
+    assert Credential.objects.get().refused_at is None
+
+
+def test_a_refused_account_works_as_long_as_its_token_does(sandbox, credential):
+    points(credential)
+    refuse(sandbox)
+    call_command("refresh_carrier_tokens", stdout=StringIO(), stderr=StringIO())
+    assert accounts.test(credential)["ok"] is False
+    assert Credential.objects.get().refused_at
+    assert points(credential)
 
 
 def test_the_command_renews_what_is_about_to_end(sandbox, credential):

@@ -361,4 +361,5 @@ def test_it_offers_what_the_document_says():
         "pickup_points",
         "pickup_point",
         "coverage",
+        "rotate_credentials",
     }

@@ -138,6 +138,11 @@ class PickitAdapter(CarrierAdapter):
         with self._reading("coverage", safe=True):
             return read.coverage(Record(answer).record("data"))
 
+    def rotate_credentials(self) -> dict[str, str]:
+        answer = self._ask("rotate_credentials", "POST", "/auth/rotate", safe=False, json=build.login(self.fields))
+        with self._reading("rotate_credentials", safe=False):
+            return {"client_secret": read.about(answer, "client_id", self.fields["client_id"]).text("client_secret")}
+
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         self._verify_hmac("x-pickit-timestamp", "x-pickit-signature", headers=headers, body=body, now=now)
 
