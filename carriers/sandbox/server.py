@@ -204,14 +204,19 @@ class Sandbox:
             case ["PUT", "accounts", name]:
                 return Answer(200, self.configure(name, request.json()))
             case ["GET", "pickit", "shipments"]:
-                return Answer(200, self.store.by_reference("shipment", request.query.get("reference", "")))
+                return Answer(200, self._sold("shipment", request))
             case ["GET", "velocity", "shipments"]:
-                return Answer(200, self.store.by_reference("velocity_order", request.query.get("reference", "")))
+                return Answer(200, self._sold("velocity_order", request))
             case ["POST", carrier, "shipments", number, "advance"]:
                 return Answer(200, self.carriers[carrier].advance(number, request.json()))
             case ["POST", "pickit", "pickups", name, "complete"]:
                 return Answer(200, self.carriers["pickit"].complete_pickup(name))
         return Answer(404, {"error": "no such path; see docs/carriers"})
+
+    def _sold(self, kind: str, request: Request) -> list[dict[str, Any]]:
+        """Under a reference, or the newest of all."""
+        reference = request.query.get("reference")
+        return self.store.all(kind) if reference is None else self.store.by_reference(kind, reference)
 
     def _owner(self, account: str) -> Any:
         """Whose account it is; Pickit's where nobody knows it yet."""

@@ -17,11 +17,13 @@ from typing import Any
 from config.wsgi import application as waybill
 
 POINTS = {
-    # Of a purchase: before the reservation, after it, after the carrier's answer, after that was stored.
-    "reserving": ("shipping.services.shipments", "_reserve"),
-    "asking": ("shipping.services.shipments", "_purchase"),
-    "answered": ("shipping.services.shipments", "finish"),
-    "stored": ("shipping.views:LabelViewSet", "render"),
+    # Of a purchase: before anything, reserved and not asked yet, answered and nothing stored, all stored and not
+    # committed, committed and not told.
+    "before_reserving": ("shipping.services.shipments", "_reserve"),
+    "before_call": ("shipping.services.shipments", "_purchase"),
+    "after_answer": ("shipping.services.shipments", "finish"),
+    "before_commit": ("shipping.services.shipments", "_book"),
+    "after_commit": ("shipping.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keychain", "create"),
     "binding_key": ("apikeys.endpoints", "_bind"),
@@ -33,6 +35,9 @@ POINTS = {
     # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
     "keeping": ("apikeys.idempotency", "_keep"),
 }
+
+# At these the work named is done, and its transaction still open.
+AT_THE_END = {"before_commit"}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -52,17 +57,21 @@ def die_if_told(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_before(point: str, owner: object, name: str) -> None:
+def kill_at(point: str, owner: object, name: str) -> None:
     original = getattr(owner, name)
 
     @functools.wraps(original)
     def wrapper(*args: object, **kwargs: object) -> object:
+        if point not in AT_THE_END:
+            die_if_told(point)
+            return original(*args, **kwargs)
+        result = original(*args, **kwargs)
         die_if_told(point)
-        return original(*args, **kwargs)
+        return result
 
     setattr(owner, name, wrapper)
 
 
 for _point in filter(None, os.environ.get("KILL_AT", "").split(",")):
     _owner, _name = POINTS[_point]
-    kill_before(_point, resolve_name(_owner), _name)
+    kill_at(_point, resolve_name(_owner), _name)

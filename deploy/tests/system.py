@@ -158,6 +158,10 @@ class System:
         """Have the first web process die that comes to this point, one of those in ``KILL_AT``."""
         (self.place / f"kill-{point}").touch()
 
+    def will_kill_at(self, point: str) -> bool:
+        """Whether nobody has come to the point yet."""
+        return (self.place / f"kill-{point}").exists()
+
     def close(self) -> None:
         for name in list(self.processes):
             self.kill(name)
@@ -182,6 +186,11 @@ class _Database:
                 rows = cursor.execute(f'SELECT * FROM "{table}"').fetchall()
                 columns = [f"{table}.{column[0]}" for column in cursor.description]
                 yield from ((name, value) for row in rows for name, value in zip(columns, row, strict=True))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        with contextlib.closing(self._connection()) as connection:
+            return connection.cursor().execute(query).fetchall()
 
     @property
     def _tables(self) -> str:

@@ -6,7 +6,6 @@ import secrets
 import subprocess
 import sys
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,17 +13,10 @@ import pytest
 import requests
 
 from config.settings import DEMO_SECRETS
+from deploy.tests import things
 from deploy.tests.system import ROOT, System
 
 pytestmark = pytest.mark.system
-
-HASTY = {
-    "CARRIER_TIMEOUT_S": "4",
-    "REQUEST_DEADLINE_S": "6",
-    "RECONCILE_FIRST_LOOKUP_S": "2",
-    "RECONCILE_EVERY_S": "0.3",
-    "RECONCILE_QUIET_PERIOD_S": "6",
-}
 
 
 @pytest.fixture
@@ -38,65 +30,6 @@ def system():
     yield make
     for one in systems:
         one.close()
-
-
-def order(**changes):
-    place = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
-    return {
-        "carrier": "Pickit",
-        "order_id": f"ORDER-{uuid.uuid4().hex[:8]}",
-        "origin": place,
-        "destination": place | {"contact_name": "Jane Smith", "postal_code": "10001"},
-        "packages": [{"weight_kg": 2}],
-    } | changes
-
-
-def insist(one, body, key):
-    """Send until the answer is neither lost nor «in progress» nor pending."""
-
-    def answer():
-        try:
-            response = one.api("POST", "/api/v1/labels", body, key)
-        except requests.ConnectionError:
-            return None
-        return None if response.status_code in (409, 202) else (response,)
-
-    return one.wait_for(answer, 60)[0]
-
-
-@pytest.mark.parametrize(
-    ("point", "status", "bought"),
-    [("reserving", 200, 1), ("asking", 504, 0), ("answered", 200, 1), ("stored", 200, 1)],
-)
-def test_a_web_process_killed_anywhere_never_buys_twice(system, point, status, bought):
-    one = system("sandbox", "web", "worker", KILL_AT=point, **HASTY)
-    one.kill_at(point)
-    body = order()
-    with pytest.raises(requests.ConnectionError):
-        one.api("POST", "/api/v1/labels", body, "kill")
-    final = insist(one, body, "kill")
-    assert final.status_code == status
-    assert len(one.purchases()) == bought
-    if bought:
-        assert final.json() == one.api("POST", "/api/v1/labels", body, "kill").json()
-        shipments = one.world("GET", f"/_sandbox/pickit/shipments?reference={one.purchases()[0]['reference']}")
-        assert [shipment["tracking_number"] for shipment in shipments] == [final.json()["tracking_number"]]
-
-
-def test_a_web_process_killed_while_the_carrier_is_silent_never_buys_twice(system):
-    one = system("sandbox", "web", "worker", **HASTY)
-    fault = {"operation": "create_label", "kind": "hang_after", "delay_s": 30}
-    one.world("POST", "/_sandbox/faults", fault)
-    body = order()
-    with ThreadPoolExecutor(1) as pool:
-        lost = pool.submit(one.api, "POST", "/api/v1/labels", body, "silent")
-        one.wait_for(one.purchases)
-        one.kill("web")
-        with pytest.raises(requests.ConnectionError):
-            lost.result()
-    one.start("web")
-    assert insist(one, body, "silent").status_code == 200
-    assert len(one.purchases()) == 1
 
 
 class Receiver:
@@ -150,7 +83,7 @@ def test_hanging_carriers_leave_reads_and_health_alone(system):
     one.api("GET", "/api/v1/pickit/pickup-points?latitude=1&longitude=1")  # logs in
     one.world("POST", "/_sandbox/faults", {"operation": "quote", "kind": "timeout", "count": 99, "delay_s": 5})
     with ThreadPoolExecutor(15) as pool:
-        hanging = [pool.submit(one.api, "POST", "/api/v1/quotes", order()) for _ in range(15)]
+        hanging = [pool.submit(one.api, "POST", "/api/v1/quotes", things.order()) for _ in range(15)]
         one.wait_for(lambda: len(one.world("GET", "/_sandbox/calls?operation=quote")) >= 10)
         assert requests.get(f"{one.web}/health", timeout=2).status_code == 200
         read = requests.get(f"{one.web}/api/v1/tracking/TEST123456", headers={"X-API-Key": "test-api-key"}, timeout=2)

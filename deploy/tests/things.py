@@ -77,16 +77,20 @@ class Things:
         self.ask("POST", f"/api/v1/carriers/{CARRIER}/credentials", body)
 
 
-def label(things: Things) -> dict[str, Any]:
-    """A bought label."""
-    order = {
+def order(**changes: Any) -> dict[str, Any]:
+    """What a label is bought for."""
+    return {
         "carrier": CARRIER,
         "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
         "origin": PLACE,
         "destination": PLACE | {"postal_code": "10001", "contact_name": "Jane Smith"},
         "packages": [{"weight_kg": 2}],
-    }
-    return things.ask("POST", "/api/v1/labels", order)
+    } | changes
+
+
+def label(things: Things) -> dict[str, Any]:
+    """A bought label."""
+    return things.ask("POST", "/api/v1/labels", order())
 
 
 def warehouse(things: Things, *carriers: str) -> str:
@@ -100,17 +104,21 @@ def indian_warehouse(things: Things) -> str:
     return warehouse(things)
 
 
-def indian_shipment(things: Things) -> str:
-    """A shipment bought at the carrier that takes returns and changes."""
-    order = {
+def indian_order(warehouse_id: str, **changes: Any) -> dict[str, Any]:
+    """What a label is bought for at the carrier that knows warehouses."""
+    return {
         "carrier": "velocity",
         "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
         "origin": INDIAN_PLACE,
         "destination": INDIAN_PLACE | {"postal_code": "560102", "city": "Bangalore"},
         "packages": [{"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}],
-        "warehouse_id": warehouse(things, "velocity"),
-    }
-    return things.ask("POST", "/api/v1/labels", order)["shipment_id"]
+        "warehouse_id": warehouse_id,
+    } | changes
+
+
+def indian_shipment(things: Things) -> str:
+    """A shipment bought at the carrier that takes returns and changes."""
+    return things.ask("POST", "/api/v1/labels", indian_order(warehouse(things, "velocity")))["shipment_id"]
 
 
 def indian_account(things: Things) -> str:
