@@ -8,12 +8,14 @@ early.
 from __future__ import annotations
 
 import logging
+import threading
 import time
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,12 +24,13 @@ from apikeys import events
 from apikeys.crypto import Undecryptable
 from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
-from carriers import errors, metrics, types
+from carriers import errors, metrics, slots, types
 from carriers.events import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
 from carriers.models import Credential
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.1
+_looks: dict[uuid.UUID, threading.Lock] = {}  # by credential
 # A carrier that refuses its own fresh token is not asked for another one more often than this.
 _MIN_RENEWAL = timedelta(seconds=5)
 
@@ -52,23 +55,49 @@ class StoredTokens:
         give_up = time.monotonic() + min(settings.CARRIER_TIMEOUT_S, seconds_left() or settings.CARRIER_TIMEOUT_S)
         while True:
             row = Credential.objects.get(id=self.credential_id)
-            stored = readable_token(row)
-            if stored and stored != refused and self._lasts(row):
-                return stored
-            if row.login_after and row.login_after > timezone.now():
-                code, _colon, message = (row.refusal or "").partition(": ")
-                raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
-            if stored and stored == refused and _just_fetched(row):
-                raise errors.CarrierAuthentication(
-                    carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
-                )
+            if usable := self._usable(row, refused):
+                return usable
             if fence := _lease(row):
                 return self._fetch(row, fence)
-            if time.monotonic() >= give_up:
-                raise errors.CarrierUnavailable(
-                    carrier=self.carrier, carrier_message=_("Another request is still logging in."), retry_after_s=5
-                )
-            time.sleep(_POLL_S)
+            self._wait(row, give_up)
+
+    def _usable(self, row: Credential, refused: str | None) -> str:
+        """The stored token, or empty where another one is needed. Raises ``CarrierAuthentication`` where none helps."""
+        stored = readable_token(row)
+        if stored and stored != refused and self._lasts(row):
+            return stored
+        if row.login_after and row.login_after > timezone.now():
+            code, _colon, message = (row.refusal or "").partition(": ")
+            raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
+        if stored and stored == refused and _just_fetched(row):
+            raise errors.CarrierAuthentication(
+                carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
+            )
+        return ""
+
+    def _wait(self, row: Credential, give_up: float) -> None:
+        """Until another caller's log-in has ended. Of all that wait in this process one looks."""
+        look = _looks.setdefault(row.id, threading.Lock())
+        try:
+            with slots.waiting():
+                if not connection.in_atomic_block:
+                    connection.close()  # those that wait need none, and there are fewer than threads
+                if not look.acquire(timeout=max(0.0, give_up - time.monotonic())):
+                    raise self._not_yet()
+                try:
+                    while _is_leased(row):
+                        if time.monotonic() >= give_up:
+                            raise self._not_yet()
+                        time.sleep(_POLL_S)
+                finally:
+                    look.release()
+        except slots.Full as error:
+            raise self._not_yet() from error
+
+    def _not_yet(self) -> errors.CarrierUnavailable:
+        return errors.CarrierUnavailable(
+            carrier=self.carrier, carrier_message=_("Another request is still logging in."), retry_after_s=5
+        )
 
     def _lasts(self, row: Credential) -> bool:
         return row.token_expires_at is not None and row.token_expires_at - self.margin > timezone.now()
@@ -144,6 +173,12 @@ def _lease(row: Credential) -> int | None:
     return (
         row.token_fence + 1 if mine.update(token_lease_until=_lease_end(now), token_fence=row.token_fence + 1) else None
     )
+
+
+def _is_leased(row: Credential) -> bool:
+    """Whether the log-in that was under way when the row was read still is."""
+    same = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
+    return same.filter(token_lease_until__gt=timezone.now()).exists()
 
 
 def _lease_end(now: datetime) -> datetime:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json as jsonlib
 import logging
 import random
-import threading
 import time
 import uuid
 from collections.abc import Collection, Mapping
@@ -34,7 +33,7 @@ from apikeys import correlation, events, usage
 from apikeys.models import UsageDay
 from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
-from carriers import breaker, budgets, errors, metrics, pooling
+from carriers import breaker, budgets, errors, metrics, pooling, slots
 from carriers.adapters import adapter_class
 from carriers.events import CALL_FAILED
 from carriers.masking import concealed, masked, masked_url
@@ -44,8 +43,6 @@ log = logging.getLogger(__name__)
 Outcome = CarrierCall.Outcome
 
 _session = pooling.session()
-_slots = threading.BoundedSemaphore(settings.CARRIER_CONCURRENCY)
-_SLOT_WAIT_S = 1.0
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -118,13 +115,12 @@ class HttpTransport:
         if connection.in_atomic_block:
             raise TransactionOpen(f"{exchange.operation} at {self.caller.carrier_name} inside a transaction")
         permit = exchange.admit()
-        if not _slots.acquire(timeout=_SLOT_WAIT_S):
-            permit.unused()
-            raise exchange.unavailable(_("Too many requests to carriers are running."), retry_after_s=5)
         try:
-            return exchange.run(permit)
-        finally:
-            _slots.release()
+            with slots.calling():
+                return exchange.run(permit)
+        except slots.Full as error:
+            permit.unused()
+            raise exchange.unavailable(_("Too many requests to carriers are running."), retry_after_s=5) from error
 
     def _is_at(self, url: str, hosts: Collection[str]) -> bool:
         """``https`` in production; the sandbox's loopback may speak ``http``."""

@@ -27,6 +27,7 @@ FAULTS = {
     "status",
     "echo",
     "timeout",
+    "slow",
     "hang_after",
     "garbage",
     "close",
@@ -106,6 +107,9 @@ class Sandbox:
             case "timeout" | "hang_after":
                 self.stopping.wait(fault.get("delay_s", 60))
                 raise DropConnection
+            case "slow":
+                self.stopping.wait(fault.get("delay_s", 15))
+                return work()
             case "close" | "reset":
                 raise DropConnection(reset=kind == "reset")
             case "garbage":

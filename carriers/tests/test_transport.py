@@ -189,8 +189,8 @@ def test_half_characters_do_not_cost_the_row(send, carrier):
 
 
 def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
-    monkeypatch.setattr("carriers.transport._slots", threading.BoundedSemaphore(1))
-    monkeypatch.setattr("carriers.transport._SLOT_WAIT_S", 0.1)
+    monkeypatch.setattr("carriers.slots._slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr("carriers.slots._PATIENCE_S", 0.1)
     carrier.answers = [slow, (200, b"{}", {})]
     other = threading.Thread(target=send)
     other.start()
