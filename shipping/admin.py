@@ -80,7 +80,6 @@ _PICKUP_TONES = {
     Pickup.State.FAILED: "bad",
     Pickup.State.NEEDS_REVIEW: "alert",
 }
-_LABEL_TYPES = {"PDF": "application/pdf", "PNG": "image/png"}
 
 WATCHES += [
     Watch(
@@ -385,13 +384,8 @@ class ShipmentAdmin(ShippingAdmin):
         if label is None or file is None:
             self.message_user(request, "This shipment has no label file.", messages.ERROR)
             return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
-        kind = _LABEL_TYPES.get(label.format)
-        return FileResponse(
-            file,
-            as_attachment=kind is None,
-            filename=f"{row}.{label.format.lower()}",
-            content_type=kind or "application/octet-stream",
-        )
+        is_shown = label.content_type in ("application/pdf", "image/png")
+        return FileResponse(file, as_attachment=not is_shown, filename=label.file_name, content_type=label.content_type)
 
     @admin.display(description="shipment", ordering="tracking_number")
     def name(self, row: Shipment) -> str:

@@ -266,6 +266,9 @@ def label_path(label: Label, filename: str) -> str:
     return f"labels/{label.shipment_id}/{uuid.uuid4()}/{filename}"
 
 
+LABEL_TYPES = {"PDF": "application/pdf", "PNG": "image/png", "ZPL": "application/zpl"}
+
+
 class Label(models.Model):
     """The printable file of a shipment."""
 
@@ -287,6 +290,16 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return f"label of {self.shipment}"
+
+    @property
+    def content_type(self) -> str:
+        """Of its file."""
+        return LABEL_TYPES.get(self.format, "application/octet-stream")
+
+    @property
+    def file_name(self) -> str:
+        """As it is downloaded."""
+        return f"{self.shipment.tracking_number}.{self.format.lower()}"
 
 
 class Checkpoint(TenantRow):

@@ -25,7 +25,7 @@ from apikeys.pages import PageSerializer
 from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
-from shipping.models import BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
+from shipping.models import LABEL_TYPES, BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
 from shipping.services import (
     batches,
     histories,
@@ -46,6 +46,8 @@ NAME = OpenApiParameter(
 PICKUP = OpenApiParameter(
     "pickup", str, OpenApiParameter.PATH, description="Our id, the carrier's or the confirmation number."
 )
+
+LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
 
 def label_url(request: Request, shipment: Shipment) -> str:
@@ -338,7 +340,11 @@ class ShipmentViewSet(ApiViewSet):
         orders.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
         return self.retrieve(request, name)
 
-    @extend_schema(parameters=[NAME], responses={(200, "application/pdf"): OpenApiTypes.BINARY}, tags=["shipments"])
+    @extend_schema(
+        parameters=[NAME],
+        responses=LABEL_FILE,
+        tags=["shipments"],
+    )
     @action(detail=True)
     def label(self, request: Request, name: str) -> HttpResponseBase:
         """The label's file."""
@@ -346,9 +352,7 @@ class ShipmentViewSet(ApiViewSet):
         label = getattr(shipment, "label", None)
         if label is None or not label.file or not label.file.storage.exists(label.file.name):
             raise NotFound(_("This shipment has no label file."))
-        kind = {"PDF": "application/pdf", "PNG": "image/png"}.get(label.format, "application/octet-stream")
-        filename = f"{shipment.tracking_number}.{label.format.lower()}"
-        response = FileResponse(label.file.open("rb"), content_type=kind, filename=filename)
+        response = FileResponse(label.file.open("rb"), content_type=label.content_type, filename=label.file_name)
         response["Cache-Control"] = "private, no-store"
         return response
 

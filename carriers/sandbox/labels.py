@@ -1,4 +1,7 @@
-"""Label files that a printer could print: 4x6 in, one page a package, drawn at 203 dpi's own grid."""
+"""Label files that a printer could print: drawn for 4x6 in at 203 dpi's own grid, one page a package.
+
+On A6 the same page is a little smaller, on A4 it lies in the corner; a picture holds the pages one below the other.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,89 @@ from collections.abc import Mapping
 from typing import Any
 
 import font_roboto
+import pypdfium2
+from PIL import Image
 from reportlab.graphics.barcode.code128 import Code128
-from reportlab.lib.pagesizes import inch
+from reportlab.lib.pagesizes import A4, A6, inch
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 WIDTH, HEIGHT = 4 * inch, 6 * inch
 MARGIN = 0.15 * inch
-DOT = inch / 203
+DPI = 203
+DOT = inch / DPI
+SIZES = {"4x6": (WIDTH, HEIGHT), "A4": A4, "A6": A6}
+# What is drawn, by the format's name; a label printer takes no sheet of office paper.
+FORMATS = {"PDF": ("4x6", "A4", "A6"), "PNG": ("4x6", "A4", "A6"), "ZPL": ("4x6", "A6")}
 REGULAR, BOLD = "Label", "Label-Bold"
 pdfmetrics.registerFont(TTFont(REGULAR, font_roboto.Roboto))
 pdfmetrics.registerFont(TTFont(BOLD, font_roboto.RobotoBold))
 _SMALLEST = 4.0
 
 
-def pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit") -> bytes:
+def drawn(shipment: Mapping[str, Any], kind: str, size: str) -> bytes:
+    """A file of one of ``FORMATS``."""
+    draw = {"PDF": pdf, "PNG": png, "ZPL": zpl}[kind]
+    return draw(shipment, size=size)
+
+
+def png(shipment: Mapping[str, Any], *, size: str = "4x6") -> bytes:
+    """The pages in black and white, at 203 dots an inch."""
+    pages = [page.render(scale=DPI / 72).to_pil() for page in pypdfium2.PdfDocument(pdf(shipment, size=size))]
+    whole = Image.new("L", (max(page.width for page in pages), sum(page.height for page in pages)), 255)
+    top = 0
+    for page in pages:
+        whole.paste(page.convert("L"), (0, top))
+        top += page.height
+    buffer = io.BytesIO()
+    whole.point(lambda grey: 255 if grey > 127 else 0).convert("1").save(buffer, "PNG", dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def zpl(shipment: Mapping[str, Any], *, size: str = "4x6") -> bytes:
+    """ZPL II for a 203 dpi printer, one label a package; the printer draws the barcode."""
+    width, height = (round(side / DOT) for side in SIZES[size])
+    total = len(shipment["packages"])
+    pages = [
+        _zpl_page(shipment, package, f"{number} of {total}", width, height)
+        for number, package in enumerate(shipment["packages"], start=1)
+    ]
+    return "".join(pages).encode()
+
+
+def _zpl_page(shipment: Mapping[str, Any], package: Mapping[str, Any], which: str, width: int, height: int) -> str:
+    texts = [
+        (40, f"PICKIT {shipment['service_type'].upper()}  {which}"),
+        *((24, line) for line in ["FROM", *_lines(shipment["origin"])]),
+        *((34, line) for line in ["TO", *_lines(shipment["destination"])]),
+        (24, f"{package['weight_kg']} kg  Order {shipment['order_id']}  {shipment['reference']}"),
+        (24, f"Routing {routing_code(shipment['destination'])}  {shipment.get('pickup_code') or ''}".rstrip()),
+    ]
+    fields, top = [], 30
+    for dots, text in texts:
+        fields.append(f"^FO30,{top}^A0N,{dots},{dots}^FB{width - 60},1^FH^FD{_escaped(text)}^FS")
+        top += dots + 8
+    barcode = f"^FO60,{height - 250}^BY3^BCN,170,Y,N,N^FD{shipment['tracking_number']}^FS"
+    return "\n".join(["^XA", "^CI28", f"^PW{width}", f"^LL{height}", *fields, barcode, "^XZ", ""])
+
+
+def _escaped(text: str) -> str:
+    """What would be read as a command is written by its code."""
+    return "".join(f"_{ord(sign):02X}" if sign in "^~_\\" or sign < " " else sign for sign in text)
+
+
+def pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6") -> bytes:
     """One page for each package of a shipment."""
     buffer = io.BytesIO()
-    canvas = Canvas(buffer, pagesize=(WIDTH, HEIGHT), invariant=True)
+    width, height = SIZES[size]
+    canvas = Canvas(buffer, pagesize=(width, height), invariant=True)
+    shrunk = min(1.0, width / WIDTH, height / HEIGHT)
     canvas.setTitle(f"{carrier} {shipment['tracking_number']}")
     total = len(shipment["packages"])
     for number, package in enumerate(shipment["packages"], start=1):
+        canvas.translate(0, height - HEIGHT * shrunk)
+        canvas.scale(shrunk, shrunk)
         _page(canvas, shipment | {"carrier": carrier}, package, number, total)
         canvas.showPage()
     canvas.save()

@@ -414,7 +414,7 @@ class Pickit:
             "origin": body["origin"],
             "destination": body["destination"],
             "packages": body["packages"],
-            "label": {"format": "PDF", "size": "4x6"},
+            "label": _label_wish(body),
             "events": [_event("created", rfc3339(created), "Shipment created", place, {})],
         }
 
@@ -516,9 +516,10 @@ def shown(shipment: dict[str, Any]) -> dict[str, Any]:
     """The shipment object of the API, with its label drawn."""
     hidden = ("account", "origin", "destination", "packages", "events")
     number = shipment["tracking_number"]
+    kind, size = shipment["label"]["format"], shipment["label"]["size"]
     label = shipment["label"] | {
-        "url": f"https://labels.pickit.net/{number}.pdf",
-        "data": base64.b64encode(labels.pdf(shipment)).decode(),
+        "url": f"https://labels.pickit.net/{number}.{kind.lower()}",
+        "data": base64.b64encode(labels.drawn(shipment, kind, size)).decode(),
     }
     public = {name: value for name, value in shipment.items() if name not in hidden}
     return public | {"label": label, "qr_code": pictures.qr(number)}
@@ -576,11 +577,17 @@ def _check_packages(packages: Any) -> None:
 
 
 def _check_label(body: dict[str, Any]) -> None:
+    label = _label_wish(body)
+    if label["format"] not in labels.FORMATS:
+        raise Problem(400, "VALIDATION_ERROR", f"Label formats: {', '.join(labels.FORMATS)}", "label.format")
+    sizes = labels.FORMATS[label["format"]]
+    if label["size"] not in sizes:
+        raise Problem(400, "VALIDATION_ERROR", f"{label['format']} label sizes: {', '.join(sizes)}", "label.size")
+
+
+def _label_wish(body: dict[str, Any]) -> dict[str, str]:
     label = body.get("label") or {}
-    if str(label.get("format", "PDF")).upper() != "PDF":
-        raise Problem(400, "VALIDATION_ERROR", "Label formats: PDF", "label.format")
-    if str(label.get("size", "4x6")).lower() != "4x6":
-        raise Problem(400, "VALIDATION_ERROR", "Label sizes: 4x6", "label.size")
+    return {"format": str(label.get("format", "PDF")), "size": str(label.get("size", "4x6"))}
 
 
 def _query_number(request: Request, name: str, low: float, high: float, default: float | None = None) -> float:

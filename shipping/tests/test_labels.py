@@ -328,3 +328,40 @@ def test_a_number_of_any_size_in_a_scan_leaves_the_shipment_readable(api, sandbo
     sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", advance)
     assert api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).status_code == 200
     assert api.get(f"/api/v1/tracking/{number}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "content_type", "start"),
+    [
+        ("pdf", "a4", "application/pdf", b"%PDF"),
+        ("PDF", "A6", "application/pdf", b"%PDF"),
+        ("png", "4X6", "image/png", b"\x89PNG"),
+        ("PNG", "A4", "image/png", b"\x89PNG"),
+        ("ZPL", "4x6", "application/zpl", b"^XA"),
+        ("zpl", "a6", "application/zpl", b"^XA"),
+    ],
+)
+def test_a_label_comes_in_the_format_and_size_that_was_wished(api, order, sandbox, kind, size, content_type, start):
+    bought = api.post("/api/v1/labels", order | {"label_format": kind, "label_size": size})
+    assert bought.status_code == 200, bought.content
+    label = bought.json()
+    assert label["label_format"] == kind.upper()
+    file = api.get(f"/api/v1/shipments/{label['shipment_id']}/label")
+    assert file["Content-Type"] == content_type
+    assert f"{label['tracking_number']}.{kind.lower()}" in file["Content-Disposition"]
+    assert b"".join(file.streaming_content).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("wish", "field", "error"),
+    [
+        ({"label_format": "DOCX"}, "label_format", "validation_error"),
+        ({"label_size": "A0"}, "label_size", "validation_error"),
+        ({"label_format": "ZPL", "label_size": "A4"}, "label_size", "carrier_rejected"),
+    ],
+)
+def test_what_the_carrier_never_prints_is_refused_by_name_and_buys_nothing(api, order, sandbox, wish, field, error):
+    refused = api.post("/api/v1/labels", order | wish)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+    assert set(refused.json()["details"]) == {field}
+    assert all(call["done"] != 201 for call in sandbox.calls(operation="create_label"))

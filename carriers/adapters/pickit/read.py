@@ -54,8 +54,8 @@ EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "deliv
 PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
 # Parts of the price that Pickit tells apart: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-# Label formats (4x6 inches only) and how such a file begins.
-LABEL_FORMATS = {"PDF": b"%PDF"}
+# Label formats and how such a file begins: docs/carriers/pickit.md#requests-and-answers
+LABEL_FORMATS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA"}
 _CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
 
 

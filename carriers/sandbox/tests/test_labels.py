@@ -1,5 +1,6 @@
 """Labels that a printer prints and a scanner reads: 4x6 in at 203 dpi."""
 
+import io
 import random
 
 import pypdfium2
@@ -7,6 +8,7 @@ import pytest
 import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from carriers.sandbox import labels
 
@@ -97,3 +99,27 @@ def test_a_long_address_is_drawn_to_its_last_word():
     words = text(shipment(destination=shipment()["destination"] | {"street": street}))
     assert "last-word" in words
     assert "…" not in words
+
+
+@pytest.mark.parametrize(("size", "points"), [("4x6", (288, 432)), ("A4", (595, 842)), ("A6", (298, 420))])
+def test_every_size_is_scanned_from_the_page_and_from_the_picture(size, points):
+    one = shipment(packages=2)
+    found = list(pypdfium2.PdfDocument(labels.drawn(one, "PDF", size)))
+    assert [tuple(round(side) for side in page.get_size()) for page in found] == [points] * 2
+    expected = [(zxingcpp.BarcodeFormat.Code128, "PKT-1234567890")]
+    assert scanned(found[1]) == expected
+    picture = Image.open(io.BytesIO(labels.drawn(one, "PNG", size)))
+    assert picture.mode == "1"
+    assert abs(picture.width - points[0] / 72 * DPI) < 2
+    assert [(code.format, code.text) for code in zxingcpp.read_barcodes(picture.convert("L"))] == expected * 2
+
+
+def test_zpl_is_a_label_a_package_and_takes_no_command_from_an_address():
+    one = shipment(packages=2)
+    one["destination"] |= {"street": "1 ^XZ~JA Street_"}
+    text = labels.drawn(one, "ZPL", "4x6").decode()
+    assert text.count("^XA") == text.count("^XZ") == 2
+    assert "~" not in text
+    assert "^PW812\n^LL1218" in text
+    assert text.count("^BCN,170,Y,N,N^FDPKT-1234567890^FS") == 2
+    assert "1 _5EXZ_7EJA Street_5F" in text

@@ -83,7 +83,8 @@ def test_the_documents_quote_costs_what_the_document_says(pickit):
         ({"packages": []}, 400, "VALIDATION_ERROR", "packages"),
         ({"packages": [{"weight_kg": 31}]}, 400, "VALIDATION_ERROR", "packages[0].weight_kg"),
         ({"service_type": "teleport"}, 400, "VALIDATION_ERROR", "service_type"),
-        ({"label": {"format": "ZPL"}}, 400, "VALIDATION_ERROR", "label.format"),
+        ({"label": {"format": "DOCX"}}, 400, "VALIDATION_ERROR", "label.format"),
+        ({"label": {"format": "ZPL", "size": "A4"}}, 400, "VALIDATION_ERROR", "label.size"),
         ({"pickup_point_id": "PP-NOPE"}, 422, "PICKUP_POINT_UNAVAILABLE", "pickup_point_id"),
     ],
 )
