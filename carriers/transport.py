@@ -13,13 +13,15 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -45,6 +47,8 @@ Outcome = CarrierCall.Outcome
 _session = pooling.session()
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
+_SIDE_BY_SIDE = 5
+T = TypeVar("T")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -111,6 +115,14 @@ class HttpTransport:
             raise self._foreign(operation)
         return self._run(_Exchange(self.caller, operation, prepared, safe=True, is_file=True))
 
+    def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
+        """See the protocol. Each call runs with the caller's deadline, correlation id and actor."""
+        if len(calls) < 2:
+            return [_outcome_of(call) for call in calls]
+        with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(calls)), thread_name_prefix="carrier") as pool:
+            running = [pool.submit(copy_context().run, _in_a_thread, call) for call in calls]
+            return [one.result() for one in running]
+
     def _run(self, exchange: _Exchange) -> Answer:
         if connection.in_atomic_block:
             raise TransactionOpen(f"{exchange.operation} at {self.caller.carrier_name} inside a transaction")
@@ -137,6 +149,20 @@ class HttpTransport:
             carrier_code="unreadable_answer",
             carrier_message=_("%s: the file is not at the carrier's own address") % operation,
         )
+
+
+def _outcome_of(call: Callable[[], T]) -> T | errors.CarrierError:
+    try:
+        return call()
+    except errors.CarrierError as error:
+        return error
+
+
+def _in_a_thread(call: Callable[[], T]) -> T | errors.CarrierError:
+    try:
+        return _outcome_of(call)
+    finally:
+        connection.close()
 
 
 class _Exchange:

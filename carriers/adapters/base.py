@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 from apikeys.errors import NotAuthenticated
 from carriers import errors, types
+
+T = TypeVar("T")
 
 
 class CarrierResponse(Protocol):
@@ -63,6 +65,9 @@ class Transport(Protocol):
         Only over ``https`` from one of ``hosts`` ("host" or "host:port"; ``http`` for a sandbox on loopback); anything
         else is never asked and raises ``CarrierUnavailable``. A redirect is returned, not followed.
         """
+
+    def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
+        """Run calls of this transport side by side, a few at once; what each gave, or the error that it raised."""
 
 
 class TokenSource(Protocol):
@@ -361,7 +366,10 @@ class CarrierAdapter:
         raise self._unsupported("cancel")
 
     def track(self, tracking_numbers: Sequence[str]) -> Mapping[str, types.Track]:
-        """Histories by number; a number that the carrier does not know is absent."""
+        """Histories by number; one that the carrier does not know, or could not tell of just now, is absent.
+
+        Raises what went wrong where it could tell of none.
+        """
         raise self._unsupported("track")
 
     def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:

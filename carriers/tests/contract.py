@@ -87,6 +87,16 @@ class Replay:
         )
         return self._next()
 
+    def several(self, calls):
+        """One after the other, so that the list's order holds."""
+        return [self._outcome_of(call) for call in calls]
+
+    def _outcome_of(self, call):
+        try:
+            return call()
+        except CarrierError as error:
+            return error
+
     def _next(self):
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 

@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -290,3 +291,36 @@ def test_a_token_goes_to_the_base_url_s_host_alone(credential, carrier):
         adapter = Adapter(fields={}, base_url=base, http=http, tokens=Tokens())
         assert adapter.label_file(f"{carrier.url}/label.pdf") == b"a file"
         assert ("Authorization" in carrier.requests[-1][1]) is told
+
+
+def test_several_calls_run_five_at_once_and_one_failure_is_its_own(credential, carrier):
+    five, busy, most, lock = threading.Barrier(5), [], [], threading.Lock()
+
+    def met(handler):
+        with lock:
+            busy.append(handler)
+            most.append(len(busy))
+        five.wait(10)  # nobody is answered before five have come
+        with lock:
+            busy.remove(handler)
+        failed = handler.path == "/3"
+        handler.send_response(404 if failed else 200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    carrier.answers = [met]
+    transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+
+    def asked(number):
+        answer = transport.send("track", "GET", f"{carrier.url}/{number}", safe=True)
+        if answer.status == 404:
+            raise errors.CarrierNotFound(carrier="Pickit", carrier_code=str(number))
+        return answer.status
+
+    with correlation.scope("corr-8"):
+        found = transport.several([partial(asked, number) for number in range(10)])
+    assert [one for one in found if one == 200] == [200] * 9
+    assert found[3].carrier_code == "3"
+    assert max(most) == 5
+    assert {call.correlation_id for call in CarrierCall.objects.all()} == {"corr-8"}

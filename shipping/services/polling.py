@@ -28,6 +28,7 @@ from shipping.services import shipments
 log = logging.getLogger(__name__)
 _HOLD = timedelta(minutes=10)  # longer than a round of calls can take: nobody else asks meanwhile
 _AFTER_FAILURE = timedelta(minutes=15)
+_AFTER_SILENCE_OF_THE_CARRIER = timedelta(hours=1)  # it told of the others and not of this one
 _NUMBERS_A_CALL = 50
 
 
@@ -77,7 +78,11 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     for row in rows:
         if row.tracking_number in found:
             counts["scans"] += shipments.store_track(row, found[row.tracking_number])
-    _look_again(rows, timezone.now() + settings.POLL_AFTER_SILENCE)
+    missing = [row for row in rows if row.tracking_number not in found]
+    counts["failed"] += len(missing)
+    _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
+    told = [row for row in rows if row.tracking_number in found]
+    _look_again(told, timezone.now() + settings.POLL_AFTER_SILENCE)
 
 
 def _adapter(rows: list[Shipment]) -> CarrierAdapter:

@@ -78,6 +78,23 @@ def test_a_carrier_that_does_not_answer_is_asked_again_soon_and_nothing_is_lost(
         assert polling.poll()["scans"] >= 1
 
 
+def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again(api, order, advance, sandbox):
+    numbers = [
+        api.post("/api/v1/labels", order | {"order_id": f"ORDER-{n}"}).json()["tracking_number"] for n in range(6)
+    ]
+    for number in numbers:
+        advance(number, "in_transit")
+    fault = {"operation": "track", "kind": "garbage", "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    with later(hours=7):
+        counts = polling.poll()
+        assert (counts["asked"], counts["failed"]) == (6, 1)
+        assert Shipment.objects.filter(status="in_transit").count() == 5
+    with later(hours=9):
+        assert polling.poll()["asked"] == 1
+    assert Shipment.objects.filter(status="in_transit").count() == 6
+
+
 def test_an_old_one_is_given_up(number, settings):
     with later(days=settings.POLL_GIVE_UP.days + 1):
         assert polling.poll()["asked"] == 0

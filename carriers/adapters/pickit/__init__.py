@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from carriers import errors, types
 from carriers.adapters.base import (
@@ -100,8 +101,12 @@ class PickitAdapter(CarrierAdapter):
             return read.cancellation(read.about(answer, "tracking_number", tracking_number), reason)
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
-        found = {number: self._track_one(number) for number in tracking_numbers}
-        return {number: track for number, track in found.items() if track is not None}
+        answers = self.http.several([partial(self._track_one, number) for number in tracking_numbers])
+        found = {answer.tracking_number: answer for answer in answers if isinstance(answer, types.Track)}
+        failed = [answer for answer in answers if isinstance(answer, errors.CarrierError)]
+        if failed and not found:
+            raise failed[0]
+        return found
 
     def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
         path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
