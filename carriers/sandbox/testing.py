@@ -16,6 +16,28 @@ import requests
 START_S = 30
 
 
+def lacking(expected: Any, real: Any, path: str = "$") -> list[str]:
+    """Where ``real`` lacks a key of ``expected`` or holds another type; more than expected is no fault.
+
+    Numbers are alike, null may stand for anything, and of a list the first item speaks for all.
+    """
+    match expected, real:
+        case (None, _) | (_, None):
+            return []
+        case dict(), dict():
+            absent = [f"{path}.{key}" for key in expected if key not in real]
+            shared = [(f"{path}.{key}", expected[key], real[key]) for key in expected if key in real]
+            return absent + [fault for at, one, other in shared for fault in lacking(one, other, at)]
+        case list(), list():
+            return lacking(expected[0], real[0], f"{path}[0]") if expected and real else []
+    return [] if _kind(expected) == _kind(real) else [f"{path}: {_kind(real)} instead of {_kind(expected)}"]
+
+
+def _kind(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "number" if is_number else type(value).__name__
+
+
 class SandboxProcess:
     """Starts at once; ``url`` is where it serves."""
 

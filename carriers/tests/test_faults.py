@@ -50,12 +50,18 @@ def _reference() -> str:
 def _pickit_order() -> Any:
     home = replace(pickit.WAREHOUSE, contact_name="Jane Smith", street="789 Customer St", company="")
     parcel = replace(pickit.PARCEL, width_cm=Decimal(20), height_cm=Decimal(15))
-    return replace(pickit.ORDER, reference=_reference(), destination=home, packages=(parcel,))
+    order = replace(pickit.ORDER, reference=_reference(), destination=home, packages=(parcel,))
+    return replace(order, pickup_point_id="PP-12345")  # one that the simulator knows
 
 
 def _pickit_route() -> Any:
     order = _pickit_order()
-    return replace(pickit.QUOTE, destination=order.destination, packages=order.packages)
+    return replace(
+        pickit.QUOTE,
+        destination=order.destination,
+        packages=order.packages,
+        pickup_point_id=order.pickup_point_id,
+    )
 
 
 def _pickit_van(number: str) -> Any:

@@ -38,38 +38,38 @@ from carriers.types import (
 
 BASE = "http://127.0.0.1:8010/velocity"
 SECRET = "whsec-of-the-tests"
-AWB = "SHPHYB123456789"
+AWB = "SHPHYB700100200"
 NOW = datetime(2026, 5, 12, 15, 0, tzinfo=UTC)
 DEPOT = Address(
     contact_name="Meera Shah",
     contact_phone="+91 90000 00002",
-    contact_email="vendor@example.com",
-    street="Street 1",
+    contact_email="seller@example.org",
+    street="Lane 4",
     city="delhi",
     state="new delhi",
-    postal_code="110077",
+    postal_code="110059",
     country="IN",
 )
 BUYER = Address(
     contact_name="Asha Rao",
     contact_phone="090000-00001",
-    contact_email="buyer@example.com",
+    contact_email="customer@example.org",
     street="12 Example Road",
     city="Bangalore",
     state="Karnataka",
-    postal_code="560102",
+    postal_code="560095",
     country="IN",
 )
 PARCEL = Package(weight_kg=Decimal("0.5"), length_cm=Decimal(100), width_cm=Decimal(50), height_cm=Decimal(10))
 SHIRTS = Item(
-    name="T-shirt Round Neck",
-    sku="t-shirt-round1474",
+    name="Canvas Bag",
+    sku="canvas-bag-88",
     quantity=2,
     unit_price=Decimal(500),
     discount=Decimal(10),
     tax=Decimal(5),
 )
-HOME = Warehouse(name="HomeNew", address=DEPOT, carrier_id="WHYYB5")
+HOME = Warehouse(name="MainDepot", address=DEPOT, carrier_id="WHKKP2")
 PREPAID = {
     "reference": "WB-0049",
     "order_id": "ORDER-49",
@@ -93,21 +93,21 @@ BACK = PREPAID | {
 }
 RETURN = ReturnRequest(**BACK)
 QUOTE = QuoteRequest(
-    origin=Address(postal_code="560102", country="IN"),
+    origin=Address(postal_code="560095", country="IN"),
     destination=Address(postal_code="400001", country="IN"),
     packages=(Package(weight_kg=Decimal("0.5")),),
     payment_method=PaymentMethod.COD,
     cod_amount=Decimal(990),
 )
 MUMBAI = Warehouse(
-    name="Mumbai Warehouse",
+    name="Mumbai Depot",
     address=Address(
         contact_phone="+919000000003",
-        contact_email="warehouse@example.com",
-        street="123 Main Street",
+        contact_email="depot@example.org",
+        street="7 Harbour Road",
         city="Mumbai",
         state="Maharashtra",
-        postal_code="400069",
+        postal_code="400072",
         country="IN",
     ),
 )
@@ -133,7 +133,7 @@ CALLS = {
     "find_by_reference": (lambda it: it.find_by_reference("WB-0049"), response("order_found_by_our_reference")),
     "cancel": (lambda it: it.cancel(AWB, "late"), response("order_cancelled")),
     "track": (lambda it: it.track([AWB]), response("tracking_of_one_in_transit")),
-    "label_file": (lambda it: it.label_file(f"{BASE}/api/label/27215690.pdf"), A_FILE),
+    "label_file": (lambda it: it.label_file(f"{BASE}/api/label/31990244.pdf"), A_FILE),
     "register_warehouse": (
         lambda it: it.register_warehouse(WarehouseRequest(warehouse=MUMBAI)),
         response("warehouse_created"),
@@ -146,7 +146,7 @@ CALLS = {
 REQUESTS = {
     "order_with_cash_on_delivery": lambda it: it.create_label(ORDER),
     "order_of_a_chosen_courier": lambda it: it.create_label(CHOSEN),
-    "tracking_of_one_in_transit": lambda it: it.track([AWB, "SHPHYB987654321"]),
+    "tracking_of_one_in_transit": lambda it: it.track([AWB, "SHPHYB700100299"]),
     "order_cancelled": lambda it: it.cancel(AWB, ""),
     "served_by_two_couriers": lambda it: it.quote(QUOTE),
     "warehouse_created": lambda it: it.register_warehouse(WarehouseRequest(warehouse=MUMBAI)),
@@ -211,7 +211,7 @@ class TestVelocityKeepsTheContract(CarrierContract):
 @pytest.mark.parametrize("name", list(REQUESTS))
 def test_what_goes_out_is_the_recorded_request(name):
     recorded = fixture(name)["request"]
-    adapter = opened(answer(response(name)), **({"channel_id": "27202"} if name.startswith("order_") else {}))
+    adapter = opened(answer(response(name)), **({"channel_id": "30417"} if name.startswith("order_") else {}))
     REQUESTS[name](adapter)
     sent = adapter.http.sent[0]
     assert (sent["method"], sent["url"]) == (recorded["method"], BASE + recorded["path"])
@@ -251,7 +251,7 @@ def test_a_refused_login_is_the_accounts_fault():
 def test_a_booking_keeps_courier_label_and_manifest():
     adapter = opened(answer(response("order_with_cash_on_delivery")))
     label = adapter.create_label(ORDER)
-    assert (label.tracking_number, label.carrier_shipment_id) == (AWB, "27215690")
+    assert (label.tracking_number, label.carrier_shipment_id) == (AWB, "31990244")
     assert (label.content, label.manifest) == (A_FILE, A_FILE)
     assert label.extras == {"courier_name": "Delhivery Surface", "courier_company_id": "1"}
     assert [one["url"] for one in adapter.http.fetched] == [label.carrier_label_url, label.carrier_manifest_url]
@@ -265,19 +265,19 @@ def test_of_several_orders_under_a_reference_the_cancelled_is_marked():
 
 
 def test_a_history_is_read_in_indias_time_with_the_carriers_own_text():
-    track = opened(answer(response("tracking_of_one_in_transit"))).track([AWB, "SHPHYB987654321"])
+    track = opened(answer(response("tracking_of_one_in_transit"))).track([AWB, "SHPHYB700100299"])
     assert set(track) == {AWB}
     scans = track[AWB].scans
     assert [(scan.code, scan.occurred_at.isoformat()) for scan in scans] == [
-        ("PKP", "2025-12-26T04:30:00+00:00"),
-        ("IT", "2025-12-27T02:30:00+00:00"),
+        ("PKP", "2026-03-26T04:30:00+00:00"),
+        ("IT", "2026-03-27T02:30:00+00:00"),
     ]
     assert {(scan.tz_assumed, scan.occurred_text) for scan in scans} == {
-        (True, "2025-12-26 10:00:00"),
-        (True, "2025-12-27 08:00:00"),
+        (True, "2026-03-26 10:00:00"),
+        (True, "2026-03-27 08:00:00"),
     }
-    assert track[AWB].estimated_delivery.date().isoformat() == "2025-12-30"
-    assert track[AWB].estimated_delivery.astimezone(VelocityAdapter.zone).date().isoformat() == "2025-12-30"
+    assert track[AWB].estimated_delivery.date().isoformat() == "2026-03-30"
+    assert track[AWB].estimated_delivery.astimezone(VelocityAdapter.zone).date().isoformat() == "2026-03-30"
 
 
 def test_more_numbers_than_one_call_takes_are_asked_in_several():

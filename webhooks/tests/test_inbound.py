@@ -6,6 +6,7 @@ import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -21,6 +22,7 @@ from webhooks.models import InboundWebhook
 
 pytestmark = pytest.mark.django_db
 NUMBER = "PKT-0000000001"
+FIXTURES = Path(__file__).parents[2] / "carriers" / "tests" / "fixtures" / "pickit"
 
 
 def booked(credential, number=NUMBER, **changes):
@@ -147,6 +149,33 @@ def test_what_cannot_be_read_is_kept_and_listed_and_can_be_run_again(credential,
     assert row.error
     assert bytes(row.body) == body
     assert inbound.process(row.id) == "failed"
+
+
+SHIPMENT_EVENTS = [path for path in sorted(FIXTURES.glob("event_*.json")) if "_pickup_" not in path.stem]
+
+
+@pytest.mark.parametrize("path", SHIPMENT_EVENTS, ids=lambda path: path.stem)
+def test_everything_that_an_event_tells_is_kept_and_shown_to_the_merchant(api, credential, path):
+    told = json.loads(path.read_text())
+    number = told["data"]["tracking_number"]
+    booked(credential, number)
+    assert push(told, credential).status_code == 200
+    (scan,) = api.get(f"/api/v1/shipments/{number}").json()["checkpoints"]
+    shown = json.dumps(scan)
+    for name, value in told["data"].items():
+        if name not in ("tracking_number", "shipment_id"):
+            assert json.dumps(value) in shown, name
+
+
+def test_the_six_shipment_events_of_the_document_are_recorded():
+    assert {json.loads(path.read_text())["event_type"].partition(".")[2] for path in SHIPMENT_EVENTS} == {
+        "created",
+        "picked_up",
+        "in_transit",
+        "at_pickup_point",
+        "delivered",
+        "failed",
+    }
 
 
 def test_an_event_that_comes_before_its_shipment_waits_for_it(credential):

@@ -139,7 +139,7 @@ def test_every_code_can_be_brought_about(velocity, code):
 
 WRONG = {
     "billing_phone": ("+919000000001", "90000", 9000000001, None),
-    "billing_pincode": ("5601", 560102, "56010A"),
+    "billing_pincode": ("5601", 560095, "56010A"),
     "billing_customer_name": ("", None, "x" * 101, 7),
     "billing_address": ("x" * 201, None),
     "billing_city": ("x" * 51, None),
@@ -157,7 +157,7 @@ WRONG = {
     "pickup_location": (None, ""),
     "sub_total": ("990", -1, None),
     "shipping_is_billing": ("no", 0),
-    "vendor_details": ("Street 1", {"city": 7}),
+    "vendor_details": ("Lane 4", {"city": 7}),
 }
 
 
