@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from carriers.sandbox import labels, pictures, points
+from carriers.sandbox import labels, magic, pictures, points
 from carriers.sandbox.messages import Answer, Request, now, rfc3339
 from carriers.sandbox.store import Store
 from carriers.sandbox.webhooks import Pusher
@@ -32,6 +32,19 @@ STATUSES = {*TO_THE_DOOR, *TO_A_POINT, "exception", "returned", "cancelled"}
 EVENT_OF_STATUS = {"exception": "shipment.failed"}
 SILENT = {"out_for_delivery", "returned", "cancelled"}  # the document has no webhook for these
 FINAL = {"delivered", "returned", "cancelled"}
+# Orders that go a way of their own as soon as they are bought, by the same magic words as faults.
+_OUT = ("picked_up", "in_transit", "out_for_delivery")
+WAYS = {
+    "SANDBOX-PICKED-UP": _OUT[:1],
+    "SANDBOX-IN-TRANSIT": _OUT[:2],
+    "SANDBOX-OUT-FOR-DELIVERY": _OUT,
+    "SANDBOX-AT-PICKUP-POINT": (*_OUT[:2], "at_pickup_point"),
+    "SANDBOX-DELIVERED": (*_OUT, "delivered"),
+    "SANDBOX-EXCEPTION": (*_OUT, "exception"),
+    "SANDBOX-RETURNED": (*_OUT, "exception", "returned"),
+    "SANDBOX-CANCELLED": ("cancelled",),
+    "SANDBOX-UNKNOWN": (*_OUT[:2], "held_at_customs"),
+}
 FACTORS = {"standard": 1.0, "express": 1.8, "pickup_point": 0.9}
 DAYS = {"standard": 2, "express": 1, "pickup_point": 2}
 UNSERVED = ("00000", "999")
@@ -103,11 +116,9 @@ class Pickit:
         if operation != "create_label":
             return None
         try:
-            body = request.json()
-            words = {str(body.get("order_id")), str((body.get("destination") or {}).get("contact_name"))}
+            return magic.fault(_words_of(request.json()))
         except (ValueError, AttributeError):
             return None
-        return next((MAGIC[word] for word in words if word in MAGIC), None)
 
     def _token(self, request: Request) -> Answer:
         body = request.json()
@@ -168,7 +179,10 @@ class Pickit:
         with self.store.changing():
             self._keep(shipment)
         self._tell(shipment, shipment["events"][0], _created_data(shipment))
-        return Answer(201, shown(shipment))
+        answer = Answer(201, shown(shipment))
+        for status in next((WAYS[word] for word in _words_of(body) if word in WAYS), ()):
+            self.advance(shipment["tracking_number"], {"to": status, "force": True})
+        return answer
 
     def _find_by_reference(self, request: Request) -> Answer:
         reference = request.query.get("reference", "")
@@ -476,13 +490,6 @@ class Pickit:
             self._keep(shipment)
 
 
-MAGIC = {
-    "SANDBOX-TIMEOUT": {"kind": "timeout", "delay_s": 60},
-    "SANDBOX-HANG-AFTER": {"kind": "hang_after", "delay_s": 60},
-    "SANDBOX-500": {"kind": "status", "status": 500},
-    "SANDBOX-429": {"kind": "status", "status": 429},
-    "SANDBOX-REJECT": {"kind": "status", "status": 400},
-}
 ROUTES = (
     ("POST", r"/auth/token", "token"),
     ("POST", r"/auth/rotate", "rotate_credentials"),
@@ -574,6 +581,11 @@ def _check_packages(packages: Any) -> None:
         if not isinstance(weight, int | float) or not 0 < weight <= MAX_KG:
             text = f"The weight must be above 0 and at most {MAX_KG} kg"
             raise Problem(400, "VALIDATION_ERROR", text, f"packages[{number}].weight_kg")
+
+
+def _words_of(body: dict[str, Any]) -> list[str]:
+    """Where an order may hold a magic word: its id, and the recipient's name."""
+    return [str(body.get("order_id")), str((body.get("destination") or {}).get("contact_name"))]
 
 
 def _check_label(body: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from carriers.sandbox import labels, manifests, velocity_reports, velocity_rules
+from carriers.sandbox import labels, magic, manifests, velocity_reports, velocity_rules
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.store import Store
 from carriers.sandbox.webhooks import Pusher
@@ -56,23 +56,14 @@ COURIERS = (
     {"courier_name": "Xpressbees Air", "courier_company_id": "9", "days": 1, "rate": 95, "cod": False},
 )
 UNSERVED = {"999999", "000000"}
-# An order that asks for a fault by its id or by the recipient's name.
-MAGIC = {
-    "SANDBOX-TIMEOUT": {"kind": "timeout", "delay_s": 60},
-    "SANDBOX-HANG-AFTER": {"kind": "hang_after", "delay_s": 60},
-    "SANDBOX-500": {"kind": "status", "status": 500},
-    "SANDBOX-429": {"kind": "status", "status": 429},
-    "SANDBOX-401": {"kind": "status", "status": 401},
-    "SANDBOX-REJECT": {"kind": "status", "status": 400},
-}
-# The same by the recipient's pincode.
+# Faults by the recipient's pincode, beside those by magic words.
 MAGIC_PINCODES = {
-    "999408": MAGIC["SANDBOX-TIMEOUT"],
-    "999504": MAGIC["SANDBOX-HANG-AFTER"],
-    "999500": MAGIC["SANDBOX-500"],
-    "999429": MAGIC["SANDBOX-429"],
-    "999401": MAGIC["SANDBOX-401"],
-    "999400": MAGIC["SANDBOX-REJECT"],
+    "999408": magic.FAULTS["SANDBOX-TIMEOUT"],
+    "999504": magic.FAULTS["SANDBOX-HANG-AFTER"],
+    "999500": magic.FAULTS["SANDBOX-500"],
+    "999429": magic.FAULTS["SANDBOX-429"],
+    "999401": magic.FAULTS["SANDBOX-401"],
+    "999400": magic.FAULTS["SANDBOX-REJECT"],
 }
 # Pincodes whose orders go a way of their own as soon as they are booked.
 WAYS = {
@@ -176,8 +167,7 @@ class Velocity:
         except ValueError:
             return None
         words = [body.get("order_id"), *(body.get(f"{role}_customer_name") for role in _ROLES)]
-        asked = [MAGIC.get(str(word)) for word in words]
-        asked += [MAGIC_PINCODES.get(str(body.get(f"{role}_pincode"))) for role in _ROLES]
+        asked = [magic.fault(words), *(MAGIC_PINCODES.get(str(body.get(f"{role}_pincode"))) for role in _ROLES)]
         return next((fault for fault in asked if fault), None)
 
     def _token(self, request: Request) -> Answer:

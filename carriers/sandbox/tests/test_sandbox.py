@@ -14,6 +14,9 @@ import pytest
 import requests
 from PIL import Image
 
+from carriers.sandbox import magic
+from carriers.sandbox.pickit import STATUSES, WAYS
+from carriers.sandbox.server import FAULTS
 from carriers.sandbox.testing import SandboxProcess, lacking
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "pickit"
@@ -276,6 +279,17 @@ def test_a_kill_forgets_nothing(pickit):
         assert client("GET", f"/shipments/{number}/tracking").json()["status"] == "created"
     finally:
         one.stop()
+
+
+@pytest.mark.parametrize("word", WAYS)
+def test_a_magic_word_brings_the_parcel_where_it_says(pickit, word):
+    number = pickit.buy(destination=ORDER["destination"] | {"contact_name": word})["tracking_number"]
+    assert pickit("GET", f"/shipments/{number}/tracking").json()["status"] == WAYS[word][-1]
+
+
+def test_there_is_a_magic_word_for_every_status_and_every_fault():
+    assert {way[-1] for way in WAYS.values()} == STATUSES - {"created"} | {"held_at_customs"}
+    assert {fault["kind"] for fault in magic.FAULTS.values()} == FAULTS - {"echo"}
 
 
 # Our adapter is tested with the same files: key for key, type for type, code for code.
