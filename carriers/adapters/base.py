@@ -280,9 +280,9 @@ class CarrierAdapter:
     base_urls: ClassVar[Mapping[str, str]]  # by environment: sandbox, production
     # What an account consists of, as JSON Schema (2020-12): an object of texts, those that are secret ``writeOnly``.
     credential_schema: ClassVar[Mapping[str, Any]] = account(required=())
-    # The carrier's own codes of its services -> how a merchant reads them; empty: whatever it takes.
     # Documented names of environment variables -> fields of the platform's own account in production.
     environment_names: ClassVar[Mapping[str, str]] = {}
+    # The carrier's own codes of its services -> how a merchant reads them; empty: whatever it takes.
     services: ClassVar[Mapping[str, str]] = {}
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)

@@ -64,6 +64,8 @@ class PickitAdapter(CarrierAdapter):
         "PICKIT_CLIENT_SECRET": "client_secret",
         "PICKIT_WEBHOOK_SECRET": "webhook_secret",
     }
+    # As its coverage names them, in any case.
+    services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
     label_formats = tuple(read.LABEL_FORMATS)
     label_sizes = ("4x6", "A4", "A6")
     webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
