@@ -147,6 +147,7 @@ class PointAnswer(Row):
         constraints = [models.UniqueConstraint(fields=["credential", "key"], name="one_point_answer")]
         indexes = [
             models.Index(fields=["fetched_at"], name="points_by_age"),
+            models.Index(fields=["credential", "fetched_at"], name="points_of_account"),
             models.Index(fields=["refresh_at"], name="points_to_refresh", condition=models.Q(refresh_at__isnull=False)),
         ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from carriers.models import Credential, PointAnswer
 from carriers.types import Address, PickupPoint
 
 log = logging.getLogger(__name__)
-MOST_KEPT = 2_000  # answers of an account in the database; what goes beyond is in the cache alone
+MOST_KEPT = 2_000  # answers of an account in the database; beyond that the oldest go
 _PLACES = 4  # decimals of a degree, some eleven metres: addresses in one house ask the same question
 _HOLD = timedelta(minutes=2)  # longer than a question can take: nobody else asks it meanwhile
 _AFTER_FAILURE = timedelta(minutes=5)
@@ -71,8 +72,8 @@ def forget_old() -> int:
 
 def _remembered(credential: Credential, adapter: CarrierAdapter, operation: str, question: dict[str, Any]) -> Known:
     key = _key(credential, operation, question)
-    if held := cache.get(_cached(key)):
-        return _known(*held)
+    if held := _held(key):
+        return held
     row = PointAnswer.objects.filter(credential=credential, key=key).first()
     if row and row.fetched_at > timezone.now() - settings.PICKUP_POINTS_KEEP:
         if not _put_in_front(row):
@@ -93,14 +94,21 @@ def _asked(credential: Credential, adapter: CarrierAdapter, operation: str, ques
         fetched_at=timezone.now(),
     )
     _put_in_front(row)
-    if PointAnswer.objects.filter(credential=credential)[:MOST_KEPT].count() < MOST_KEPT:
-        PointAnswer.objects.bulk_create(
-            [row],
-            update_conflicts=True,
-            unique_fields=["credential", "key"],
-            update_fields=["answer", "fetched_at", "refresh_at"],
-        )
+    PointAnswer.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["credential", "key"],
+        update_fields=["answer", "fetched_at", "refresh_at"],
+    )
+    _make_room(credential)
     return _known(row.answer, row.fetched_at)
+
+
+def _make_room(credential: Credential) -> None:
+    """Nobody's questions fill the table."""
+    theirs = PointAnswer.objects.filter(credential=credential).order_by("-fetched_at")
+    if oldest := theirs.values_list("fetched_at", flat=True)[MOST_KEPT : MOST_KEPT + 1].first():
+        PointAnswer.objects.filter(credential=credential, fetched_at__lte=oldest).delete()
 
 
 def _renewed(row: PointAnswer) -> bool:
@@ -118,8 +126,18 @@ def _put_in_front(row: PointAnswer) -> bool:
     """Into the cache for as long as it is fresh; False where it no longer is."""
     left = (row.fetched_at + settings.PICKUP_POINTS_FRESH - timezone.now()).total_seconds()
     if left > 0:
-        cache.set(_cached(row.key), (row.answer, row.fetched_at), left)
+        # Compressed: a long list of points is some thirty kilobytes, nine tenths of it said again and again.
+        told = json.dumps([row.answer, row.fetched_at.isoformat()]).encode()
+        cache.set(_cached(row.key), zlib.compress(told, 1), left)
     return left > 0
+
+
+def _held(key: str) -> Known | None:
+    held = cache.get(_cached(key))
+    if held is None:
+        return None
+    answer, as_of = json.loads(zlib.decompress(held))
+    return _known(answer, datetime.fromisoformat(as_of))
 
 
 def _key(credential: Credential, operation: str, question: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('credential', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='carriers.credential')),
             ],
             options={
-                'indexes': [models.Index(fields=['fetched_at'], name='points_by_age'), models.Index(condition=models.Q(('refresh_at__isnull', False)), fields=['refresh_at'], name='points_to_refresh')],
+                'indexes': [models.Index(fields=['fetched_at'], name='points_by_age'), models.Index(fields=['credential', 'fetched_at'], name='points_of_account'), models.Index(condition=models.Q(('refresh_at__isnull', False)), fields=['refresh_at'], name='points_to_refresh')],
                 'constraints': [models.UniqueConstraint(fields=('credential', 'key'), name='one_point_answer')],
             },
         ),

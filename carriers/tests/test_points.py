@@ -119,8 +119,11 @@ def test_no_account_fills_the_database(near, asked, monkeypatch):
     for limit in (1, 2, 3):
         near(limit=limit)
     assert PointAnswer.objects.count() == 2
+    cache.clear()
     assert near(limit=3).points
     assert asked() == 3
+    near(limit=1)
+    assert asked() == 4
 
 
 def test_what_is_too_old_to_be_given_is_forgotten(near):
