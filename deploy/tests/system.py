@@ -90,13 +90,20 @@ class System:
     def start(self, *names: str) -> System:
         for name in names:
             self.processes[name] = self._process(name)
+        try:
+            self._wait_until_up(names)
+        except BaseException:  # nobody may hold a system yet that would close it
+            self.close()
+            raise
+        return self
+
+    def _wait_until_up(self, names: Sequence[str]) -> None:
         if "sandbox" in names:
             self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
             for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
                 self.world("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
         if "web" in names:
             self.wait_for(lambda: self._answers(f"{self.web}/health"))
-        return self
 
     def _process(self, name: str) -> subprocess.Popen:
         command: dict[str, Any] = {"args": self._command(name), "env": self.environment, "cwd": ROOT}
@@ -214,7 +221,7 @@ class _Database:
 
     def drop(self) -> None:
         if self.server.startswith("postgres"):
-            self._run(f"DROP DATABASE {self.name} WITH (FORCE)")
+            self._run(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(self.server, autocommit=True) as connection:
