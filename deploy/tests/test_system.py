@@ -115,7 +115,7 @@ def test_the_demo_tells_its_story_twice_and_says_what_fails(system):
     one.kill("sandbox")
     broken = demo(one)
     assert broken.returncode == 1
-    assert "FAILED at «Pickup points near the customer»" in broken.stderr
+    assert "FAILED at «A quote»" in broken.stderr
     assert "the carrier is Pickit" in broken.stderr
     assert "Error" not in broken.stderr.split("«")[1]
 
