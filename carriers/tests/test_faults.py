@@ -173,7 +173,11 @@ def account(tenant, settings):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("slug", "operation", "fault"), MATRIX, ids=[f"{s}-{o}-{f.name}" for s, o, f in MATRIX])
-def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, slug, operation, fault):
+def test_whatever_a_carrier_does_ends_as_documented(
+    sandbox, settings, account, slug, operation, fault, on_sqlite, full_size
+):
+    if not (on_sqlite or full_size or operation in ("token", "create_label", "track")):
+        pytest.skip("the other database has shown it; here a log-in, a write and a read speak for all")
     samples, credential = SAMPLES[slug], account(slug)
     has = {}
     if operation != "token":

@@ -15,22 +15,30 @@ PROCESSES, THREADS = 4, 50
 EXPIRE = """
 from datetime import timedelta
 from django.utils import timezone
-from carriers.models import Credential
-Credential.objects.update(token_expires_at=timezone.now() - timedelta(minutes=1))
+from carriers.models import Breaker, Credential
+Credential.objects.update(token_expires_at=timezone.now() - timedelta(minutes=1), token_lease_until=None)
+Breaker.objects.all().delete()
 """
 
 
-@pytest.fixture
-def house():
+@pytest.fixture(scope="module")
+def building():
     # So many threads are more than a web process has; the slots are as many.
     one = System(CARRIER_CONCURRENCY=str(THREADS + 10), DJANGO_SETTINGS_MODULE="config.settings").start("sandbox")
     yield one
     one.close()
 
 
-def all_at_once(house):
+@pytest.fixture
+def house(building):
+    building.world("DELETE", "/_sandbox/faults")
+    building.world("DELETE", "/_sandbox/calls")
+    building.manage("shell", "--verbosity", "0", "-c", EXPIRE)
+    return building
+
+
+def all_at_once(house, **environment):
     """What 4 processes of 50 threads each report; the token that they have has expired."""
-    house.manage("shell", "--verbosity", "0", "-c", EXPIRE)
     start, ready = house.place / "start", [house.place / f"ready-{number}" for number in range(PROCESSES)]
     start.unlink(missing_ok=True)
     for file in ready:
@@ -38,7 +46,11 @@ def all_at_once(house):
     command = [sys.executable, "-m", "deploy.tests.asking", str(OWN_CREDENTIAL), str(THREADS)]
     asking = [
         subprocess.Popen(
-            [*command, str(file), str(start)], env=house.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [*command, str(file), str(start)],
+            env=house.environment | environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for file in ready
     ]
@@ -63,10 +75,9 @@ def test_200_callers_in_4_processes_log_in_once(house, full_size, delay_s):
 
 
 def test_a_log_in_that_hangs_is_waited_for_in_bounded_time(house):
-    house.environment |= {"CARRIER_TIMEOUT_S": "2", "CARRIER_CONCURRENCY": "10"}
     fault = {"carrier": "pickit", "operation": "token", "kind": "timeout", "delay_s": 20, "count": 99}
     house.world("POST", "/_sandbox/faults", fault)
-    reports = all_at_once(house)
+    reports = all_at_once(house, CARRIER_TIMEOUT_S="2", CARRIER_CONCURRENCY="10")
     assert [report["tokens"] for report in reports] == [0] * PROCESSES
     assert all(len(report["failed"]) == THREADS for report in reports)
     reasons = {reason.partition(":")[0] for report in reports for reason in report["failed"]}
