@@ -6,10 +6,12 @@ dies.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -17,10 +19,11 @@ from typing import Any
 from config.wsgi import application as waybill
 
 POINTS = {
-    # Of a purchase: before anything, reserved and not asked yet, answered and nothing stored, all stored and not
-    # committed, committed and not told.
+    # Of a purchase: before anything, reserved and not asked yet, asked and not answered, answered and nothing stored,
+    # all stored and not committed, committed and not told.
     "before_reserving": ("shipping.services.shipments", "_reserve"),
     "before_call": ("shipping.services.shipments", "_purchase"),
+    "during_call": ("carriers.transport:_Exchange", "_exchange"),
     "after_answer": ("shipping.services.shipments", "finish"),
     "before_commit": ("shipping.services.shipments", "_book"),
     "after_commit": ("shipping.views:LabelViewSet", "render"),
@@ -38,6 +41,8 @@ POINTS = {
 
 # At these the work named is done, and its transaction still open.
 AT_THE_END = {"before_commit"}
+# At these it runs; told while it does, the process dies too.
+MEANWHILE = {"during_call"}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -57,11 +62,29 @@ def die_if_told(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def _listening(point: str) -> Iterator[None]:
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.wait(0.02):
+            die_if_told(point)
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 def kill_at(point: str, owner: object, name: str) -> None:
     original = getattr(owner, name)
 
     @functools.wraps(original)
     def wrapper(*args: object, **kwargs: object) -> object:
+        if point in MEANWHILE:
+            with _listening(point):
+                return original(*args, **kwargs)
         if point not in AT_THE_END:
             die_if_told(point)
             return original(*args, **kwargs)
