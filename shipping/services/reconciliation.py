@@ -97,8 +97,9 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
         shipments.finish(shipment.id, found[0])
         _void(shipment, adapter, found[1:])
         return "booked"
-    if timezone.now() - shipment.created_at < settings.RECONCILE_QUIET_PERIOD:
-        _look_again(shipment, _BETWEEN_LOOKUPS)
+    quiet = settings.RECONCILE_QUIET_PERIOD - (timezone.now() - shipment.created_at)
+    if quiet > timedelta(0):
+        _look_again(shipment, min(_BETWEEN_LOOKUPS, quiet))
         return "waiting"
     shipments.fail(shipment, _never_arrived(shipment))
     _look_again(shipment, _ORPHAN_EVERY)

@@ -174,6 +174,16 @@ def test_a_booking_that_the_carrier_never_got_fails_after_the_quiet_period(api, 
     assert buy(api, order).status_code == 200  # the order is free again
 
 
+def test_a_booking_without_an_answer_is_settled_when_its_quiet_period_ends(api, sandbox, order, hasty, settings):
+    settings.RECONCILE_QUIET_PERIOD = timedelta(minutes=10)
+    fault(sandbox, "timeout", delay_s=3, count=1)
+    buy(api, order)
+    Shipment.objects.update(created_at=timezone.now() - timedelta(minutes=9, seconds=55))
+    assert reconcile_now() == {"waiting": 1}
+    pending = Shipment.objects.get()
+    assert pending.reconcile_at - pending.created_at < timedelta(minutes=10, seconds=2)
+
+
 def test_an_orphan_that_turns_up_late_is_voided_and_reported(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
