@@ -168,7 +168,8 @@ def _lease(row: Credential) -> int | None:
     """Take the right to fetch; the fencing number, or None when somebody else has it."""
     now = timezone.now()
     free = Q(token_lease_until__isnull=True) | Q(token_lease_until__lt=now)
-    # The fence is compared as well: between our read and this write another caller may have fetched and finished.
+    # Between our read and this write another caller may have fetched and finished (the fence), or been refused.
+    free &= Q(login_after__isnull=True) | Q(login_after__lte=now)
     mine = Credential.objects.filter(free, id=row.id, token_fence=row.token_fence)
     return (
         row.token_fence + 1 if mine.update(token_lease_until=_lease_end(now), token_fence=row.token_fence + 1) else None

@@ -131,6 +131,27 @@ def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, cred
     assert SecurityNotice.objects.filter(event__type="credential.refused").count() == 1
 
 
+def test_whoever_saw_the_log_in_run_that_was_refused_does_not_try_again(sandbox, credential, monkeypatch):
+    refuse(sandbox)
+    under_way = []
+    adapter = accounts.open_adapter(Credential.objects.get())
+    original = adapter.tokens.fetch
+
+    def fetch():
+        under_way.append(Credential.objects.get())
+        return original()
+
+    adapter.tokens.fetch = fetch
+    with pytest.raises(CarrierAuthentication):
+        adapter.tokens.current()
+
+    rows = [*under_way, Credential.objects.get()]  # what the second caller reads, once and again
+    monkeypatch.setattr(Credential.objects, "get", lambda **_: rows.pop(0))
+    with pytest.raises(CarrierAuthentication):
+        adapter.tokens.current()
+    assert logins(sandbox) == 1
+
+
 def test_after_a_rest_a_refused_account_is_tried_again_and_a_log_in_takes_the_flag_off(sandbox, credential):
     refuse(sandbox)
     with pytest.raises(CarrierAuthentication):
