@@ -177,7 +177,7 @@ class CarrierHealthSerializer(serializers.Serializer):
     open_breakers = serializers.ListField(
         child=serializers.CharField(), help_text="Operations that are not asked for now."
     )
-    last_success_at = serializers.DateTimeField(allow_null=True)
+    last_success_at = serializers.DateTimeField(allow_null=True, help_text="Of your requests in the last hour.")
     calls = serializers.IntegerField(help_text="Of your requests in the last hour.")
     error_rate = serializers.FloatField(allow_null=True, help_text="Share that the carrier failed to answer.")
     latency_ms = serializers.IntegerField(allow_null=True, help_text="Mean.")
@@ -188,6 +188,10 @@ class CarrierSerializer(serializers.Serializer):
     name = serializers.CharField()
     capabilities = serializers.ListField(child=serializers.CharField())
     services = serializers.DictField(child=serializers.CharField())
+    payment_methods = serializers.ListField(child=serializers.CharField())
+    currencies = serializers.ListField(
+        child=serializers.CharField(), help_text="The only ones of the amounts sent to this carrier; empty: any."
+    )
     label_formats = serializers.ListField(child=serializers.CharField())
     label_sizes = serializers.ListField(child=serializers.CharField())
     account = serializers.ChoiceField(choices=["own", "platform", "none"])
@@ -214,6 +218,8 @@ def carrier(one: Overview) -> dict[str, Any]:
         "name": kind.name,
         "capabilities": list(kind.capabilities()),
         "services": dict(kind.services),
+        "payment_methods": list(kind.payment_methods),
+        "currencies": list(kind.currencies),
         "label_formats": list(kind.label_formats),
         "label_sizes": list(kind.label_sizes),
         "account": one.account,

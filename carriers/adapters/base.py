@@ -284,6 +284,12 @@ class CarrierAdapter:
     environment_names: ClassVar[Mapping[str, str]] = {}
     # The carrier's own codes of its services -> how a merchant reads them; empty: whatever it takes.
     services: ClassVar[Mapping[str, str]] = {}
+    # What a service type looks like where the words are ours: the carrier would not notice another. Empty: it notices.
+    service_pattern: ClassVar[str] = ""
+    # How goods can be paid for; a carrier that collects no cash would hand them over for nothing.
+    payment_methods: ClassVar[tuple[types.PaymentMethod, ...]] = (types.PaymentMethod.PREPAID,)
+    # The only currencies of its amounts, where its requests do not name one; empty: any.
+    currencies: ClassVar[tuple[str, ...]] = ()
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()

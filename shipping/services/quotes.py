@@ -9,9 +9,10 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import NotServiceable
+from carriers.errors import CarrierError, NotServiceable
 from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
 from shipping.models import Quote
+from shipping.services import terms
 from shipping.services.canonical import as_address, as_packages, plain
 
 
@@ -19,6 +20,7 @@ def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]
     """Ask the carrier and keep its offers, best first. Raises ``CarrierError``, ``NotServiceable`` among them."""
     credential = accounts.find(tenant, route["carrier"])
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id)
+    terms.check(type(adapter), route)
     offers = adapter.quote(
         QuoteRequest(
             origin=as_address(route["origin"]),
@@ -48,6 +50,9 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
     """
     credential = accounts.find(tenant, asked["carrier"])
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id)
+    if reason := terms.uncollectable(type(adapter), asked):
+        return adapter, (), reason
+    terms.check(type(adapter), asked)
     try:
         if "coverage" in adapter.capabilities():
             return adapter, _by_coverage(adapter, asked["destination"]), ""
@@ -57,7 +62,11 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
 
 
 def _by_coverage(adapter: CarrierAdapter, place: Mapping[str, Any]) -> list[Offer]:
-    found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
+    try:
+        found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
+    except CarrierError as error:
+        error.details = {f"destination.{name}": told for name, told in error.details.items()}
+        raise
     if not found.service_available:
         raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))
     days = found.estimated_transit_days

@@ -27,7 +27,6 @@ from apikeys.errors import (
     Conflict,
     ShipmentNotFound,
     UnsupportedOperation,
-    ValidationFailed,
     WaybillError,
 )
 from apikeys.rendering import rfc3339
@@ -56,7 +55,7 @@ from shipping.events import (
 from shipping.facts import shipment_facts
 from shipping.history import FINAL
 from shipping.models import BookingState, Label, Parcel, Shipment, Warehouse
-from shipping.services import checkpoints, label_files, lookup, points, quotes, warehouses
+from shipping.services import checkpoints, label_files, lookup, points, quotes, terms, warehouses
 from shipping.services.canonical import as_address, as_items, as_packages, plain
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,9 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     ``failed``.
     """
     credential = accounts.find(tenant, order["carrier"])
-    order = {**order, **_printable(adapter_class(credential.carrier), order)}
+    kind = adapter_class(credential.carrier)
+    terms.check(kind, order)
+    order = {**order, **terms.printable(kind, order)}
     place = warehouses.departure(tenant, credential, order.get("warehouse_id"))
     _refuse_used(tenant, order.get("waybill_number"))
     return _buy(_reserve(tenant, credential, {**order, **quotes.muted(tenant)}, place))
@@ -86,7 +87,8 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     need_booking(original)
     adapter = _adapter(original)
     adapter.need("create_return")
-    wanted = {**wanted, **_printable(type(adapter), wanted)}
+    terms.check(type(adapter), wanted)
+    wanted = {**wanted, **terms.printable(type(adapter), wanted)}
     place = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
     return _buy(_reserve(tenant, original.credential, _return_order(original, wanted, place), place, original))
 
@@ -276,23 +278,6 @@ def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, seque
         Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)
     )
     return shipment
-
-
-def _printable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> dict[str, str]:
-    """The wished label format and size as the carrier writes them, taken in any case.
-
-    Raises ``ValidationFailed`` for what it never prints, before anything is bought.
-    """
-    printed = {"label_format": kind.label_formats, "label_size": kind.label_sizes}
-    found = {
-        name: next((one for one in known if one.lower() == order[name].lower()), "") for name, known in printed.items()
-    }
-    problems = {
-        name: [_("One of these is expected: %s") % ", ".join(printed[name])] for name, one in found.items() if not one
-    }
-    if problems:
-        raise ValidationFailed(details=problems)
-    return found
 
 
 def _refuse_second_return(original: Shipment, order: Mapping[str, Any]) -> None:

@@ -13,6 +13,32 @@ def number(api, order):
     return api.post("/api/v1/labels", order).json()["tracking_number"]
 
 
+CASH = {"payment_method": "cod", "cod_amount": 55.5}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/labels", "/api/v1/quotes"])
+def test_a_carrier_that_collects_no_cash_is_not_asked_to(api, order, sandbox, path):
+    refused = api.post(path, order | CASH)
+    assert (refused.status_code, refused.json()["error"]) == (400, "validation_error")
+    assert refused.json()["details"] == {"payment_method": ["Pickit collects no cash on delivery."]}
+    assert not sandbox.calls()
+
+
+def test_serviceability_by_what_pickit_covers(api):
+    places = {
+        "origin": {"postal_code": "11201", "country": "US"},
+        "destination": {"postal_code": "10001", "city": "New York", "country": "US"},
+    }
+    asked = {"carrier": "pickit", **places}
+    there = api.post("/api/v1/serviceability", asked).json()
+    assert there["is_serviceable"] is True
+    for_cash = api.post("/api/v1/serviceability", asked | CASH).json()
+    assert (for_cash["is_serviceable"], for_cash["services"]) == (False, [])
+    assert for_cash["reason"] == "Pickit collects no cash on delivery."
+    nameless = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "10001", "country": "US"}})
+    assert list(nameless.json()["details"]) == ["destination.city"]
+
+
 def advance(sandbox, number, **body):
     return sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", body)
 

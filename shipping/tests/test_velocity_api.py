@@ -92,6 +92,25 @@ def bought(api, order):
     return answer.json()
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"currency": "USD"}, "currency"),
+        ({"packages": [{"weight_kg": 1, "declared_value": 20, "currency": "EUR"}]}, "packages[0].currency"),
+        ({"service_type": "express"}, "service_type"),
+    ],
+)
+def test_what_velocity_would_take_for_something_else_is_refused_before_anything_is_bought(
+    api, order, sandbox, changes, field
+):
+    for path in ("/api/v1/labels", "/api/v1/quotes"):
+        refused = api.post(path, order | changes)
+        assert (refused.status_code, refused.json()["error"]) == (400, "validation_error")
+        assert list(refused.json()["details"]) == [field]
+    assert not sandbox.calls(carrier="velocity", operation="create_label")
+    assert not Shipment.objects.exists()
+
+
 def test_a_warehouse_is_registered_where_it_is_made(warehouse):
     (registration,) = warehouse["registrations"]
     assert registration["carrier"] == "Velocity Shipfast"

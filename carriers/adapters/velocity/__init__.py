@@ -75,6 +75,9 @@ class VelocityAdapter(CarrierAdapter):
     )
     environment_names = {"VELOCITY_USERNAME": "username", "VELOCITY_PASSWORD": "password"}
     services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
+    service_pattern = rf"standard|{build.CHOSEN_COURIER}"
+    payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
+    currencies = (read.CURRENCY,)
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
     created_code = "NEW"
     zone = read.ZONE

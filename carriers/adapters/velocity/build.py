@@ -12,7 +12,7 @@ from carriers import types
 from carriers.types import PaymentMethod
 
 COUNTRY = "India"  # it serves no other
-_CHOSEN_COURIER = re.compile(r"courier_(\w+)")
+CHOSEN_COURIER = r"courier_(\w+)"
 
 
 def login(fields: Mapping[str, str]) -> dict[str, str]:
@@ -99,7 +99,7 @@ def phone(text: str) -> str:
 
 def chosen_courier(service_type: str) -> str:
     """The courier's id where the merchant chose one of a quote's offers; empty: Velocity chooses."""
-    found = _CHOSEN_COURIER.fullmatch(service_type)
+    found = re.fullmatch(CHOSEN_COURIER, service_type)
     return found[1] if found else ""
 
 
