@@ -1,6 +1,8 @@
-"""A carrier in a path: any known one, in any case."""
+"""A carrier in a path: any known one, by slug or display name, in any case."""
 
 from __future__ import annotations
+
+import re
 
 from django.urls import register_converter
 
@@ -10,7 +12,7 @@ from carriers.adapters import ADAPTERS, adapter_class
 class CarrierConverter:
     """Gives the slug; a path with an unknown carrier does not exist."""
 
-    regex = "(?i:" + "|".join(ADAPTERS) + ")"
+    regex = "(?i:" + "|".join(re.escape(name) for slug, one in ADAPTERS.items() for name in (slug, one.name)) + ")"
 
     def to_python(self, value: str) -> str:
         return adapter_class(value).slug
