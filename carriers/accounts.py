@@ -53,7 +53,7 @@ def save(
                     merchant_id=owner, mode=mode, carrier=adapter.slug
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
                 before = readable_fields(row) or {}
-                after = _checked(adapter, fields, before)
+                after = checked(adapter, fields, before)
                 row.is_active = True
                 _change(row, before, after)
                 events.record(CREDENTIAL_SAVED, tenant=tenant, subject_id=row.id, data=_facts(row, before, after))
@@ -106,7 +106,7 @@ def find(tenant: Tenant, carrier: str) -> Credential:
     if chosen is None:
         text = _("No %(environment)s credential for %(carrier)s; save one at /api/v1/carriers/%(carrier)s/credentials.")
         environment = ENVIRONMENT_OF_MODE[Mode(tenant.mode)]
-        raise ValidationFailed(details={"carrier": [text % {"environment": environment, "carrier": adapter.name}]})
+        raise ValidationFailed(details={"carrier": [text % {"environment": environment, "carrier": adapter.slug}]})
     _opened(chosen)
     return chosen
 
@@ -174,7 +174,7 @@ def rotate(row: Credential) -> Credential:
             if locked is None:
                 raise Conflict(_("This account is being changed by another request."))
             before = readable_fields(locked) or {}
-            after = _checked(type(adapter), fresh, before)
+            after = checked(type(adapter), fresh, before)
             _change(locked, before, after)
             data = _facts(locked, before, after)
             events.record(CREDENTIAL_ROTATED, tenant=_tenant(locked), subject_id=locked.id, data=data)
@@ -247,6 +247,18 @@ def readable_fields(row: Credential) -> dict[str, str] | None:
         return None
 
 
+def checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]) -> dict[str, str]:
+    """What is stored with these fields on top. Raises ``ValidationFailed`` naming each ``credentials.<field>``."""
+    merged = dict(stored) | dict(fields)
+    problems: dict[str, dict[str, None]] = {}
+    for found in Draft202012Validator(adapter.credential_schema).iter_errors(merged):
+        for name in _fields_of(found, merged):
+            problems.setdefault(f"credentials.{name}", {})[_sentence(found)] = None  # each missing one names them all
+    if problems:
+        raise ValidationFailed(details={field: list(sentences) for field, sentences in problems.items()})
+    return merged
+
+
 def _opened(row: Credential) -> dict[str, str]:
     kind = adapter_class(row.carrier)
     try:
@@ -280,17 +292,6 @@ def _check_environment(mode: str, environment: str) -> None:
         raise ValidationFailed(details={"environment": [text]})
 
 
-def _checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]) -> dict[str, str]:
-    merged = dict(stored) | dict(fields)
-    problems: dict[str, list[str]] = {}
-    for found in Draft202012Validator(adapter.credential_schema).iter_errors(merged):
-        for name in _fields_of(found, merged):
-            problems.setdefault(f"credentials.{name}", []).append(_sentence(found))
-    if problems:
-        raise ValidationFailed(details=problems)
-    return merged
-
-
 def _fields_of(problem: ValidationError, given: Mapping[str, object]) -> list[str]:
     """The fields that a violation of an account's schema is about."""
     if problem.validator == "required":
@@ -314,11 +315,11 @@ def _sentence(problem: ValidationError) -> str:
 
 
 def _change(row: Credential, before: Mapping[str, str], fields: dict[str, str]) -> None:
-    """A token belongs to the account that fetched it, so it goes when the account's fields change."""
+    """A token and a trial belong to the account that they were made with, so they go when its fields change."""
     if before != fields:
         row.token, row.token_expires_at, row.token_fetched_at = None, None, None
         row.token_fence += 1
         row.token_lease_until = None
-        row.refused_at, row.refusal, row.login_after = None, None, None
+        row.refused_at, row.refusal, row.login_after, row.last_test = None, None, None, None
     row.fields = fields
     row.save()

@@ -23,7 +23,7 @@ from apikeys.admin_base import (
     lines,
     moment,
 )
-from apikeys.errors import WaybillError
+from apikeys.errors import ValidationFailed, WaybillError
 from apikeys.tenancy import Mode, Tenant
 from carriers import accounts, breaker
 from carriers.adapters import ADAPTERS
@@ -103,7 +103,7 @@ class CredentialForm(forms.ModelForm):
         names = {name: _input_name(slug, name) for name in _names(ADAPTERS[slug])}
         self.given = {name: data[key] for name, key in names.items() if data.get(key)}
         if is_new or self.given:
-            self._require(ADAPTERS[slug], names)
+            self._check(ADAPTERS[slug], names)
         return data
 
     def _exists(self, data: dict[str, Any]) -> bool:
@@ -111,10 +111,13 @@ class CredentialForm(forms.ModelForm):
             merchant=data.get("merchant"), mode=data.get("mode", ""), carrier=data["carrier"]
         ).exists()
 
-    def _require(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
-        for name in adapter.required_fields():
-            if name not in self.given and name not in (self.stored or {}):
-                self.add_error(inputs[name], "This field is required.")
+    def _check(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
+        try:
+            accounts.checked(adapter, self.given, self.stored or {})
+        except ValidationFailed as problem:
+            for field, sentences in problem.details.items():
+                # What is stored and no longer known has no input.
+                self.add_error(inputs.get(field.removeprefix("credentials.")), sentences)
 
 
 @admin.register(Credential)
@@ -127,6 +130,7 @@ class CredentialAdmin(KeptAdmin):
         "mode",
         "environment",
         "is_active",
+        "is_open",
         "token_state",
         "login_state",
         "updated_at",
@@ -165,10 +169,11 @@ class CredentialAdmin(KeptAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Credential | None = None) -> list[tuple[Any, dict[str, Any]]]:
         if obj is None:
-            account: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": ("merchant", "mode", "carrier")})]
+            account: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": ("merchant", "mode", "carrier", "is_open")})]
             slugs, title = list(ADAPTERS), "{} account"
         else:
-            account = [(None, {"fields": ("is_active", *self.shown)})]
+            switches = ("is_active",) if obj.merchant_id else ("is_active", "is_open")
+            account = [(None, {"fields": (*switches, *self.shown)})]
             slugs, title = [slug for slug in ADAPTERS if slug == obj.carrier], "New values for {}"
         if obj is not None and not self.has_change_permission(request, obj):
             return account
@@ -202,8 +207,8 @@ class CredentialAdmin(KeptAdmin):
                 fields=form.given,
             )
             obj.pk = row.pk
-        if change:
-            Credential.objects.filter(pk=obj.pk).update(is_active=obj.is_active, updated_at=timezone.now())
+        switches = {"is_open": obj.is_open} | ({"is_active": obj.is_active} if change else {})
+        Credential.objects.filter(pk=obj.pk).update(**switches, updated_at=timezone.now())
 
     @admin.display(description="carrier", ordering="carrier")
     def shown_carrier(self, row: Credential) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,35 +54,35 @@ def one_carrier(tenant: Tenant, carrier: str) -> Overview:
 
 
 def _overviews(tenant: Tenant, adapters: Iterable[type[CarrierAdapter]]) -> list[Overview]:
-    used, opened, calls = _used(tenant), _open_breakers(tenant), _calls(tenant)
-    return [
-        Overview(
-            adapter,
-            *used.get(adapter.slug, ("none", None)),
-            _health(opened.get(adapter.slug, []), calls.get(adapter.slug)),
-        )
-        for adapter in adapters
-    ]
+    used, calls = _used(tenant), _calls(tenant)
+    opened = _open_breakers([row.id for row in used.values()])
+    return [_overview(adapter, used.get(adapter.slug), opened, calls.get(adapter.slug)) for adapter in adapters]
 
 
-def _usable(tenant: Tenant) -> Q:
+def _overview(
+    adapter: type[CarrierAdapter], row: Credential | None, opened: Mapping[uuid.UUID, list[str]], figures: dict | None
+) -> Overview:
+    if row is None:
+        return Overview(adapter, "none", None, _health([], figures))
+    account = "own" if row.merchant_id else "platform"
+    return Overview(adapter, account, row.refused_at, _health(opened.get(row.id, []), figures))
+
+
+def _used(tenant: Tenant) -> dict[str, Credential]:
+    """The account that the merchant's requests use at each carrier."""
     ours = Q(merchant_id=tenant.merchant_id) | Q(merchant__isnull=True, is_open=True)
-    return ours & Q(mode=tenant.mode, is_active=True)
-
-
-def _used(tenant: Tenant) -> dict[str, tuple[str, datetime | None]]:
-    rows = Credential.objects.filter(_usable(tenant)).values_list("carrier", "merchant_id", "refused_at")
+    rows = Credential.objects.filter(ours, mode=tenant.mode, is_active=True)
     # The platform's first, so that an own account is written over it.
-    ordered = sorted(rows, key=lambda row: bool(row[1]))
-    return {carrier: ("own" if owner else "platform", refused_at) for carrier, owner, refused_at in ordered}
+    ordered = sorted(rows.only("carrier", "merchant_id", "refused_at"), key=lambda row: bool(row.merchant_id))
+    return {row.carrier: row for row in ordered}
 
 
-def _open_breakers(tenant: Tenant) -> dict[str, list[str]]:
-    usable = Credential.objects.filter(_usable(tenant)).values("id")
-    rows = Breaker.objects.filter(credential__in=usable, opened_at__isnull=False)
-    found: dict[str, list[str]] = {}
-    for carrier, operation in rows.values_list("credential__carrier", "operation").order_by("operation"):
-        found.setdefault(carrier, []).append(operation)
+def _open_breakers(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """The operations that are not asked now; one whose rest is over is asked at the next request."""
+    rows = Breaker.objects.filter(credential__in=credential_ids, opened_at__isnull=False, retry_at__gt=timezone.now())
+    found: dict[uuid.UUID, list[str]] = {}
+    for credential_id, operation in rows.values_list("credential_id", "operation").order_by("operation"):
+        found.setdefault(credential_id, []).append(operation)
     return found
 
 

@@ -147,15 +147,30 @@ def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential
     health = api.get("/api/v1/carriers/pickit").json()["health"]
     assert (health["status"], health["error_rate"]) == ("up", 0)
     assert health["last_success_at"]
-    Breaker.objects.create(
-        credential=credential,
-        operation="quote",
-        failures=5,
-        opened_at=credential.created_at,
-        retry_at=credential.created_at,
-    )
-    health = api.get("/api/v1/carriers/pickit").json()["health"]
+    now = timezone.now()
+    opened = {"operation": "quote", "failures": 5, "opened_at": now}
+    breaker = Breaker.objects.create(credential=credential, retry_at=now + timedelta(minutes=1), **opened)
+    health = api.get("/api/v1/carriers/Pickit").json()["health"]
     assert (health["status"], health["open_breakers"]) == ("down", ["quote"])
+    Breaker.objects.update(retry_at=now)  # its rest is over: the next request is let through
+    assert api.get("/api/v1/carriers/pickit").json()["health"]["status"] == "up"
+
+    platforms = accounts.save(
+        tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=credential.fields
+    )
+    breaker.delete()
+    Breaker.objects.create(credential=platforms, retry_at=now + timedelta(minutes=1), **opened)
+    shown = api.get("/api/v1/carriers/pickit").json()
+    assert (shown["account"], shown["health"]["open_breakers"]) == ("own", [])
+
+
+def test_a_carrier_is_found_by_its_display_name_too(api):
+    assert api.get("/api/v1/carriers/Velocity%20Shipfast").json()["carrier"] == "velocity"
+    nobodys = api.post("/api/v1/serviceability", {"carrier": "Velocity Shipfast", "origin": IN, "destination": IN})
+    assert "/api/v1/carriers/velocity/credentials" in nobodys.json()["details"]["carrier"][0]
+
+
+IN = {"postal_code": "110001", "country": "IN"}
 
 
 def test_another_merchants_calls_do_not_count(api, credential, order):
@@ -205,6 +220,14 @@ def test_the_platforms_accounts_come_from_the_documented_variables(settings, mer
 def test_unknown_ids_are_not_found(api, put, delete):
     path = f"/api/v1/courier-credentials/{uuid.uuid4()}"
     assert {put(path, {}).status_code, delete(path).status_code, api.post(f"{path}/test").status_code} == {404}
+
+
+def test_a_changed_account_was_not_tried_yet(api, put):
+    path = f"/api/v1/courier-credentials/{api.post('/api/v1/courier-credentials', NEW).json()['id']}"
+    assert api.post(f"{path}/test").json()["ok"] is True
+    put(path, {"credentials": {"client_secret": "another"}})
+    (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
+    assert shown["last_test"] is None
 
 
 def test_the_health_of_an_account_is_asked_for_real(api, credential, sandbox, settings):

@@ -4,7 +4,10 @@ import pytest
 from django.urls import reverse
 
 from apikeys.crypto import Ciphertext
+from apikeys.errors import ValidationFailed
 from apikeys.models import Event
+from apikeys.tenancy import Tenant
+from carriers import accounts
 from carriers.models import CarrierCall, Credential
 
 pytestmark = pytest.mark.django_db
@@ -13,12 +16,18 @@ SECRETS = {"pickit__client_id": "client-id-1234", "pickit__client_secret": "cana
 
 
 def add(client, merchant=None, **changes):
-    owner = {"merchant": str(merchant.id) if merchant else "", "mode": "test", "carrier": "pickit"}
+    owner = {"merchant": str(merchant.id) if merchant else "", "mode": "test", "carrier": "pickit", "is_open": "on"}
     return client.post(f"{LIST}add/", owner | SECRETS | changes, follow=True)
 
 
 def change(client, row, **values):
-    form = {"is_active": "on", "pickit__client_id": "", "pickit__client_secret": "", "pickit__webhook_secret": ""}
+    form = {
+        "is_active": "on",
+        "is_open": "on",
+        "pickit__client_id": "",
+        "pickit__client_secret": "",
+        "pickit__webhook_secret": "",
+    }
     return client.post(page_of(row), form | values, follow=True)
 
 
@@ -63,6 +72,25 @@ def test_the_platform_has_accounts_too(admin_client, merchant):
     assert {row.merchant for row in Credential.objects.all()} == {None, merchant}
 
 
+def test_the_platforms_account_is_opened_to_merchants_and_closed(admin_client, merchant):
+    add(admin_client, is_open="")
+    row = Credential.objects.get()
+    with pytest.raises(ValidationFailed):
+        accounts.find(Tenant(merchant.id, "test"), "pickit")
+    change(admin_client, row)
+    assert accounts.find(Tenant(merchant.id, "test"), "pickit") == row
+    change(admin_client, row, is_open="")
+    with pytest.raises(ValidationFailed):
+        accounts.find(Tenant(merchant.id, "test"), "pickit")
+
+
+def test_a_switched_off_account_stays_off_under_new_secrets(admin_client, credential):
+    Credential.objects.update(is_active=False)
+    change(admin_client, credential, is_active="", pickit__webhook_secret="canary-new")
+    row = Credential.objects.get()
+    assert (row.is_active, row.fields["webhook_secret"]) == (False, "canary-new")
+
+
 def test_its_page_tells_what_is_set_and_not_what_it_is(admin_client, credential):
     text = admin_client.get(page_of(credential)).content.decode()
     assert "client_id: •••t-id" in text
@@ -102,6 +130,11 @@ def test_new_secrets_leave_a_switched_off_account_off(admin_client, credential):
     [
         ({"pickit__client_secret": ""}, "This field is required."),
         ({"pickit__client_id": "x" * 501}, "at most 500 characters"),
+        (
+            {"carrier": "velocity", "velocity__username": "a", "velocity__password": "canary-3"}
+            | {"velocity__authorization_scheme": "canary-4"},
+            "One of these is expected: raw, bearer",
+        ),
         ({"carrier": "nobody"}, "Select a valid choice"),
         ({"mode": ""}, "This field is required."),
     ],
