@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys import pages, scopes
-from apikeys.errors import ValidationFailed
+from apikeys.errors import PermissionRefused, ValidationFailed
 from apikeys.idempotency import idempotent
 from apikeys.pages import PageSerializer
 from apikeys.rendering import rfc3339
@@ -201,9 +201,12 @@ class ReportViewSet(CarrierViewSet):
     )
     def retrieve(self, request: Request, carrier: str = "") -> Response:
         """A report of the carrier's over some days, as the carrier writes it."""
-        _credential, adapter = self.account(request, carrier)
+        credential, adapter = self.account(request, carrier)
         asked = self.checked(serializers.ReportSearchSerializer, request.query_params)
         adapter.need("reports")
+        # A carrier reports on the whole account, so nobody may read it to whom not all of that belongs.
+        if credential.merchant_id is None or self.tenant.store_id is not None:
+            raise PermissionRefused(_("Only for an account of your own, and for a key of the whole merchant."))
         if asked["kind"] not in adapter.report_kinds:
             text = _("One of these is expected: %s") % ", ".join(adapter.report_kinds)
             raise ValidationFailed(details={"kind": [text]})

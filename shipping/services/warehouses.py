@@ -70,9 +70,13 @@ def close(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
 def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = "") -> WarehouseRegistration:
     """Tell a carrier of a place, or (``known_as``) keep what the carrier calls it already.
 
-    Raises ``CarrierUnsupported`` and the carrier's refusal.
+    Raises ``CarrierUnsupported``, the carrier's refusal, and ``ValidationFailed`` for a name at an account that others
+    use too: it could be that of another merchant's place, which would then be changed with ours.
     """
     credential = accounts.find(tenant, carrier)
+    if known_as and credential.merchant_id is None:
+        text = _("Only for an account of your own; without it the carrier is told of the place.")
+        raise ValidationFailed(details={"carrier_warehouse_id": [text]})
     if known_as:
         return _store(row, credential, State.REGISTERED, known_as=known_as)
     accounts.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")

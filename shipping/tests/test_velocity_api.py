@@ -12,6 +12,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from apikeys import keys
+from apikeys.models import Store
+from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.models import CarrierCall
 from shipping.models import Label, Shipment
@@ -356,6 +359,39 @@ def test_the_carriers_reports_are_passed_on(api, order):
     assert api.get("/api/v1/velocity/reports", kind="orders", **days).status_code == 200
     unknown = api.get("/api/v1/reports", carrier="velocity", kind="gossip", **days)
     assert set(unknown.json()["details"]) == {"kind"}
+
+
+@pytest.fixture
+def on_the_platforms(account):
+    """The merchant uses the platform's account, as others do."""
+    accounts.delete(account)
+    fields = {"username": "+910000000000", "password": "test-secret"}
+    return accounts.save(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+
+
+def test_a_report_on_an_account_that_others_use_is_nobodys(api, on_the_platforms, sent):
+    days = {"since": "2026-01-01", "until": "2026-01-31"}
+    refused = api.get("/api/v1/reports", carrier="velocity", kind="orders", **days)
+    assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+    assert not sent("reports")
+
+
+def test_a_report_on_the_whole_account_is_not_for_a_stores_key(merchant, client):
+    store = Store.objects.create(merchant=merchant, name="North", code="north")
+    key = keys.generate("test")
+    keys.create(Tenant(merchant.id, "test", store.id), key, name="North")
+    days = {"since": "2026-01-01", "until": "2026-01-31"}
+    query = {"carrier": "velocity", "kind": "orders", **days}
+    assert client.get("/api/v1/reports", query, headers={"X-API-Key": key}).status_code == 403
+
+
+def test_at_an_account_that_others_use_nobody_claims_a_warehouse_by_its_name(api, on_the_platforms, sent):
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
+    path = f"/api/v1/warehouses/{place['id']}/registrations"
+    refused = api.post(path, {"carrier": "velocity", "carrier_warehouse_id": "WHOTHERS"})
+    assert list(refused.json()["details"]) == ["carrier_warehouse_id"]
+    assert not sent("register_warehouse")
+    assert api.post(path, {"carrier": "velocity"}).json()["state"] == "registered"
 
 
 def test_a_lost_answer_is_found_by_our_reference_and_nothing_is_bought_again(api, order, sandbox, settings, sent):
