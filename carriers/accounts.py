@@ -234,7 +234,7 @@ def open_adapter(
     adapter = kind(fields=_opened(credential), base_url=base_url, http=HttpTransport(caller))
     if kind.logs_in():
         adapter.tokens = StoredTokens(
-            credential.id, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
+            credential, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
         )
     return adapter
 
@@ -316,6 +316,9 @@ def _sentence(problem: ValidationError) -> str:
 
 def _change(row: Credential, before: Mapping[str, str], fields: dict[str, str]) -> None:
     """A token and a trial belong to the account that they were made with, so they go when its fields change."""
+    kind = ADAPTERS.get(row.carrier, CarrierAdapter)
+    if not row._state.adding and kind.identity(before) != kind.identity(fields):
+        row.account_since = timezone.now()
     if before != fields:
         row.token, row.token_expires_at, row.token_fetched_at = None, None, None
         row.token_fence += 1

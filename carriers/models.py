@@ -43,6 +43,11 @@ class Credential(Row):
     is_open = models.BooleanField(
         default=True, help_text="Of the platform's: merchants without an account of their own may use it."
     )
+    account_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since when it is this account at the carrier, where it was another one before.",
+    )
     last_test = models.JSONField(
         null=True,
         blank=True,

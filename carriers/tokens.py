@@ -39,9 +39,10 @@ class StoredTokens:
     """``carriers.adapters.base.TokenSource`` over the credential's row."""
 
     def __init__(
-        self, credential_id: object, *, carrier: str, margin: timedelta, fetch: Callable[[], types.Token]
+        self, credential: Credential, *, carrier: str, margin: timedelta, fetch: Callable[[], types.Token]
     ) -> None:
-        self.credential_id, self.carrier, self.margin, self.fetch = credential_id, carrier, margin, fetch
+        self.credential_id, self.fields_of = credential.id, credential.updated_at
+        self.carrier, self.margin, self.fetch = carrier, margin, fetch
 
     def current(self) -> str:
         """The stored token, or a new one. Raises what ``fetch_token`` of the adapter raises."""
@@ -55,6 +56,8 @@ class StoredTokens:
         give_up = time.monotonic() + min(settings.CARRIER_TIMEOUT_S, seconds_left() or settings.CARRIER_TIMEOUT_S)
         while True:
             row = Credential.objects.get(id=self.credential_id)
+            if row.updated_at != self.fields_of:  # ``fetch`` would log the old account in, for the new one
+                raise self._unavailable(_("The account was changed meanwhile."), retry_after_s=1)
             if usable := self._usable(row, refused):
                 return usable
             if fence := _lease(row):
@@ -95,9 +98,10 @@ class StoredTokens:
             raise self._not_yet() from error
 
     def _not_yet(self) -> errors.CarrierUnavailable:
-        return errors.CarrierUnavailable(
-            carrier=self.carrier, carrier_message=_("Another request is still logging in."), retry_after_s=5
-        )
+        return self._unavailable(_("Another request is still logging in."), retry_after_s=5)
+
+    def _unavailable(self, reason: str, *, retry_after_s: int) -> errors.CarrierUnavailable:
+        return errors.CarrierUnavailable(carrier=self.carrier, carrier_message=reason, retry_after_s=retry_after_s)
 
     def _lasts(self, row: Credential) -> bool:
         return row.token_expires_at is not None and row.token_expires_at - self.margin > timezone.now()

@@ -341,6 +341,13 @@ class CarrierAdapter:
         described = cls.credential_schema["properties"]
         return tuple(name for name, field in described.items() if field.get("writeOnly"))
 
+    @classmethod
+    def identity(cls, fields: Mapping[str, str]) -> dict[str, str]:
+        """What tells one account from another: its required fields that are no secrets, else all required ones."""
+        required, secret = cls.required_fields(), cls.secret_fields()
+        names = [name for name in required if name not in secret] or required
+        return {name: fields.get(name, "") for name in names}
+
     # What a carrier can be asked. All raise the errors of ``carriers.errors``.
 
     def fetch_token(self) -> types.Token:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apikeys.models import Event, SecurityNotice
 from carriers import accounts
-from carriers.errors import CarrierAuthentication
+from carriers.errors import CarrierAuthentication, CarrierUnavailable
 from carriers.models import Credential
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,6 +85,17 @@ def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, te
     accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     points(credential)
     assert [call["body"]["client_id"] for call in sandbox.calls(operation="token")] == ["test-client-id", "test-client"]
+
+
+def test_an_account_changed_under_a_call_gets_no_token_of_the_old_one(sandbox, credential, tenant):
+    opened = accounts.open_adapter(Credential.objects.get())
+    accounts.save(
+        tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
+    )
+    with pytest.raises(CarrierUnavailable, match="not available"):
+        opened.tokens.current()
+    assert logins(sandbox) == 0
+    assert points(credential)
 
 
 def test_a_killed_log_in_is_taken_over(sandbox, credential):

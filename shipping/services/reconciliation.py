@@ -1,7 +1,7 @@
 """Bookings without an answer: looked up at the carrier by our own reference. Nothing here ever buys.
 
 Found → booked. Not found after a quiet period → failed; an orphan that turns up later is voided and reported. A carrier
-without a look-up leaves it to a person.
+without a look-up, and an account that was changed meanwhile, leave it to a person.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _after_failed_lookup(shipment: Shipment) -> str:
 def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedLabel]) -> str:
     if shipment.booking_state == BookingState.FAILED:
         _void(shipment, adapter, found)
-        watched = timezone.now() - shipment.created_at < _ORPHAN_WATCH
+        watched = timezone.now() - shipment.created_at < _ORPHAN_WATCH and not _account_changed(shipment)
         _look_again(shipment, _ORPHAN_EVERY if watched else None)
         return "orphan" if found else "watched"
     if found:
@@ -101,9 +101,19 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
     if quiet > timedelta(0):
         _look_again(shipment, min(_BETWEEN_LOOKUPS, quiet))
         return "waiting"
+    if _account_changed(shipment):
+        text = _("The account was changed after this was asked for: look into the former account's back-office.")
+        shipments.review(shipment.id, text)
+        return "review"
     shipments.fail(shipment, _never_arrived(shipment))
     _look_again(shipment, _ORPHAN_EVERY)
     return "failed"
+
+
+def _account_changed(shipment: Shipment) -> bool:
+    """Whether the purchase was asked of another account, of which the present one knows nothing."""
+    since = shipment.credential.account_since
+    return since is not None and since > shipment.created_at
 
 
 def _void(shipment: Shipment, adapter: CarrierAdapter, labels: Sequence[BookedLabel]) -> None:

@@ -184,6 +184,34 @@ def test_a_booking_without_an_answer_is_settled_when_its_quiet_period_ends(api, 
     assert pending.reconcile_at - pending.created_at < timedelta(minutes=10, seconds=2)
 
 
+@pytest.mark.parametrize("how", ["another account", "deleted and made anew"])
+def test_what_was_asked_of_another_account_is_a_persons_affair(
+    api, sandbox, order, credential, tenant, hasty, settings, how
+):
+    fault(sandbox, "cut", count=1)
+    buy(api, order)
+    settings.RECONCILE_QUIET_PERIOD = timedelta(0)
+    if how == "deleted and made anew":
+        accounts.delete(credential)
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    assert reconcile_now() == {"review": 1}
+    assert Shipment.objects.get().booking_state == BookingState.NEEDS_REVIEW
+    assert buy(api, order).status_code == 409  # not bought a second time
+
+
+def test_a_new_secret_of_the_same_account_changes_nothing_for_what_is_pending(
+    api, sandbox, order, credential, tenant, hasty, settings
+):
+    fault(sandbox, "cut", count=1)
+    buy(api, order)
+    accounts.save(
+        tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
+    )
+    assert reconcile_now() == {"booked": 1}
+
+
 def test_an_orphan_that_turns_up_late_is_voided_and_reported(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
