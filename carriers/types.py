@@ -217,8 +217,10 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancellation:
+    """``cancelled_at`` is None where the carrier does not say when."""
+
     tracking_number: str
-    cancelled_at: datetime
+    cancelled_at: datetime | None
     reason: str = ""
     refund_status: str = ""
     refund_amount: Decimal | None = None

@@ -82,6 +82,7 @@ class TokenSource(Protocol):
 
 # What parsing and reading a carrier's JSON may raise: wrong shapes, absurd numbers, absurd nesting.
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
+_DEEPEST = 20  # levels of objects and lists
 _REQUIRED: Any = object()
 _FUTURE = timedelta(minutes=5)  # so far a carrier's clock may be ahead of ours
 _TOO_MUCH = Decimal(10) ** 10  # of money, weight or distance; far below what would be slow to compute with
@@ -184,14 +185,19 @@ def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple
         raise ValueError(f"{name} is not an ISO 8601 time") from error
 
 
-def storable(value: Any) -> Any:
-    """The same JSON value as any database takes it: no NUL, no half characters, no ``Decimal``, no NaN."""
+def storable(value: Any, _depth: int = 0) -> Any:
+    """The same JSON value as any database and writer takes it: no NUL, no half characters, no ``Decimal``, no NaN.
+
+    What is nested deeper than any carrier's document is cut: it could be stored and not be written out again.
+    """
+    if _depth > _DEEPEST and isinstance(value, Mapping | list | tuple):
+        return "…"
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
-        return {storable(str(key)): storable(item) for key, item in value.items()}
+        return {storable(str(key)): storable(item, _depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
+        return [storable(item, _depth + 1) for item in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:  # more than JSON writers and databases take
         return str(value) if abs(value) < 10**100 else None
     if isinstance(value, float | Decimal):
@@ -294,6 +300,7 @@ class CarrierAdapter:
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()
     created_code: ClassVar[str] = "created"  # the carrier's code of a fresh booking's scan, which we write ourselves
+    cancelled_code: ClassVar[str] = "cancelled"  # likewise, of a cancellation that its track does not show yet
     zone: ClassVar[tzinfo] = UTC  # of times that the carrier tells without an offset
     webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # a token is renewed this long before it expires
@@ -466,8 +473,9 @@ class CarrierAdapter:
         Raise what ``_refusal`` says for the rest.
         """
         response = self._send_authorized(operation, method, path, safe=safe, params=params, json=json)
-        if not safe and response.status == 408:  # a gateway gave up waiting, which says nothing of what the carrier did
-            raise self._unreadable(safe, f"{operation}: HTTP 408")
+        # A gateway that gave up waiting or points elsewhere says nothing of what the carrier did.
+        if not safe and (response.status == 408 or 300 <= response.status < 400):
+            raise self._unreadable(safe, f"{operation}: HTTP {response.status}")
         if response.status >= 300:
             raise self._refusal(operation, response)
         try:
@@ -542,7 +550,9 @@ class CarrierAdapter:
         The token, renewed once after a 401, goes to the base URL's host alone: others have the file's URL as the key.
         """
         own = urlsplit(self.base_url).netloc
-        hosts, tokens = (own, *self.file_hosts), self.tokens if urlsplit(url).netloc == own else None
+        with self._reading(operation, safe=True):
+            at = urlsplit(url).netloc
+        hosts, tokens = (own, *self.file_hosts), self.tokens if at == own else None
         token = tokens.current() if tokens else ""
         response = self.http.fetch(operation, url, hosts=hosts, headers=self._auth_headers(token))
         if response.status == 401 and tokens:

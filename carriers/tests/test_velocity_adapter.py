@@ -19,6 +19,7 @@ from carriers.errors import (
     CarrierRejected,
     CarrierWarehouseNotFound,
     NotServiceable,
+    OutcomeUnknown,
 )
 from carriers.tests.contract import A_FILE, FIXTURES, CarrierContract, Replay, Tokens, answer
 from carriers.types import (
@@ -191,13 +192,8 @@ class TestVelocityKeepsTheContract(CarrierContract):
         refusal("order_to_an_unserved_pincode", NotServiceable),
         refusal("cancelling_what_is_delivered", CarrierCannotCancel),
         (404, {"message": "Shipment not found", "awb": AWB}, CarrierNotFound, "404", "Shipment not found"),
-        (
-            401,
-            {"error": "Invalid or expired token"},
-            CarrierAuthentication,
-            "401",
-            '{"error": "Invalid or expired token"}',
-        ),
+        (401, {"error": "Invalid or expired token"}, CarrierAuthentication, "401", "Invalid or expired token"),
+        (400, {"message": "No", "errors": {"weight": ["a", "b"]}}, CarrierRejected, "400", "No"),
     ]
 
     in_earnest = {("track", b"[]")}
@@ -244,8 +240,28 @@ def test_a_token_lasts_a_day_and_is_renewed_an_hour_before(time_machine):
 
 
 def test_a_refused_login_is_the_accounts_fault():
-    with pytest.raises(CarrierAuthentication):
+    with pytest.raises(CarrierAuthentication) as refused:
         opened(answer(response("token_refused"), 401)).fetch_token()
+    assert refused.value.carrier_message == "Invalid credentials"
+
+
+def test_each_word_on_a_field_is_told():
+    refusal = {"message": "Validation failed", "errors": {"weight": ["Too heavy", "Too round"]}}
+    with pytest.raises(CarrierRejected) as refused:
+        opened(answer(refusal, 400)).create_label(ORDER)
+    assert refused.value.details == {"packages": ["Too heavy", "Too round"]}
+
+
+def test_an_order_of_our_own_reference_that_is_there_already_was_bought():
+    refusal = {"message": "Validation failed", "errors": {"order_id": "Order already exists"}}
+    for ask in (lambda it: it.create_label(ORDER), lambda it: it.create_return(RETURN)):
+        with pytest.raises(OutcomeUnknown):
+            ask(opened(answer(refusal, 400)))
+
+
+def test_an_address_of_a_label_that_is_none_costs_only_the_file():
+    booked = response("order_with_cash_on_delivery") | {"label_url": "http://[evil"}
+    assert opened(answer(booked)).create_label(ORDER).content == b""
 
 
 def test_a_booking_keeps_courier_label_and_manifest():

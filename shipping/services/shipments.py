@@ -11,6 +11,7 @@ import logging
 import secrets
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,7 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierCannotCancel, CarrierError, CarrierTimeout, CarrierUnavailable, OutcomeUnknown
 from carriers.types import (
     BookedLabel,
+    Cancellation,
     LabelRequest,
     PaymentMethod,
     ProofOfDelivery,
@@ -205,16 +207,13 @@ def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") ->
     shipment = lookup.find(tenant, name, carrier=carrier)
     if shipment.cancellation:
         return shipment
-    _refuse_cancel(shipment)
-    adapter = _adapter(shipment)
-    try:
-        cancellation = plain(adapter.cancel(shipment.tracking_number, reason))
-    except (OutcomeUnknown, CarrierCannotCancel):
-        # The carrier may have cancelled without our hearing of it; its own track tells.
-        cancellation = _cancelled_after_all(adapter, shipment, reason)
-        if cancellation is None:
-            raise
-    return _store_cancellation(shipment, cancellation)
+    need_booking(shipment)
+    if shipment.status == Status.CANCELLED:  # as its carrier has told
+        return _store_cancellation(shipment, _told_of(shipment, reason))
+    if shipment.status in FINAL:
+        raise CannotCancel(_("The shipment is %s already.") % shipment.status)
+    answer = _called_off(_adapter(shipment), shipment, reason)
+    return _store_cancellation(shipment, plain(answer) if answer else _told_of(shipment, reason))
 
 
 def proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofOfDelivery:
@@ -438,20 +437,39 @@ def need_booking(shipment: Shipment) -> None:
         raise Conflict(_("The booking of this shipment failed."))
 
 
-def _refuse_cancel(shipment: Shipment) -> None:
-    need_booking(shipment)
-    if shipment.status in FINAL:
-        raise CannotCancel(_("The shipment is %s already.") % shipment.status)
-
-
-def _cancelled_after_all(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> dict[str, Any] | None:
-    track_ = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
-    scans = [scan for scan in track_.scans if scan.status == Status.CANCELLED] if track_ else []
-    if not scans:
+def _called_off(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Cancellation | None:
+    """The carrier's answer; None where its own scan, which is kept now, tells more or is all that tells of it."""
+    try:
+        answer = adapter.cancel(shipment.tracking_number, reason)
+    except (OutcomeUnknown, CarrierCannotCancel):
+        # The carrier may have cancelled without our hearing of it.
+        if not _is_cancelled_there(adapter, shipment):
+            raise
         return None
+    if answer.cancelled_at is None:
+        return None if _is_cancelled_there(adapter, shipment) else replace(answer, cancelled_at=timezone.now())
+    return answer
+
+
+def _is_cancelled_there(adapter: CarrierAdapter, shipment: Shipment) -> bool:
+    """Reads the track, and keeps it; False where it cannot be had."""
+    try:
+        found = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
+    except CarrierError as error:
+        log.warning("not known whether cancelled", extra={"shipment": str(shipment.id), "error": str(error)})
+        return False
+    if found is None or all(scan.status != Status.CANCELLED for scan in found.scans):
+        return False
+    store_track(shipment, found)
+    return True
+
+
+def _told_of(shipment: Shipment, reason: str) -> dict[str, Any]:
+    """The cancellation that the carrier's own scan tells of."""
+    scan = shipment.checkpoints.filter(status=Status.CANCELLED).order_by("-occurred_at").first()
     return {
         "tracking_number": shipment.tracking_number,
-        "cancelled_at": rfc3339(scans[-1].occurred_at),
+        "cancelled_at": rfc3339(scan.occurred_at),
         "reason": reason,
         "refund_status": "",
         "refund_amount": None,
@@ -465,15 +483,16 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
             return row
         row.cancellation, row.frees_order = dict(cancellation), True
         row.save(update_fields=["cancellation", "frees_order", "updated_at"])
-        checkpoints.add_scans(row, [_cancel_scan(cancellation)])
+        if not row.checkpoints.filter(status=Status.CANCELLED).exists():
+            checkpoints.add_scans(row, [_cancel_scan(row, cancellation)])
         events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     return row
 
 
-def _cancel_scan(cancellation: Mapping[str, Any]) -> Scan:
+def _cancel_scan(row: Shipment, cancellation: Mapping[str, Any]) -> Scan:
     text = cancellation["cancelled_at"]
     return Scan(
-        code="cancelled",
+        code=adapter_class(row.carrier).cancelled_code,
         status=Status.CANCELLED,
         occurred_at=datetime.fromisoformat(text),
         occurred_text=text,

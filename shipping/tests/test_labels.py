@@ -295,6 +295,36 @@ def test_a_cancellation_whose_answer_is_lost_is_read_from_the_track(api, sandbox
     assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
 
 
+@pytest.mark.parametrize("then", ["cut", "status"])
+def test_a_cancellation_whose_answer_and_track_are_lost_is_not_said_to_have_had_no_effect(
+    api, sandbox, order, settings, then
+):
+    settings.CARRIER_MAX_RETRIES = 0
+    path = f"/api/v1/shipments/{buy(api, order).json()['shipment_id']}/cancel"
+    fault(sandbox, "cut", operation="cancel", count=1)
+    fault(sandbox, then, operation="track", status=400, count=1)
+    lost = api.post(path, {})
+    assert (lost.status_code, lost.json()["error"]) == (504, "carrier_timeout")
+    assert api.post(path, {}).status_code == 200
+
+
+def test_what_its_carrier_told_to_be_cancelled_is_cancelled_by_asking(api, sandbox, order):
+    label = buy(api, order).json()
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{label['tracking_number']}/advance", {"to": "cancelled"})
+    api.post("/api/v1/tracking", {"carrier": "pickit", "tracking_number": label["tracking_number"]})
+    answers = [api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert not sandbox.calls(operation="cancel")
+
+
+@pytest.mark.parametrize("status", [302, 303, 408])
+def test_a_purchase_that_is_sent_elsewhere_is_in_doubt(api, sandbox, order, status):
+    fault(sandbox, "status", status=status, after=True, count=1)
+    assert buy(api, order).status_code == 202
+    assert reconcile_now() == {"booked": 1}
+
+
 def test_what_is_delivered_is_not_cancelled(api, sandbox, order):
     number = buy(api, order).json()["tracking_number"]
     sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})

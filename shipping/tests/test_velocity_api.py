@@ -16,7 +16,7 @@ from apikeys import keys
 from apikeys.models import Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from carriers.models import CarrierCall
+from carriers.models import CarrierCall, Credential
 from shipping.models import Label, Shipment
 from shipping.services import label_files, polling, reconciliation
 
@@ -279,6 +279,26 @@ def test_a_signed_event_becomes_the_same_scan_as_tracking_shows(api, order, sand
     assert shipment.checkpoints.filter(code="NDR").count() == 1
 
 
+def test_a_cancellation_is_one_scan(api, order):
+    label = bought(api, order)
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    cancelled = api.post(f"{path}/cancel", {}).json()
+    api.post("/api/v1/tracking", {"carrier": "velocity", "tracking_number": label["tracking_number"]})
+    (scan,) = [one for one in api.get(path).json()["checkpoints"] if one["status"] == "cancelled"]
+    assert scan["timestamp"] in str(cancelled)
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_an_order_that_velocity_has_already_was_bought(api, order, sandbox, status):
+    api.post("/api/v1/quotes", order)
+    Credential.objects.update(token_fetched_at=timezone.now() - timedelta(minutes=10))
+    fault = {"kind": "status", "status": status, "after": True, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault | {"carrier": "velocity", "operation": "create_label"})
+    assert api.post("/api/v1/labels", order).status_code == 202
+    assert reconciliation.reconcile() == {"booked": 1}
+    assert Shipment.objects.get().booking_state == "booked"
+
+
 def test_cancelling_is_left_to_the_carrier(api, order, sandbox):
     label = bought(api, order)
     advance(sandbox, label["tracking_number"], to="OFD", webhook=False)
@@ -346,7 +366,8 @@ def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, 
     assert stored[0]["body"]["shipping_address"] == "14 Example Road"
     advance(sandbox, label["tracking_number"], to="OFD", webhook=False)
     late = client.patch(path, change, content_type="application/json", headers={"X-API-Key": api_key})
-    assert late.status_code == 409
+    assert (late.status_code, late.json()["error"]) == (400, "carrier_rejected")
+    assert late.json()["carrier_message"] == "Cannot update order in current status"
     assert Shipment.objects.get(id=label["shipment_id"]).destination["street"] == "14 Example Road"
 
 

@@ -94,7 +94,7 @@ class PickitAdapter(CarrierAdapter):
         answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
         with self._reading("find_by_reference", safe=True):
             found = Record(answer).records("data")
-            return [read.label(item) for item in found if item.text("reference", "") == reference]
+            return [read.label(item) for item in found if item.text("reference", "").casefold() == reference.casefold()]
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         path = self._path("/shipments/{}/cancel", tracking_number)

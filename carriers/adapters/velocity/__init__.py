@@ -80,6 +80,7 @@ class VelocityAdapter(CarrierAdapter):
     currencies = (read.CURRENCY,)
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
     created_code = "NEW"
+    cancelled_code = "CANCELLED"
     zone = read.ZONE
     token_margin = timedelta(hours=1)  # renewed at 23 of its 24 hours
     webhook_max_age = timedelta(hours=8)
@@ -114,7 +115,7 @@ class VelocityAdapter(CarrierAdapter):
         path = "/forward-order-shipment" if build.chosen_courier(request.service_type) else "/forward-order"
         body = build.order(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
         try:
-            answer = self._ask("create_label", "POST", API + path, safe=False, json=body)
+            answer = self._order("create_label", path, body)
         except errors.CarrierError as error:
             if request.billing_address is None:  # the buyer whom Velocity names is the recipient
                 error.details = {
@@ -126,7 +127,7 @@ class VelocityAdapter(CarrierAdapter):
     def create_return(self, request: types.ReturnRequest) -> types.BookedLabel:
         path = "/reverse-order-shipment" if build.chosen_courier(request.service_type) else "/reverse-order"
         body = build.way_back(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
-        answer = self._ask("create_return", "POST", API + path, safe=False, json=body)
+        answer = self._order("create_return", path, body)
         return self._booked("create_return", answer, request.reference)
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
@@ -134,7 +135,7 @@ class VelocityAdapter(CarrierAdapter):
         answer = self._ask("find_by_reference", "GET", f"{API}/reports", safe=True, params=query)
         with self._reading("find_by_reference", safe=True):
             rows = read.told(answer).records("data")
-            found = [read.label(row) for row in rows if row.text("order_id", "") == reference]
+            found = [read.label(row) for row in rows if row.text("order_id", "").casefold() == reference.casefold()]
         return sorted(found, key=lambda label: label.created_at)
 
     def label_file(self, url: str) -> bytes:
@@ -184,6 +185,17 @@ class VelocityAdapter(CarrierAdapter):
         except (ArithmeticError, RecursionError) as error:
             raise ValueError("the body is nested too deep or holds absurd numbers") from error
 
+    def _order(self, operation: str, path: str, body: Mapping[str, Any]) -> Any:
+        """Our reference is made for this order alone: where Velocity has an order of that number, it has this one."""
+        try:
+            return self._ask(operation, "POST", API + path, safe=False, json=body)
+        except errors.CarrierRejected as error:
+            if "order_id" not in error.details:
+                raise
+            raise errors.OutcomeUnknown(
+                carrier=self.name, carrier_code=error.carrier_code, carrier_message=error.carrier_message
+            ) from error
+
     def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
         with self._reading(operation, safe=False):
             label = read.label(read.about(answer, "order_id", reference))
@@ -205,8 +217,9 @@ class VelocityAdapter(CarrierAdapter):
         plain = super()._refusal(operation, response)
         try:
             problem = read.told(response.json())
-            message, words = problem.text("message", ""), problem.free("errors")
-            kind, told_of = _kind(problem, response.status)
+            message = problem.text("error" if response.status == 401 else "message", "")
+            words = problem.free("errors")
+            kind, told_of = _kind(operation, problem, response.status)
         except UNREADABLE:
             message, words, kind, told_of = "", {}, errors.CarrierRejected, {}
         if response.status == 401:
@@ -215,17 +228,17 @@ class VelocityAdapter(CarrierAdapter):
             )
         if not message:
             return plain
-        details = {_our_field(name): [str(sentence)] for name, sentence in words.items()}
+        details = {_our_field(name): _sentences(told) for name, told in words.items()}
         return kind(
             carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message, details=told_of | details
         )
 
 
-def _kind(problem: Record, status: int) -> tuple[type[errors.CarrierError], dict[str, list[str]]]:
+def _kind(operation: str, problem: Record, status: int) -> tuple[type[errors.CarrierError], dict[str, list[str]]]:
     """What a refusal means, and the field of our request that it is about: docs/carriers/velocity.md#errors."""
     message = problem.text("message", "")
     match status:
-        case 400 if "current_status" in problem.value:
+        case 400 if "current_status" in problem.value and operation != "update_order":
             return errors.CarrierCannotCancel, {}
         case 404 if "warehouse_id" in problem.value:
             return errors.CarrierWarehouseNotFound, {"warehouse_id": [message]}
@@ -242,6 +255,10 @@ def _our_field(name: str) -> str:
     if role in ADDRESSES and rest in ADDRESS_FIELDS:
         return f"{ADDRESSES[role]}.{ADDRESS_FIELDS[rest]}"
     return FIELDS.get(name, name)
+
+
+def _sentences(told: Any) -> list[str]:
+    return [str(one) for one in told] if isinstance(told, list) else [str(told)]
 
 
 def _renamed(field: str, before: str, after: str) -> str:

@@ -203,9 +203,7 @@ def cancellation(answer: Record, reason: str) -> types.Cancellation:
     """Velocity tells no time of it."""
     if code_of(answer.text("status")) != "CANCELLED":
         raise ValueError("status is not CANCELLED")
-    return types.Cancellation(
-        tracking_number=answer.text("awb"), cancelled_at=datetime.now(UTC), reason=reason, extras={}
-    )
+    return types.Cancellation(tracking_number=answer.text("awb"), cancelled_at=None, reason=reason)
 
 
 def warehouse(answer: Record) -> types.RegisteredWarehouse:
