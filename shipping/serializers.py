@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ from tracking import numbers
 
 MAX_PACKAGES = 100
 MAX_ITEMS = 500
+MAX_TRACKED = 50  # at once; one call at a carrier that is asked for many
 HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected, like 10:00."))
 
 
@@ -248,10 +250,33 @@ class ServiceabilityRequestSerializer(_PaymentSerializer):
 
 
 class TrackingRequestSerializer(serializers.Serializer):
-    """``POST /api/v1/tracking``"""
+    """``POST /api/v1/tracking``: one number, or many."""
 
     carrier = TextField(max_length=40)
-    tracking_number = TextField(min_length=5, max_length=50)
+    tracking_number = TextField(min_length=5, max_length=50, required=False)
+    tracking_numbers = serializers.ListField(
+        child=TextField(min_length=5, max_length=50),
+        min_length=1,
+        max_length=MAX_TRACKED,
+        required=False,
+        help_text="In the place of tracking_number, without repeats; the answers come in this order.",
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        is_plural = isinstance(data, Mapping) and "tracking_numbers" in data
+        self.fields["tracking_number"].required = not is_plural
+        return super().to_internal_value(data)
+
+    def validate_tracking_numbers(self, names: list[str]) -> list[str]:
+        """Each of them once."""
+        if len(set(names)) < len(names):
+            raise serializers.ValidationError(_("The same number stands in it more than once."))
+        return names
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "tracking_number" in attrs and "tracking_numbers" in attrs:
+            raise serializers.ValidationError({"tracking_numbers": [_("Send this or tracking_number, not both.")]})
+        return attrs
 
 
 class CancelRequestSerializer(serializers.Serializer):

@@ -35,6 +35,7 @@ from shipping.services import (
     posting,
     quotes,
     shipments,
+    tracks,
     warehouses,
 )
 from shipping.services.lists import filters_of, page_of_units
@@ -218,12 +219,17 @@ class TrackingViewSet(ApiViewSet):
 
     scopes: ClassVar = {"read": scopes.TRACKING_READ, "retrieve": scopes.TRACKING_READ}
 
-    @extend_schema(
-        request=serializers.TrackingRequestSerializer, responses={200: wire.TrackSerializer}, tags=["tracking"]
-    )
+    @extend_schema(request=serializers.TrackingRequestSerializer, responses={200: wire.TRACK_ANSWER}, tags=["tracking"])
     def read(self, request: Request) -> Response:
-        """Ask the carrier for a parcel that was booked through Waybill."""
+        """Ask the carrier for a parcel that was booked through Waybill, or for up to fifty at once.
+
+        Of ``tracking_numbers`` each is answered for itself, in ``results``: as alone, or by the error that it would
+        have been refused with.
+        """
         asked = self.checked(serializers.TrackingRequestSerializer, request.data)
+        if "tracking_numbers" in asked:
+            found = tracks.read(self.tenant, carrier=asked["carrier"], names=asked["tracking_numbers"])
+            return Response(wire.tracks(found))
         shipment, stale = shipments.track(self.tenant, carrier=asked["carrier"], number=asked["tracking_number"])
         return Response(wire.track(shipment, stale=stale))
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.models import Event
@@ -35,8 +36,10 @@ from shipping.models import (
 from shipping.services import sense
 from shipping.services.canonical import plain
 from shipping.services.posting import Outcome, Posted
+from shipping.services.tracks import Tracked
 
 MAX_SHOWN_CHECKPOINTS = 1000
+_LATEST = ("-occurred_at", "-id")
 ODD = "What looks wrong with the data; nothing was changed or refused."
 
 
@@ -203,6 +206,41 @@ class TrackSerializer(serializers.Serializer):
     metadata = serializers.DictField()
 
 
+class TrackErrorSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField(help_text="As it was asked.")
+    error = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+    carrier = serializers.CharField(required=False)
+    carrier_code = serializers.CharField(required=False)
+    carrier_message = serializers.CharField(required=False)
+    retryable = serializers.BooleanField(required=False)
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="TrackResult",
+        serializers=[TrackSerializer, TrackErrorSerializer],
+        resource_type_field_name=None,
+        many=True,
+    )
+)
+class _TrackResultsField(serializers.ListField):
+    """A track or an error for each number."""
+
+
+class TrackListSerializer(serializers.Serializer):
+    results = _TrackResultsField(help_text="In the order asked.")
+
+
+# One number is answered by its track, several by a list.
+TRACK_ANSWER = PolymorphicProxySerializer(
+    component_name="TrackAnswer",
+    serializers=[TrackSerializer, TrackListSerializer],
+    resource_type_field_name=None,
+)
+
+
 def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
     """A carrier's parcel with its scans. ``metadata.stale``: the carrier did not answer just now."""
     rows = _ordered(shipment)
@@ -220,6 +258,20 @@ def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
     }
 
 
+def tracks(answers: Sequence[Tracked]) -> dict[str, Any]:
+    """Many parcels, each as ``track`` shows it, or as the error that it would have been refused with."""
+    shipments = [one.outcome for one in answers if isinstance(one.outcome, Shipment)]
+    latest = Checkpoint.objects.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
+    prefetch_related_objects(shipments, Prefetch("checkpoints", latest, to_attr="latest_checkpoints"))
+    return {"results": [_tracked(one) for one in answers]}
+
+
+def _tracked(answer: Tracked) -> dict[str, Any]:
+    if isinstance(answer.outcome, Shipment):
+        return track(answer.outcome, stale=answer.stale)
+    return {"tracking_number": answer.name} | answer.outcome.body()
+
+
 def _track_event(row: Checkpoint) -> dict[str, Any]:
     return {
         "timestamp": rfc3339(row.occurred_at),
@@ -231,7 +283,9 @@ def _track_event(row: Checkpoint) -> dict[str, Any]:
 
 
 def _ordered(shipment: Shipment) -> list[Checkpoint]:
-    rows = list(shipment.checkpoints.order_by("-occurred_at", "-id")[:MAX_SHOWN_CHECKPOINTS])
+    rows = getattr(shipment, "latest_checkpoints", None)  # of ``tracks``
+    if rows is None:
+        rows = shipment.checkpoints.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
     return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)
 
 

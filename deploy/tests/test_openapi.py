@@ -87,6 +87,7 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "carrier": lambda world, drawn: CARRIER,
     "order_id": lambda world, drawn: f"{str(drawn)[:60]}{uuid.uuid4().hex}",
     "tracking_number": lambda world, drawn: world.some(things.tracking_number),
+    "tracking_numbers": lambda world, drawn: sorted({world.some(things.tracking_number) for _ in (drawn or ())[:3]}),
     "shipment_ids": lambda world, drawn: [world.some(things.shipment) for _ in (drawn or ())[:3]],
     "pickup_point_id": lambda world, drawn: "PP-12345",
     "credentials": lambda world, drawn: things.OWN_ACCOUNT,
@@ -173,6 +174,13 @@ def paid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return left or {"payment_method": "prepaid"}
 
 
+def tracked(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """One number or many, not both and not none."""
+    if "tracking_numbers" in body:
+        return {name: value for name, value in body.items() if name != "tracking_number"}
+    return {"tracking_number": world.some(things.tracking_number)} | body
+
+
 def way_back(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Of a shipment whose carrier takes returns, from where it went to where it came from."""
     free = {name: body[name] for name in ("reason", "metadata") if name in body}
@@ -234,6 +242,7 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/checkpoints$": checkpoint,
     r"POST /api/v1/pickups$": collection,
     r"POST /api/v1/(labels|quotes)$": paid,
+    r"POST /api/v1/tracking$": tracked,
     r"POST /api/v1/returns$": way_back,
     r"POST /api/v1/tracking-numbers$": all_indicated,
     r"POST /api/v1/serviceability$": india,

@@ -1,0 +1,205 @@
+"""Many numbers tracked in one request, against the simulated carriers over real HTTP."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apikeys import keys
+from apikeys.models import Merchant
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from carriers.models import CarrierCall
+from conftest import ApiClient
+from shipping.models import BookingState, Shipment
+from shipping.services import lookup
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+
+PATH = "/api/v1/tracking"
+INDIAN = {
+    "contact_name": "Asha Rao",
+    "contact_phone": "+919000000001",
+    "street": "12 Example Road",
+    "city": "Bangalore",
+    "state": "Karnataka",
+    "postal_code": "560102",
+    "country": "IN",
+}
+
+
+@pytest.fixture
+def buy(api, order):
+    """``buy(3)``: the numbers of three shipments at Pickit."""
+
+    def buy(count):
+        orders = [order | {"order_id": f"{order['order_id']}-{place}"} for place in range(count)]
+        return [api.post("/api/v1/labels", one).json()["tracking_number"] for one in orders]
+
+    return buy
+
+
+@pytest.fixture
+def stranger(client):
+    """Another merchant's client."""
+    key = keys.generate("test")
+    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    return ApiClient(client, key)
+
+
+def ask(api, numbers, carrier="Pickit", path=PATH):
+    answer = api.post(path, {"carrier": carrier, "tracking_numbers": numbers})
+    assert answer.status_code == 200, answer.content
+    assert set(answer.json()) == {"results"}
+    return answer.json()["results"]
+
+
+def fault(sandbox, kind, carrier="pickit", **more):
+    sandbox.control("POST", "/_sandbox/faults", {"carrier": carrier, "operation": "track", "kind": kind} | more)
+
+
+def advance(sandbox, number, to, carrier="pickit"):
+    sandbox.control("POST", f"/_sandbox/{carrier}/shipments/{number}/advance", {"to": to, "webhook": False})
+
+
+def stale(result):
+    return result["metadata"]["stale"]
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/week3-integrations/tracking"])
+def test_each_is_answered_as_alone_in_the_order_asked(api, sandbox, buy, path):
+    numbers = buy(3)
+    advance(sandbox, numbers[1], "in_transit")
+    asked = [numbers[2], numbers[0], numbers[1]]
+    results = ask(api, asked, path=path)
+    assert [one["status"] for one in results] == ["created", "created", "in_transit"]
+    assert len(sandbox.calls(operation="track")) == 3
+    alone = [api.post(path, {"carrier": "pickit", "tracking_number": number}).json() for number in asked]
+    assert results == alone
+
+
+def test_each_name_that_the_single_form_takes_is_taken(api, sandbox, buy):
+    (number,) = buy(1)
+    shipment = Shipment.objects.get()
+    names = [str(shipment.id), number, shipment.carrier_shipment_id]
+    results = ask(api, names)
+    assert [one["tracking_number"] for one in results] == [number] * 3
+    assert len(sandbox.calls(operation="track")) == 1
+
+
+def test_what_is_not_the_merchants_is_not_found_and_not_asked_for(api, sandbox, buy, stranger):
+    mine, pending = buy(2)
+    Shipment.objects.filter(tracking_number=pending).update(booking_state=BookingState.PENDING)
+    results = ask(api, ["PKT-1234567890", mine, pending])
+    assert results[1]["status"] == "created"
+    for result, number in ((results[0], "PKT-1234567890"), (results[2], pending)):
+        expected = {"tracking_number": number, "error": "shipment_not_found", "message": "Shipment not found."}
+        assert result == expected | {"details": {}}
+    assert [one["error"] for one in ask(stranger, [mine])] == ["shipment_not_found"]
+    assert len(sandbox.calls(operation="track")) == 1
+
+
+def test_one_unreadable_answer_leaves_that_one_stale(api, sandbox, buy):
+    numbers = buy(4)
+    for number in numbers:
+        advance(sandbox, number, "in_transit")
+    fault(sandbox, "garbage", count=1)
+    results = ask(api, numbers)
+    assert sorted((one["status"], stale(one)) for one in results) == [("created", True)] + [("in_transit", False)] * 3
+    assert [one["tracking_number"] for one in results] == numbers
+
+
+def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, buy, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    known, empty = buy(2)
+    Shipment.objects.filter(tracking_number=empty).update(checkpoint_count=0)
+    fault(sandbox, "status", status=503, count=9)
+    told, refused, unknown = ask(api, [known, empty, "PKT-0000000000"])
+    assert (told["status"], stale(told)) == ("created", True)
+    assert (refused["tracking_number"], refused["error"]) == (empty, "carrier_unavailable")
+    assert (refused["carrier"], refused["retryable"]) == ("Pickit", True)
+    assert unknown["error"] == "shipment_not_found"
+
+
+def test_an_account_that_the_carrier_refuses_is_told_for_each_number(api, sandbox, buy, monkeypatch):
+    numbers = buy(2)
+    monkeypatch.setattr("carriers.tokens.StoredTokens.current", lambda _self: "stale")
+    monkeypatch.setattr("carriers.tokens.StoredTokens.renew", lambda _self, _failed: "stale too")
+    assert {one["error"] for one in ask(api, numbers)} == {"carrier_authentication"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"tracking_numbers": []}, "tracking_numbers"),
+        ({"tracking_numbers": [f"PKT-{number:010}" for number in range(51)]}, "tracking_numbers"),
+        ({"tracking_numbers": ["PKT-0000000001", "PKT-0000000002", "PKT-0000000001 "]}, "tracking_numbers"),
+        ({"tracking_numbers": ["PKT-0000000001", "PKT"]}, "tracking_numbers[1]"),
+        ({"tracking_numbers": ["PKT-0000000001", 5]}, "tracking_numbers[1]"),
+        ({"tracking_numbers": "PKT-0000000001"}, "tracking_numbers"),
+        ({"tracking_numbers": None}, "tracking_numbers"),
+        ({"tracking_numbers": ["PKT-0000000001"], "tracking_number": "PKT-0000000001"}, "tracking_numbers"),
+        ({}, "tracking_number"),
+    ],
+)
+def test_one_form_or_the_other_within_its_bounds(api, sandbox, body, field):
+    refused = api.post(PATH, {"carrier": "pickit"} | body)
+    assert (refused.status_code, refused.json()["error"]) == (400, "validation_error")
+    assert set(refused.json()["details"]) == {field}
+    assert sandbox.calls(operation="track") == []
+
+
+def test_of_nothing_said_both_fields_are_named(api):
+    assert set(api.post(PATH, {}).json()["details"]) == {"carrier", "tracking_number"}
+
+
+def test_fifty_numbers_are_looked_up_in_as_many_queries_as_two(tenant, buy, django_assert_max_num_queries):
+    numbers = buy(2)
+    with django_assert_max_num_queries(5):
+        found = lookup.find_many(tenant, [f"PKT-{number:010}" for number in range(48)] + numbers, carrier="pickit")
+    assert [found[number].tracking_number for number in numbers] == numbers
+
+
+def test_of_two_shipments_with_one_number_the_newest_is_meant(tenant, buy):
+    numbers = buy(2)
+    Shipment.objects.update(carrier_shipment_id="SHP-BOTH")
+    newest = Shipment.objects.get(tracking_number=numbers[1])
+    assert lookup.find_many(tenant, ["SHP-BOTH"]) == {"SHP-BOTH": newest}
+    assert lookup.find(tenant, "SHP-BOTH") == newest
+
+
+@pytest.fixture
+def indian_numbers(api, tenant):
+    """The numbers of five shipments at Velocity."""
+    fields = {"username": "+910000000000", "password": "test-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    place = api.post("/api/v1/warehouses", {"name": "Mumbai", "address": INDIAN, "carriers": ["velocity"]}).json()
+    order = {
+        "carrier": "velocity",
+        "origin": INDIAN,
+        "destination": INDIAN,
+        "packages": [{"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}],
+        "warehouse_id": place["id"],
+    }
+    bought = [api.post("/api/v1/labels", order | {"order_id": f"ORDER-{place}"}).json() for place in range(5)]
+    return [label["tracking_number"] for label in bought]
+
+
+def test_a_carrier_that_is_asked_for_many_is_asked_once(api, sandbox, indian_numbers):
+    for number in indian_numbers:
+        advance(sandbox, number, "IT", carrier="velocity")
+    results = ask(api, indian_numbers, carrier="velocity")
+    assert [(one["status"], stale(one)) for one in results] == [("in_transit", False)] * 5
+    assert CarrierCall.objects.filter(operation="track").count() == 1
+    assert CarrierCall.objects.get(operation="track").merchant_id == Shipment.objects.first().merchant_id
+
+
+def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypatch):
+    monkeypatch.setattr("shipping.services.shipments.store_track", lambda *_: 0)
+
+    def queries(numbers):
+        with CaptureQueriesContext(connection) as captured:
+            ask(api, numbers, carrier="velocity")
+        return len(captured)
+
+    queries(indian_numbers[:2])  # what is remembered between requests is remembered now
+    assert queries(indian_numbers) == queries(indian_numbers[:2])
