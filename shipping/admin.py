@@ -366,26 +366,37 @@ class ShipmentAdmin(ShippingAdmin):
     shown_cancellation = json_display("cancellation")
 
     def get_urls(self) -> list[URLPattern]:
-        label = path("<path:object_id>/label/", self.admin_site.admin_view(self.label), name="shipping_shipment_label")
-        return [label, *super().get_urls()]
+        files = [
+            path(f"<path:object_id>/{kind}/", self.admin_site.admin_view(view), name=f"shipping_shipment_{kind}")
+            for kind, view in (("label", self.label), ("manifest", self.manifest))
+        ]
+        return [*files, *super().get_urls()]
 
     def label(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
         """The label's file, for staff who may see the shipment (``admin_view`` forbids caches to keep it)."""
+        return self._file(request, object_id, "label", "This shipment has no label file.")
+
+    def manifest(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
+        """The manifest, for the same."""
+        return self._file(request, object_id, "manifest", "This shipment has no manifest.")
+
+    def _file(self, request: HttpRequest, object_id: str, kind: str, missing: str) -> HttpResponse | FileResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
         if row is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         label = Label.objects.filter(shipment=row).first()
+        found = label.download(kind) if label else None
         try:
-            file = label.file.open("rb") if label and label.file else None
+            file = found.file.open("rb") if found and found.file else None
         except OSError:
             file = None
-        if label is None or file is None:
-            self.message_user(request, "This shipment has no label file.", messages.ERROR)
+        if found is None or file is None:
+            self.message_user(request, missing, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
-        is_shown = label.content_type in ("application/pdf", "image/png")
-        return FileResponse(file, as_attachment=not is_shown, filename=label.file_name, content_type=label.content_type)
+        is_shown = found.content_type in ("application/pdf", "image/png")
+        return FileResponse(file, as_attachment=not is_shown, filename=found.name, content_type=found.content_type)
 
     @admin.display(description="shipment", ordering="tracking_number")
     def name(self, row: Shipment) -> str:
@@ -403,7 +414,7 @@ class ShipmentAdmin(ShippingAdmin):
 
     @admin.display(description="label")
     def label_file(self, row: Shipment) -> str:
-        return label_link(getattr(row, "label", None))
+        return file_links(getattr(row, "label", None))
 
     @admin.display(description="from")
     def sender_address(self, row: Shipment) -> str:
@@ -434,14 +445,21 @@ class ShipmentAdmin(ShippingAdmin):
         self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
 
 
-def label_link(label: Label | None) -> str:
-    """A link that opens the file for staff."""
+def file_links(label: Label | None) -> str:
+    """Links that open the files for staff: the label, and the manifest where the carrier gives one out."""
     if label is None:
         return NOTHING
-    if not label.file:
-        return badge("waiting for the carrier's file", "waiting" if label.fetch_at else "bad")
-    url = reverse("admin:shipping_shipment_label", args=[label.shipment_id])
-    return format_html('<a href="{}" target="_blank" rel="noopener">Open the {} label</a>', url, label.format)
+    links = [_file_link(label, "label", f"Open the {label.format} label")]
+    if label.has_manifest:
+        links.append(_file_link(label, "manifest", "Open the manifest"))
+    return lines(links)
+
+
+def _file_link(label: Label, kind: str, text: str) -> str:
+    if not label.download(kind).file:
+        return badge(f"waiting for the carrier's {kind}", "waiting" if label.fetch_at else "bad")
+    url = reverse(f"admin:shipping_shipment_{kind}", args=[label.shipment_id])
+    return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', url, text)
 
 
 @admin.register(Parcel)
@@ -480,7 +498,7 @@ class LabelAdmin(ShippingAdmin):
 
     @admin.display(description="file")
     def opened(self, row: Label) -> str:
-        return label_link(row)
+        return file_links(row)
 
 
 @admin.register(Checkpoint)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -267,6 +268,15 @@ def label_path(label: Label, filename: str) -> str:
 
 
 LABEL_TYPES = {"PDF": "application/pdf", "PNG": "image/png", "ZPL": "application/zpl"}
+MANIFEST_TYPE = "application/pdf"
+
+
+class Download(NamedTuple):
+    """A stored file as it is handed out; ``file`` is empty until the carrier gives it out."""
+
+    file: FieldFile
+    content_type: str
+    name: str
 
 
 class Label(models.Model):
@@ -300,6 +310,17 @@ class Label(models.Model):
     def file_name(self) -> str:
         """As it is downloaded."""
         return f"{self.shipment.tracking_number}.{self.format.lower()}"
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether the carrier gave out a manifest, fetched already or not yet."""
+        return bool(self.manifest or self.manifest_url)
+
+    def download(self, kind: str) -> Download:
+        """The ``label`` or the ``manifest``."""
+        if kind == "manifest":
+            return Download(self.manifest, MANIFEST_TYPE, f"{self.shipment.tracking_number}-manifest.pdf")
+        return Download(self.file, self.content_type, self.file_name)
 
 
 class Checkpoint(TenantRow):

@@ -25,7 +25,7 @@ from apikeys.pages import PageSerializer
 from apikeys.parsing import JsonParser, NdjsonParser
 from apikeys.views import ApiViewSet
 from shipping import serializers, wire
-from shipping.models import LABEL_TYPES, BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
+from shipping.models import LABEL_TYPES, MANIFEST_TYPE, BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
 from shipping.services import (
     batches,
     histories,
@@ -51,9 +51,17 @@ PICKUP = OpenApiParameter(
 LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
 
-def label_url(request: Request, shipment: Shipment) -> str:
-    """Where the label's file is served, absolute."""
-    path = reverse("shipment-label", kwargs={"name": str(shipment.id)})
+def file_urls(request: Request, shipment: Shipment) -> dict[str, str | None]:
+    """Where the label's file and the manifest's are served, absolute; None for what the shipment has not."""
+    label = getattr(shipment, "label", None)
+    return {
+        "label_url": _url(request, "shipment-label", shipment) if label else None,
+        "manifest_url": _url(request, "shipment-manifest", shipment) if label and label.has_manifest else None,
+    }
+
+
+def _url(request: Request, route: str, shipment: Shipment) -> str:
+    path = reverse(route, kwargs={"name": str(shipment.id)})
     return settings.PUBLIC_URL.rstrip("/") + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
 
 
@@ -75,13 +83,13 @@ class _PurchaseViewSet(ApiViewSet):
     """What is bought from a carrier: one answer, also for every repetition under the same Idempotency-Key."""
 
     scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
-    shown: ClassVar[Callable[[Shipment, str], dict[str, Any]]]
+    shown: ClassVar[Callable[..., dict[str, Any]]]
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """A bought, pending or failed shipment, as the request that made it is answered."""
         shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
-            return Response(type(self).shown(shipment, label_url(request, shipment)))
+            return Response(type(self).shown(shipment, **file_urls(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:
             body, code = wire.failure(shipment)
             return Response(body, status=code)
@@ -297,7 +305,9 @@ class ShipmentViewSet(ApiViewSet):
     """Shipments, bought and self-tracked."""
 
     scopes: ClassVar = {
-        **dict.fromkeys(("list", "retrieve", "label", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ),
+        **dict.fromkeys(
+            ("list", "retrieve", "label", "manifest", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ
+        ),
         **dict.fromkeys(("cancel", "partial_update"), scopes.SHIPMENTS_WRITE),
     }
     lookup_field = "name"
@@ -331,8 +341,7 @@ class ShipmentViewSet(ApiViewSet):
     def retrieve(self, request: Request, name: str) -> Response:
         """One shipment with everything known of it, also while it is pending."""
         shipment = lookup.find(self.tenant, name)
-        url = label_url(request, shipment) if hasattr(shipment, "label") else None
-        return Response(wire.shipment_page(shipment, url))
+        return Response(wire.shipment_page(shipment, **file_urls(request, shipment)))
 
     @extend_schema(
         parameters=[NAME],
@@ -354,11 +363,24 @@ class ShipmentViewSet(ApiViewSet):
     @action(detail=True)
     def label(self, request: Request, name: str) -> HttpResponseBase:
         """The label's file."""
-        shipment = lookup.find(self.tenant, name)
-        label = getattr(shipment, "label", None)
-        if label is None or not label.file or not label.file.storage.exists(label.file.name):
-            raise NotFound(_("This shipment has no label file."))
-        response = FileResponse(label.file.open("rb"), content_type=label.content_type, filename=label.file_name)
+        return self._download(name, "label", _("This shipment has no label file."))
+
+    @extend_schema(
+        parameters=[NAME],
+        responses={(200, MANIFEST_TYPE): OpenApiTypes.BINARY},
+        tags=["shipments"],
+    )
+    @action(detail=True)
+    def manifest(self, request: Request, name: str) -> HttpResponseBase:
+        """The paper that a courier signs on taking the parcel, where the carrier gives one out with the label."""
+        return self._download(name, "manifest", _("This shipment has no manifest."))
+
+    def _download(self, name: str, kind: str, missing: str) -> FileResponse:
+        label = getattr(lookup.find(self.tenant, name), "label", None)
+        found = label.download(kind) if label else None
+        if found is None or not found.file or not found.file.storage.exists(found.file.name):
+            raise NotFound(missing)
+        response = FileResponse(found.file.open("rb"), content_type=found.content_type, filename=found.name)
         response["Cache-Control"] = "private, no-store"
         return response
 

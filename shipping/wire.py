@@ -40,6 +40,7 @@ from shipping.services.tracks import Tracked
 
 MAX_SHOWN_CHECKPOINTS = 1000
 _LATEST = ("-occurred_at", "-id")
+MANIFEST = "Null where the carrier gives out none."
 ODD = "What looks wrong with the data; nothing was changed or refused."
 
 
@@ -101,6 +102,7 @@ class LabelSerializer(serializers.Serializer):
     carrier = serializers.CharField()
     tracking_number = serializers.CharField()
     label_url = serializers.URLField()
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
     label_data = serializers.CharField(allow_null=True, help_text="The file in base64.")
     label_format = serializers.CharField()
     shipment_id = serializers.UUIDField()
@@ -120,12 +122,13 @@ class PendingShipmentSerializer(serializers.Serializer):
     message = serializers.CharField()
 
 
-def label(shipment: Shipment, label_url: str) -> dict[str, Any]:
+def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
     """A bought label with its file."""
     return {
         "carrier": shipment.carrier_name,
         "tracking_number": shipment.tracking_number,
         "label_url": label_url,
+        "manifest_url": manifest_url,
         "label_data": _file(shipment),
         "label_format": shipment.label.format,
         "shipment_id": str(shipment.id),
@@ -154,9 +157,9 @@ class ReturnSerializer(LabelSerializer):
     reason = serializers.CharField()
 
 
-def way_back(shipment: Shipment, label_url: str) -> dict[str, Any]:
-    """A bought return."""
-    return label(shipment, label_url) | {
+def way_back(shipment: Shipment, **urls: str | None) -> dict[str, Any]:
+    """A bought return; ``urls`` as for its label."""
+    return label(shipment, **urls) | {
         "return_of": str(shipment.return_of_id),
         "reason": shipment.request.get("reason", ""),
     }
@@ -490,6 +493,7 @@ class ShipmentSerializer(serializers.Serializer):
     waybill_number = serializers.CharField(allow_null=True)
     service_type = serializers.CharField()
     label_url = serializers.URLField(allow_null=True)
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
     origin = serializers.DictField()
     destination = serializers.DictField()
     packages = serializers.ListField(child=serializers.DictField())
@@ -504,7 +508,7 @@ class ShipmentSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
-def shipment_page(row: Shipment, label_url: str | None) -> dict[str, Any]:
+def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
     """Everything about one shipment, whatever its booking state."""
     return {
         "shipment_id": str(row.id),
@@ -518,6 +522,7 @@ def shipment_page(row: Shipment, label_url: str | None) -> dict[str, Any]:
         "waybill_number": row.waybill_number,
         "service_type": row.service_type,
         "label_url": label_url,
+        "manifest_url": manifest_url,
         "origin": row.origin,
         "destination": row.destination,
         "packages": [_package(parcel) for parcel in row.parcels.all()],

@@ -105,7 +105,8 @@ def world(merchant, mode, store):
         reference="WBCANARY",
         order_id="ORDER-CANARY",
     )
-    Label.objects.create(shipment=shipment, format="PDF", size="4x6", file=ContentFile(b"%PDF-canary", "label.pdf"))
+    files = {name: ContentFile(b"%PDF-CANARY", f"{name}.pdf") for name in ("file", "manifest")}
+    Label.objects.create(shipment=shipment, format="PDF", size="4x6", **files)
     Checkpoint.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,
@@ -313,6 +314,7 @@ def test_the_owner_does_see_them(world, mode, merchant, store):
             assert call("get", f"api/v1/shipments/{name}", key).status_code == 200
             assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
+            assert call("get", f"api/v1/shipments/{name}/manifest", key).status_code == 200
         assert call("get", f"api/v1/pickups/{world['pickup'][0]}", key).status_code == 200
         assert call("get", f"api/v1/warehouses/{world['warehouse_id'][0]}", key).status_code == 200
         assert call("get", f"api/v1/api-keys/{world['key_id'][0]}", key).status_code == 200

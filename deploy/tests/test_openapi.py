@@ -60,6 +60,7 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{warehouse_id}/registrations": things.indian_warehouse,
     "{name}": things.shipment,
     "{name}/proof-of-delivery": things.delivered,
+    "{name}/manifest": things.indian_shipment,
     "{pickup}": things.pickup,
     "{point_id}": lambda _: "PP-12345",
 }

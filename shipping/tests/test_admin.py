@@ -183,6 +183,33 @@ def test_a_label_without_a_file_says_so(admin_client, shipment):
     assert "no label file" in page.content.decode()
 
 
+def test_the_manifest_opens_for_staff_alone(admin_client, client, shipment):
+    label = label_of(shipment)
+    url = page_of(shipment, "manifest")
+    assert url not in admin_client.get(page_of(shipment)).content.decode()
+    missing = admin_client.get(url, follow=True)
+    assert missing.redirect_chain == [(page_of(shipment), 302)]
+    assert "This shipment has no manifest." in missing.content.decode()
+    label.manifest.save("manifest.pdf", ContentFile(b"%PDF-1.4 manifest"))
+    for page in (page_of(shipment), reverse("admin:shipping_label_changelist")):
+        assert url in admin_client.get(page).content.decode()
+    response = admin_client.get(url)
+    assert response["Content-Type"] == "application/pdf"
+    assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
+    assert b"".join(response.streaming_content) == b"%PDF-1.4 manifest"
+    assert client.get(url).status_code == 302  # to the log-in
+    client.force_login(User.objects.create(username="staff", is_staff=True))
+    assert client.get(url).status_code == 403
+
+
+def test_a_manifest_that_the_carrier_still_keeps_says_so(admin_client, shipment):
+    label = label_of(shipment)
+    Label.objects.filter(id=label.id).update(manifest_url="https://x.example/m.pdf")
+    page = admin_client.get(page_of(shipment)).content.decode()
+    assert "waiting for the carrier&#x27;s manifest" in page
+    assert "Open the PDF label" in page
+
+
 def look_up(client, *rows):
     return client.post(LIST, {"action": "look_up", "_selected_action": [str(row.pk) for row in rows]}, follow=True)
 

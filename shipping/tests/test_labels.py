@@ -65,6 +65,16 @@ def test_a_label_as_documented(api, sandbox, order):
     assert file["Content-Type"] == "application/pdf"
 
 
+def test_a_carrier_without_manifests_has_none(api, sandbox, order):
+    label = buy(api, order).json()
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    assert label["manifest_url"] is None
+    assert api.get(path).json()["manifest_url"] is None
+    missing = api.get(f"{path}/manifest")
+    assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+    assert missing.json()["message"] == "This shipment has no manifest."
+
+
 def test_a_minimal_order_is_enough(api, sandbox, order):
     order = {
         "carrier": "pickit",

@@ -64,7 +64,7 @@ def test_the_same_order_number_in_two_stores_is_two_orders(bound, order, sandbox
     assert [response.status_code for response in bought] == [200, 200]
     assert bought[0].json()["shipment_id"] != bought[1].json()["shipment_id"]
     assert north.post("/api/v1/labels", order).status_code == 409
-    for path in ("", "/label", "/events", "/proof-of-delivery"):
+    for path in ("", "/label", "/manifest", "/events", "/proof-of-delivery"):
         assert south.get(f"/api/v1/shipments/{bought[0].json()['shipment_id']}{path}").status_code == 404
     cancel = f"/api/v1/pickit/shipments/{bought[0].json()['shipment_id']}/cancel"
     assert south.post(cancel, {"reason": "not mine"}).status_code == 404

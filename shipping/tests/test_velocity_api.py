@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys import keys
-from apikeys.models import Store
+from apikeys.models import Merchant, Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.models import CarrierCall, Credential
@@ -162,6 +162,51 @@ def test_a_label_is_bought_with_all_that_the_order_says(api, order, warehouse, s
     assert asked["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
     stored = Label.objects.get(shipment=shipment)
     assert default_storage.open(stored.manifest.name).read().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("mount", ["/api/v1", "/api/week3-integrations"])
+def test_the_manifest_is_read_where_the_answers_say(api, order, mount):
+    label = bought(api, order)
+    assert label["manifest_url"].endswith(f"/api/v1/shipments/{label['shipment_id']}/manifest")
+    assert api.get(f"/api/v1/shipments/{label['shipment_id']}").json()["manifest_url"] == label["manifest_url"]
+    for name in (label["shipment_id"], label["tracking_number"]):
+        file = api.get(f"{mount}/shipments/{name}/manifest")
+        assert (file.status_code, file["Content-Type"]) == (200, "application/pdf")
+        assert file["Cache-Control"] == "private, no-store"
+        assert f"{label['tracking_number']}-manifest.pdf" in file["Content-Disposition"]
+        stored = Label.objects.get(shipment_id=label["shipment_id"])
+        assert b"".join(file.streaming_content) == default_storage.open(stored.manifest.name).read()
+
+
+def test_another_merchants_manifest_is_not_found(api, client, order):
+    label = bought(api, order)
+    key = keys.generate("test")
+    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    path = f"/api/v1/shipments/{label['shipment_id']}/manifest"
+    refused = client.get(path, headers={"X-API-Key": key})
+    assert (refused.status_code, refused.json()["error"]) == (404, "shipment_not_found")
+    assert client.get(path).status_code == 401
+
+
+def test_a_way_back_has_a_manifest_of_its_own(api, order):
+    label = bought(api, order)
+    back = api.post("/api/v1/returns", {"shipment_id": label["shipment_id"]}).json()
+    assert back["manifest_url"].endswith(f"/api/v1/shipments/{back['shipment_id']}/manifest")
+    assert api.get(f"/api/v1/shipments/{back['shipment_id']}/manifest").status_code == 200
+
+
+def test_a_manifest_that_cannot_be_had_yet_is_not_found_until_it_is_here(api, order, sandbox, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "label_file", "count": 2}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    label = bought(api, order)
+    path = f"/api/v1/shipments/{label['shipment_id']}/manifest"
+    assert label["manifest_url"].endswith(path)
+    missing = api.get(path)
+    assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+    assert missing.json()["message"] == "This shipment has no manifest."
+    assert label_files.fetch_missing() == 1
+    assert api.get(path).status_code == 200
 
 
 def test_cash_on_delivery_needs_its_amount_and_prepaid_has_none(api, order):
