@@ -1,11 +1,13 @@
 """A label is bought once, whatever happens on the way; the carrier's words reach the merchant as they are."""
 
 import base64
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -443,3 +445,77 @@ def test_what_the_carrier_never_prints_is_refused_by_name_and_buys_nothing(api, 
     assert (refused.status_code, refused.json()["error"]) == (400, error)
     assert set(refused.json()["details"]) == {field}
     assert all(call["done"] != 201 for call in sandbox.calls(operation="create_label"))
+
+
+@pytest.fixture
+def given_up(api, sandbox, order):
+    """A booking that failed: no answer came, and the carrier knew no label."""
+    fault(sandbox, "close")
+    assert buy(api, order).status_code == 202
+    Shipment.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    assert reconcile_now() == {"failed": 1}
+    return Shipment.objects.get()
+
+
+def sell(sandbox, account):
+    """The carrier makes a label of what it was asked last, whether late or once more."""
+    adapter = accounts.open_adapter(account)
+    headers = {"Authorization": f"Bearer {adapter.tokens.current()}"}
+    body = purchases(sandbox)[-1]["body"]
+    sold = sandbox.session.post(f"{adapter.base_url}/shipments", json=body, headers=headers, timeout=30)
+    assert sold.status_code == 201
+
+
+def sold(sandbox, shipment):
+    found = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
+    return sorted(label["status"] for label in found)
+
+
+def test_a_label_made_after_its_booking_was_given_up_is_found_and_voided(sandbox, credential, given_up):
+    sell(sandbox, credential)
+    with time_machine.travel(timezone.now() + timedelta(hours=2), tick=True):
+        assert reconciliation.reconcile() == {"orphan": 1}
+    assert sold(sandbox, given_up) == ["cancelled"]
+    assert Event.objects.filter(type="shipment.orphan_voided", subject_id=given_up.id).count() == 1
+
+
+def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):
+    sell(sandbox, credential)
+    late = accounts.open_adapter(credential).find_by_reference(given_up.reference)[0]
+    assert shipments.finish(given_up.id, late).booking_state == BookingState.FAILED
+    assert reconciliation.reconcile() == {"orphan": 1}
+    assert sold(sandbox, given_up) == ["cancelled"]
+
+
+def test_of_two_labels_under_one_reference_one_is_kept_and_the_other_voided(api, sandbox, order, credential):
+    fault(sandbox, "close", after=True)
+    buy(api, order)
+    sell(sandbox, credential)
+    assert reconcile_now() == {"booked": 1}
+    shipment = Shipment.objects.get()
+    assert sold(sandbox, shipment) == ["cancelled", "created"]
+    kept = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
+    assert [label["tracking_number"] for label in kept if label["status"] == "created"] == [shipment.tracking_number]
+    assert Event.objects.filter(type="shipment.orphan_voided", subject_id=shipment.id).count() == 1
+
+
+def test_what_one_worker_has_looked_up_another_leaves_alone(api, sandbox, order):
+    fault(sandbox, "close", after=True, count=2)
+    for number in range(2):
+        buy(api, order, order_id=f"ORDER-{number}")
+    fault(sandbox, "slow", "find_by_reference", delay_s=2)
+
+    def slow_worker():
+        try:
+            return reconcile_now()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(slow_worker)
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and not sandbox.calls(operation="find_by_reference"):
+            pass
+        assert reconciliation.reconcile() == {"booked": 1}
+        assert slow.result() == {"booked": 1}
+    assert len(sandbox.calls(operation="find_by_reference")) == 2
