@@ -1,11 +1,15 @@
 """Merchants look after their accounts at carriers; nobody reads a secret, and a trial is a real log-in."""
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from apikeys.models import Event, Merchant, SecurityNotice
@@ -309,3 +313,49 @@ def test_a_refused_account_is_shown_as_such(api, own_client):
     assert shown["refused_at"]
     assert shown["refusal"].startswith("INVALID_CLIENT")
     assert api.get("/api/v1/carriers/pickit").json()["account_refused_at"] == shown["refused_at"]
+
+
+def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_client, order):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "no"}}).json()
+    before = Credential.objects.get()
+    put(f"/api/v1/courier-credentials/{made['id']}", {"credentials": own_client})
+    assert accounts.test(before)["ok"] is False
+    (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
+    assert shown["refused_at"] is None
+    assert api.post("/api/v1/quotes", order).status_code == 200
+
+
+def test_a_trial_of_what_the_account_was_before_takes_no_flag_off(api, put, own_client):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
+    one = f"/api/v1/courier-credentials/{made['id']}"
+    before = Credential.objects.get()
+    put(one, {"credentials": {"client_secret": "no"}})
+    assert api.post(f"{one}/test").json()["ok"] is False
+    assert accounts.test(before)["ok"] is True
+    (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
+    assert shown["refused_at"]
+
+
+def test_an_account_that_is_changed_while_it_is_rotated_keeps_the_change(api, put, sandbox, own_client):
+    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
+    one = f"/api/v1/courier-credentials/{made['id']}"
+    fault = {"operation": "rotate_credentials", "kind": "slow", "delay_s": 2, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+
+    def rotate():
+        try:
+            return type(api)(Client(), api.key).post(f"{one}/rotate")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        rotating = pool.submit(rotate)
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and not sandbox.calls(operation="rotate_credentials"):
+            pass
+        put(one, {"credentials": {"webhook_secret": "w-123456"}})
+        refused = rotating.result()
+    assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    assert Credential.objects.get().fields == own_client | {"webhook_secret": "w-123456"}
+    assert not Event.objects.filter(type="credential.rotated").exists()
+    assert api.post(f"{one}/rotate").status_code == 200
