@@ -8,6 +8,11 @@ import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 
+from apikeys import keys
+from apikeys.models import Merchant
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from carriers.models import CarrierCall
 from shipping.models import Shipment
 from shipping.services import polling
 
@@ -115,3 +120,18 @@ def test_the_command_tells_what_it_did(number):
     with later(hours=7):
         call_command("poll_tracking", stdout=told)
     assert told.getvalue().strip() == "1 asked, 0 scans, 0 failed"
+
+
+def test_at_an_account_that_merchants_share_each_call_is_about_one_of_them(api, client, order, credential):
+    accounts.delete(credential)
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise", default_country="US")
+    key = keys.generate("test")
+    keys.create(Tenant(other.id, "test"), key, name="tests")
+    for one in (api, type(api)(client, key)):
+        assert one.post("/api/v1/labels", order).status_code == 200
+    with later(hours=7):
+        assert polling.poll()["asked"] == 2
+    calls = CarrierCall.objects.filter(operation="track").values_list("merchant_id", "subject_id")
+    assert set(calls) == set(Shipment.objects.values_list("merchant_id", "id"))
