@@ -211,3 +211,14 @@ def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
     assert client.post(page, chosen, follow=True).status_code == 200
     assert send().status == 200
     assert Event.objects.filter(type="carrier.breaker_closed").exists()
+
+
+def test_a_late_answer_to_a_call_begun_before_says_nothing_of_an_open_one(credential, send, fail):
+    fail(1)
+    begun = breaker.admit(credential, "quote")
+    fail(4)
+    begun.answered()
+    row = Breaker.objects.get()
+    assert (row.state, row.failures) == ("open", 5)
+    with pytest.raises(errors.CarrierUnavailable):
+        send()
