@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -379,3 +380,14 @@ def test_it_offers_what_the_document_says():
         "coverage",
         "rotate_credentials",
     }
+
+
+def test_a_courier_that_collects_no_cash_is_not_offered_for_it_though_velocity_names_it():
+    told = response("served_by_two_couriers")
+    told["available_carriers"][0]["cod_available"] = False
+    cash, paid = QUOTE, replace(QUOTE, payment_method=PaymentMethod.PREPAID, cod_amount=None)
+    assert [offer.service_type for offer in opened(answer(told)).quote(cash)] == ["courier_5"]
+    assert [offer.service_type for offer in opened(answer(told)).quote(paid)] == ["courier_1", "courier_5"]
+    del told["available_carriers"][1]
+    with pytest.raises(NotServiceable):
+        opened(answer(told)).quote(cash)

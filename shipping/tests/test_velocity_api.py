@@ -495,3 +495,27 @@ def test_many_silent_shipments_are_asked_for_in_one_call(api, order, sandbox):
         assert polling.poll()["asked"] == 3
     assert CarrierCall.objects.filter(operation="track").count() == 1
     assert set(Shipment.objects.values_list("status", flat=True)) == {"in_transit"}
+
+
+def test_a_return_to_a_warehouse_that_the_account_does_not_know_is_told_before_anything_is_bought(api, order, sent):
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
+    body = {"shipment_id": bought(api, order)["shipment_id"], "warehouse_id": place["id"]}
+    refused = api.post("/api/v1/returns", body)
+    assert (refused.status_code, refused.json()["error"]) == (400, "validation_error")
+    assert list(refused.json()["details"]) == ["warehouse_id"]
+    assert not sent("create_return")
+    api.post(f"/api/v1/warehouses/{place['id']}/registrations", {"carrier": "velocity"})
+    assert api.post("/api/v1/returns", body).status_code == 200
+
+
+def test_a_quote_with_cash_on_delivery_offers_only_couriers_that_collect(api, order):
+    asked = {key: order[key] for key in ("carrier", "origin", "destination", "packages")}
+    cash = {"payment_method": "cod", "cod_amount": 990}
+    couriers = [
+        {offer["metadata"]["courier_name"]: offer["metadata"]["cod_available"] for offer in quote.json()["offers"]}
+        for quote in (api.post("/api/v1/quotes", asked), api.post("/api/v1/quotes", asked | cash))
+    ]
+    assert couriers == [
+        {"Delhivery Surface": True, "DTDC Express": True, "Xpressbees Air": False},
+        {"Delhivery Surface": True, "DTDC Express": True},
+    ]
