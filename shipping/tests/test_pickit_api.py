@@ -1,9 +1,18 @@
 """The documented Pickit requests, answered with the documented keys and types."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
 from apikeys.models import Event
+from carriers.types import ReportedPickup
 from shipping.models import Pickup
+from shipping.services import pickups
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
@@ -323,3 +332,37 @@ def test_bad_credentials_name_the_field(api, change, field):
     response = api.post("/api/v1/carriers/pickit/credentials", body)
     assert response.status_code == 400
     assert field in response.json()["details"]
+
+
+def test_a_van_that_came_while_it_was_called_off_stays_a_fact(api, sandbox, number, credential):
+    booked = api.post("/api/v1/pickups", pickup(number)).json()
+    fault = {"carrier": "pickit", "operation": "cancel_pickup", "kind": "slow", "delay_s": 2, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+
+    def call_off():
+        try:
+            return type(api)(Client(), api.key).post(f"/api/v1/pickups/{booked['pickup_id']}/cancel").json()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        calling_off = pool.submit(call_off)
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and not sandbox.calls(operation="cancel_pickup"):
+            pass
+        name = booked["metadata"]["carrier_pickup_id"]
+        came = ReportedPickup(carrier_pickup_id=name, status="completed", occurred_at=timezone.now())
+        assert pickups.report(credential.id, came)
+        assert calling_off.result()["status"] == "completed"
+    assert Pickup.objects.get().state == "completed"
+    assert not Event.objects.filter(type="pickup.cancelled").exists()
+
+
+def test_a_pickup_whose_request_died_before_the_answer_goes_to_a_person(api, number):
+    lost, fresh, booked = [api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"] for _ in range(3)]
+    Pickup.objects.exclude(id=booked).update(state="pending")
+    Pickup.objects.exclude(id=fresh).update(created_at=timezone.now() - timedelta(minutes=11))
+    assert pickups.review_lost() == 1
+    states = {name: api.get(f"/api/v1/pickups/{name}").json()["status"] for name in (lost, fresh, booked)}
+    assert states == {lost: "needs_review", fresh: "pending", booked: "scheduled"}
+    assert pickups.review_lost() == 0

@@ -280,3 +280,33 @@ def test_parallel_scans_of_one_shipment_end_in_the_right_status(credential):
     shipment.refresh_from_db()
     assert shipment.status == "delivered"
     assert shipment.checkpoint_count == 6 == shipment.checkpoints.count()
+
+
+def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(credential):
+    other = Merchant.objects.create(name="Other", slug="other")
+    theirs = accounts.save(
+        tenant=Tenant(other.id, "test"),
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields={"client_id": "o", "client_secret": "o", "webhook_secret": "other-secret"},
+    )
+    pickup = Pickup.objects.create(
+        merchant_id=credential.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        state="scheduled",
+        carrier_pickup_id="PCK-1",
+        scheduled_date=timezone.now(),
+        window_start="10:00",
+        window_end="14:00",
+        packages_count=2,
+    )
+    done_at = "2024-01-16T11:30:00Z"
+    done = {"pickup_id": "PCK-1", "completed_at": done_at, "shipment_ids": []}
+    body = {"event_type": "pickup.completed", "timestamp": done_at, "data": done}
+    for account, secret, state in ((theirs, "other-secret", "scheduled"), (credential, "test-secret", "completed")):
+        assert push(body, account, secret=secret).status_code == 200
+        pickup.refresh_from_db()
+        assert pickup.state == state
