@@ -146,7 +146,7 @@ def test(row: Credential) -> dict[str, object]:
             tokens.refused(this, error)
         result |= {"ok": False, "error": error.code, "message": error.carrier_message or str(error)}
     result |= {"latency_ms": round((time.monotonic() - started) * 1000), "at": rfc3339(timezone.now())}
-    Credential.objects.filter(id=row.id).update(last_test=result)
+    this.update(last_test=result)
     data = {"carrier": row.carrier, "ok": result["ok"], "error": result["error"]}
     events.record(CREDENTIAL_TESTED, tenant=_tenant(row), subject_id=row.id, data=data)
     return result

@@ -23,7 +23,7 @@ from carriers import accounts
 from carriers.errors import CredentialUnreadable
 from carriers.models import Credential
 from carriers.types import ReportedScan
-from shipping.models import BookingState, Shipment
+from shipping.models import BookingState, Pickup, Shipment
 from shipping.services import checkpoints, pickups
 from webhooks.metrics import RECEIVED
 from webhooks.models import InboundWebhook, UnmatchedNumber
@@ -68,14 +68,13 @@ def process(inbound_id: uuid.UUID) -> str:
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
         return _settle(row, State.FAILED, error=reason)
-    for pickup in news.pickups:
-        pickups.report(row.credential_id, pickup)
-    unknown = _apply(row.credential_id, news.scans)
+    unknown = [one.carrier_pickup_id for one in news.pickups if not pickups.report(row.credential_id, one)]
+    unknown += _apply(row.credential_id, news.scans)
     return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
 
 
 def sweep(*, limit: int = 100) -> int:
-    """Take up what a killed process left unread, and what waited for a shipment that exists now.
+    """Take up what a killed process left unread, and what waited for a shipment or pickup that exists now.
 
     How many rows were processed.
     """
@@ -171,5 +170,9 @@ def _matched(limit: int) -> list[uuid.UUID]:
         tracking_number=OuterRef("tracking_number"),
         booking_state=BookingState.BOOKED,
     )
+    scheduled = Pickup.objects.filter(
+        credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")
+    ).exclude(carrier_pickup_id="")
     recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - _WAIT_FOR_SHIPMENT)
-    return list(recent.filter(Exists(booked)).order_by("id").values_list("inbound_id", flat=True)[:limit])
+    there = recent.filter(Exists(booked) | Exists(scheduled))
+    return list(there.order_by("id").values_list("inbound_id", flat=True)[:limit])

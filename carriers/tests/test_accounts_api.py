@@ -321,7 +321,7 @@ def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_clie
     put(f"/api/v1/courier-credentials/{made['id']}", {"credentials": own_client})
     assert accounts.test(before)["ok"] is False
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
-    assert shown["refused_at"] is None
+    assert (shown["refused_at"], shown["last_test"]) == (None, None)
     assert api.post("/api/v1/quotes", order).status_code == 200
 
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
-from apikeys.errors import CannotCancel, Conflict, NotFound, ShipmentNotFound, ValidationFailed, WaybillError
+from apikeys.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
 from apikeys.rendering import rfc3339
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.errors import OutcomeUnknown
-from carriers.types import BookedPickup, PickupRequest, ReportedPickup
+from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
 from shipping.events import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.services import lookup
@@ -37,6 +37,7 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     could send two vans. Raises ``ValidationFailed`` naming an unknown shipment, and the carrier's refusal.
     """
     credential = accounts.find(tenant, order["carrier"])
+    accounts.open_adapter(credential).need("schedule_pickup")
     shipments = _shipments(tenant, credential.carrier, order["shipment_ids"])
     pickup = _reserve(tenant, credential, order, shipments)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
@@ -103,7 +104,10 @@ def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
     adapter = accounts.open_adapter(pickup.credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     adapter.need("cancel_pickup")
     _store_cancellation(pickup.id, adapter.cancel_pickup(pickup.carrier_pickup_id, reason), reason)
-    return find(tenant, str(pickup.id))
+    row = find(tenant, str(pickup.id))
+    if row.state == Pickup.State.COMPLETED:  # the van came meanwhile
+        raise CannotCancel(_("The pickup is %s already.") % row.state)
+    return row
 
 
 def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
@@ -123,10 +127,15 @@ def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
         return True
 
 
-def review_lost() -> int:
+def review_lost(*, limit: int = 100) -> int:
     """Collections whose request died before the carrier's answer was stored go to a person; how many."""
     lost = Pickup.objects.filter(state=Pickup.State.PENDING, created_at__lt=timezone.now() - _LOST_AFTER)
-    return lost.update(state=Pickup.State.NEEDS_REVIEW)
+    rows = list(lost.order_by("created_at")[:limit])
+    for row in rows:
+        text = _("The request ended before the carrier's answer was stored.")
+        error = OutcomeUnknown(carrier=adapter_class(row.carrier).name, carrier_message=text)
+        _settle(row.id, Pickup.State.NEEDS_REVIEW, error)
+    return len(rows)
 
 
 def fail(pickup: Pickup, error: WaybillError) -> None:
@@ -147,19 +156,21 @@ def facts(pickup: Pickup) -> dict[str, object]:
 
 
 def _shipments(tenant: Tenant, carrier: str, names: Sequence[str]) -> list[Shipment]:
-    found, problems = [], {}
-    for number, name in enumerate(names):
-        try:
-            shipment = lookup.find(tenant, name, carrier=carrier)
-        except ShipmentNotFound:
-            problems[f"shipment_ids[{number}]"] = [_("No shipment of this carrier has this id or tracking number.")]
-            continue
-        if shipment.booking_state != BookingState.BOOKED:
-            problems[f"shipment_ids[{number}]"] = [_("This shipment is not booked.")]
-        found.append(shipment)
+    """What is to be collected, each once, however often and by whichever name it is listed."""
+    found = lookup.find_many(tenant, names, carrier=carrier)
+    reasons = {number: _uncollectable(found.get(name)) for number, name in enumerate(names)}
+    problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:
         raise ValidationFailed(details=problems)
-    return found
+    return list({found[name].id: found[name] for name in names}.values())
+
+
+def _uncollectable(shipment: Shipment | None) -> str:
+    if shipment is None:
+        return _("No shipment of this carrier has this id or tracking number.")
+    if shipment.booking_state != BookingState.BOOKED:
+        return _("This shipment is not booked.")
+    return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""
 
 
 def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Pickup:
@@ -226,6 +237,8 @@ def _store_cancellation(pickup_id: uuid.UUID, at: datetime, reason: str) -> None
 def _settle(pickup_id: uuid.UUID, state: str, error: WaybillError) -> Pickup:
     with transaction.atomic():
         row = Pickup.objects.select_for_update().get(id=pickup_id)
+        if row.state not in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW):
+            return row
         row.state, row.failure = state, error.body()
         row.save(update_fields=["state", "failure"])
         if state == Pickup.State.NEEDS_REVIEW:

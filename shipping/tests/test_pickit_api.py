@@ -341,7 +341,7 @@ def test_a_van_that_came_while_it_was_called_off_stays_a_fact(api, sandbox, numb
 
     def call_off():
         try:
-            return type(api)(Client(), api.key).post(f"/api/v1/pickups/{booked['pickup_id']}/cancel").json()
+            return type(api)(Client(), api.key).post(f"/api/v1/pickups/{booked['pickup_id']}/cancel")
         finally:
             connection.close()
 
@@ -353,7 +353,7 @@ def test_a_van_that_came_while_it_was_called_off_stays_a_fact(api, sandbox, numb
         name = booked["metadata"]["carrier_pickup_id"]
         came = ReportedPickup(carrier_pickup_id=name, status="completed", occurred_at=timezone.now())
         assert pickups.report(credential.id, came)
-        assert calling_off.result()["status"] == "completed"
+        assert (calling_off.result().status_code, calling_off.result().json()["error"]) == (409, "cannot_cancel")
     assert Pickup.objects.get().state == "completed"
     assert not Event.objects.filter(type="pickup.cancelled").exists()
 
@@ -366,3 +366,16 @@ def test_a_pickup_whose_request_died_before_the_answer_goes_to_a_person(api, num
     states = {name: api.get(f"/api/v1/pickups/{name}").json()["status"] for name in (lost, fresh, booked)}
     assert states == {lost: "needs_review", fresh: "pending", booked: "scheduled"}
     assert pickups.review_lost() == 0
+    assert Event.objects.filter(type="pickup.needs_review", subject_id=lost).count() == 1
+
+
+def test_a_parcel_is_collected_once_however_often_it_is_listed(api, sandbox, number):
+    shipment_id = api.get(f"/api/v1/shipments/{number}").json()["shipment_id"]
+    assert api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, shipment_id, number])).status_code == 200
+    assert sandbox.calls(operation="schedule_pickup")[-1]["body"]["shipment_ids"] == [number]
+
+
+def test_what_is_cancelled_is_not_collected(api, number):
+    api.post(f"/api/v1/shipments/{number}/cancel")
+    refused = api.post("/api/v1/pickups", pickup(number))
+    assert refused.json()["details"] == {"shipment_ids[0]": ["This shipment is cancelled."]}

@@ -17,7 +17,7 @@ from apikeys.models import Merchant, Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.models import CarrierCall, Credential
-from shipping.models import Label, Shipment
+from shipping.models import Label, Pickup, Shipment
 from shipping.services import label_files, polling, reconciliation
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
@@ -342,6 +342,14 @@ def test_an_order_that_velocity_has_already_was_bought(api, order, sandbox, stat
     assert api.post("/api/v1/labels", order).status_code == 202
     assert reconciliation.reconcile() == {"booked": 1}
     assert Shipment.objects.get().booking_state == "booked"
+
+
+def test_a_carrier_without_pickups_leaves_none_behind(api):
+    window = {"pickup_window_start": "10:00", "pickup_window_end": "12:00", "packages_count": 1}
+    asked = {"carrier": "velocity", "pickup_date": "2030-01-05T00:00:00Z", "address": DEPOT, **window}
+    refused = api.post("/api/v1/pickups", asked)
+    assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_operation")
+    assert not Pickup.objects.exists()
 
 
 def test_cancelling_is_left_to_the_carrier(api, order, sandbox):

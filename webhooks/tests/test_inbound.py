@@ -239,6 +239,28 @@ def test_a_completed_pickup_picks_up_each_shipment_that_it_names(credential):
     assert pickup.state == "completed"
 
 
+def test_news_of_a_pickup_whose_booking_is_not_stored_yet_wait_for_it(credential):
+    done = {"pickup_id": "PCK-1", "completed_at": "2024-01-16T11:30:00Z", "shipment_ids": []}
+    push({"event_type": "pickup.completed", "timestamp": "2024-01-16T11:30:00Z", "data": done}, credential)
+    assert InboundWebhook.objects.get().state == "unmatched"
+    assert inbound.sweep() == 0
+    pickup = Pickup.objects.create(
+        merchant_id=credential.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        state="scheduled",
+        carrier_pickup_id="PCK-1",
+        scheduled_date=timezone.now(),
+        window_start="10:00",
+        window_end="14:00",
+        packages_count=2,
+    )
+    assert inbound.sweep() == 1
+    pickup.refresh_from_db()
+    assert (pickup.state, InboundWebhook.objects.get().state) == ("completed", "processed")
+
+
 HISTORY = [
     event("shipment.created", at="2024-01-15T10:00:00Z"),
     event("shipment.picked_up", at="2024-01-15T14:00:01Z", pickup_time="2024-01-15T14:00:00Z"),
