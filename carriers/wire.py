@@ -192,6 +192,9 @@ class CarrierSerializer(serializers.Serializer):
     currencies = serializers.ListField(
         child=serializers.CharField(), help_text="The only ones of the amounts sent to this carrier; empty: any."
     )
+    countries = serializers.ListField(
+        child=serializers.CharField(), help_text="The only ones that it serves; empty: it says itself."
+    )
     label_formats = serializers.ListField(child=serializers.CharField())
     label_sizes = serializers.ListField(child=serializers.CharField())
     account = serializers.ChoiceField(choices=["own", "platform", "none"])
@@ -220,6 +223,7 @@ def carrier(one: Overview) -> dict[str, Any]:
         "services": dict(kind.services),
         "payment_methods": list(kind.payment_methods),
         "currencies": list(kind.currencies),
+        "countries": list(kind.countries),
         "label_formats": list(kind.label_formats),
         "label_sizes": list(kind.label_sizes),
         "account": one.account,

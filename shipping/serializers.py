@@ -190,7 +190,9 @@ class ReturnRequestSerializer(serializers.Serializer):
 class ShipmentUpdateSerializer(serializers.Serializer):
     """``PATCH /api/v1/shipments/{id}``: only what is to change at the carrier."""
 
-    destination = StreetAddressSerializer(required=False)
+    destination = StreetAddressSerializer(
+        required=False, help_text="The contact's name, phone and e-mail stay where they are not given."
+    )
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)

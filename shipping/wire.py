@@ -22,7 +22,7 @@ from apikeys.models import Event
 from apikeys.pages import PaginationSerializer as CursorPaginationSerializer
 from apikeys.rendering import rfc3339
 from carriers.adapters import adapter_class
-from carriers.types import Offer, ProofOfDelivery
+from carriers.types import Offer, PaymentMethod, ProofOfDelivery
 from shipping.history import Point
 from shipping.models import (
     BookingState,
@@ -481,6 +481,12 @@ def _unit(row: Shipment) -> dict[str, Any]:
 # One shipment
 
 
+class PaymentSerializer(serializers.Serializer):
+    method = serializers.CharField()
+    cod_amount = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField(help_text="Of the items and the amount to collect; empty: the carrier's.")
+
+
 class ShipmentSerializer(serializers.Serializer):
     shipment_id = serializers.UUIDField()
     booking_state = serializers.ChoiceField(choices=BookingState.choices)
@@ -497,6 +503,11 @@ class ShipmentSerializer(serializers.Serializer):
     origin = serializers.DictField()
     destination = serializers.DictField()
     packages = serializers.ListField(child=serializers.DictField())
+    items = serializers.ListField(child=serializers.DictField())
+    payment = PaymentSerializer()
+    billing_address = serializers.DictField(allow_null=True)
+    warehouse_id = serializers.UUIDField(allow_null=True)
+    return_of = serializers.UUIDField(allow_null=True)
     total_price = serializers.FloatField(allow_null=True)
     currency = serializers.CharField()
     estimated_delivery = serializers.DateTimeField(allow_null=True)
@@ -526,6 +537,11 @@ def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | N
         "origin": row.origin,
         "destination": row.destination,
         "packages": [_package(parcel) for parcel in row.parcels.all()],
+        "items": [_item(item) for item in row.request.get("items", ())],
+        "payment": _payment(row.request),
+        "billing_address": row.request.get("billing_address"),
+        "warehouse_id": row.warehouse_id and str(row.warehouse_id),
+        "return_of": row.return_of_id and str(row.return_of_id),
         "total_price": number(row.total_price),
         "currency": row.currency,
         "estimated_delivery": rfc3339(row.estimated_delivery),
@@ -535,6 +551,20 @@ def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | N
         "cancellation": _cancellation(row) if row.cancellation else None,
         "metadata": carrier_metadata(row),
         "created_at": rfc3339(row.created_at),
+    }
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    amounts = ("unit_price", "discount", "tax")
+    return item | {name: number(Decimal(item[name])) for name in amounts if name in item}
+
+
+def _payment(order: dict[str, Any]) -> dict[str, Any]:
+    amount = order.get("cod_amount")
+    return {
+        "method": order.get("payment_method", PaymentMethod.PREPAID.value),
+        "cod_amount": None if amount is None else number(Decimal(amount)),
+        "currency": order.get("currency", ""),
     }
 
 

@@ -296,6 +296,8 @@ class CarrierAdapter:
     payment_methods: ClassVar[tuple[types.PaymentMethod, ...]] = (types.PaymentMethod.PREPAID,)
     # The only currencies of its amounts, where its requests do not name one; empty: any.
     currencies: ClassVar[tuple[str, ...]] = ()
+    # The only countries between which it carries; empty: it says itself where it does not go.
+    countries: ClassVar[tuple[str, ...]] = ()
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()

@@ -7,13 +7,14 @@ import uuid
 from datetime import timedelta
 
 from django.core.files.base import ContentFile
+from django.db import transaction
 from django.utils import timezone
 
 from apikeys import correlation
 from carriers import accounts
 from carriers.errors import CarrierError
 from carriers.types import BookedLabel
-from shipping.models import Label
+from shipping.models import Label, Shipment
 
 log = logging.getLogger(__name__)
 _HOLD = timedelta(minutes=2)  # longer than a download can take: nobody else fetches meanwhile
@@ -49,6 +50,27 @@ def fetch_missing(*, limit: int = 20) -> int:
     return completed
 
 
+def forget(shipment: Shipment) -> None:
+    """The carrier draws the label anew: what is stored shows another address. To be called in a transaction."""
+    label = Label.objects.filter(shipment=shipment).exclude(carrier_url="").first()
+    if label is None:
+        return
+    old = [(file.storage, file.name) for file in (label.file, label.manifest) if file]
+    label.file, label.manifest, label.created_at = "", "", timezone.now()
+    label.fetch_at = label.created_at
+    label.save(update_fields=["file", "manifest", "created_at", "fetch_at"])
+    transaction.on_commit(lambda: [storage.delete(name) for storage, name in old])
+
+
+def fetch_anew(shipment: Shipment) -> None:
+    """What was forgotten, at once; what cannot be had now the worker fetches."""
+    now = timezone.now()
+    due = Label.objects.filter(shipment=shipment, fetch_at__lte=now)
+    label = due.first()
+    if label and due.filter(fetch_at=label.fetch_at).update(fetch_at=now + _HOLD):
+        _fetch(label.id)
+
+
 def _fetch(label_id: uuid.UUID) -> bool:
     label = Label.objects.select_related("shipment__credential").get(id=label_id)
     shipment = label.shipment
@@ -64,9 +86,12 @@ def _fetch(label_id: uuid.UUID) -> bool:
         log.exception("label file not stored", extra={"shipment": str(shipment.id)})
     lacks = _lacks_file(label)
     given_up = timezone.now() - label.created_at > _GIVE_UP
-    label.fetch_at = timezone.now() + _AGAIN if lacks and not given_up else None
-    label.save(update_fields=["file", "manifest", "fetch_at"])
-    return not lacks
+    again = timezone.now() + _AGAIN if lacks and not given_up else None
+    # Unless the order was changed meanwhile: then this is not its label.
+    mine = Label.objects.filter(id=label_id, fetch_at=label.fetch_at)
+    return (
+        bool(mine.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)) and not lacks
+    )
 
 
 def _lacks_file(label: Label) -> bool:

@@ -10,29 +10,61 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apikeys import events
-from apikeys.errors import BusinessRuleViolated
+from apikeys.errors import BusinessRuleViolated, ValidationFailed
 from carriers import accounts
+from carriers.errors import CarrierTimeout, OutcomeUnknown
 from carriers.types import OrderUpdate, PaymentMethod
 from shipping.events import SHIPMENT_UPDATED
 from shipping.facts import shipment_facts
 from shipping.history import FINAL
 from shipping.models import Parcel, Shipment
-from shipping.services import shipments
+from shipping.services import label_files, shipments, terms
 from shipping.services.canonical import as_address, as_items, as_packages, plain
+
+_RECIPIENT = ("contact_name", "contact_phone", "contact_email")
 
 
 def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     """Ask the carrier first, then store what it took; the same changes may be sent again.
 
-    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), and the carrier's refusal,
-    ``CarrierUnsupported`` among them.
+    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), ``ValidationFailed`` naming what does not go
+    with the rest of the order, ``CarrierTimeout`` where it is not known whether the carrier took it, and the carrier's
+    refusal, ``CarrierUnsupported`` among them.
     """
     shipments.need_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
     adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
-    adapter.update_order(_canonical(shipment, changes))
-    return _store(shipment, changes)
+    adapter.need("update_order")
+    changes = {**changes, **_readdressed(shipment, changes)}
+    terms.check(type(adapter), changes)
+    _check_payment(shipment, changes)
+    try:
+        adapter.update_order(_canonical(shipment, changes))
+    except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
+        raise CarrierTimeout(
+            carrier=error.carrier, carrier_code=error.carrier_code, carrier_message=error.carrier_message
+        ) from error
+    row = _store(shipment, changes)
+    label_files.fetch_anew(row)
+    return row
+
+
+def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The new destination; what is not said of the recipient stays, as it does at the carrier."""
+    if "destination" not in changes:
+        return {}
+    kept = {name: shipment.destination[name] for name in _RECIPIENT if shipment.destination.get(name)}
+    return {"destination": {**kept, **changes["destination"]}}
+
+
+def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:
+    after = {"payment_method": PaymentMethod.PREPAID, **shipment.request, **changes}
+    is_cod = after["payment_method"] == PaymentMethod.COD
+    if is_cod and not after.get("cod_amount"):
+        raise ValidationFailed(details={"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
+    if not is_cod and "cod_amount" in changes:
+        raise ValidationFailed(details={"cod_amount": [_("There is nothing to collect without cod.")]})
 
 
 def _canonical(shipment: Shipment, changes: Mapping[str, Any]) -> OrderUpdate:
@@ -53,6 +85,7 @@ def _canonical(shipment: Shipment, changes: Mapping[str, Any]) -> OrderUpdate:
 def _store(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
+        label_files.forget(row)
         row.request = row.request | plain(changes)
         if row.request.get("payment_method") == PaymentMethod.PREPAID:
             row.request.pop("cod_amount", None)

@@ -50,7 +50,7 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
     """
     credential = accounts.find(tenant, asked["carrier"])
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id)
-    if reason := terms.uncollectable(type(adapter), asked):
+    if reason := terms.unserved(type(adapter), asked):
         return adapter, (), reason
     terms.check(type(adapter), asked)
     try:

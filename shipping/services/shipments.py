@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
 from apikeys.errors import (
+    BusinessRuleViolated,
     CannotCancel,
     Conflict,
     ShipmentNotFound,
@@ -83,10 +84,12 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     """Buy a way back for a validated ``ReturnRequestSerializer``: a shipment of its own, at the same carrier's account.
 
     What is not said is taken from the shipment that comes back. Raises ``ShipmentNotFound``, ``Conflict`` (that one is
-    not booked), ``CarrierUnsupported`` and what ``create`` raises.
+    not booked), ``BusinessRuleViolated`` (cancelled), ``CarrierUnsupported`` and what ``create`` raises.
     """
     original = lookup.find(tenant, wanted["shipment_id"])
     need_booking(original)
+    if original.status == Status.CANCELLED:
+        raise BusinessRuleViolated(_("The shipment is %s already.") % original.status)
     adapter = _adapter(original)
     adapter.need("create_return")
     terms.check(type(adapter), wanted)

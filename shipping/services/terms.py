@@ -35,16 +35,30 @@ def printable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def uncollectable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
-    """Why the carrier cannot have the goods paid in this way; empty where it can."""
+def unserved(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
+    """Why the carrier cannot bring this there; empty where it is for the carrier itself to say."""
+    if kind.countries and any(order[name]["country"] not in kind.countries for name in ("origin", "destination")):
+        return _("%(carrier)s serves only: %(countries)s.") % {
+            "carrier": kind.name,
+            "countries": ", ".join(kind.countries),
+        }
+    return _uncollectable(kind, order)
+
+
+def _uncollectable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
     if order.get("payment_method") != PaymentMethod.COD or PaymentMethod.COD in kind.payment_methods:
         return ""
     return _("%s collects no cash on delivery.") % kind.name
 
 
 def _problems(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    if reason := uncollectable(kind, order):
+    if reason := _uncollectable(kind, order):
         yield "payment_method", [reason]
+    for name in ("origin", "destination", "address"):
+        if name in order and kind.countries and order[name]["country"] not in kind.countries:
+            yield f"{name}.country", _expected(kind.countries)
+    if order.get("metadata", {}).get("pickup_point_id") and "pickup_point" not in kind.capabilities():
+        yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]
     if not _is_known(kind.currencies, order.get("currency")):
         yield "currency", _expected(kind.currencies)
     for number, package in enumerate(order.get("packages", ())):

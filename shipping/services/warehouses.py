@@ -17,6 +17,7 @@ from carriers.adapters import adapter_class
 from carriers.models import Credential
 from shipping.events import WAREHOUSE_CHANGED
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
+from shipping.services import terms
 from shipping.services.canonical import as_address, plain
 
 State = WarehouseRegistration.State
@@ -137,6 +138,7 @@ def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
         adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
+        terms.check(type(adapter), {"address": row.address})
         known = adapter.register_warehouse(request)
     except WaybillError as error:
         return _store(row, credential, State.FAILED, failure=error.body()), error

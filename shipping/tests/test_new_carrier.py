@@ -228,7 +228,7 @@ def own_account(tenant, kestrel):
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kestrel):
-    wanted = order | {"carrier": "kestrel post"}
+    wanted = order | {"carrier": "kestrel post", "metadata": {}}
     assert api.post("/api/v1/quotes", wanted).json()["total_price"] == 5.2
     label = api.post("/api/v1/labels", wanted).json()
     assert (label["carrier"], label["tracking_number"]) == ("Kestrel Post", "KP00000001")
@@ -240,7 +240,7 @@ def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kes
 
 @pytest.mark.django_db(transaction=True)
 def test_without_webhooks_it_is_polled(api, order, own_account, kestrel):
-    api.post("/api/v1/labels", order | {"carrier": "kestrel"})
+    api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}})
     kestrel.parcels["KP00000001"]["events"].append({"code": "sorted", "at": "2030-01-07T10:00:00Z"})
     with time_machine.travel(timezone.now() + timedelta(hours=7), tick=True):
         polling.poll()
@@ -260,7 +260,7 @@ def test_its_account_is_tried_and_its_card_computed(api, own_account, client, ap
 
 @pytest.mark.django_db(transaction=True)
 def test_what_it_cannot_do_says_so(api, order, own_account):
-    label = api.post("/api/v1/labels", order | {"carrier": "kestrel"}).json()
+    label = api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}}).json()
     refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {})
     assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_operation")
     assert refused.json()["carrier"] == "Kestrel Post"

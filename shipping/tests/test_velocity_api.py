@@ -101,6 +101,8 @@ def bought(api, order):
         ({"currency": "USD"}, "currency"),
         ({"packages": [{"weight_kg": 1, "declared_value": 20, "currency": "EUR"}]}, "packages[0].currency"),
         ({"service_type": "express"}, "service_type"),
+        ({"destination": BUYER | {"country": "US"}}, "destination.country"),
+        ({"metadata": {"pickup_point_id": "PP-1"}}, "metadata.pickup_point_id"),
     ],
 )
 def test_what_velocity_would_take_for_something_else_is_refused_before_anything_is_bought(
@@ -275,6 +277,8 @@ def test_serviceability_always_answers(api):
     assert all(
         one["metadata"]["cod_available"] for one in api.post("/api/v1/serviceability", asked | cod).json()["services"]
     )
+    abroad = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "10001", "country": "US"}})
+    assert (abroad.json()["is_serviceable"], abroad.json()["reason"]) == (False, "Velocity Shipfast serves only: IN.")
     nowhere = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "999999", "country": "IN"}})
     assert nowhere.status_code == 200
     assert nowhere.json() == {
@@ -381,6 +385,21 @@ def test_a_return_is_a_shipment_of_its_own_bought_once(api, order, sandbox, ware
     assert "cod_collectible" not in asked
 
 
+def test_nothing_comes_back_of_what_was_called_off(api, order, sent):
+    first = bought(api, order)
+    api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel")
+    refused = api.post("/api/v1/returns", {"shipment_id": first["shipment_id"]})
+    assert (refused.status_code, refused.json()["error"]) == (400, "business_error")
+    assert not sent("create_return")
+
+
+def test_a_place_abroad_is_not_registered_as_one_in_india(api, sent):
+    body = {"name": "Brooklyn", "address": DEPOT | {"country": "US"}, "carriers": ["velocity"]}
+    (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
+    assert (registration["state"], list(registration["failure"]["details"])) == ("failed", ["address.country"])
+    assert not sent("register_warehouse")
+
+
 def test_a_second_return_is_bought_only_where_the_merchant_says_so(api, order, sent):
     body = {"shipment_id": bought(api, order)["shipment_id"]}
     first = api.post("/api/v1/returns", body).json()
@@ -422,6 +441,64 @@ def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, 
     assert (late.status_code, late.json()["error"]) == (400, "carrier_rejected")
     assert late.json()["carrier_message"] == "Cannot update order in current status"
     assert Shipment.objects.get(id=label["shipment_id"]).destination["street"] == "14 Example Road"
+
+
+@pytest.fixture
+def patch(client, api_key):
+    return lambda path, body: client.patch(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+def test_the_label_of_a_changed_order_is_the_carriers_new_one(api, patch, order, sandbox):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    before, stored = api.get(f"{path}/label").getvalue(), Label.objects.get().file.name
+    assert patch(path, {"destination": BUYER | {"contact_name": "Zed Zulu", "city": "Pune"}}).status_code == 200
+    assert api.get(f"{path}/label").getvalue() != before
+    assert not default_storage.exists(stored)
+
+    sandbox.control(
+        "POST", "/_sandbox/faults", {"operation": "label_file", "kind": "status", "status": 404, "count": 9}
+    )
+    patch(path, {"destination": BUYER | {"contact_name": "Yan Yule"}})
+    assert api.get(f"{path}/label").status_code == 404  # rather none than another's
+    sandbox.control("DELETE", "/_sandbox/faults")
+    Label.objects.update(fetch_at=timezone.now())
+    assert label_files.fetch_missing() == 1
+    assert api.get(f"{path}/label").status_code == 200
+
+
+def test_what_is_collected_is_changed_as_a_whole_and_shown(api, patch, order, sandbox):
+    label = bought(api, {name: order[name] for name in order if name not in ("payment_method", "cod_amount")})
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    for change in ({"cod_amount": 77}, {"payment_method": "cod"}):
+        refused = patch(path, change)
+        assert (refused.status_code, list(refused.json()["details"])) == (400, ["cod_amount"])
+    assert patch(path, {"payment_method": "cod", "cod_amount": 77}).json()["payment"]["cod_amount"] == 77
+    assert patch(path, {"cod_amount": 78}).json()["payment"] == {
+        "method": "cod",
+        "cod_amount": 78,
+        "currency": "INR",
+    }
+    assert patch(path, {"payment_method": "prepaid"}).json()["payment"]["cod_amount"] is None
+    (there,) = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={Shipment.objects.get().reference}")
+    assert (there["body"]["payment_method"], there["body"]["cod_collectible"]) == ("PREPAID", 0)
+
+
+def test_who_receives_it_stays_where_only_the_place_changes(api, patch, order, sandbox):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    place = {name: BUYER[name] for name in ("city", "state", "postal_code", "country")} | {"street": "1 New Road"}
+    changed = patch(path, {"destination": place}).json()
+    assert changed["destination"] == BUYER | {"street": "1 New Road"}
+    (there,) = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={changed['reference']}")
+    assert (there["body"]["shipping_customer_name"], there["body"]["shipping_phone"]) == ("Asha", "9000000001")
+
+
+def test_a_change_without_an_answer_may_be_sent_again(api, patch, order, sandbox, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    sandbox.control("POST", "/_sandbox/faults", {"operation": "update_order", "kind": "cut", "count": 1})
+    lost = patch(path, {"packages": [{"weight_kg": 2}]})
+    assert (lost.status_code, lost.json()["error"], lost.json()["retryable"]) == (504, "carrier_timeout", True)
+    assert patch(path, {"packages": [{"weight_kg": 2}]}).status_code == 200
 
 
 def test_the_carriers_reports_are_passed_on(api, order):

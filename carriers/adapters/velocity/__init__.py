@@ -78,6 +78,7 @@ class VelocityAdapter(CarrierAdapter):
     service_pattern = rf"standard|{build.CHOSEN_COURIER}"
     payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
     currencies = (read.CURRENCY,)
+    countries = ("IN",)
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
     created_code = "NEW"
     cancelled_code = "CANCELLED"

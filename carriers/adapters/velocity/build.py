@@ -62,7 +62,8 @@ def change(update: types.OrderUpdate) -> dict[str, Any]:
         body |= {"order_items": [_item(item) for item in update.items], "sub_total": _sub_total(update.items)}
     if update.payment_method is not None:
         body["payment_method"] = update.payment_method.upper()
-    return _filled(body | {"cod_collectible": update.cod_amount})
+    nothing = 0 if update.payment_method == PaymentMethod.PREPAID else None
+    return _filled(body | {"cod_collectible": nothing if update.cod_amount is None else update.cod_amount})
 
 
 def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
