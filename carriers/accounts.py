@@ -311,6 +311,8 @@ def _sentence(problem: ValidationError) -> str:
             return _("The carrier has no such field.")
         case "enum":
             return _("One of these is expected: %s") % ", ".join(wanted)
+        case "minLength":
+            return _("A text of at least %d characters is expected.") % wanted
     return _("A text of 1 to %d characters is expected.") % MAX_FIELD_LENGTH
 
 

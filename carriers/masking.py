@@ -70,9 +70,28 @@ def masked(body: bytes) -> str:
     return text.encode("utf-8", "replace").decode()  # half characters would cost the whole row
 
 
-def concealed(content: bytes, secrets: Collection[str]) -> bytes:
+def personal_values(body: bytes) -> list[str]:
+    """What a request's body tells of people: carriers put it into the sentences of their refusals."""
+    try:
+        return list(_personal_values(json.loads(body or b"null")))
+    except (ValueError, RecursionError):
+        return []
+
+
+def _personal_values(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _personal_values(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _personal_values(item, name)
+    elif isinstance(value, str) and _tells_a_person(_snake(name)):
+        yield value
+
+
+def concealed(content: bytes, secrets: Collection[str], *, shortest: int = _SECRET_FROM) -> bytes:
     """The content with each of these values masked, in every form in which somebody may have repeated it."""
-    forms = {form for secret in secrets if len(secret) >= _SECRET_FROM for form in _forms(secret)}
+    forms = {form for secret in secrets if len(secret) >= shortest for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         content = content.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
     return content
@@ -108,7 +127,7 @@ def masked_url(url: str) -> str:
 
 def masked_value(value: Any, name: str = "") -> Any:
     """The same for parsed JSON."""
-    lower = _CAMEL.sub("_", name).replace("-", "_").lower()
+    lower = _snake(name)
     if lower in _SECRET_NAMES or (_tells_a_person(lower) and not isinstance(value, dict | list)):
         return MASK if value not in (None, "") else value
     if isinstance(value, dict):
@@ -118,6 +137,10 @@ def masked_value(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         return _masked_text(value, is_file=lower in _FILE_NAMES)
     return value
+
+
+def _snake(name: str) -> str:
+    return _CAMEL.sub("_", name).replace("-", "_").lower()
 
 
 def _tells_a_person(name: str) -> bool:

@@ -38,7 +38,7 @@ from apikeys.tenancy import Tenant
 from carriers import breaker, budgets, errors, metrics, pooling, slots
 from carriers.adapters import adapter_class
 from carriers.events import CALL_FAILED
-from carriers.masking import concealed, masked, masked_url
+from carriers.masking import concealed, masked, masked_url, personal_values
 from carriers.models import CarrierCall, Credential, Environment
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ _session = pooling.session()
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
 _SIDE_BY_SIDE = 5
+_NAME_FROM = 4  # characters; shorter ones stand in many words
 T = TypeVar("T")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -377,7 +378,10 @@ class _Exchange:
         return concealed(url.encode(), self.secrets).decode()[:500]
 
     def _logged_answer(self, answer: Answer) -> str:
-        return f"<a file of {len(answer.content)} bytes>" if self.is_file else masked(answer.content)
+        if self.is_file:
+            return f"<a file of {len(answer.content)} bytes>"
+        people = personal_values(self.prepared.body or b"")
+        return masked(concealed(answer.content, people, shortest=_NAME_FROM))
 
 
 def _tell_of_failure(row: CarrierCall) -> None:

@@ -253,8 +253,8 @@ def account(*, required: Sequence[str], **fields: Mapping[str, Any]) -> dict[str
 def text_field(
     title: str, description: str = "", *, secret: bool = False, choices: Sequence[str] = (), pattern: str = ""
 ) -> dict[str, Any]:
-    """One field of an account; a secret one is never shown again."""
-    described = {"type": "string", "title": title, "minLength": 1, "maxLength": 500}
+    """One field of an account; a secret one is never shown again, and long enough to be masked where it is repeated."""
+    described = {"type": "string", "title": title, "minLength": 6 if secret else 1, "maxLength": 500}
     more = {"description": description, "writeOnly": secret, "enum": list(choices), "pattern": pattern or r"\S"}
     return described | {name: value for name, value in more.items() if value}
 

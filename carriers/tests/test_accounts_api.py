@@ -76,7 +76,9 @@ def test_no_answer_and_no_event_holds_a_secret(api, put):
 
 
 def test_a_trial_with_a_wrong_secret_says_so_in_the_carriers_words(api, put):
-    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": ACCOUNT | {"client_secret": "wrong"}}).json()
+    made = api.post(
+        "/api/v1/courier-credentials", NEW | {"credentials": ACCOUNT | {"client_secret": "not-the-secret"}}
+    ).json()
     trial = api.post(f"/api/v1/courier-credentials/{made['id']}/test")
     assert trial.status_code == 200
     assert (trial.json()["ok"], trial.json()["error"]) == (False, "carrier_authentication")
@@ -104,6 +106,7 @@ def test_the_same_post_again_under_its_key_is_answered_from_the_first(api):
         ({"client_id": "x"}, "credentials.client_secret"),
         (ACCOUNT | {"client_id": " "}, "credentials.client_id"),
         (ACCOUNT | {"password": "x"}, "credentials.password"),
+        (ACCOUNT | {"client_secret": "short"}, "credentials.client_secret"),
         (ACCOUNT | {"client_secret": "x" * 501}, "credentials.client_secret"),
     ],
 )
@@ -306,7 +309,9 @@ def test_a_carrier_that_cannot_rotate_says_so(api):
 
 
 def test_a_refused_account_is_shown_as_such(api, own_client):
-    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "no"}}).json()
+    made = api.post(
+        "/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "not-the-secret"}}
+    ).json()
     assert made["refused_at"] is None
     assert api.post(f"/api/v1/courier-credentials/{made['id']}/test").json()["ok"] is False
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
@@ -316,7 +321,9 @@ def test_a_refused_account_is_shown_as_such(api, own_client):
 
 
 def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_client, order):
-    made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "no"}}).json()
+    made = api.post(
+        "/api/v1/courier-credentials", NEW | {"credentials": own_client | {"client_secret": "not-the-secret"}}
+    ).json()
     before = Credential.objects.get()
     put(f"/api/v1/courier-credentials/{made['id']}", {"credentials": own_client})
     assert accounts.test(before)["ok"] is False
@@ -329,7 +336,7 @@ def test_a_trial_of_what_the_account_was_before_takes_no_flag_off(api, put, own_
     made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
     one = f"/api/v1/courier-credentials/{made['id']}"
     before = Credential.objects.get()
-    put(one, {"credentials": {"client_secret": "no"}})
+    put(one, {"credentials": {"client_secret": "not-the-secret"}})
     assert api.post(f"{one}/test").json()["ok"] is False
     assert accounts.test(before)["ok"] is True
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]

@@ -159,11 +159,11 @@ def test_an_account_that_cannot_be_decrypted_still_shows_and_is_repaired(admin_c
     Credential.objects.filter(pk=credential.pk).update(fields=broken, token=broken)
     assert admin_client.get(LIST).status_code == 200
     assert "cannot be decrypted" in admin_client.get(page_of(credential)).content.decode()
-    page = change(admin_client, credential, pickit__webhook_secret="new")
+    page = change(admin_client, credential, pickit__webhook_secret="new-secret")
     assert page.content.decode().count("This field is required.") == 2
-    change(admin_client, credential, pickit__client_id="client-id-1234", pickit__client_secret="new")
+    change(admin_client, credential, pickit__client_id="client-id-1234", pickit__client_secret="new-secret")
     row = Credential.objects.get()
-    assert (row.fields, row.token) == ({"client_id": "client-id-1234", "client_secret": "new"}, None)
+    assert (row.fields, row.token) == ({"client_id": "client-id-1234", "client_secret": "new-secret"}, None)
 
 
 def test_a_call_is_found_by_its_shipment(admin_client, merchant):

@@ -126,6 +126,14 @@ def test_a_url_is_masked_by_the_names_in_its_query():
     assert masking.masked_url(url) == "https://x/y?email=***&reference=WB-1&token=***&note=a+b"
 
 
+def test_whom_a_request_names_is_masked_in_the_sentences_of_the_answer():
+    order = {"destination": {"contact_name": "Asha Rao", "street": "12 Example Road", "contact_phone": "9000000001"}}
+    refusal = b'{"message": "Asha Rao of 12 Example Road (9000000001) in Bangalore is not served"}'
+    people = masking.personal_values(json.dumps(order).encode())
+    shown = masking.masked(masking.concealed(refusal, people, shortest=4))
+    assert json.loads(shown) == {"message": "*** of *** (***) in Bangalore is not served"}
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("operation", "status"), [("quote", 400), ("quote", 401), ("token", 400), ("token", 500)])
 def test_a_carrier_that_repeats_our_request_tells_the_merchant_no_secret(

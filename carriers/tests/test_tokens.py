@@ -118,7 +118,7 @@ def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credentia
 
 
 def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant):
-    fields = {"client_secret": "wrong"}
+    fields = {"client_secret": "not-the-secret"}
     accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     for _ in range(2):
         with pytest.raises(CarrierAuthentication) as refusal:

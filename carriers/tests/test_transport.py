@@ -183,6 +183,13 @@ def slow(handler):
     handler.wfile.write(b"{}")
 
 
+def test_whom_the_request_names_is_not_logged_from_the_answers_sentence_either(send, carrier):
+    carrier.answers = [(400, b'{"message": "Nobody called Asha Rao lives there"}', {})]
+    answer = send(json={"contact_name": "Asha Rao"})
+    assert b"Asha Rao" in answer.content  # the merchant's own words come back to the merchant
+    assert CarrierCall.objects.get().response_body == '{"message": "Nobody called *** lives there"}'
+
+
 def test_half_characters_do_not_cost_the_row(send, carrier):
     carrier.answers = [(200, b'{"text": "\\ud800", "nul": "\\u0000"}', {})]
     send()

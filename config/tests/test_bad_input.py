@@ -46,7 +46,7 @@ ENDPOINTS = {
         "tracking_id status location description timestamp",
     ),
     "/api/v1/carriers/pickit/credentials": (
-        {"environment": "sandbox", "credentials": {"client_id": "a", "client_secret": "b"}},
+        {"environment": "sandbox", "credentials": {"client_id": "a", "client_secret": "test-secret"}},
         "environment credentials",
     ),
 }

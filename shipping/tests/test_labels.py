@@ -266,7 +266,7 @@ def test_a_carrier_that_cannot_be_reached_has_bought_nothing_and_the_key_is_free
 def test_a_wrong_credential_is_our_trouble_not_the_callers(api, sandbox, order, credential):
     api.post(
         "/api/v1/carriers/pickit/credentials",
-        {"environment": "sandbox", "credentials": {"client_id": "test-client-id", "client_secret": "wrong"}},
+        {"environment": "sandbox", "credentials": {"client_id": "test-client-id", "client_secret": "not-the-secret"}},
     )
     response = buy(api, order)
     assert response.status_code == 502

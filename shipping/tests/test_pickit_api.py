@@ -328,7 +328,7 @@ def test_credentials_are_changed_in_place_and_never_shown(api, credential):
     ],
 )
 def test_bad_credentials_name_the_field(api, change, field):
-    body = {"environment": "sandbox", "credentials": {"client_id": "a", "client_secret": "b"}} | change
+    body = {"environment": "sandbox", "credentials": {"client_id": "a", "client_secret": "test-secret"}} | change
     response = api.post("/api/v1/carriers/pickit/credentials", body)
     assert response.status_code == 400
     assert field in response.json()["details"]

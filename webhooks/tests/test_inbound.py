@@ -97,7 +97,7 @@ def test_the_bare_path_takes_the_platforms_signature_only(credential):
         mode="test",
         carrier="pickit",
         environment="sandbox",
-        fields={"client_id": "p", "client_secret": "p", "webhook_secret": "platform-secret"},
+        fields={"client_id": "p", "client_secret": "p-secret", "webhook_secret": "platform-secret"},
     )
     shipment = booked(platform)
     assert push(event()).status_code == 401
@@ -113,7 +113,7 @@ def test_an_event_touches_only_shipments_of_the_credential_that_signed_it(creden
         mode="test",
         carrier="pickit",
         environment="sandbox",
-        fields={"client_id": "o", "client_secret": "o", "webhook_secret": "other-secret"},
+        fields={"client_id": "o", "client_secret": "o-secret", "webhook_secret": "other-secret"},
     )
     shipment = booked(credential)
     assert push(event(), credential, secret="other-secret").status_code == 401
@@ -311,7 +311,7 @@ def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(creden
         mode="test",
         carrier="pickit",
         environment="sandbox",
-        fields={"client_id": "o", "client_secret": "o", "webhook_secret": "other-secret"},
+        fields={"client_id": "o", "client_secret": "o-secret", "webhook_secret": "other-secret"},
     )
     pickup = Pickup.objects.create(
         merchant_id=credential.merchant_id,
