@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import F, IntegerField, OuterRef, QuerySet, Subquery
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from apikeys.admin_base import (
     NOTHING,
     WATCHES,
+    KeptAdmin,
     MerchantFilter,
     ReadOnlyAdmin,
     Section,
@@ -41,13 +42,16 @@ from shipping.models import (
     Pickup,
     Quote,
     Shipment,
+    StatusCode,
     UnitTally,
     Warehouse,
     WarehouseRegistration,
 )
-from shipping.services import pickups, shipments
+from shipping.services import codes, pickups, shipments
 
 MAX_SETTLED = 200
+# Nobody needs to know how many more than this there are.
+_COUNTED = 1000
 
 _BOOKING_TONES = {
     BookingState.NONE: "off",
@@ -103,6 +107,11 @@ WATCHES += [
         lambda: Pickup.objects.filter(state=Pickup.State.NEEDS_REVIEW),
         {"state__exact": Pickup.State.NEEDS_REVIEW},
     ),
+    Watch(
+        "Status codes that nobody knows: their scans count for nothing until somebody places them",
+        lambda: StatusCode.objects.filter(status__isnull=True),
+        {"status__isnull": "True"},
+    ),
 ]
 
 
@@ -111,7 +120,7 @@ def booking_badge(row: Shipment) -> str:
     return badge(row.get_booking_state_display(), _BOOKING_TONES.get(row.booking_state, "off"))
 
 
-def status_badge(row: Shipment | Checkpoint) -> str:
+def status_badge(row: Shipment | Checkpoint | StatusCode) -> str:
     """Where the parcel is in its life."""
     return badge(row.get_status_display(), _STATUS_TONES.get(row.status, "off"))
 
@@ -149,6 +158,24 @@ def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
             "said by": lambda one: one.get_source_display(),
         },
         shipment=row.pk,
+    )
+
+
+def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
+    """Scans with a code that nobody knows, those of the latest shipments first."""
+    return section(
+        request,
+        "Unknown checkpoints",
+        codes.unknown_scans(row.carrier, row.code).select_related("shipment").order_by("-shipment_id"),
+        {
+            "shipment": lambda one: one.shipment,
+            "occurred (UTC)": lambda one: one.occurred_at,
+            "place": lambda one: one.location,
+            "text": lambda one: one.description,
+        },
+        status__exact=Status.UNKNOWN.value,
+        carrier=row.carrier,
+        code=row.code,
     )
 
 
@@ -501,13 +528,20 @@ class LabelAdmin(ShippingAdmin):
         return file_links(row)
 
 
+class ShipmentCarrierFilter(CarrierFilter):
+    """Of rows that hang on a shipment."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(shipment__carrier=self.value()) if self.value() else queryset
+
+
 @admin.register(Checkpoint)
 class CheckpointAdmin(ShippingAdmin):
     """Scans and events of shipments."""
 
     list_display = ("shipment", "occurred_at", "shown_status", "code", "location", "source", "merchant", "mode")
     list_select_related = ("shipment", "merchant")
-    list_filter = ("status", "source", "mode", MerchantFilter, "occurred_at")
+    list_filter = ("status", "source", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
     list_defer = ("details", "shipment__request", "shipment__carrier_details")
     search_fields = ("shipment__tracking_number__exact", "shipment__order_id__exact", "code__exact")
     search_help_text = "A whole tracking number, order or carrier's code, or the id of the shipment."
@@ -530,6 +564,49 @@ class CheckpointAdmin(ShippingAdmin):
         "created_at",
     )
     shown_details = json_display("details")
+
+
+class _Count(Subquery):
+    """How many rows a query finds."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+@admin.register(StatusCode)
+class StatusCodeAdmin(KeptAdmin):
+    """Carriers' codes that their adapters do not know; choosing a status places one."""
+
+    list_display = ("shown_carrier", "code", "example", "unknown_scans", "shown_status", "first_seen_at", "placed_at")
+    list_filter = ("status", CarrierFilter)
+    search_fields = ("code", "example")
+    search_help_text = "A code, what the carrier says with it, or our id."
+    ordering = ("-id",)
+    sections = (unknown_section,)
+    fields = ("shown_carrier", "code", "example", "unknown_scans", "first_seen_at", "status", "placed_at")
+    readonly_fields = tuple(name for name in fields if name != "status")
+    shown_carrier = ShippingAdmin.shown_carrier
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        unknown = codes.unknown_scans(OuterRef("carrier"), OuterRef("code")).order_by().values("pk")
+        return super().get_queryset(request).annotate(unknown=_Count(unknown[: _COUNTED + 1]))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: StatusCode, form: Any, change: bool) -> None:
+        """The worker does the rest: there may be more scans than a page can wait for."""
+        if codes.place(obj.pk, obj.status):
+            told = "New scans have this status at once; those that are still unknown get it from the worker."
+            self.message_user(request, told)
+
+    @admin.display(description="unknown checkpoints")
+    def unknown_scans(self, row: StatusCode) -> str:
+        return f"{_COUNTED}+" if row.unknown > _COUNTED else str(row.unknown)
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, row: StatusCode) -> str:
+        return status_badge(row) if row.status else badge(row.get_status_display(), "alert")
 
 
 @admin.register(Quote)

@@ -18,3 +18,4 @@ ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # and the carrier w
 PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")
 SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier took a change of the order
 WAREHOUSE_CHANGED = EventType("warehouse.changed")
+STATUS_CODE_PLACED = EventType("status_code.placed")  # operations said what a carrier's code means

@@ -11,7 +11,7 @@ from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apikeys.tenancy import Mode, TenantQuerySet, TenantRow, new_id
+from apikeys.tenancy import Mode, Row, TenantQuerySet, TenantRow, new_id
 from carriers.adapters import adapter_class
 from carriers.models import Credential
 from carriers.types import Status
@@ -324,7 +324,7 @@ class Label(models.Model):
 
 
 class Checkpoint(TenantRow):
-    """One scan or event on a shipment; never changed."""
+    """One scan or event on a shipment; never changed, but for the status of one whose code nobody knew."""
 
     class Source(models.TextChoices):
         MERCHANT = "merchant", "merchant"
@@ -357,10 +357,43 @@ class Checkpoint(TenantRow):
                 name="merchant_checkpoint_once",
             ),
         ]
-        indexes = [models.Index(fields=["shipment", "occurred_at", "id"], name="checkpoint_by_time")]
+        indexes = [
+            models.Index(fields=["shipment", "occurred_at", "id"], name="checkpoint_by_time"),
+            models.Index(fields=["code", "shipment"], condition=models.Q(status="unknown"), name="checkpoint_unknown"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} at {self.occurred_at:%Y-%m-%d %H:%M}"
+
+
+PLACES = [(None, "not placed yet"), *(one for one in StatusChoices.choices if one[0] != StatusChoices.UNKNOWN)]
+
+
+class StatusCode(Row):
+    """A carrier's code that its adapter did not know when it was met, and the status that operations gave it."""
+
+    carrier = models.CharField(max_length=20, editable=False)
+    code = models.CharField(max_length=64, editable=False)
+    status = models.CharField(
+        max_length=16,
+        choices=PLACES,
+        null=True,
+        help_text="Of every scan with this code that is unknown, old or to come. A scan that has one keeps it.",
+    )
+    example = models.CharField(max_length=500, blank=True, editable=False, help_text="As the carrier put it once.")
+    first_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+    placed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["carrier", "code"], name="status_code_once_per_carrier"),
+            models.CheckConstraint(condition=~models.Q(status="unknown"), name="status_code_placed_as_a_known_one"),
+        ]
+        indexes = [models.Index(fields=["id"], condition=models.Q(status__isnull=True), name="status_code_to_place")]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.code}"
 
 
 class Quote(TenantRow):

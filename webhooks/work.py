@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection
 from apikeys import cleaning, correlation, notices, usage
 from carriers import points, retention
 from carriers.refresh import refresh_tokens
-from shipping.services import label_files, pickups, polling, tallies
+from shipping.services import codes, label_files, pickups, polling, tallies
 from shipping.services.reconciliation import reconcile
 from webhooks import inbound, outbound
 from webhooks.workers import Heartbeat, Record, queue_of
@@ -65,6 +65,7 @@ def run(stop: threading.Event) -> None:
             Lane("pickup points", points.refresh, max(poll, 2), stop),
             Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
+            Lane("placed codes", codes.settle, max(poll, 2), stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
             Lane("counts", tallies.fold, max(poll, 2), stop),
             Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # The documented queues and the worker's lanes that stand for them; every other lane is general.
 CHECKPOINTS, NOTIFICATIONS, GENERAL = "checkpoints", "notifications", "celery"
 QUEUES = {
-    CHECKPOINTS: {"inbound", "reconciliation", "label files", "polling", "pickups"},
+    CHECKPOINTS: {"inbound", "reconciliation", "label files", "polling", "pickups", "placed codes"},
     NOTIFICATIONS: {"fan-out", "deliveries", "security notices"},
     GENERAL: set(),
 }

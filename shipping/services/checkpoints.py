@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -13,7 +13,9 @@ from carriers.types import Scan, Status
 from shipping.events import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 from shipping.facts import scan_facts, shipment_facts
 from shipping.history import Point, summarize
-from shipping.models import Checkpoint, Shipment
+from shipping.models import Checkpoint, Shipment, StatusCode
+
+_CODE = 64
 
 
 def report(shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimated_delivery: datetime | None = None) -> int:
@@ -29,21 +31,46 @@ def add_scans(shipment: Shipment, scans: Iterable[Scan]) -> int:
     """The same on a shipment that the caller's transaction has locked."""
     known = set(shipment.checkpoints.filter(source=Checkpoint.Source.CARRIER).values_list("code", "occurred_at"))
     fresh = {(scan.code, scan.occurred_at): scan for scan in scans if (scan.code, scan.occurred_at) not in known}
-    rows = [_carrier_checkpoint(shipment, scan) for scan in fresh.values()]
+    placed = _placed(shipment.carrier, [scan for scan in fresh.values() if scan.status == Status.UNKNOWN])
+    rows = [_carrier_checkpoint(shipment, scan, placed) for scan in fresh.values()]
     if rows:
         Checkpoint.objects.bulk_create(rows)
         _settle(shipment, rows)
     return len(rows)
 
 
-def _carrier_checkpoint(shipment: Shipment, scan: Scan) -> Checkpoint:
+def place(shipment_id: uuid.UUID, code: str, status: str) -> bool:
+    """Give a status to a shipment's scans of a code that nobody knew; whether there were any."""
+    with transaction.atomic():
+        shipment = Shipment.objects.select_for_update().get(id=shipment_id)
+        if not shipment.checkpoints.filter(code=code, status=Status.UNKNOWN).update(status=status):
+            return False
+        _settle(shipment, [])
+        return True
+
+
+def _placed(carrier: str, unknown: Sequence[Scan]) -> dict[str, str]:
+    """Which of these codes operations have placed, and as what; one that was never met goes on their list."""
+    if not unknown:
+        return {}
+    examples = {scan.code[:_CODE]: scan.description[:500] for scan in unknown}
+    known = dict(StatusCode.objects.filter(carrier=carrier, code__in=examples).values_list("code", "status"))
+    # In one order everywhere, so that two writers never wait for each other in a circle.
+    new = [StatusCode(carrier=carrier, code=code, example=examples[code]) for code in sorted(examples.keys() - known)]
+    if new:
+        StatusCode.objects.bulk_create(new, ignore_conflicts=True)
+    return {code: status for code, status in known.items() if status}
+
+
+def _carrier_checkpoint(shipment: Shipment, scan: Scan, placed: Mapping[str, str]) -> Checkpoint:
+    code, status = scan.code[:_CODE], scan.status.value
     return Checkpoint(
         merchant_id=shipment.merchant_id,
         mode=shipment.mode,
         shipment=shipment,
         source=Checkpoint.Source.CARRIER,
-        status=scan.status.value,
-        code=scan.code[:64],
+        status=placed.get(code, status) if scan.status == Status.UNKNOWN else status,
+        code=code,
         description=scan.description[:500],
         location=scan.location[:200],
         details=dict(scan.details),

@@ -16,7 +16,7 @@ from django.utils import timezone
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from shipping.models import BookingState, Checkpoint, Pickup, Shipment
+from shipping.models import BookingState, Checkpoint, Pickup, Shipment, StatusCode
 from webhooks import inbound
 from webhooks.models import InboundWebhook
 
@@ -61,6 +61,16 @@ def test_a_signed_event_becomes_a_checkpoint(credential):
     checkpoint = Checkpoint.objects.get()
     assert checkpoint.location == "New York Distribution Center"
     assert checkpoint.details["route"] == "NYC-001"
+
+
+def test_an_event_of_a_code_that_operations_placed_has_its_status(credential):
+    shipment = booked(credential)
+    push(event("shipment.beamed"), credential)
+    assert (Checkpoint.objects.get().status, StatusCode.objects.get().code) == ("unknown", "beamed")
+    StatusCode.objects.update(status="out_for_delivery")
+    push(event("shipment.beamed", at="2024-01-16T09:00:00Z"), credential)
+    shipment.refresh_from_db()
+    assert shipment.status == "out_for_delivery"
 
 
 @pytest.mark.parametrize(
