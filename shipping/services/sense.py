@@ -37,14 +37,19 @@ def of_order(order: Mapping[str, Any]) -> list[Warning_]:
 
 
 def _of_address(name: str, address: Mapping[str, Any]) -> Iterator[Warning_]:
-    rules = _rules(address["country"])
+    country, rules = address["country"], _rules(address["country"])
     postal_code, state = address.get("postal_code") or "", address.get("state") or ""
+    if rules is None and country not in phonenumbers.SUPPORTED_REGIONS:
+        yield _warning(f"{name}.country", "country", _("No country has this code."))
     if rules and postal_code and rules.postal_code_matchers and not _matches(rules, postal_code):
         examples = ", ".join(rules.postal_code_examples[:2])
         text = _("This is no postal code of %(country)s, where they look like %(examples)s.")
         yield _warning(
             f"{name}.postal_code", "postal_code", text % {"country": rules.country_code, "examples": examples}
         )
+    elif rules and postal_code and state and not _matches(_rules(country, state) or rules, postal_code):
+        text = _("This postal code is not one of %(state)s.") % {"state": state}
+        yield _warning(f"{name}.postal_code", "postal_code", text)
     if rules and state and rules.country_area_choices and not _is_state(rules, state):
         text = _("%(country)s has no state or province of this name.") % {"country": rules.country_code}
         yield _warning(f"{name}.state", "state", text)
@@ -71,10 +76,11 @@ def _warning(field: str, code: str, message: str) -> Warning_:
     return {"field": field, "code": f"{code}_unlikely", "message": message}
 
 
-@lru_cache(maxsize=300)
-def _rules(country: str) -> ValidationRules | None:
+@lru_cache(maxsize=1000)
+def _rules(country: str, state: str = "") -> ValidationRules | None:
+    """A state that the country has not is taken as none."""
     try:
-        return get_validation_rules({"country_code": country})
+        return get_validation_rules({"country_code": country, "country_area": state})
     except ValueError:  # a country without data
         return None
 
@@ -90,6 +96,6 @@ def _is_state(rules: ValidationRules, state: str) -> bool:
 
 def _is_phone(text: str, country: str) -> bool:
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(text, country))
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
     except phonenumbers.NumberParseException:
         return False
