@@ -289,9 +289,9 @@ class Label(models.Model):
     file = models.FileField(
         upload_to=label_path, max_length=200, blank=True, help_text="Empty until the carrier gives it out."
     )
-    carrier_url = models.CharField(max_length=500, blank=True)
+    carrier_url = models.CharField(max_length=2000, blank=True)
     manifest = models.FileField(upload_to=label_path, max_length=200, blank=True)
-    manifest_url = models.CharField(max_length=500, blank=True)
+    manifest_url = models.CharField(max_length=2000, blank=True)
     fetch_at = models.DateTimeField(null=True, blank=True, help_text="When to ask the carrier for a missing file.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

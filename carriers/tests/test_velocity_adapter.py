@@ -18,6 +18,7 @@ from carriers.errors import (
     CarrierCannotCancel,
     CarrierNotFound,
     CarrierRejected,
+    CarrierUnavailable,
     CarrierWarehouseNotFound,
     NotServiceable,
     OutcomeUnknown,
@@ -244,6 +245,15 @@ def test_a_refused_login_is_the_accounts_fault():
     with pytest.raises(CarrierAuthentication) as refused:
         opened(answer(response("token_refused"), 401)).fetch_token()
     assert refused.value.carrier_message == "Invalid credentials"
+
+
+def test_a_track_that_cannot_be_read_costs_only_itself():
+    (good,) = response("tracking_of_one_in_transit")
+    bad = good | {"awb": "SHPHYB700100299", "tracking_history": [{"status": "IT", "timestamp": "yesterday"}]}
+    for answers in ([good, bad], [bad, good]):
+        assert list(opened(answer(answers)).track([AWB, "SHPHYB700100299"])) == [AWB]
+    with pytest.raises(CarrierUnavailable):
+        opened(answer([bad])).track([AWB, "SHPHYB700100299"])
 
 
 def test_each_word_on_a_field_is_told():

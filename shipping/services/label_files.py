@@ -28,7 +28,7 @@ def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
     The files go first: a file without a row is rubbish, a row without its file is a lost label.
     """
     label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
-    label.carrier_url, label.manifest_url = booked.carrier_label_url[:500], booked.carrier_manifest_url[:500]
+    label.carrier_url, label.manifest_url = _kept(booked.carrier_label_url), _kept(booked.carrier_manifest_url)
     if booked.content:
         _keep(label, booked.content)
     if booked.manifest:
@@ -92,6 +92,11 @@ def _fetch(label_id: uuid.UUID) -> bool:
     return (
         bool(mine.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)) and not lacks
     )
+
+
+def _kept(url: str) -> str:
+    """Whole or not at all: the beginning of an address is none."""
+    return url if len(url) <= Label._meta.get_field("carrier_url").max_length else ""
 
 
 def _lacks_file(label: Label) -> bool:

@@ -17,6 +17,7 @@ from apikeys.models import Merchant, Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.models import CarrierCall, Credential
+from carriers.types import BookedLabel
 from shipping.models import Label, Pickup, Shipment
 from shipping.services import label_files, polling, reconciliation
 
@@ -558,6 +559,23 @@ def test_a_lost_answer_is_found_by_our_reference_and_nothing_is_bought_again(api
     assert len(sent("create_label")) == 1
     assert label_files.fetch_missing() == 1
     assert api.get(f"/api/v1/shipments/{shipment.id}/label").status_code == 200
+
+
+@pytest.mark.parametrize(("length", "kept"), [(2000, True), (2001, False)])
+def test_a_files_address_is_kept_whole_or_not_at_all(length, kept):
+    url = "https://labels.example/".ljust(length, "x")
+    booked = BookedLabel(
+        reference="WB1",
+        tracking_number="SHPHYB1",
+        carrier_shipment_id="1",
+        content=b"",
+        label_format="PDF",
+        label_size="4x6",
+        created_at=timezone.now(),
+        carrier_label_url=url,
+    )
+    made = label_files.made(uuid.uuid4(), booked)
+    assert (made.carrier_url, made.fetch_at is not None) == (url if kept else "", kept)
 
 
 def test_a_label_whose_file_cannot_be_had_is_booked_and_completed_later(api, order, sandbox, settings):

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
-from carriers.adapters.base import Record, read_time, storable
+from carriers.adapters.base import UNREADABLE, Record, read_time, storable
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -137,12 +137,21 @@ def label(answer: Record) -> types.BookedLabel:
 
 
 def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
-    """By the numbers that were asked; what nobody asked for is left out."""
+    """By the numbers that were asked; what nobody asked for is left out.
+
+    One that cannot be read costs only itself, unless it is all that there is.
+    """
     wanted = {number.casefold(): number for number in asked}
-    found = [(item.text("awb"), item) for item in listed(answer)]
-    return {
-        wanted[awb.casefold()]: _track(item, wanted[awb.casefold()]) for awb, item in found if awb.casefold() in wanted
-    }
+    found, problems = {}, []
+    for item in listed(answer):
+        try:
+            if number := wanted.get(item.text("awb").casefold()):
+                found[number] = _track(item, number)
+        except UNREADABLE as error:
+            problems.append(error)
+    if problems and not found:
+        raise problems[0]
+    return found
 
 
 def _track(item: Record, number: str) -> types.Track:
