@@ -363,11 +363,11 @@ class Velocity:
         return order
 
     def _too_late(self, text: str, order: dict[str, Any]) -> Problem:
-        return Problem(400, {"message": text, "awb": order["awb"], "current_status": WORDS[order["status_code"]]})
+        return Problem(400, {"message": text, "awb": order["awb"], "current_status": _word(order["status_code"])})
 
     def _happen(self, order: dict[str, Any], code: str, details: dict[str, Any]) -> dict[str, Any]:
         event = {
-            "status": WORDS.get(code, code.lower()),
+            "status": _word(code),
             "location": _place(order, code),
             "timestamp": _local_now(),
             "description": _DESCRIPTIONS.get(code, code),
@@ -460,7 +460,7 @@ def _track(order: dict[str, Any]) -> dict[str, Any]:
     return {
         "awb": order["awb"],
         "order_id": order["order_id"],
-        "status": WORDS.get(order["status_code"], order["status_code"].lower()),
+        "status": _word(order["status_code"]),
         "status_code": order["status_code"],
         "courier_name": order["courier_name"],
         "current_location": order["history"][-1]["location"] if order["history"] else "",
@@ -533,6 +533,11 @@ def _offer(courier: dict[str, Any], weight: float) -> dict[str, Any]:
         "rate": velocity_reports.freight(courier["rate"], weight),
         "cod_available": courier["cod"],
     }
+
+
+def _word(code: str) -> str:
+    """How histories and refusals write a code; one of no table is its own word."""
+    return WORDS.get(code, code.lower())
 
 
 def _within(order: dict[str, Any], query: dict[str, str]) -> bool:

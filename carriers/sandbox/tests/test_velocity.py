@@ -408,6 +408,24 @@ def test_what_can_be_cancelled_is_as_documented(velocity, code, can):
     assert velocity("cancel-order", {"awb": number}).status_code == (200 if can else 400)
 
 
+def test_a_code_of_no_table_is_told_and_refused_like_any_other(velocity):
+    order = velocity.order().json()
+    number = order["awb"]
+    velocity.advance(number, to="ZZZ", force=True)
+    for path, body in (("cancel-order", {}), ("order-update", {"weight": 2})):
+        answer = velocity(path, {"awb": number} | body)
+        assert (answer.status_code, answer.json()["current_status"]) == (400, "zzz")
+        assert shape(answer.json()) == shape(RECORDED[DELIVERED]["response"])
+    (track,) = velocity("order-tracking", {"awbs": [number]}).json()
+    assert (track["status"], track["status_code"]) == ("zzz", "ZZZ")
+    (found,) = velocity("reports", method="GET", query={"type": "orders", "order_id": order["order_id"]}).json()["data"]
+    assert found["status_code"] == "ZZZ"
+    assert [velocity("reports", method="GET", query={"type": kind}).status_code for kind in KINDS] == [200] * len(KINDS)
+    for file in (order["label_url"], order["manifest_url"]):
+        assert requests.get(file).content.startswith(b"%PDF")
+    assert velocity.advance(number)["status"] == "delivered"
+
+
 def test_another_accounts_orders_are_not_seen(process, velocity):
     number = velocity.order().json()["awb"]
     process.control("PUT", "/_sandbox/accounts/velocity-platform", {"rate_limit": 0})
