@@ -383,9 +383,8 @@ class Velocity:
     def _tell(self, order: dict[str, Any], code: str, event: dict[str, Any]) -> None:
         row = self.store.get("account", order["account"]) or {}
         if row.get("webhook_url"):
-            told = {"event_type": "status_update", "event": "status_update", "awb": order["awb"]}
-            told |= {"order_id": order["order_id"], "status_code": code, "courier_name": order["courier_name"]}
-            told |= {"estimated_delivery": order["estimated_delivery"]} | event
+            told = {"event": "status_update", "awb": order["awb"], "order_id": order["order_id"], "status_code": code}
+            told |= {"courier_name": order["courier_name"], "estimated_delivery": order["estimated_delivery"]} | event
             self.pusher.push(self.name, row["webhook_url"], row["webhook_secret"], told, subject=order["awb"])
 
 

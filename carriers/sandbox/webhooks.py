@@ -22,7 +22,8 @@ Sign = Callable[[bytes, str, str], dict[str, str]]
 
 
 class Pusher:
-    """Sends what ``push`` was given; ``sign(body, secret, event type)`` makes the headers."""
+    """Sends what ``push`` was given; ``sign(body, secret, event type)`` makes the headers, with the type where there is
+    one: not every carrier's events have it."""
 
     def __init__(self, store: Store, *, retry_scale: float = 1.0) -> None:
         self.store, self.retry_scale = store, retry_scale
@@ -34,7 +35,8 @@ class Pusher:
         """Keep an event for an account's URL and send it soon."""
         name = str(uuid.uuid4())
         row = {"id": name, "carrier": carrier, "url": url, "secret": secret, "subject": subject, "state": "pending"}
-        row |= {"body": json.dumps(event), "event_type": event["event_type"], "attempts": [], "due": time.time()}
+        row |= {"body": json.dumps(event), "event_type": event.get("event_type", ""), "attempts": []}
+        row["due"] = time.time()
         self.store.put("webhook", name, row, reference="pending")
         self._wake.set()
 
