@@ -107,7 +107,7 @@ MUMBAI = Warehouse(
     address=Address(
         contact_phone="+919000000003",
         contact_email="depot@example.org",
-        street="7 Harbour Road",
+        street="7 Harbour Road\nPowai",
         city="Mumbai",
         state="Maharashtra",
         postal_code="400072",
@@ -214,10 +214,22 @@ def test_what_goes_out_is_the_recorded_request(name):
     sent = adapter.http.sent[0]
     assert (sent["method"], sent["url"]) == (recorded["method"], BASE + recorded["path"])
     assert sent["params"] == recorded.get("query")
-    expected = recorded.get("body")
-    if expected is not None:  # an address has no second line of its own with us
-        expected = {key: value for key, value in expected.items() if key != "address_2"}
-    assert sent["json"] == expected
+    assert sent["json"] == recorded.get("body")
+
+
+def test_only_a_street_of_several_lines_has_a_second_one():
+    def built(street, **more):
+        place = replace(MUMBAI, address=replace(MUMBAI.address, street=street))
+        body = build.warehouse(WarehouseRequest(warehouse=place, **more))
+        return body["address"], body.get("address_2"), body["return_address"]
+
+    assert built("7 Harbour Road") == ("7 Harbour Road", None, "7 Harbour Road")
+    assert built("7 Harbour Road\r\n \nGate 2\nPowai ") == (
+        "7 Harbour Road",
+        "Gate 2, Powai",
+        "7 Harbour Road, Gate 2, Powai",
+    )
+    assert built("7 Harbour Road\nPowai", return_address=DEPOT) == ("7 Harbour Road", "Powai", "Lane 4")
 
 
 def test_how_much_of_the_wire_is_assumed_is_counted():

@@ -37,6 +37,7 @@ FIELDS = {
     "phone": "address.contact_phone",
     "email": "address.contact_email",
     "address": "address.street",
+    "address_2": "address.street",
     "city": "address.city",
     "state": "address.state",
     "pin_code": "address.postal_code",

@@ -68,24 +68,30 @@ def change(update: types.OrderUpdate) -> dict[str, Any]:
 
 def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
     place, back = request.warehouse.address, request.return_address or request.warehouse.address
+    first, *more = _lines(place.street) or [""]
     return _filled(
         {
             "warehouse_id": request.warehouse.carrier_id,
             "name": request.warehouse.name,
             "phone": phone(place.contact_phone),
             "email": place.contact_email,
-            "address": place.street,
+            "address": first,
+            "address_2": ", ".join(more),
             "city": place.city,
             "state": place.state,
             "country": COUNTRY,
             "pin_code": place.postal_code,
-            "return_address": back.street,
+            "return_address": ", ".join(_lines(back.street)),
             "return_city": back.city,
             "return_state": back.state,
             "return_country": COUNTRY,
             "return_pin_code": back.postal_code,
         }
     )
+
+
+def _lines(street: str) -> list[str]:
+    return [line.strip() for line in street.splitlines() if line.strip()]
 
 
 def phone(text: str) -> str:
