@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,12 +11,14 @@ from decimal import Decimal
 import pytest
 
 from apikeys.errors import NotAuthenticated
+from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.adapters.base import OPERATIONS
 from carriers.adapters.velocity import VelocityAdapter, build
 from carriers.errors import (
     CarrierAuthentication,
     CarrierCannotCancel,
+    CarrierError,
     CarrierNotFound,
     CarrierRejected,
     CarrierUnavailable,
@@ -24,6 +27,7 @@ from carriers.errors import (
     OutcomeUnknown,
 )
 from carriers.tests.contract import A_FILE, FIXTURES, CarrierContract, Replay, Tokens, answer
+from carriers.transport import Caller, HttpTransport
 from carriers.types import (
     Address,
     Item,
@@ -119,6 +123,12 @@ MOVED = OrderUpdate(
     destination=Address(**vars(BUYER) | {"street": "14 Example Road"}),
     packages=(Package(weight_kg=Decimal(2)),),
 )
+TO_NOBODY = replace(
+    QUOTE,
+    destination=Address(postal_code="999999", country="IN"),
+    payment_method=PaymentMethod.PREPAID,
+    cod_amount=None,
+)
 MAY = ReportRequest(kind="orders", since=date(2026, 5, 1), until=date(2026, 5, 31))
 
 
@@ -128,6 +138,10 @@ def fixture(name):
 
 def response(name):
     return fixture(name)["response"]
+
+
+def _order_to(pincode):
+    return replace(ORDER, destination=replace(BUYER, postal_code=pincode))
 
 
 CALLS = {
@@ -147,17 +161,47 @@ CALLS = {
 }
 # The call that makes each recorded request.
 REQUESTS = {
+    "token_for_a_day": lambda it: it.fetch_token(),
+    "token_refused": lambda it: it.fetch_token(),
     "order_with_cash_on_delivery": lambda it: it.create_label(ORDER),
+    "order_from_an_unknown_warehouse": lambda it: it.create_label(
+        replace(ORDER, warehouse=replace(HOME, carrier_id="INVALID_ID"))
+    ),
+    "order_refused_for_pincode_and_weight": lambda it: it.create_label(
+        replace(_order_to("5601"), packages=(replace(PARCEL, weight_kg=Decimal(31)),))
+    ),
+    "order_to_an_unserved_pincode": lambda it: it.create_label(_order_to("999999")),
+    "order_lost_at_the_courier": lambda it: it.create_label(ORDER),
     "order_of_a_chosen_courier": lambda it: it.create_label(CHOSEN),
     "tracking_of_one_in_transit": lambda it: it.track([AWB, "SHPHYB700100299"]),
     "order_cancelled": lambda it: it.cancel(AWB, ""),
+    "cancelling_what_is_delivered": lambda it: it.cancel(AWB, ""),
     "served_by_two_couriers": lambda it: it.quote(QUOTE),
+    "served_by_nobody": lambda it: it.quote(TO_NOBODY),
     "warehouse_created": lambda it: it.register_warehouse(WarehouseRequest(warehouse=MUMBAI)),
+    "warehouse_changed": lambda it: it.register_warehouse(
+        WarehouseRequest(warehouse=replace(MUMBAI, carrier_id="WHQRS778"))
+    ),
     "return_booked": lambda it: it.create_return(RETURN),
     "return_of_a_chosen_courier": lambda it: it.create_return(ReturnRequest(**BACK, service_type="courier_5")),
     "order_updated_to_another_address": lambda it: it.update_order(MOVED),
     "order_found_by_our_reference": lambda it: it.find_by_reference("WB-0049"),
     "report_of_orders": lambda it: it.reports(MAY),
+}
+
+
+# What each recorded refusal is to us, asked for by its own request.
+REFUSED = {
+    "token_refused": CarrierAuthentication,
+    "order_from_an_unknown_warehouse": CarrierWarehouseNotFound,
+    "order_refused_for_pincode_and_weight": CarrierRejected,
+    "order_to_an_unserved_pincode": NotServiceable,
+    "cancelling_what_is_delivered": CarrierCannotCancel,
+    "served_by_nobody": NotServiceable,
+}
+# The account that sends a recorded request, where it is not the usual one without a channel.
+ACCOUNTS = {"token_refused": {"password": "wrong"}} | {
+    name: {"channel_id": "30417"} for name in REQUESTS if name.startswith("order_")
 }
 
 
@@ -206,15 +250,49 @@ class TestVelocityKeepsTheContract(CarrierContract):
         return reported.scan
 
 
+def test_every_recorded_request_is_compared_and_every_refusal_understood():
+    recorded = {path.stem: json.loads(path.read_text()) for path in (FIXTURES / "velocity").glob("*.json")}
+    answers = {name: one["status"] for name, one in recorded.items() if "request" in one}
+    assert set(REQUESTS) == set(answers)
+    assert set(REFUSED) == {name for name, status in answers.items() if 300 <= status < 500}
+
+
 @pytest.mark.parametrize("name", list(REQUESTS))
 def test_what_goes_out_is_the_recorded_request(name):
-    recorded = fixture(name)["request"]
-    adapter = opened(answer(response(name)), **({"channel_id": "30417"} if name.startswith("order_") else {}))
-    REQUESTS[name](adapter)
+    one = fixture(name)
+    adapter = opened(answer(one["response"], one["status"]), **ACCOUNTS.get(name, {}))
+    with suppress(CarrierError) if one["status"] >= 300 else nullcontext():
+        REQUESTS[name](adapter)
     sent = adapter.http.sent[0]
-    assert (sent["method"], sent["url"]) == (recorded["method"], BASE + recorded["path"])
-    assert sent["params"] == recorded.get("query")
-    assert sent["json"] == recorded.get("body")
+    assert (sent["method"], sent["url"]) == (one["request"]["method"], BASE + one["request"]["path"])
+    assert sent["params"] == one["request"].get("query")
+    assert sent["json"] == one["request"].get("body")
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_a_recorded_refusal_of_a_recorded_request_keeps_the_carriers_words(name):
+    one = fixture(name)
+    with pytest.raises(CarrierError) as refused:
+        REQUESTS[name](opened(answer(one["response"], one["status"]), **ACCOUNTS.get(name, {})))
+    assert type(refused.value) is REFUSED[name]
+    assert refused.value.carrier_code == str(one["status"])
+    assert refused.value.carrier_message == (one["response"].get("message") or one["response"]["error"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_that_fails_at_the_courier_may_have_been_bought_and_is_not_sent_again(tenant, carrier):
+    one = fixture("order_lost_at_the_courier")
+    fields = {"username": "+910000000000", "password": "test-secret", "channel_id": "30417"}
+    account = accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    http = HttpTransport(Caller(account, tenant.merchant_id, VelocityAdapter.name))
+    carrier.answers = [(one["status"], json.dumps(one["response"]).encode(), {})]
+    with pytest.raises(OutcomeUnknown) as lost:
+        REQUESTS["order_lost_at_the_courier"](
+            VelocityAdapter(fields=fields, base_url=carrier.url, http=http, tokens=Tokens())
+        )
+    assert lost.value.carrier_code == "500"
+    ((path, _headers, body),) = carrier.requests
+    assert (path, json.loads(body)) == (one["request"]["path"], one["request"]["body"])
 
 
 def test_only_a_street_of_several_lines_has_a_second_one():
@@ -251,12 +329,6 @@ def test_a_token_lasts_a_day_and_is_renewed_an_hour_before(time_machine):
     assert token.expires_at == NOW + timedelta(hours=24)
     assert VelocityAdapter.token_margin == timedelta(hours=1)
     assert token.value not in repr(VelocityAdapter.token_margin)
-
-
-def test_a_refused_login_is_the_accounts_fault():
-    with pytest.raises(CarrierAuthentication) as refused:
-        opened(answer(response("token_refused"), 401)).fetch_token()
-    assert refused.value.carrier_message == "Invalid credentials"
 
 
 def test_a_track_that_cannot_be_read_costs_only_itself():
