@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import uuid
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -77,8 +78,14 @@ NEAR = {"latitude": 40.7128, "longitude": -74.006, "radius_km": 5.0, "limit": 20
 PLACE = {"postal_code": "10001", "city": "New York", "country": "US"}
 
 
-def fixture(name):
+def recorded(name):
     return json.loads((FIXTURES / "pickit" / f"{name}.json").read_text())
+
+
+def fixture(name):
+    """What Pickit answers; a log-in stands there with its request."""
+    one = recorded(name)
+    return one["response"] if "request" in one else one
 
 
 CALLS = {
@@ -168,18 +175,23 @@ class TestRegistry:
 
 
 class TestToken:
-    def test_logging_in_sends_the_client_credentials_and_no_token(self):
+    def test_a_granted_token_lasts_as_long_as_it_says(self):
         before = datetime.now(UTC)
-        token, sent = ask("token_granted", PickitAdapter.fetch_token)
+        token, _sent = ask("token_granted", PickitAdapter.fetch_token)
         assert token.value == "sandbox-access-token"
         assert timedelta(seconds=3599) < token.expires_at - before < timedelta(seconds=3630)
-        assert (sent["method"], sent["url"], sent["safe"]) == ("POST", f"{BASE}/auth/token", True)
-        assert sent["headers"] == {}
-        assert sent["json"] == {
-            "client_id": "test-client-id",
-            "client_secret": "test-secret",
-            "grant_type": "client_credentials",
-        }
+
+    @pytest.mark.parametrize(
+        ("name", "secret"), [("token_granted", "test-secret"), ("refused_wrong_client_secret", "guessed")]
+    )
+    def test_the_recorded_log_in_goes_out_without_a_token(self, name, secret):
+        one = recorded(name)
+        adapter = opened(answer(one["response"], one["status"]), client_secret=secret)
+        with pytest.raises(CarrierAuthentication) if one["status"] == 401 else nullcontext():
+            adapter.fetch_token()
+        (sent,) = adapter.http.sent
+        assert (sent["method"], sent["url"]) == (one["request"]["method"], BASE + one["request"]["path"])
+        assert (sent["json"], sent["headers"], sent["safe"]) == (one["request"]["body"], {}, True)
 
     @pytest.mark.parametrize("status", [400, 401, 403])
     def test_a_refused_log_in_is_the_credentials_fault_in_pickits_words(self, status):

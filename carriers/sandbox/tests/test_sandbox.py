@@ -64,7 +64,9 @@ def pickit(process):
 
 
 def recorded(name):
-    return json.loads((FIXTURES / f"{name}.json").read_text())
+    """What Pickit answers; a log-in stands there with its request."""
+    one = json.loads((FIXTURES / f"{name}.json").read_text())
+    return one["response"] if "request" in one else one
 
 
 def code(response):
@@ -311,8 +313,9 @@ def _van(pickit):
     return pickit("POST", "/pickups", body | {"packages_count": 1, "shipment_ids": [_bought(pickit)]})
 
 
-def _log_in(pickit, **changes):
-    return pickit("POST", "/auth/token", {"client_id": "test-client", "client_secret": "test-secret"} | changes)
+def _log_in(pickit, name):
+    one = json.loads((FIXTURES / f"{name}.json").read_text())["request"]
+    return pickit(one["method"], one["path"], one["body"])
 
 
 def _rotated(pickit):
@@ -333,7 +336,7 @@ UNSERVED = {"destination": PLACE | {"postal_code": "99901"}}
 NOWHERE = {key: value for key, value in PLACE.items() if key != "postal_code"}
 NEAR = {"lat": 40.7128, "lng": -74.006}
 ANSWERS = {
-    "token_granted": _log_in,
+    "token_granted": lambda it: _log_in(it, "token_granted"),
     "secret_made_anew": _rotated,
     "points_near_downtown_one_closed": lambda it: it("GET", "/pickup-points", **NEAR),
     "points_none_near": lambda it: it("GET", "/pickup-points", lat=0, lng=0, radius=0.1),
@@ -360,7 +363,7 @@ ANSWERS = {
     "coverage_where_nobody_goes": lambda it: it("GET", "/service-coverage", postal_code="99901", city="Nowhere"),
 }
 REFUSALS = {
-    "refused_wrong_client_secret": (401, lambda it: _log_in(it, client_secret="guessed")),
+    "refused_wrong_client_secret": (401, lambda it: _log_in(it, "refused_wrong_client_secret")),
     "refused_token_expired": (401, _without_a_token),
     "refused_no_such_shipment": (404, lambda it: it("GET", "/shipments/PKT-0000000000/tracking")),
     "refused_no_such_pickup_point": (404, lambda it: it("GET", "/pickup-points/PP-00000")),
