@@ -133,14 +133,16 @@ def delete(row: Credential) -> None:
 def test(row: Credential) -> dict[str, object]:
     """Log in at the carrier for real, and keep how it went (``ok latency_ms at``, and ``error message`` of a failure).
 
-    The token that it brought is not kept: whoever works with the account is not disturbed.
+    The token that it brought serves the next requests, so that trials use up no carrier's allowance of log-ins twice.
     """
     started = time.monotonic()
     result: dict[str, object] = {"ok": True, "error": None, "message": None}
     this = Credential.objects.filter(id=row.id, updated_at=row.updated_at)  # unless it has been changed meanwhile
     try:
-        open_adapter(row).check_account()
+        token = open_adapter(row).check_account()
         tokens.accepted(this)
+        if token:
+            tokens.keep(this, token)
     except CarrierError as error:
         if isinstance(error, CarrierAuthentication) and not isinstance(error, CredentialUnreadable):
             tokens.refused(this, error)

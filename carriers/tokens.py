@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -116,16 +116,24 @@ class StoredTokens:
             mine.update(token_lease_until=None)
             raise
         accepted(mine)
-        mine.update(
-            token=Credential._meta.get_field("token").sealed_for(row.id, token.value),
-            token_expires_at=token.expires_at,
-            token_fetched_at=timezone.now(),
-            token_lease_until=None,
-            # Whoever read the row before this write must read it again, and not log in once more.
-            token_fence=fence + 1,
-        )
-        metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
+        keep(mine, token)
         return token.value
+
+
+def keep(rows: QuerySet[Credential], token: types.Token) -> None:
+    """Store what a log-in brought (``rows``: the account or, where it changed meanwhile, none)."""
+    row = rows.only("carrier").first()
+    if row is None:
+        return
+    rows.update(
+        token=Credential._meta.get_field("token").sealed_for(row.id, token.value),
+        token_expires_at=token.expires_at,
+        token_fetched_at=timezone.now(),
+        token_lease_until=None,
+        # Whoever read the row before this write must read it again, and not log in once more.
+        token_fence=F("token_fence") + 1,
+    )
+    metrics.token_expiry(row.carrier).set((token.expires_at - timezone.now()).total_seconds())
 
 
 def refused(rows: QuerySet[Credential], error: errors.CarrierAuthentication) -> None:

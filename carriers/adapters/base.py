@@ -363,9 +363,12 @@ class CarrierAdapter:
         """Log in with the credential's fields."""
         raise self._unsupported("fetch_token")
 
-    def check_account(self) -> None:
-        """A real call that only a valid account gets through: a log-in, else what the adapter puts in its place."""
-        self.fetch_token()
+    def check_account(self) -> types.Token | None:
+        """A real call that only a valid account gets through: a log-in, else what the adapter puts in its place.
+
+        The token that it brought, where it brings one.
+        """
+        return self.fetch_token()
 
     def ping(self) -> None:
         """A cheap read that shows whether the carrier's API works; here a look-up of what nobody has bought."""

@@ -75,6 +75,14 @@ def test_no_answer_and_no_event_holds_a_secret(api, put):
     assert "test-secret" not in told
 
 
+def test_what_a_trial_brought_is_used(api, order, sandbox):
+    made = api.post("/api/v1/courier-credentials", NEW).json()
+    for _ in range(2):
+        assert api.post(f"/api/v1/courier-credentials/{made['id']}/test").json()["ok"] is True
+    assert api.post("/api/v1/quotes", order).status_code == 200
+    assert len(sandbox.calls(operation="token")) == 2
+
+
 def test_a_trial_with_a_wrong_secret_says_so_in_the_carriers_words(api, put):
     made = api.post(
         "/api/v1/courier-credentials", NEW | {"credentials": ACCOUNT | {"client_secret": "not-the-secret"}}

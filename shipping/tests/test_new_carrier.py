@@ -163,7 +163,7 @@ class Kestrel(BaseHTTPRequestHandler):
         return self._send({"parcels": [one for one in self.parcels.values() if self.path.endswith(one["ref"])]})
 
     def _send(self, body: Mapping[str, Any]) -> None:
-        status = 200 if self.headers.get("X-Key") == "right" else 401
+        status = 200 if self.headers.get("X-Key") == "right-key" else 401
         content = json.dumps(body if status == 200 else {"problem": "Wrong key"}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -203,7 +203,7 @@ ROUTE = {"origin": HOME, "destination": HOME, "packages": (Package(weight_kg=1),
 
 class TestKestrelKeepsTheContract(CarrierContract):
     adapter = KestrelAdapter
-    fields = {"key": "right"}
+    fields = {"key": "right-key"}
     calls = {
         "quote": (lambda it: it.quote(QuoteRequest(**ROUTE)), {"rates": [RATE]}),
         "create_label": (lambda it: it.create_label(LabelRequest(reference="WB-1", order_id="1", **ROUTE)), PARCEL),
@@ -222,7 +222,7 @@ class TestKestrelKeepsTheContract(CarrierContract):
 
 @pytest.fixture
 def own_account(tenant, kestrel):
-    fields = {"key": "right"}
+    fields = {"key": "right-key"}
     return accounts.save(tenant=tenant, mode="test", carrier="Kestrel Post", environment="sandbox", fields=fields)
 
 
