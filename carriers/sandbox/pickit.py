@@ -166,7 +166,9 @@ class Pickit:
     def _quote(self, request: Request) -> Answer:
         body = request.json()
         service = _check_route(body, need_street=False)
-        return Answer(200, {"quote_id": f"QT-{secrets.randbelow(10**6):06}"} | price(body, service))
+        chosen = points.by_id(str(body["pickup_point_id"])) if body.get("pickup_point_id") else points.DOCUMENTED
+        usable = {"pickup_point_available": bool(chosen) and chosen["status"] == "active"}
+        return Answer(200, {"quote_id": f"QT-{secrets.randbelow(10**6):06}"} | price(body, service) | usable)
 
     def _create_label(self, request: Request) -> Answer:
         body = request.json()

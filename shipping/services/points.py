@@ -7,6 +7,7 @@ import logging
 from apikeys.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError
+from carriers.types import PickupPoint
 
 log = logging.getLogger(__name__)
 FIELD = "metadata.pickup_point_id"
@@ -18,8 +19,15 @@ def suggest(adapter: CarrierAdapter, error: WaybillError, point_id: str) -> None
 
     Asked only then, so that an order that is in order costs no call more; what goes wrong here changes nothing.
     """
-    if FIELD not in error.details or not {"pickup_point", "pickup_points"} <= set(adapter.capabilities()):
-        return
+    other = nearest(adapter, point_id) if FIELD in error.details else None
+    if other:
+        error.details["nearest_pickup_point"] = [other.id, other.name]
+
+
+def nearest(adapter: CarrierAdapter, point_id: str) -> PickupPoint | None:
+    """The nearest usable point to one that is not; None where the carrier knows none, or not this one."""
+    if not {"pickup_point", "pickup_points"} <= set(adapter.capabilities()):
+        return None
     try:
         chosen = adapter.pickup_point(point_id)
         near = adapter.pickup_points(
@@ -27,7 +35,5 @@ def suggest(adapter: CarrierAdapter, error: WaybillError, point_id: str) -> None
         )
     except CarrierError as problem:
         log.info("no other pickup point found", extra={"carrier": adapter.slug, "error": str(problem)})
-        return
-    other = next((point for point in near if point.id != point_id and point.active), None)
-    if other:
-        error.details["nearest_pickup_point"] = [other.id, other.name]
+        return None
+    return next((point for point in near if point.id != point_id and point.active), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apikeys.models import Merchant
@@ -12,7 +13,7 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError, NotServiceable
 from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
 from shipping.models import Quote
-from shipping.services import terms
+from shipping.services import points, terms
 from shipping.services.canonical import as_address, as_packages, plain
 
 
@@ -32,9 +33,19 @@ def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]
             **_payment(route),
         )
     )
+    offers = _with_alternative(adapter, offers, route["metadata"].get("pickup_point_id", ""))
     rows = [_row(tenant, credential, route, offer) for offer in offers]
     Quote.objects.bulk_create(rows)
     return list(zip(rows, offers, strict=True))
+
+
+def _with_alternative(adapter: CarrierAdapter, offers: Sequence[Offer], point_id: str) -> list[Offer]:
+    """Where the carrier says that the chosen pickup point cannot take it: with the nearest one that is open."""
+    if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
+        return list(offers)
+    other = points.nearest(adapter, point_id)
+    told = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
+    return [replace(offer, extras={**offer.extras, **told}) for offer in offers]
 
 
 def muted(tenant: Tenant) -> dict[str, bool]:

@@ -41,3 +41,16 @@ def test_a_carrier_that_does_not_tell_of_others_changes_nothing(api, order, sand
 def test_an_order_in_order_asks_nothing_more(api, order, sandbox):
     api.post("/api/v1/labels", order)
     assert not sandbox.calls(operation="pickup_point") + sandbox.calls(operation="pickup_points")
+
+
+def test_a_quote_tells_another_point_where_the_chosen_one_is_closed(api, order):
+    order["metadata"]["pickup_point_id"] = CLOSED
+    told = api.post("/api/v1/quotes", order).json()["metadata"]
+    assert told["pickup_point_available"] is False
+    assert told["nearest_pickup_point"]["id"] != CLOSED
+    order["metadata"]["pickup_point_id"] = told["nearest_pickup_point"]["id"]
+    open_one = api.post("/api/v1/quotes", order).json()["metadata"]
+    assert open_one["pickup_point_available"] is True
+    assert "nearest_pickup_point" not in open_one
+    order["metadata"]["pickup_point_id"] = "PP-NOPE"
+    assert api.post("/api/v1/quotes", order).json()["metadata"]["nearest_pickup_point"] is None
