@@ -201,15 +201,18 @@ def test_the_requests_of_the_pickit_document(ask):
         query = "/api/v1/pickit/service-coverage?postal_code=10001&city=New%20York"
         ask(200, {"status": TEXT, "coverage": coverage}, "GET", query)
 
-        cancelled = {
-            "tracking_number": TEXT,
-            "cancelled_at": TEXT,
-            "reason": TEXT,
-            "refund_status": TEXT,
-            "refund_amount": NUMERIC,
-        }
-        reason = {"reason": "Customer request - order cancelled"}
+    cancelled = {
+        "tracking_number": TEXT,
+        "cancelled_at": TEXT,
+        "reason": TEXT,
+        "refund_status": TEXT,
+        "refund_amount": NUMERIC,
+    }
+    reason = {"reason": "Customer request - order cancelled"}
+    for _ in range(2):
         ask(200, {"status": TEXT, "message": TEXT, "cancellation": cancelled}, "POST", f"{path}/cancel", reason)
+    refused = ask(400, ERROR, "POST", "/api/v1/pickups", PICKUP)  # no van comes for what is cancelled
+    assert set(refused["details"]) == {"shipment_ids[0]"}
 
 
 def test_the_end_to_end_test_of_the_pickit_document(ask):
