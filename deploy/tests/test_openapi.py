@@ -199,9 +199,10 @@ def all_indicated(world: Things, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def india(world: Things, body: dict[str, Any]) -> dict[str, Any]:
-    """Places that the carrier goes to."""
+    """Places that the carrier goes to, in its money."""
     return paid(world, body) | {
         "carrier": "velocity",
+        "currency": "INR",
         "origin": {"postal_code": "560102", "country": "IN"},
         "destination": {"postal_code": "400001", "country": "IN"},
     }
