@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from apikeys.errors import NotAuthenticated
@@ -26,10 +27,12 @@ from carriers.errors import (
     OutcomeUnknown,
 )
 from carriers.faults import WRITES
+from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.transport import Answer
-from carriers.types import Scan, Status
+from carriers.types import Scan, Status, WebhookNews
 
 FIXTURES = Path(__file__).parent / "fixtures"
+PAYLOADS = 10_000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 1_000
 GARBAGE = {
     "nothing": b"",
     "a web page": b"<html><body>Service temporarily unavailable</body></html>",
@@ -120,24 +123,6 @@ def answer(body: Any, status: int = 200) -> Answer:
     return Answer(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-STRANGE = (None, True, 0, -1, 1e400, 10**40, 0.1, "", "\0", "x" * 70_000, "ü😀", "2024-99-99", [], {}, [[]], {"": None})
-
-
-def mutation(value: Any, chance: Random) -> Any:
-    """The same JSON with one thing in it lost, doubled or replaced by something strange."""
-    if isinstance(value, dict) and value and chance.random() < 0.85:
-        name = chance.choice(list(value))
-        if chance.random() < 0.2:
-            return {key: inner for key, inner in value.items() if key != name}
-        return value | {name: mutation(value[name], chance)}
-    if isinstance(value, list) and value and chance.random() < 0.85:
-        place = chance.randrange(len(value))
-        if chance.random() < 0.2:
-            return [*value, *value]
-        return [*value[:place], mutation(value[place], chance), *value[place + 1 :]]
-    return chance.choice(STRANGE)
-
-
 class CarrierContract:
     """Set the class variables, give an example call of each operation, and inherit the promises."""
 
@@ -145,6 +130,8 @@ class CarrierContract:
     fields: ClassVar[Mapping[str, str]]
     # Each HTTP operation of the carrier -> (a call of it, the body of a good answer).
     calls: ClassVar[Mapping[str, tuple[Callable[[CarrierAdapter], Any], Any]]]
+    # Bodies of its webhooks.
+    events: ClassVar[Sequence[Any]] = ()
     # (HTTP status, body, error class, the carrier's code, the carrier's message) of documented refusals.
     refusals: ClassVar[Sequence[tuple[int, Any, type[CarrierError], str, str]]]
     # (operation, garbage) that this carrier says in earnest: an empty list, where lists are answered.
@@ -178,6 +165,9 @@ class CarrierContract:
     @classmethod
     def supported(cls):
         return cls.adapter.capabilities()
+
+    def _buys(self):
+        return "create_label" if "create_label" in self.calls else next(iter(self.calls))
 
     def test_it_is_registered_and_found_by_any_spelling(self):
         assert ADAPTERS[self.adapter.slug] is self.adapter
@@ -278,19 +268,66 @@ class CarrierContract:
         assert type(problem.value) is expected
         assert problem.value.carrier == self.adapter.name
 
-    def test_no_mutation_of_a_good_answer_breaks_it(self, full_size):
-        """Each answer is read, refused as garbage, or (a purchase) left in doubt; never another exception."""
-        chance, operations = Random(self.adapter.slug), sorted(self.calls)
-        for number in range(10_000 if full_size else 1_000):
-            operation = operations[number % len(operations)]
-            call, body = self.calls[operation]
-            mutated = body[: chance.randrange(len(body))] if isinstance(body, bytes) else mutation(body, chance)
-            with suppress(CarrierUnavailable, OutcomeUnknown, NotServiceable):
-                call(self.open(answer(mutated)))
+    def test_no_damage_to_an_answer_or_event_breaks_it(self):
+        """An answer is read, garbage, or (a purchase) left in doubt; an event is read or says why not. Nothing else."""
+        samples = [*self.calls.values(), *self.events]
+
+        @settings(max_examples=PAYLOADS, suppress_health_check=list(HealthCheck))
+        @given(st.data())
+        def hold(data):
+            number = data.draw(st.integers(0, len(samples) - 1))
+            if number < len(self.calls):
+                self._hold_damaged_answer(list(self.calls)[number], data)
+            else:
+                self._hold_damaged_event(data.draw(damaged(samples[number])))
+
+        hold()
+
+    def _hold_damaged_answer(self, operation, data):
+        call, body = self.calls[operation]
+        unreadable = OutcomeUnknown if operation in WRITES else CarrierUnavailable
+        try:
+            found = call(self.open(answer(data.draw(damaged(body)))))
+        except CarrierError as error:
+            assert type(error) is unreadable or (type(error) is NotServiceable and operation == "quote")
+            assert_storable(error.body())
+        else:
+            assert_storable(found)
+
+    def _hold_damaged_event(self, event):
+        try:
+            news = self.open(answer({})).parse_webhook(json.dumps(event).encode())
+        except ValueError as error:
+            assert str(error)
+        else:
+            assert_storable(news)
+
+    def test_a_refusal_of_any_content_is_one_of_ours(self):
+        @given(st.sampled_from([301, 400, 403, 404, 409, 422]), ANY_JSON | st.binary(max_size=50))
+        def hold(status, body):
+            call, _good = self.calls[self._buys()]
+            with pytest.raises(CarrierError) as refused:
+                call(self.open(answer(body if isinstance(body, bytes) else {"error": body, "message": body}, status)))
+            assert_storable(refused.value.body())
+
+        hold()
+
+    def test_any_bytes_are_news_or_a_value_error(self):
+        if "parse_webhook" not in self.supported():
+            pytest.skip("the carrier sends none")
+
+        @given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
+        def hold(body):
+            try:
+                assert isinstance(self.open(answer({})).parse_webhook(body), WebhookNews)
+            except ValueError as error:
+                assert str(error)
+
+        hold()
 
     def test_every_documented_refusal_keeps_the_carriers_words(self, refusal):
         status, body, kind, code, message = refusal
-        call, _body = self.calls["create_label" if "create_label" in self.calls else next(iter(self.calls))]
+        call, _body = self.calls[self._buys()]
         with pytest.raises(CarrierError) as problem:
             call(self.open(answer(body, status)))
         assert type(problem.value) is kind

@@ -220,6 +220,7 @@ class TestVelocityKeepsTheContract(CarrierContract):
     adapter = VelocityAdapter
     fields = {"username": "+910000000000", "password": "test-secret", "webhook_secret": SECRET}
     calls = CALLS
+    events = (fixture("event_nobody_at_the_door"), fixture("event_cash_remitted"))
     words = {
         "NEW": Status.CREATED,
         "PKP": Status.PICKED_UP,
