@@ -21,6 +21,7 @@ from carriers.errors import (
     CarrierError,
     CarrierNotFound,
     CarrierRejected,
+    CarrierShipmentNotFound,
     CarrierUnavailable,
     CarrierWarehouseNotFound,
     NotServiceable,
@@ -238,7 +239,8 @@ class TestVelocityKeepsTheContract(CarrierContract):
         refusal("order_from_an_unknown_warehouse", CarrierWarehouseNotFound),
         refusal("order_to_an_unserved_pincode", NotServiceable),
         refusal("cancelling_what_is_delivered", CarrierCannotCancel),
-        (404, {"message": "Shipment not found", "awb": AWB}, CarrierNotFound, "404", "Shipment not found"),
+        (404, {"message": "Shipment not found", "awb": AWB}, CarrierShipmentNotFound, "404", "Shipment not found"),
+        (404, {"message": "No route"}, CarrierNotFound, "404", "No route"),
         (401, {"error": "Invalid or expired token"}, CarrierAuthentication, "401", "Invalid or expired token"),
         (400, {"message": "No", "errors": {"weight": ["a", "b"]}}, CarrierRejected, "400", "No"),
     ]
@@ -309,6 +311,22 @@ def test_only_a_street_of_several_lines_has_a_second_one():
         "7 Harbour Road, Gate 2, Powai",
     )
     assert built("7 Harbour Road\nPowai", return_address=DEPOT) == ("7 Harbour Road", "Powai", "Lane 4")
+
+
+def test_an_order_says_a_street_of_several_lines_without_a_line_break():
+    two = {"street": "Lane 4\nBehind the mill"}
+    home = replace(HOME, address=replace(DEPOT, **two))
+    adapter = opened(answer(response("order_with_cash_on_delivery")))
+    adapter.create_label(replace(ORDER, destination=replace(BUYER, **two), warehouse=home))
+    body = adapter.http.sent[0]["json"]
+    assert body["billing_address"] == "Lane 4, Behind the mill"
+    assert (body["vendor_details"]["address"], body["vendor_details"]["address_2"]) == ("Lane 4", "Behind the mill")
+
+
+def test_goods_without_a_number_get_one_from_their_name():
+    adapter = opened(answer(response("order_with_cash_on_delivery")))
+    adapter.create_label(replace(ORDER, items=(replace(SHIRTS, sku=""),)))
+    assert adapter.http.sent[0]["json"]["order_items"][0]["sku"] == "SKU-Canvas Bag"
 
 
 def test_how_much_of_the_wire_is_assumed_is_counted():
@@ -406,7 +424,7 @@ def test_an_event_about_money_is_understood_and_changes_nothing():
 def test_a_failed_attempt_keeps_reason_and_count():
     (reported,) = opened(answer({})).parse_webhook(json.dumps(fixture("event_nobody_at_the_door")).encode()).scans
     assert reported.scan.details["ndr_reason"] == "CUSTOMER_NOT_AVAILABLE"
-    assert reported.scan.details["attempt"] == 1
+    assert reported.scan.details["attempts"] == 1
     assert reported.scan.occurred_at == datetime(2026, 5, 12, 12, 10, tzinfo=UTC)
 
 

@@ -124,7 +124,7 @@ def _place(role: str, address: types.Address) -> dict[str, Any]:
     return {
         f"{role}_customer_name": first,
         f"{role}_last_name": last.strip(),
-        f"{role}_address": address.street,
+        f"{role}_address": ", ".join(_lines(address.street)),
         f"{role}_city": address.city,
         f"{role}_pincode": address.postal_code,
         f"{role}_state": address.state,
@@ -153,7 +153,7 @@ def _unnamed(request: types.LabelRequest) -> types.Item:
 def _item(item: types.Item) -> dict[str, Any]:
     return {
         "name": item.name,
-        "sku": item.sku or item.name[:40],
+        "sku": item.sku or f"SKU-{item.name[:10]}",
         "units": item.quantity,
         "selling_price": item.unit_price,
         "discount": item.discount,
@@ -184,11 +184,13 @@ def _departure(place: types.Warehouse | None) -> dict[str, Any]:
     if place is None:
         return {}
     address = place.address
+    first, *more = _lines(address.street) or [""]
     vendor = {
         "email": address.contact_email,
         "phone": phone(address.contact_phone),
         "name": address.contact_name or place.name,
-        "address": address.street,
+        "address": first,
+        "address_2": ", ".join(more),
         "city": address.city,
         "state": address.state,
         "country": COUNTRY,
