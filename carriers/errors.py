@@ -74,6 +74,12 @@ class CarrierNotFound(CarrierError):
     code, status, message = "not_found", 404, _("The carrier does not know this.")
 
 
+class CarrierShipmentNotFound(CarrierNotFound):
+    """The carrier does not know the shipment, though we have booked it there."""
+
+    code, message = "shipment_not_found", _("The carrier does not know this shipment.")
+
+
 class CarrierWarehouseNotFound(CarrierNotFound):
     """The carrier does not know the warehouse that the shipment departs from."""
 

@@ -324,7 +324,7 @@ def test_a_signed_event_becomes_the_same_scan_as_tracking_shows(api, order, sand
     shipment = Shipment.objects.get(tracking_number=number)
     assert shipment.status == "ndr"
     details = shipment.checkpoints.get(code="NDR").details
-    assert (details["ndr_reason"], details["attempt"]) == ("CUSTOMER_NOT_AVAILABLE", 1)
+    assert (details["ndr_reason"], details["attempts"]) == ("CUSTOMER_NOT_AVAILABLE", 1)
     api.post("/api/v1/tracking", {"carrier": "velocity", "tracking_number": number})
     assert shipment.checkpoints.filter(code="NDR").count() == 1
 

@@ -23,7 +23,7 @@ from carriers.adapters.pickit import build, read
 ERRORS: dict[str, type[errors.CarrierError]] = {
     "INVALID_CLIENT": errors.CarrierAuthentication,
     "INVALID_TOKEN": errors.CarrierAuthentication,
-    "SHIPMENT_NOT_FOUND": errors.CarrierNotFound,
+    "SHIPMENT_NOT_FOUND": errors.CarrierShipmentNotFound,
     "PICKUP_NOT_FOUND": errors.CarrierNotFound,
     "PICKUP_POINT_NOT_FOUND": errors.CarrierNotFound,
     "POD_NOT_AVAILABLE": errors.ProofNotAvailable,

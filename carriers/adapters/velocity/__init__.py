@@ -58,6 +58,7 @@ ADDRESS_FIELDS = {
 # Whose address a field's first word means.
 ADDRESSES = {"billing": "billing_address", "shipping": "destination", "pickup": "origin"}
 MOST_NUMBERS = 50  # of one tracking call
+ABOUT_A_SHIPMENT = ("track", "cancel", "update_order")
 
 
 class VelocityAdapter(CarrierAdapter):
@@ -244,6 +245,8 @@ def _kind(operation: str, problem: Record, status: int) -> tuple[type[errors.Car
             return errors.CarrierCannotCancel, {}
         case 404 if "warehouse_id" in problem.value:
             return errors.CarrierWarehouseNotFound, {"warehouse_id": [message]}
+        case 404 if "awb" in problem.value or operation in ABOUT_A_SHIPMENT:
+            return errors.CarrierShipmentNotFound, {}
         case 404:
             return errors.CarrierNotFound, {}
         case 422:

@@ -60,6 +60,8 @@ CODES_OF_WORDS = {
 }
 # What of an event has a column of its own; the rest are its details.
 _COLUMNS = {"event", "awb", "order_id", "status", "status_code", "location", "timestamp", "description"}
+# Details that have a word of ours.
+_WORDS = {"attempt": "attempts"}
 _CODE, _TEXT, _NUMBER = 64, 200, 50  # characters of a code, of a place or sentence, of an AWB
 
 
@@ -205,7 +207,7 @@ def _day(item: Record, name: str) -> datetime | None:
 
 
 def _details(item: Record, columns: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in storable(item.value).items() if name not in columns}
+    return {_WORDS.get(name, name): value for name, value in storable(item.value).items() if name not in columns}
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
