@@ -120,11 +120,23 @@ def report(credential_id: uuid.UUID, news: ReportedPickup) -> bool:
         )
         if row is None:
             return False
+        _keep_details(row, news)
         if news.status == Pickup.State.COMPLETED and row.state != Pickup.State.COMPLETED:
             row.state, row.completed_at = Pickup.State.COMPLETED, news.occurred_at
             row.save(update_fields=["state", "completed_at"])
             events.record(PICKUP_COMPLETED, tenant=row.tenant, subject_id=row.id, data=facts(row))
         return True
+
+
+def _keep_details(row: Pickup, news: ReportedPickup) -> None:
+    """What the carrier tells beside the state: the latest event of each kind, in whatever order they come."""
+    told = row.carrier_details.get("events", {})
+    before = told.get(news.status)
+    if before and datetime.fromisoformat(before["occurred_at"]) > news.occurred_at:
+        return
+    event = plain(news.details) | {"occurred_at": rfc3339(news.occurred_at)}
+    row.carrier_details = row.carrier_details | {"events": told | {news.status: event}}
+    row.save(update_fields=["carrier_details"])
 
 
 def review_lost(*, limit: int = 100) -> int:

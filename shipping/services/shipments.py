@@ -415,15 +415,22 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
 
 
 def _first_scan(row: Shipment, booked: BookedLabel) -> Scan:
-    place = ", ".join(part for part in (row.origin.get("city"), row.origin.get("state")) if part)
+    """The carrier's own news of it is the same scan, so this one holds what that would tell."""
+    ends = {name: _town(place) for name, place in (("origin", row.origin), ("destination", row.destination))}
+    details = ends | {"service_type": row.service_type, "estimated_delivery": rfc3339(row.estimated_delivery)}
     return Scan(
         code=adapter_class(row.carrier).created_code,
         status=Status.CREATED,
         occurred_at=booked.created_at,
         occurred_text=rfc3339(booked.created_at) or "",
         description="Shipment created",
-        location=place,
+        location=", ".join(part for part in (row.origin.get("city"), row.origin.get("state")) if part),
+        details={name: value for name, value in details.items() if value},
     )
+
+
+def _town(place: Mapping[str, Any]) -> dict[str, str]:
+    return {name: place[name] for name in ("city", "state", "country") if place.get(name)}
 
 
 def _adapter(shipment: Shipment) -> CarrierAdapter:

@@ -44,6 +44,18 @@ def reconcile_now():
     return reconciliation.reconcile()
 
 
+def test_the_first_checkpoint_tells_what_the_carriers_own_event_of_it_would(api, sandbox, order):
+    shipment_id = buy(api, order).json()["shipment_id"]
+    shipment = api.get(f"/api/v1/shipments/{shipment_id}").json()
+    (created,) = shipment["checkpoints"]
+    assert created["details"] == {
+        "origin": {name: order["origin"][name] for name in ("city", "state", "country")},
+        "destination": {name: order["destination"][name] for name in ("city", "state", "country")},
+        "service_type": order["service_type"],
+        "estimated_delivery": shipment["estimated_delivery"],
+    }
+
+
 def test_a_label_as_documented(api, sandbox, order):
     response = buy(api, order)
     assert response.status_code == 200

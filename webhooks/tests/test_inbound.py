@@ -38,6 +38,21 @@ def booked(credential, number=NUMBER, **changes):
     )
 
 
+def scheduled(credential, number="PCK-1"):
+    return Pickup.objects.create(
+        merchant_id=credential.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        state="scheduled",
+        carrier_pickup_id=number,
+        scheduled_date=timezone.now(),
+        window_start="10:00",
+        window_end="14:00",
+        packages_count=2,
+    )
+
+
 def event(name="shipment.in_transit", number=NUMBER, at="2024-01-16T08:00:00Z", **data):
     return {"event_type": name, "timestamp": at, "data": {"tracking_number": number} | data}
 
@@ -161,30 +176,62 @@ def test_what_cannot_be_read_is_kept_and_listed_and_can_be_run_again(credential,
     assert inbound.process(row.id) == "failed"
 
 
-SHIPMENT_EVENTS = [path for path in sorted(FIXTURES.glob("event_*.json")) if "_pickup_" not in path.stem]
+EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted(FIXTURES.glob("event_*.json"))}
+SHIPMENT_EVENTS = [name for name, told in EVENTS.items() if told["event_type"].startswith("shipment.")]
+PICKUP_EVENTS = [name for name, told in EVENTS.items() if told["event_type"].startswith("pickup.")]
 
 
-@pytest.mark.parametrize("path", SHIPMENT_EVENTS, ids=lambda path: path.stem)
-def test_everything_that_an_event_tells_is_kept_and_shown_to_the_merchant(api, credential, path):
-    told = json.loads(path.read_text())
+def assert_shows(shown, told, *, but):
+    text = json.dumps(shown, sort_keys=True)
+    for name, value in told["data"].items():
+        if name not in but:
+            assert json.dumps(value, sort_keys=True) in text, name
+
+
+@pytest.mark.parametrize("name", SHIPMENT_EVENTS)
+def test_everything_that_an_event_tells_is_kept_and_shown_to_the_merchant(api, credential, name):
+    told = EVENTS[name]
     number = told["data"]["tracking_number"]
     booked(credential, number)
     assert push(told, credential).status_code == 200
     (scan,) = api.get(f"/api/v1/shipments/{number}").json()["checkpoints"]
-    shown = json.dumps(scan, sort_keys=True)
-    for name, value in told["data"].items():
-        if name not in ("tracking_number", "shipment_id"):
-            assert json.dumps(value, sort_keys=True) in shown, name
+    assert_shows(scan, told, but=("tracking_number", "shipment_id"))
 
 
-def test_the_six_shipment_events_of_the_document_are_recorded():
-    assert {json.loads(path.read_text())["event_type"].partition(".")[2] for path in SHIPMENT_EVENTS} == {
-        "created",
-        "picked_up",
-        "in_transit",
-        "at_pickup_point",
-        "delivered",
-        "failed",
+@pytest.mark.parametrize("name", PICKUP_EVENTS)
+def test_everything_that_is_told_of_a_pickup_is_kept_and_shown_to_the_merchant(api, credential, name):
+    told = EVENTS[name]
+    pickup = scheduled(credential, told["data"]["pickup_id"])
+    assert push(told, credential).status_code == 200
+    assert_shows(api.get(f"/api/v1/pickups/{pickup.id}").json(), told, but=("shipment_ids",))
+
+
+def test_the_latest_news_of_a_pickup_stay_in_whatever_order_they_come(api, credential):
+    pickup = scheduled(credential)
+    for at, driver in (
+        ("2024-01-15T09:00:00Z", "D-1"),
+        ("2024-01-15T11:00:00.5Z", "D-3"),
+        ("2024-01-15T11:00:00Z", "D-2"),
+    ):
+        data = {"pickup_id": "PCK-1", "driver": {"id": driver}}
+        push({"event_type": "pickup.scheduled", "timestamp": at, "data": data}, credential)
+    done = {"pickup_id": "PCK-1", "completed_at": "2024-01-16T11:30:00Z", "notes": "All there", "shipment_ids": []}
+    push({"event_type": "pickup.completed", "timestamp": "2024-01-16T11:31:00Z", "data": done}, credential)
+    told = api.get(f"/api/v1/pickups/{pickup.id}").json()["metadata"]["events"]
+    assert told["scheduled"] == {"driver": {"id": "D-3"}, "occurred_at": "2024-01-15T11:00:00.500000Z"}
+    assert told["completed"] == {"notes": "All there", "occurred_at": "2024-01-16T11:30:00Z"}
+
+
+def test_the_eight_events_of_the_document_are_recorded():
+    assert {told["event_type"] for told in EVENTS.values()} == {
+        "shipment.created",
+        "shipment.picked_up",
+        "shipment.in_transit",
+        "shipment.at_pickup_point",
+        "shipment.delivered",
+        "shipment.failed",
+        "pickup.scheduled",
+        "pickup.completed",
     }
 
 
@@ -222,18 +269,7 @@ def test_an_unknown_code_is_kept_as_it_came_and_counts_for_nothing(credential):
 
 def test_a_completed_pickup_picks_up_each_shipment_that_it_names(credential):
     shipments = [booked(credential, f"PKT-000000000{number}") for number in (1, 2)]
-    pickup = Pickup.objects.create(
-        merchant_id=credential.merchant_id,
-        mode="test",
-        carrier="pickit",
-        credential=credential,
-        state="scheduled",
-        carrier_pickup_id="PCK-1",
-        scheduled_date=timezone.now(),
-        window_start="10:00",
-        window_end="14:00",
-        packages_count=2,
-    )
+    pickup = scheduled(credential)
     body = {
         "event_type": "pickup.completed",
         "timestamp": "2024-01-16T11:30:00Z",
@@ -254,18 +290,7 @@ def test_news_of_a_pickup_whose_booking_is_not_stored_yet_wait_for_it(credential
     push({"event_type": "pickup.completed", "timestamp": "2024-01-16T11:30:00Z", "data": done}, credential)
     assert InboundWebhook.objects.get().state == "unmatched"
     assert inbound.sweep() == 0
-    pickup = Pickup.objects.create(
-        merchant_id=credential.merchant_id,
-        mode="test",
-        carrier="pickit",
-        credential=credential,
-        state="scheduled",
-        carrier_pickup_id="PCK-1",
-        scheduled_date=timezone.now(),
-        window_start="10:00",
-        window_end="14:00",
-        packages_count=2,
-    )
+    pickup = scheduled(credential)
     assert inbound.sweep() == 1
     pickup.refresh_from_db()
     assert (pickup.state, InboundWebhook.objects.get().state) == ("completed", "processed")
@@ -323,18 +348,7 @@ def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(creden
         environment="sandbox",
         fields={"client_id": "o", "client_secret": "o-secret", "webhook_secret": "other-secret"},
     )
-    pickup = Pickup.objects.create(
-        merchant_id=credential.merchant_id,
-        mode="test",
-        carrier="pickit",
-        credential=credential,
-        state="scheduled",
-        carrier_pickup_id="PCK-1",
-        scheduled_date=timezone.now(),
-        window_start="10:00",
-        window_end="14:00",
-        packages_count=2,
-    )
+    pickup = scheduled(credential)
     done_at = "2024-01-16T11:30:00Z"
     done = {"pickup_id": "PCK-1", "completed_at": done_at, "shipment_ids": []}
     body = {"event_type": "pickup.completed", "timestamp": done_at, "data": done}

@@ -299,12 +299,13 @@ def _shipment_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
 def _pickup_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
     done = kind == "pickup.completed"
     at = data.text("completed_at", told_at) if done else told_at
-    details = {name: value for name, value in data.value.items() if name not in ("completed_at", "shipment_ids")}
+    columns = {"completed_at", "shipment_ids"}
+    details = {name: value for name, value in data.value.items() if name not in columns}
     pickup = types.ReportedPickup(
         carrier_pickup_id=data.text("pickup_id"),
         status=PICKUP_EVENTS[kind],
         occurred_at=read_time(at)[0],
-        details=data.value,
+        details={name: value for name, value in details.items() if name != "pickup_id"},
     )
     scans = [
         types.ReportedScan(tracking_number=number, scan=_scan("picked_up", at, details=details))
