@@ -338,7 +338,7 @@ if CORS_ALLOWED_ORIGINS:
 CARRIER_CONNECT_TIMEOUT_S = env.float("CARRIER_CONNECT_TIMEOUT_S", default=5.0)
 CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIMEOUT", default=30.0))
 CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
-CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=0.5))
+CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=1.0))
 CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024 * 1024)
 # How long a call waits for its turn in the account's budget at the carrier before it is refused.
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
@@ -359,14 +359,6 @@ CARRIER_BASE_URLS = {
     ("pickit", "production"): env.str("PICKIT_API_URL", default="https://api.pickit.net/v2"),
     ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
     ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
-}
-# The platform's own accounts, for ``manage.py save_platform_credentials``.
-PLATFORM_ACCOUNTS = {
-    "PICKIT_CLIENT_ID": env.str("PICKIT_CLIENT_ID", default=""),
-    "PICKIT_CLIENT_SECRET": env.str("PICKIT_CLIENT_SECRET", default=""),
-    "PICKIT_WEBHOOK_SECRET": env.str("PICKIT_WEBHOOK_SECRET", default=""),
-    "VELOCITY_USERNAME": env.str("VELOCITY_USERNAME", default=""),
-    "VELOCITY_PASSWORD": env.str("VELOCITY_PASSWORD", default=""),
 }
 # No earlier, since the request that books may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))

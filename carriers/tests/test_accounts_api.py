@@ -215,9 +215,10 @@ def test_what_is_left_of_the_carriers_own_limits(api, credential, order):
     assert 0 <= limit["remaining"] <= 20
 
 
-def test_the_platforms_accounts_come_from_the_documented_variables(settings, merchant):
+def test_the_platforms_accounts_come_from_the_documented_variables(monkeypatch, merchant):
     told = StringIO()
-    settings.PLATFORM_ACCOUNTS = {"PICKIT_CLIENT_ID": "platform-id", "PICKIT_CLIENT_SECRET": "platform-secret"}
+    monkeypatch.setenv("PICKIT_CLIENT_ID", "platform-id")
+    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "platform-secret")
     call_command("save_platform_credentials", stdout=told)
     call_command("save_platform_credentials", stdout=told)
     assert told.getvalue().splitlines() == ["stored: Pickit production, platform", "nothing new"]
@@ -227,7 +228,7 @@ def test_the_platforms_accounts_come_from_the_documented_variables(settings, mer
     Credential.objects.update(is_open=False)
     with pytest.raises(Exception, match="not valid"):
         accounts.find(Tenant(merchant.id, "live"), "pickit")
-    settings.PLATFORM_ACCOUNTS = {"VELOCITY_USERNAME": "half-an-account"}
+    monkeypatch.setenv("VELOCITY_USERNAME", "half-an-account")
     with pytest.raises(CommandError, match=r"credentials\.password"):
         call_command("save_platform_credentials", stdout=told)
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from carriers.adapters import ADAPTERS
+
 ROOT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"""(?:env\.\w+|environ\.get)\(\s*["']([A-Z_]+)["']""")
 # Read by tests and tools, or set for a process by the one that starts it.
@@ -19,7 +21,8 @@ def variables_read():
         ROOT / "deploy/run.py",
         ROOT / "apikeys/health.py",
     ]
-    return {name for file in files for name in READ.findall(file.read_text())}
+    accounts = {name for adapter in ADAPTERS.values() for name in adapter.environment_names}
+    return {name for file in files for name in READ.findall(file.read_text())} | accounts
 
 
 def variables_explained():

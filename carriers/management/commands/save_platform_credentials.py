@@ -1,8 +1,8 @@
-"""``manage.py save_platform_credentials``: the platform's production accounts, from the documented variables."""
+"""``manage.py save_platform_credentials``: the platform's production accounts, from the variables of the adapters."""
 
+import os
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apikeys.errors import ValidationFailed
@@ -10,11 +10,11 @@ from carriers import accounts
 
 
 class Command(BaseCommand):
-    help = "Store the platform's accounts of PICKIT_* and VELOCITY_* variables, which merchants without their own use."
+    help = "Store the platform's accounts of PICKIT_*, VELOCITY_* … variables, which merchants without their own use."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            stored = accounts.fill_platform(settings.PLATFORM_ACCOUNTS)
+            stored = accounts.fill_platform(os.environ)
         except ValidationFailed as error:
             raise CommandError(f"Not stored: {error.details}") from error
         for row in stored:
