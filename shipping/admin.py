@@ -8,10 +8,9 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import IntegerField, OuterRef, QuerySet, Subquery
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 
 from apikeys.admin_base import (
@@ -38,6 +37,7 @@ from shipping.models import (
     Checkpoint,
     DeliveryTally,
     Label,
+    Orphan,
     Parcel,
     Pickup,
     Quote,
@@ -47,7 +47,7 @@ from shipping.models import (
     Warehouse,
     WarehouseRegistration,
 )
-from shipping.services import codes, pickups, shipments
+from shipping.services import codes, pickups, reconciliation
 
 MAX_SETTLED = 200
 # Nobody needs to know how many more than this there are.
@@ -101,6 +101,11 @@ WATCHES += [
         lambda: Shipment.objects.filter(booking_state=BookingState.PENDING),
         {"booking_state__exact": BookingState.PENDING},
         tone="waiting",
+    ),
+    Watch(
+        "Labels that carriers sold and nobody waits for, not called off yet",
+        lambda: Orphan.objects.filter(voided_at=None),
+        {"voided_at__isempty": "1"},
     ),
     Watch(
         "Pickups that need review: the carrier did not say whether it comes",
@@ -451,24 +456,22 @@ class ShipmentAdmin(ShippingAdmin):
     def recipient_address(self, row: Shipment) -> str:
         return address_lines(row.destination)
 
-    @admin.action(description="Look up at the carrier now (pending bookings)", permissions=["operate"])
+    @admin.action(description="Look up at the carrier now (pending, needs review)", permissions=["operate"])
     def look_up(self, request: HttpRequest, queryset: QuerySet) -> None:
         """The worker asks the carrier at once instead of at the next turn; nothing is bought."""
-        ids = queryset.filter(booking_state=BookingState.PENDING).values("pk")
-        asked = Shipment.objects.filter(pk__in=ids, booking_state=BookingState.PENDING).update(
-            reconcile_at=timezone.now(), updated_at=F("updated_at")
-        )
+        asked = reconciliation.look_up_now(queryset)
         if asked:
-            self.message_user(request, f"{asked} pending bookings are looked up at once.", messages.SUCCESS)
+            self.message_user(request, f"{asked} bookings are looked up at once.", messages.SUCCESS)
         else:
-            self.message_user(request, "None of these is pending: nothing to look up.", messages.WARNING)
+            text = "None of these is pending or needs review: nothing to look up."
+            self.message_user(request, text, messages.WARNING)
 
     @admin.action(description="Nothing was bought: fail the booking (needs review)", permissions=["operate"])
     def nothing_bought(self, request: HttpRequest, queryset: QuerySet) -> None:
         """For bookings that only the carrier's back-office could explain; the order can then be bought anew."""
         found = queryset.filter(booking_state=BookingState.NEEDS_REVIEW)[:MAX_SETTLED]
         for shipment in found:
-            shipments.fail(shipment, BusinessRuleViolated("Operations found that the carrier sold nothing."))
+            reconciliation.give_up(shipment, BusinessRuleViolated("Operations found that the carrier sold nothing."))
         self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
 
 
@@ -607,6 +610,36 @@ class StatusCodeAdmin(KeptAdmin):
     @admin.display(description="status", ordering="status")
     def shown_status(self, row: StatusCode) -> str:
         return status_badge(row) if row.status else badge(row.get_status_display(), "alert")
+
+
+@admin.register(Orphan)
+class OrphanAdmin(ShippingAdmin):
+    """Labels that turned up too late, or once too often; the worker has the carrier call them off."""
+
+    list_display = ("tracking_number", "state", "shown_carrier", "shipment", "merchant", "mode", "created_at")
+    list_select_related = ("shipment", "merchant")
+    list_filter = (("voided_at", admin.EmptyFieldListFilter), MerchantFilter, "mode", "created_at")
+    search_fields = ("tracking_number", "shipment__reference", "shipment__order_id")
+    search_help_text = "Tracking number, our reference, an order, or our id."
+    actions = ("void",)
+    ordering = ("-id",)
+    fields = ("id", "merchant", "mode", "shipment", "tracking_number", "state", "refusal", "voided_at", "created_at")
+
+    @admin.display(description="carrier")
+    def shown_carrier(self, row: Orphan) -> str:
+        return row.shipment.carrier_name
+
+    @admin.display(description="state")
+    def state(self, row: Orphan) -> str:
+        if row.voided_at:
+            return badge("called off", "good")
+        return badge(f"refused: {row.refusal}", "bad") if row.refusal else badge("being called off", "waiting")
+
+    @admin.action(description="Look up and call off at the carrier now", permissions=["operate"])
+    def void(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The worker asks the carrier at once; one that was called off in its back-office is then known to be."""
+        asked = reconciliation.void_now(queryset)
+        self.message_user(request, f"{asked} labels are called off at once.", messages.SUCCESS)
 
 
 @admin.register(Quote)

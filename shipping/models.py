@@ -240,6 +240,24 @@ class Shipment(TenantRow):
         return ["estimated_delivery", "promised_delivery"]
 
 
+class Orphan(TenantRow):
+    """A label that a carrier sold under a shipment's reference and nobody waits for: too late, or once too often."""
+
+    shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="orphans")
+    tracking_number = models.CharField(max_length=64)
+    refusal = models.CharField(max_length=200, blank=True, help_text="Why the carrier would not call it off.")
+    voided_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is known to be called off.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["shipment", "tracking_number"], name="orphan_once")]
+        indexes = [models.Index(fields=["id"], condition=models.Q(voided_at__isnull=True), name="orphan_not_voided")]
+
+    def __str__(self) -> str:
+        return self.tracking_number
+
+
 class Parcel(models.Model):
     """One package of a shipment."""
 

@@ -12,17 +12,27 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import correlation, events
+from apikeys.errors import WaybillError
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CarrierError, CarrierTimeout, CarrierUnsupported
+from carriers.errors import (
+    CarrierAuthentication,
+    CarrierError,
+    CarrierRateLimited,
+    CarrierTimeout,
+    CarrierUnavailable,
+    CarrierUnsupported,
+    OutcomeUnknown,
+)
 from carriers.types import BookedLabel
 from shipping.events import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
-from shipping.models import BookingState, Shipment
+from shipping.models import BookingState, Orphan, Shipment
 from shipping.services import shipments
 
 log = logging.getLogger(__name__)
@@ -32,6 +42,8 @@ _HOLD = timedelta(seconds=90)  # longer than a look-up can take: nobody else loo
 # A failed booking is looked for again this often and this long, in case the carrier made it late.
 _ORPHAN_EVERY = timedelta(hours=1)
 _ORPHAN_WATCH = timedelta(hours=24)
+# What says nothing of whether a label can be called off.
+_PASSING = (CarrierUnavailable, CarrierTimeout, CarrierRateLimited, CarrierAuthentication, OutcomeUnknown)
 
 
 def reconcile(*, limit: int = 50) -> dict[str, int]:
@@ -49,27 +61,54 @@ def reconcile(*, limit: int = 50) -> dict[str, int]:
     return outcomes
 
 
+def look_up_now(rows: QuerySet[Shipment]) -> int:
+    """Have the pending bookings among these looked up at once, and those that a person was to review; how many."""
+    asked = {BookingState.PENDING, BookingState.NEEDS_REVIEW}
+    due = Shipment.objects.filter(pk__in=rows.values("pk"), booking_state__in=asked, frees_order=False)
+    return due.update(
+        booking_state=BookingState.PENDING, failure=None, reconcile_at=timezone.now(), updated_at=F("updated_at")
+    )
+
+
+def give_up(shipment: Shipment, error: WaybillError) -> None:
+    """A booking of which a person found that nothing was bought; what turns up nevertheless is called off."""
+    shipments.fail(shipment, error)
+    _look_again(shipment, timedelta(0))
+
+
+def void_now(rows: QuerySet[Orphan]) -> int:
+    """Have labels that nobody waits for looked up and called off at once; how many."""
+    left = rows.filter(voided_at=None)
+    asked = left.count()
+    settled = (BookingState.BOOKED, BookingState.FAILED)
+    due = Shipment.objects.filter(pk__in=left.values("shipment"), booking_state__in=settled)
+    due.update(reconcile_at=timezone.now(), updated_at=F("updated_at"))
+    return asked
+
+
 def _reconcile_safely(shipment_id: uuid.UUID) -> str:
     """One booking that cannot be looked up must not keep the others from it."""
     try:
         return _reconcile(shipment_id)
     except Exception:
         log.exception("look-up failed unexpectedly", extra={"shipment": str(shipment_id)})
-        return "error"
+        return _after_failed_lookup(Shipment.objects.get(id=shipment_id))
 
 
 def _reconcile(shipment_id: uuid.UUID) -> str:
     shipment = Shipment.objects.select_related("credential").get(id=shipment_id)
-    if shipment.booking_state not in (BookingState.PENDING, BookingState.FAILED):
-        _look_again(shipment, None)
+    if shipment.booking_state == BookingState.NEEDS_REVIEW:
         return "done"
     try:
         adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
-        found = [label for label in adapter.find_by_reference(shipment.reference) if not label.cancelled]
-        return _conclude(shipment, adapter, found)
+        return _conclude(shipment, adapter, adapter.find_by_reference(shipment.reference))
     except CarrierUnsupported:
-        shipments.review(shipment.id, _("The carrier cannot be asked by reference; look into its own back-office."))
-        return "review"
+        if shipment.booking_state == BookingState.PENDING:
+            text = _("The carrier cannot be asked by reference; look into its own back-office.")
+            shipments.review(shipment.id, text)
+            return "review"
+        _look_again(shipment, None)
+        return "done"
     except CarrierError as error:
         log.warning("look-up failed", extra={"shipment": str(shipment.id), "error": str(error)})
         return _after_failed_lookup(shipment)
@@ -77,10 +116,10 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
 
 def _after_failed_lookup(shipment: Shipment) -> str:
     """Asked again and again for a day; then a person has to."""
-    if timezone.now() - shipment.created_at < _ORPHAN_WATCH:
+    if _is_watched(shipment):
         _look_again(shipment, _BETWEEN_LOOKUPS)
         return "error"
-    if shipment.booking_state == BookingState.FAILED:
+    if shipment.booking_state != BookingState.PENDING:
         _look_again(shipment, None)
         return "given_up"
     shipments.review(shipment.id, _("The carrier could not be asked about this booking for a day."))
@@ -88,15 +127,26 @@ def _after_failed_lookup(shipment: Shipment) -> str:
 
 
 def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedLabel]) -> str:
-    if shipment.booking_state == BookingState.FAILED:
-        _void(shipment, adapter, found)
-        watched = timezone.now() - shipment.created_at < _ORPHAN_WATCH and not _account_changed(shipment)
-        _look_again(shipment, _ORPHAN_EVERY if watched else None)
-        return "orphan" if found else "watched"
-    if found:
-        shipments.finish(shipment.id, found[0])
-        _void(shipment, adapter, found[1:])
+    live = [label for label in found if not label.cancelled]
+    if shipment.booking_state == BookingState.PENDING:
+        if not live:
+            return _not_found(shipment)
+        # The request's own answer may come meanwhile, and with another one of them: what is booked then is the label.
+        leftovers_due = timezone.now() + _HOLD if len(live) > 1 else None
+        shipment = shipments.finish(shipment.id, live[0], reconcile_at=leftovers_due)
+        if shipment.booking_state == BookingState.NEEDS_REVIEW:
+            return "review"
+    unwanted = [label for label in found if label.tracking_number != shipment.tracking_number]
+    settled = _void(shipment, adapter, unwanted)
+    if shipment.booking_state == BookingState.BOOKED:
+        _look_for_leftovers(shipment, None if settled else _BETWEEN_LOOKUPS)
         return "booked"
+    watched = _is_watched(shipment) and not _account_changed(shipment)
+    _look_again(shipment, (_ORPHAN_EVERY if settled else _BETWEEN_LOOKUPS) if watched else None)
+    return "orphan" if live else "watched"
+
+
+def _not_found(shipment: Shipment) -> str:
     quiet = settings.RECONCILE_QUIET_PERIOD - (timezone.now() - shipment.created_at)
     if quiet > timedelta(0):
         _look_again(shipment, min(_BETWEEN_LOOKUPS, quiet))
@@ -110,25 +160,68 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
     return "failed"
 
 
+def _is_watched(shipment: Shipment) -> bool:
+    return timezone.now() - shipment.created_at < _ORPHAN_WATCH
+
+
 def _account_changed(shipment: Shipment) -> bool:
     """Whether the purchase was asked of another account, of which the present one knows nothing."""
     since = shipment.credential.account_since
     return since is not None and since > shipment.created_at
 
 
-def _void(shipment: Shipment, adapter: CarrierAdapter, labels: Sequence[BookedLabel]) -> None:
-    """Call labels off that nobody waited for; one that the carrier will not call off is a person's affair."""
-    for label in labels:
-        data = {"tracking_number": label.tracking_number, "reference": shipment.reference}
+def _void(shipment: Shipment, adapter: CarrierAdapter, unwanted: Sequence[BookedLabel]) -> bool:
+    """Call labels off that nobody waited for; False where one must be tried again.
+
+    The row comes first, so that a killed process leaves something to be found and told of.
+    """
+    settled = True
+    for label in unwanted:
+        known = shipment.orphans.filter(tracking_number=label.tracking_number)
+        if label.cancelled:
+            _voided(shipment, known.first())
+            continue
+        orphan = known.first() or Orphan.objects.create(
+            merchant_id=shipment.merchant_id,
+            mode=shipment.mode,
+            shipment=shipment,
+            tracking_number=label.tracking_number,
+        )
         try:
             adapter.cancel(label.tracking_number, "duplicate")
-            kind = ORPHAN_VOIDED
+            _voided(shipment, orphan)
+        except _PASSING as error:
+            log.warning("a label that nobody waits for was not voided yet", extra=_facts(orphan, error=str(error)))
+            settled = False
         except CarrierError as error:
-            kind, data = ORPHAN_NOT_VOIDED, data | {"carrier_code": error.carrier_code}
+            _not_voided(shipment, orphan, error)
+    return settled
+
+
+def _voided(shipment: Shipment, orphan: Orphan | None) -> None:
+    with transaction.atomic():
+        if orphan and Orphan.objects.filter(id=orphan.id, voided_at=None).update(voided_at=timezone.now()):
+            events.record(ORPHAN_VOIDED, tenant=shipment.tenant, subject_id=shipment.id, data=_facts(orphan))
+
+
+def _not_voided(shipment: Shipment, orphan: Orphan, error: CarrierError) -> None:
+    """A person's affair; told once, though it is tried again as long as the booking is watched."""
+    with transaction.atomic():
+        words = f"{error.carrier_code}: {error.carrier_message}"[:200]
+        if Orphan.objects.filter(id=orphan.id, refusal="").update(refusal=words):
+            data = _facts(orphan, carrier_code=error.carrier_code)
             log.error("a label that nobody waits for was not voided", extra=data)
-            text = _("The carrier sold %s and would not call it off.") % label.tracking_number
-            shipments.review(shipment.id, text)
-        events.record(kind, tenant=shipment.tenant, subject_id=shipment.id, data=data)
+            events.record(ORPHAN_NOT_VOIDED, tenant=shipment.tenant, subject_id=shipment.id, data=data)
+
+
+def _facts(orphan: Orphan, **more: str) -> dict[str, str]:
+    return {"tracking_number": orphan.tracking_number, "reference": orphan.shipment.reference, **more}
+
+
+def _look_for_leftovers(shipment: Shipment, after: timedelta | None) -> None:
+    """A booked shipment whose surplus labels are not all called off is asked for again, for a day."""
+    due = None if after is None or not _is_watched(shipment) else timezone.now() + after
+    Shipment.objects.filter(id=shipment.id).update(reconcile_at=due, updated_at=F("updated_at"))
 
 
 def _look_again(shipment: Shipment, after: timedelta | None) -> None:

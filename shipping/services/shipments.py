@@ -112,16 +112,17 @@ def _buy(shipment: Shipment) -> Shipment:
     return finish(shipment.id, booked)
 
 
-def finish(shipment_id: uuid.UUID, booked: BookedLabel) -> Shipment:
+def finish(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetime | None = None) -> Shipment:
     """Store what the carrier sold: label file, numbers, first checkpoint, event.
 
-    Does nothing to a shipment that is booked already. A file that the carrier has not given out yet is fetched later
+    ``reconcile_at``: when to look the reference up once more all the same. Does nothing to a shipment that is booked
+    already. A file that the carrier has not given out yet is fetched later
     (``shipping.services.label_files``).
     """
     label = label_files.made(shipment_id, booked)
     try:
         with transaction.atomic():
-            return _book(shipment_id, booked, label)
+            return _book(shipment_id, booked, label, reconcile_at)
     except IntegrityError:
         log.exception("booked label collides with a stored one", extra={"shipment": str(shipment_id)})
         text = _("The carrier sold %s, a number that another shipment of this merchant has.") % booked.tracking_number
@@ -391,7 +392,7 @@ def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
     return row
 
 
-def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment:
+def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_at: datetime | None) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
         return row
@@ -400,7 +401,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label) -> Shipment
         row.reconcile_at = timezone.now()
         row.save(update_fields=["reconcile_at", "updated_at"])
         return row
-    row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, None
+    row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
     row.estimate(booked.estimated_delivery)
     row.total_price, row.currency = booked.total_price, booked.currency

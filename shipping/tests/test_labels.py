@@ -12,10 +12,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from apikeys.errors import BusinessRuleViolated
 from apikeys.models import Event
 from carriers import accounts
+from carriers.adapters import PickitAdapter
 from carriers.models import CarrierCall
-from shipping.models import BookingState, Shipment
+from shipping.models import BookingState, Orphan, Shipment
 from shipping.services import reconciliation, shipments
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
@@ -393,18 +395,136 @@ def test_a_late_scan_of_a_cancelled_shipment_is_kept_though_its_order_was_bought
     assert late in [event["status"] for event in track.json()["events"]]
 
 
-def test_a_label_that_cannot_be_voided_is_a_persons_affair(api, sandbox, order, hasty):
+@pytest.fixture
+def sold_late(api, sandbox, order, hasty):
+    """A booking that was answered as failed, and the label that the carrier sold for it all the same."""
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order, "lost")
+    Shipment.objects.update(booking_state=BookingState.FAILED, frees_order=True)
+    shipment = Shipment.objects.get()
+    (label,) = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
+    return shipment, label["tracking_number"]
+
+
+def told(kind, shipment):
+    return Event.objects.filter(type=f"shipment.{kind}", subject_id=shipment.id).count()
+
+
+def test_a_label_that_cannot_be_voided_is_a_persons_affair_and_the_booking_stays_failed(api, sandbox, sold_late):
+    shipment, number = sold_late
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    for _ in range(2):
+        assert reconcile_now() == {"orphan": 1}
+    shipment.refresh_from_db()
+    assert shipment.booking_state == BookingState.FAILED
+    orphan = Orphan.objects.get()
+    assert (orphan.tracking_number, orphan.voided_at) == (number, None)
+    assert orphan.refusal.startswith("CANNOT_CANCEL")
+    assert told("orphan_not_voided", shipment) == 1
+
+
+def test_a_carrier_that_is_away_when_an_orphan_is_voided_is_asked_again(api, sandbox, sold_late, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    shipment, number = sold_late
+    fault(sandbox, "status", operation="cancel", status=503, count=1)
+    assert reconcile_now() == {"orphan": 1}
+    assert (Orphan.objects.get().refusal, Orphan.objects.get().voided_at) == ("", None)
+    shipment.refresh_from_db()
+    assert shipment.booking_state == BookingState.FAILED
+    assert shipment.reconcile_at - timezone.now() < timedelta(minutes=1)
+    assert reconcile_now() == {"orphan": 1}
+    assert sold(sandbox, shipment) == ["cancelled"]
+    assert Orphan.objects.get().voided_at
+    assert (told("orphan_voided", shipment), told("orphan_not_voided", shipment)) == (1, 0)
+
+
+def test_a_voiding_that_nobody_lived_to_tell_of_is_told_later(api, sandbox, sold_late):
+    shipment, number = sold_late
+    tenant = {"merchant_id": shipment.merchant_id, "mode": shipment.mode}
+    Orphan.objects.create(shipment=shipment, tracking_number=number, **tenant)
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "cancelled"})
+    for _ in range(2):
+        assert reconcile_now() == {"watched": 1}
+    assert told("orphan_voided", shipment) == 1
+
+
+def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order, hasty, monkeypatch):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    found = sandbox.control("GET", f"/_sandbox/pickit/shipments?reference={shipment.reference}")
-    number = found[0]["tracking_number"]
-    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
-    Shipment.objects.update(booking_state=BookingState.FAILED)
-    reconcile_now()
+    adapter = accounts.open_adapter(shipment.credential)
+    adapter.create_label(shipments._purchase(shipment))
+    first, second = adapter.find_by_reference(shipment.reference)
+    asking = PickitAdapter.find_by_reference
+
+    def overtaken(self, reference):
+        shipments.finish(shipment.id, second)
+        return asking(self, reference)
+
+    monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
+    assert reconcile_now() == {"booked": 1}
     shipment.refresh_from_db()
-    assert shipment.booking_state == BookingState.NEEDS_REVIEW
-    assert Event.objects.filter(type="shipment.orphan_not_voided", subject_id=shipment.id).count() == 1
+    assert shipment.tracking_number == second.tracking_number
+    assert [call["path"].split("/")[-2] for call in sandbox.calls(operation="cancel")] == [first.tracking_number]
+
+
+def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_away(
+    api, sandbox, order, hasty, settings
+):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    accounts.open_adapter(shipment.credential).create_label(shipments._purchase(shipment))
+    fault(sandbox, "status", operation="cancel", status=503, count=1)
+    assert [reconcile_now(), reconcile_now(), reconcile_now()] == [{"booked": 1}, {"booked": 1}, {}]
+    shipment.refresh_from_db()
+    assert (shipment.booking_state, shipment.reconcile_at) == (BookingState.BOOKED, None)
+    assert sold(sandbox, shipment) == ["cancelled", "created"]
+
+
+def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    assert reconciliation.look_up_now(Shipment.objects.all()) == 1
+    assert reconcile_now() == {"booked": 1}
+    assert Shipment.objects.get().failure is None
+
+
+def test_what_turns_up_after_a_person_found_nothing_is_voided(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    reconciliation.give_up(shipment, BusinessRuleViolated("Nothing was sold."))
+    assert reconciliation.reconcile() == {"orphan": 1}
+    assert sold(sandbox, shipment) == ["cancelled"]
+    assert reconciliation.look_up_now(Shipment.objects.all()) == 0
+
+
+def test_a_label_that_was_called_off_by_hand_is_known_to_be_when_asked_for(api, sandbox, sold_late):
+    shipment, number = sold_late
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    reconcile_now()
+    Shipment.objects.update(created_at=timezone.now() - timedelta(days=3), reconcile_at=None)
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "cancelled", "force": True})
+    assert reconciliation.void_now(Orphan.objects.all()) == 1
+    assert reconciliation.reconcile() == {"watched": 1}
+    assert Orphan.objects.get().voided_at
+    assert Shipment.objects.get().reconcile_at is None
+
+
+def test_a_look_up_that_breaks_on_something_unforeseen_ends_with_a_person(api, sandbox, order, hasty, monkeypatch):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(PickitAdapter, "find_by_reference", broken)
+    assert reconcile_now() == {"error": 1}
+    Shipment.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert reconcile_now() == {"review": 1}
 
 
 def test_a_gateway_that_gave_up_waiting_leaves_the_purchase_in_doubt(api, sandbox, order):
