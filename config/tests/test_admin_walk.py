@@ -20,6 +20,7 @@ from shipping.models import (
     BookingState,
     Checkpoint,
     Label,
+    Orphan,
     Parcel,
     Pickup,
     Quote,
@@ -49,6 +50,7 @@ READ_ONLY = {
     "Invitation",
     "IssuedNumber",
     "Label",
+    "Orphan",
     "Outbox",
     "Parcel",
     "Pickup",
@@ -144,6 +146,7 @@ def populate(merchant, tenant, number=1):
     Parcel.objects.create(shipment=shipment, number=1, weight_kg="2.500", length_cm=30, width_cm=20, height_cm=15)
     label = Label(shipment=shipment, format="PDF", size="4x6")
     label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
+    Orphan.objects.create(**owned, shipment=shipment, tracking_number=f"PKT-LATE-{number}")
     Checkpoint.objects.create(
         **owned, shipment=shipment, source="carrier", status="in_transit", code="transit", occurred_at=WHEN
     )
