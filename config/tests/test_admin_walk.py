@@ -332,7 +332,7 @@ def test_the_first_page_tells_what_needs_a_person(admin_client, rows, tenant):
     page = admin_client.get(reverse("admin:index"))
     watches = {watch["text"].split()[0]: watch for watch in page.context["watches"]}
     told = {(watch["text"], watch["count"], watch["url"]) for watch in page.context["watches"]}
-    assert sum(count for _text, count, _url in told) == 3  # the shipment, the webhook, the delivery
+    assert sum(count for _text, count, _url in told) == 4  # the shipment, the orphan, the webhook, the delivery
     assert watches["Carriers'"]["count"] == watches["Deliveries"]["count"] == 1
     for _text, count, url in told:
         assert len(admin_client.get(url).context["cl"].result_list) == count
