@@ -26,16 +26,23 @@ def session() -> requests.Session:
     return made
 
 
-def end_at(moment: float) -> None:
-    """The answers that this thread asks for from now on are read until then (``time.monotonic``), drip or not."""
-    _thread.end = moment
+class TooLarge(Exception):
+    """A carrier sends more than it may. No ``OSError``, which libraries would take for a lost connection."""
+
+
+def end_at(moment: float, *, most: int) -> None:
+    """The answers that this thread asks for from now on are read until then (``time.monotonic``), drip or not.
+
+    Of each at most so many bytes: what a chunk says of its size bounds nothing. More raises ``TooLarge``.
+    """
+    _thread.end, _thread.most = moment, most
 
 
 class _Bounded(io.RawIOBase):
-    """A socket's bytes until the moment has come, then ``TimeoutError``."""
+    """A socket's bytes until the moment has come, then ``TimeoutError``; so many of them, then ``TooLarge``."""
 
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, end: float) -> None:
-        self.raw, self.sock, self.end = raw, sock, end
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, end: float, most: int) -> None:
+        self.raw, self.sock, self.end, self.left = raw, sock, end, most
 
     def readable(self) -> bool:
         return True
@@ -45,7 +52,11 @@ class _Bounded(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer did not end in time")
         self.sock.settimeout(left)
-        return self.raw.readinto(buffer)
+        read = self.raw.readinto(buffer)
+        self.left -= read or 0
+        if self.left < 0:
+            raise TooLarge("more bytes than an answer may have")
+        return read
 
     def close(self) -> None:
         if not self.closed:
@@ -56,7 +67,7 @@ class _Bounded(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, _thread.end))
+        self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, _thread.end, _thread.most))
 
 
 class _Connection(HTTPConnection):

@@ -48,7 +48,6 @@ _session = pooling.session()
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
 _SIDE_BY_SIDE = 5
-_NAME_FROM = 4  # characters; shorter ones stand in many words
 T = TypeVar("T")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -232,7 +231,7 @@ class _Exchange:
     def _outcome(self) -> tuple[Answer | None, str, str]:
         try:
             answer = self._exchange()
-        except _TooLarge as error:
+        except pooling.TooLarge as error:
             self.too_large = True
             return None, Outcome.BROKEN, str(error)
         except requests.RequestException as error:
@@ -240,6 +239,10 @@ class _Exchange:
             if _never_left(error):
                 return None, Outcome.UNREACHABLE, name
             return None, (Outcome.TIMEOUT if _is_timeout(error) else Outcome.BROKEN), name
+        except Exception as error:  # an answer that the library itself stumbles over: the carrier may have acted
+            name = type(error).__name__  # its words may quote a header
+            log.error("answer not readable", extra={"operation": self.operation, "error": name})
+            return None, Outcome.BROKEN, name
         return answer, *_judge(answer)
 
     def _wait_for_turn(self) -> None:
@@ -262,12 +265,14 @@ class _Exchange:
         left = self._left()
         if left <= 0:
             raise requests.ConnectTimeout("the request's deadline has passed")
-        pooling.end_at(self.give_up)
+        # Headers and the sizes of chunks come on top of what is counted below.
+        pooling.end_at(self.give_up, most=2 * settings.CARRIER_MAX_ANSWER_BYTES + _CHUNK)
         timeout = (min(settings.CARRIER_CONNECT_TIMEOUT_S, left), left)
         response = _session.send(self.prepared, timeout=timeout, allow_redirects=False, stream=True)
         try:
             content = self._read(response)
-            shown = content if self.is_file else concealed(content, self.secrets)
+            # What is no refusal stays whole: a secret may be a word that an order's answer needs.
+            shown = concealed(content, self.secrets) if response.status_code >= 300 else content
             return Answer(response.status_code, _lower(response.headers), shown)
         finally:
             response.close()
@@ -277,7 +282,7 @@ class _Exchange:
         for chunk in response.iter_content(_CHUNK):
             content += chunk
             if len(content) > settings.CARRIER_MAX_ANSWER_BYTES:
-                raise _TooLarge("the answer is larger than CARRIER_MAX_ANSWER_BYTES")
+                raise pooling.TooLarge("the answer is larger than CARRIER_MAX_ANSWER_BYTES")
         return bytes(content)
 
     def _left(self) -> float:
@@ -352,7 +357,7 @@ class _Exchange:
             subject_id=self.caller.subject_id,
             method=self.prepared.method,
             url=self._logged_url(),
-            request_body=masked(concealed(self.prepared.body or b"", self.secrets)),
+            request_body=masked(self.prepared.body or b"", secrets=self.secrets),
             status=answer.status if answer else None,
             outcome=outcome,
             response_body=self._logged_answer(answer) if answer else "",
@@ -374,14 +379,14 @@ class _Exchange:
 
     def _logged_url(self) -> str:
         """A file's URL may be a key to the file by its query."""
-        url = self.prepared.url.partition("?")[0] if self.is_file else masked_url(self.prepared.url)
-        return concealed(url.encode(), self.secrets).decode()[:500]
+        url = self.prepared.url.partition("?")[0] if self.is_file else self.prepared.url
+        return masked_url(url, secrets=self.secrets)[:500]
 
     def _logged_answer(self, answer: Answer) -> str:
         if self.is_file:
             return f"<a file of {len(answer.content)} bytes>"
         people = personal_values(self.prepared.body or b"")
-        return masked(concealed(answer.content, people, shortest=_NAME_FROM))
+        return masked(answer.content, secrets=self.secrets, people=people)
 
 
 def _tell_of_failure(row: CarrierCall) -> None:
@@ -402,10 +407,6 @@ def _secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
     held = [fields[name] for name in adapter_class(credential.carrier).secret_fields() if name in fields]
     given = headers.get("Authorization", "")
     return [*held, given, given.partition(" ")[2]]
-
-
-class _TooLarge(Exception):
-    pass
 
 
 def _time_left() -> float:

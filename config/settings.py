@@ -339,7 +339,7 @@ CARRIER_CONNECT_TIMEOUT_S = env.float("CARRIER_CONNECT_TIMEOUT_S", default=5.0)
 CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIMEOUT", default=30.0))
 CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
 CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=1.0))
-CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=20 * 1024 * 1024)
+CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=10 * 1024 * 1024)
 # How long a call waits for its turn in the account's budget at the carrier before it is refused.
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
 CARRIER_LOGIN_REST_S = env.float("CARRIER_LOGIN_REST_S", default=30.0)
@@ -400,7 +400,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # Each request has its line already; only what brings a traceback is worth another.
         "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
-        "urllib3": {"level": "WARNING"},
+        # Its warnings quote whole URLs and headers, and so what is secret in them.
+        "urllib3": {"level": "ERROR"},
         # It tells of every sign-in with the path, and an invitation's path opens the invitation.
         "axes": {"level": "WARNING"},
     },

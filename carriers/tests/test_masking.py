@@ -1,8 +1,9 @@
 """Our secrets are masked wherever a carrier repeats them, however it writes them."""
 
 import base64
+import html
 import json
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 
@@ -27,12 +28,23 @@ BODY = {"client_secret": SECRET}
         quote_plus(SECRET),
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
+        base64.b64encode(f"a:{SECRET}".encode()).decode(),
+        base64.b64encode(f"id:{SECRET}/x".encode()).decode(),
         SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        quote(SECRET, safe="").lower(),
+        "".join(f"\\u{ord(letter):04X}" for letter in SECRET),
+        json.dumps("".join(f"\\u{ord(letter):04x}" for letter in SECRET)),
+        html.escape(SECRET),
+        html.escape(html.escape(SECRET)),
+        "".join(f"&#{ord(letter)};" for letter in SECRET),
+        "".join(f"&#X{ord(letter):x};" for letter in SECRET),
+        f"{SECRET} and {html.escape(SECRET)}",
     ],
 )
 def test_a_repeated_secret_is_masked_and_the_rest_stays(repeated):
     masked = masking.concealed(f"before {repeated} after".encode(), [SECRET]).decode()
-    assert "7f3a" not in masked
+    assert "7f3a" not in html.unescape(unquote(masked)).encode().decode("unicode_escape")
     assert "***" in masked
     assert masked.startswith("before ")
     assert masked.endswith(" after")
@@ -130,8 +142,31 @@ def test_whom_a_request_names_is_masked_in_the_sentences_of_the_answer():
     order = {"destination": {"contact_name": "Asha Rao", "street": "12 Example Road", "contact_phone": "9000000001"}}
     refusal = b'{"message": "Asha Rao of 12 Example Road (9000000001) in Bangalore is not served"}'
     people = masking.personal_values(json.dumps(order).encode())
-    shown = masking.masked(masking.concealed(refusal, people, shortest=4))
+    shown = masking.masked(refusal, people=people)
     assert json.loads(shown) == {"message": "*** of *** (***) in Bangalore is not served"}
+
+
+def test_a_short_name_is_masked_as_a_word_and_in_any_case():
+    refusal = b'{"message": "RAO of Raoul Street, jos\\u00C9, is not served"}'
+    shown = masking.masked(refusal, people=["Rao", "José", "IN"])
+    assert json.loads(shown) == {"message": "*** of Raoul Street, ***, is not served"}
+
+
+def test_of_a_long_body_no_more_is_read_than_is_shown():
+    many = json.dumps([{"text": "x" * 1990, "more": ["{}"] * 50} for _ in range(300)]).encode()
+    assert len(masking.masked(many)) == masking.MAX_LOGGED
+    seen = []
+    masker = masking._Masker(lambda text: seen.append(text) or text)
+    masker.masked(json.loads(many))
+    assert sum(map(len, seen)) < 2 * masking.MAX_LOGGED
+    assert masking.masked(b"[" + b"1," * 600_000 + b"1]") == "<1200003 bytes>"
+
+
+def test_of_a_long_refusal_the_beginning_is_enough():
+    page = b"<html>" + html.escape(SECRET).encode() + b"x" * 1_000_000
+    told = masking.concealed(page, [SECRET])
+    assert told.startswith(b"<html>***x")
+    assert len(told) < 200_000
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -272,6 +273,55 @@ def test_a_file_over_the_cap_is_not_read_to_its_end(fetch, carrier, settings):
     carrier.answers = [(200, b"x" * 5000, {})]
     with pytest.raises(errors.CarrierUnavailable):
         fetch()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunks(size, body):
+    """An answer whose chunk says this of its size; the connection ends behind it."""
+
+    def answer(handler):
+        with suppress(OSError):
+            handler.connection.sendall(CHUNKED + size + b"\r\n" + body)
+        handler.close_connection = True
+
+    return answer
+
+
+@pytest.mark.parametrize("size", [b"-5", b"-1", b"5"])
+@pytest.mark.parametrize(("safe", "kind"), [(False, errors.OutcomeUnknown), (True, errors.CarrierUnavailable)])
+def test_a_chunk_of_an_absurd_size_is_a_broken_answer_on_record(send, carrier, settings, size, safe, kind):
+    settings.CARRIER_MAX_RETRIES = 0
+    carrier.answers = [chunks(size, b"{}")]
+    with pytest.raises(kind):
+        send(safe=safe)
+    assert CarrierCall.objects.get().outcome == "broken"
+
+
+def test_a_chunk_that_does_not_say_where_it_ends_is_read_to_the_cap(send, carrier, settings):
+    settings.CARRIER_MAX_ANSWER_BYTES = 100_000
+    written = []
+
+    def endless(handler):
+        with suppress(OSError):
+            handler.connection.sendall(CHUNKED + b"-1\r\n")
+            for _ in range(100):
+                handler.connection.sendall(b"x" * 100_000)
+                written.append(1)
+        handler.close_connection = True
+
+    carrier.answers = [endless]
+    with pytest.raises(errors.CarrierUnavailable):
+        send(safe=True)
+    assert len(carrier.requests) == 1
+    assert len(written) < 100
+
+
+def test_a_secret_that_is_a_word_of_the_answer_does_not_spoil_it(send, carrier):
+    carrier.answers = [(200, b'{"shipment_id": "1"}', {})]
+    assert send(headers={"Authorization": "shipment"}).json() == {"shipment_id": "1"}
+    assert CarrierCall.objects.get().response_body == '{"***_id": "1"}'
 
 
 def test_a_bare_token_that_the_carrier_repeats_is_masked(send, carrier):
