@@ -24,6 +24,14 @@ SECRET = "test-secret"  # noqa: S105 of the document's own examples
 TOKEN_SECONDS = 3600
 RATE_LIMIT = 20  # requests a second
 MAX_KG = 30
+# Code and sentence by HTTP status; any other failure is Pickit's own fault.
+LOGIN_REFUSED = ("INVALID_CLIENT", "Unknown client or wrong secret")
+FAILURES = {
+    400: ("VALIDATION_ERROR", "The request is not valid"),
+    401: ("INVALID_TOKEN", "The access token is missing, unknown or expired"),
+    403: ("FORBIDDEN", "This account is suspended"),
+    429: ("RATE_LIMITED", f"At most {RATE_LIMIT} requests a second"),
+}
 
 # What a way may look like; a shipment with a pickup point ends there.
 TO_THE_DOOR = ("created", "picked_up", "in_transit", "out_for_delivery", "delivered")
@@ -100,10 +108,11 @@ class Pickit:
         except ValueError as error:
             return Problem(400, "VALIDATION_ERROR", f"The body cannot be read: {error}").answer
 
-    def error(self, status: int, message: str) -> dict[str, Any]:
-        """A failure's body."""
-        code = {400: "VALIDATION_ERROR", 401: "INVALID_TOKEN", 429: "RATE_LIMITED"}.get(status, "INTERNAL_ERROR")
-        return {"error": {"code": code, "message": message, "field": None}}
+    def error(self, status: int, message: str = "", operation: str = "") -> dict[str, Any]:
+        """A failure's body, in Pickit's own words unless others are given."""
+        known = LOGIN_REFUSED if (status, operation) == (401, "token") else FAILURES.get(status)
+        code, words = known or ("INTERNAL_ERROR", "Internal server error")
+        return {"error": {"code": code, "message": message or words, "field": None}}
 
     def account_of(self, request: Request) -> str:
         """Who calls, by token; empty for nobody."""
@@ -151,7 +160,7 @@ class Pickit:
         """The secret that a client has shown, if it is one of its own."""
         account, given = self.store.get("account", str(body.get("client_id"))), str(body.get("client_secret"))
         if not account or not any(hmac.compare_digest(one.encode(), given.encode()) for one in _secrets_of(account)):
-            raise Problem(401, "INVALID_CLIENT", "Unknown client or wrong secret")
+            raise Problem(401, *LOGIN_REFUSED)
         return given
 
     def _pickup_points(self, request: Request) -> Answer:
@@ -384,7 +393,7 @@ class Pickit:
         token = self.store.get("token", request.headers.get("authorization", "").removeprefix("Bearer "))
         account = self.store.get("account", token["account"]) if token else None
         if not token or not account or token["expires"] < time.time() or token["secret"] not in _secrets_of(account):
-            raise Problem(401, "INVALID_TOKEN", "The access token is missing, unknown or expired")
+            raise Problem(401, *FAILURES[401])
 
     def _count(self, account: str) -> None:
         limit = (self.store.get("account", account) or {}).get("rate_limit", RATE_LIMIT)

@@ -96,9 +96,9 @@ class Sandbox:
             self._done(call_id, answer)
             return answer
 
-        return work() if fault is None else self._fail(fault, request, work)
+        return work() if fault is None else self._fail(fault, request, operation, work)
 
-    def _fail(self, fault: dict[str, Any], request: Request, work: Callable[[], Answer]) -> Answer:
+    def _fail(self, fault: dict[str, Any], request: Request, operation: str, work: Callable[[], Answer]) -> Answer:
         """``after``: the work is done, and then the answer is lost."""
         kind = fault["kind"]
         after = fault.get("after") or kind in ("hang_after", "cut", "truncated", "mistyped")
@@ -125,8 +125,8 @@ class Sandbox:
         status = fault.get("status", 500)
         wait = fault.get("retry_after", 1)
         headers = {"Retry-After": str(wait)} if status == 429 and wait is not None else {}
-        message = _repeated(request) if kind == "echo" else "Injected by the sandbox"
-        return Answer(status, self.carriers[request.carrier].error(status, message), headers)
+        message = _repeated(request) if kind == "echo" else ""
+        return Answer(status, self.carriers[request.carrier].error(status, message, operation), headers)
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
         with self._lock:

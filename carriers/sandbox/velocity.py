@@ -23,6 +23,7 @@ ACCOUNTS = ("+910000000000", "velocity-platform")
 SECRET = "test-secret"  # noqa: S105 everybody may know it
 ZONE = ZoneInfo("Asia/Kolkata")
 TOKEN_SECONDS = 24 * 3600
+WRONG_PASSWORD, WRONG_TOKEN, TOO_MANY = "Invalid credentials", "Invalid or expired token", "Too many requests"
 # Requests in so many seconds, by operation; those of one name share them.
 LIMITS = {
     "token": ("token", 10, 3600),
@@ -142,11 +143,17 @@ class Velocity:
         except ValueError as error:
             return Problem(400, {"message": f"The body cannot be read: {error}"}).answer
 
-    def error(self, status: int, message: str) -> dict[str, Any]:
-        """A failure's body."""
+    def error(self, status: int, message: str = "", operation: str = "") -> dict[str, Any]:
+        """A failure's body, in the document's words unless others are given."""
         if status == 401:
-            return {"error": message}
-        return {"message": message, "error": message} if status >= 500 else {"message": message}
+            return {"error": message or (WRONG_PASSWORD if operation == "token" else WRONG_TOKEN)}
+        if status >= 500:
+            booking = operation in ("create_label", "create_return")
+            words = ("Failed to create shipment", "Carrier API timeout") if booking else ("Server error",) * 2
+            return {"message": message or words[0], "error": message or words[1]}
+        if status == 400:
+            return {"message": message or "Validation failed", "errors": {}}
+        return {"message": message or (TOO_MANY if status == 429 else "Refused")}
 
     def account_of(self, request: Request) -> str:
         """Who calls, by token, or who logs in; empty for nobody."""
@@ -174,7 +181,7 @@ class Velocity:
         body = request.json()
         account = self.store.get("account", str(body.get("username")))
         if not account or not hmac.compare_digest(account["secret"].encode(), str(body.get("password")).encode()):
-            raise Problem(401, {"error": "Invalid credentials"})
+            raise Problem(401, {"error": WRONG_PASSWORD})
         token = secrets.token_urlsafe(48)
         row = {"account": body["username"], "secret": account["secret"], "expires": time.time() + TOKEN_SECONDS}
         self.store.put("velocity_token", token, row)
@@ -339,7 +346,7 @@ class Velocity:
         token = self.store.get("velocity_token", _token_of(request))
         account = self.store.get("account", token["account"]) if token else None
         if not token or not account or token["expires"] < time.time() or token["secret"] != account["secret"]:
-            raise Problem(401, {"error": "Invalid or expired token"})
+            raise Problem(401, {"error": WRONG_TOKEN})
 
     def _count(self, account: str, operation: str) -> None:
         row = self.store.get("account", account) or {"rate_limit": 1}
@@ -353,7 +360,7 @@ class Velocity:
             recent.popleft()
         if len(recent) >= limit:
             wait = math.ceil(recent[0] + seconds - moment)
-            raise Problem(429, {"message": "Too many requests"}, **{"Retry-After": str(max(1, wait))})
+            raise Problem(429, {"message": TOO_MANY}, **{"Retry-After": str(max(1, wait))})
         recent.append(moment)
 
     def _find(self, request: Request, number: Any) -> dict[str, Any]:

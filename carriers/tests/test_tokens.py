@@ -132,7 +132,7 @@ def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, cred
     for _ in range(3):
         with pytest.raises(CarrierAuthentication) as refusal:
             points(credential)
-    assert "INVALID_TOKEN: " in Credential.objects.get().refusal
+    assert "INVALID_CLIENT: " in Credential.objects.get().refusal
     assert refusal.value.carrier_message
     assert logins(sandbox) == 1
     assert list(Event.objects.filter(type__startswith="credential.").order_by("id").values_list("type", flat=True)) == [
