@@ -375,13 +375,14 @@ class Pickit:
         return data
 
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Create or change an account: ``secret webhook_url webhook_secret rate_limit``."""
+        """Create or change an account: ``secret webhook_url webhook_secret rate_limit suspended``."""
         fresh = {
             "secret": SECRET,
             "previous": [],
             "webhook_url": "",
             "webhook_secret": SECRET,
             "rate_limit": RATE_LIMIT,
+            "suspended": False,
         }
         row = (self.store.get("account", account) or fresh) | {k: v for k, v in changes.items() if k in fresh}
         self.store.put("account", account, row)
@@ -394,6 +395,8 @@ class Pickit:
         account = self.store.get("account", token["account"]) if token else None
         if not token or not account or token["expires"] < time.time() or token["secret"] not in _secrets_of(account):
             raise Problem(401, *FAILURES[401])
+        if account.get("suspended"):
+            raise Problem(403, *FAILURES[403])
 
     def _count(self, account: str) -> None:
         limit = (self.store.get("account", account) or {}).get("rate_limit", RATE_LIMIT)
