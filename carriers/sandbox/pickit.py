@@ -56,6 +56,10 @@ WAYS = {
 FACTORS = {"standard": 1.0, "express": 1.8, "pickup_point": 0.9}
 DAYS = {"standard": 2, "express": 1, "pickup_point": 2}
 UNSERVED = ("00000", "999")
+# What tracking tells of a scan beyond its webhook.
+TRACKED_ONLY = {"in_transit": {"vehicle": "VAN-123"}}
+# Of a proof: a parcel that waited at a point is taken with its code, and nobody is there to take pictures.
+BY_A_DRIVER = ("signature_image", "delivery_photo", "coordinates", "notes")
 # The document's own number answers as its examples do: in transit, and yet with a proof of delivery.
 DOCUMENTED = "PKT-1234567890"
 
@@ -254,9 +258,9 @@ class Pickit:
             delivered["details"].get("collected_by") or shipment["destination"].get("contact_name") or "Recipient"
         )
         code = shipment["pickup_code"] if shipment["pickup_point"] else None
-        return Answer(
-            200, _proof(number, delivered["timestamp"], recipient or "Recipient", code, delivered["location"])
-        )
+        proof = _proof(number, delivered["timestamp"], recipient or "Recipient", code, delivered["location"])
+        collected = any(event["status"] == "at_pickup_point" for event in shipment["events"])
+        return Answer(200, proof | (dict.fromkeys(BY_A_DRIVER) if collected else {}))
 
     def _schedule_pickup(self, request: Request) -> Answer:
         body = request.json()
@@ -344,7 +348,8 @@ class Pickit:
             if status == "at_pickup_point":
                 self._assign_point(shipment, wish.get("pickup_point_id") or points.DOCUMENTED["id"])
             data = _event_data(shipment, status) | (wish.get("details") or {})
-            event = _event(status, wish.get("at") or now(), *_words(shipment, status, data), _details(data))
+            details = TRACKED_ONLY.get(status, {}) | _details(data)
+            event = _event(status, wish.get("at") or now(), *_words(shipment, status, data), details)
             shipment["events"] = sorted([*shipment["events"], event], key=lambda one: _instant(one["timestamp"]))
             shipment["status"] = shipment["events"][-1]["status"]
             self._keep(shipment)
