@@ -215,6 +215,8 @@ class Sandbox:
                 return Answer(200, self.carriers[carrier].advance(number, request.json()))
             case ["POST", "pickit", "pickups", name, "complete"]:
                 return Answer(200, self.carriers["pickit"].complete_pickup(name))
+            case ["POST", "velocity", "shipments", number, "remit"]:
+                return Answer(200, self.carriers["velocity"].remit(number))
         return Answer(404, {"error": "no such path; see docs/carriers"})
 
     def _sold(self, kind: str, request: Request) -> list[dict[str, Any]]:

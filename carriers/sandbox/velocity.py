@@ -332,6 +332,22 @@ class Velocity:
             self._tell(order, code, event)
         return event
 
+    def remit(self, number: str) -> dict[str, Any]:
+        """Pay out what was collected for an order.
+
+        Raises ``KeyError`` for an unknown AWB and ``ValueError`` where nothing was collected.
+        """
+        order = self.store.get("velocity_order", number)
+        if order is None:
+            raise KeyError(number)
+        rows = velocity_reports.report("cod_remittance", [order])["data"]
+        if not rows:
+            raise ValueError("nothing was collected for this order")
+        event = {"event": "cod_remittance", "timestamp": _local_now()}
+        event |= {name: rows[0][name] for name in ("remittance_id", "amount")}
+        self._push(order, event)
+        return event
+
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Create or change an account: ``secret webhook_url webhook_secret rate_limit`` (0: no limits) and ``limits``,
         other numbers than the documented ones (``{"quote": 5}``)."""
@@ -388,11 +404,14 @@ class Velocity:
         self.store.put("velocity_order", order["awb"], order, reference=order["order_id"])
 
     def _tell(self, order: dict[str, Any], code: str, event: dict[str, Any]) -> None:
+        told = {"event": "status_update", "awb": order["awb"], "order_id": order["order_id"], "status_code": code}
+        told |= {"courier_name": order["courier_name"], "estimated_delivery": order["estimated_delivery"]} | event
+        self._push(order, told)
+
+    def _push(self, order: dict[str, Any], event: dict[str, Any]) -> None:
         row = self.store.get("account", order["account"]) or {}
         if row.get("webhook_url"):
-            told = {"event": "status_update", "awb": order["awb"], "order_id": order["order_id"], "status_code": code}
-            told |= {"courier_name": order["courier_name"], "estimated_delivery": order["estimated_delivery"]} | event
-            self.pusher.push(self.name, row["webhook_url"], row["webhook_secret"], told, subject=order["awb"])
+            self.pusher.push(self.name, row["webhook_url"], row["webhook_secret"], event, subject=order["awb"])
 
 
 _Mistakes = Callable[[dict[str, Any]], dict[str, str]]
