@@ -8,29 +8,90 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import requests
 
 START_S = 30
+# Keys under which a carrier writes words of its own, by the end of their path: codes, kinds, flags and sentences.
+WORDS = (
+    "error.code",
+    "error.field",
+    "message",
+    "error",
+    "event",
+    "event_type",
+    "type",
+    "status",
+    "status_code",
+    "current_status",
+    "failure_reason",
+    "ndr_reason",
+    "next_action",
+    "delivery_type",
+    "refund_status",
+    "notification_channels",
+    "token_type",
+    "expires_in",
+    "service_type",
+    "service_types",
+    "service_level",
+    "services",
+    "service_available",
+    "is_serviceable",
+    "cod_available",
+    "pickup_point_available",
+    "coverage_quality",
+    "courier_company_id",
+    "updated_fields",
+    "currency",
+    "country",
+    "format",
+    "size",
+)
+# What tells which items of two lists belong together.
+MARKS = ("status", "courier_company_id")
 
 
-def lacking(expected: Any, real: Any, path: str = "$") -> list[str]:
-    """Where ``real`` lacks a key of ``expected`` or holds another type; more than expected is no fault.
+def lacking(expected: Any, real: Any, path: str = "$", *, exactly: bool = False) -> list[str]:
+    """Where ``real`` lacks a key of ``expected``, holds another type, or another word where the carrier's words stand.
 
-    Numbers are alike, null may stand for anything, and of a list the first item speaks for all.
+    Numbers are alike. Items are compared in pairs: those with a status or a courier with the next real one that has the
+    same, all others by their place. More keys than expected are faults only where it has to fit ``exactly``.
     """
-    match expected, real:
-        case (None, _) | (_, None):
-            return []
-        case dict(), dict():
-            absent = [f"{path}.{key}" for key in expected if key not in real]
-            shared = [(f"{path}.{key}", expected[key], real[key]) for key in expected if key in real]
-            return absent + [fault for at, one, other in shared for fault in lacking(one, other, at)]
-        case list(), list():
-            return lacking(expected[0], real[0], f"{path}[0]") if expected and real else []
-    return [] if _kind(expected) == _kind(real) else [f"{path}: {_kind(real)} instead of {_kind(expected)}"]
+    if _is_word(path) and not isinstance(expected, dict):
+        return [] if expected == real else [f"{path}: {real!r} instead of {expected!r}"]
+    if _kind(expected) != _kind(real):
+        return [f"{path}: {_kind(real)} instead of {_kind(expected)}"]
+    if isinstance(expected, dict):
+        faults = [f"{path}.{key} is missing" for key in expected if key not in real]
+        faults += [f"{path}.{key} is too much" for key in real if exactly and key not in expected]
+        pairs = [(f"{path}.{key}", expected[key], real[key]) for key in expected if key in real]
+    elif isinstance(expected, list):
+        faults = [f"{path}: something instead of nothing"] if real and not expected else []
+        pairs = [(f"{path}[{place}]", *pair) for place, pair in enumerate(_paired(expected, real))]
+    else:
+        return []
+    return faults + [fault for at, one, other in pairs for fault in lacking(one, other, at, exactly=exactly)]
+
+
+def _paired(expected: list[Any], real: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each expected item with its real one, None where there is none."""
+    begin = 0
+    for place, one in enumerate(expected):
+        name = next((name for name in MARKS if isinstance(one, dict) and name in one), None)
+        if name is None:
+            yield one, real[place] if place < len(real) else None
+            continue
+        found = [at for at in range(begin, len(real)) if real[at].get(name) == one[name]]
+        begin = found[0] + 1 if found else begin
+        yield one, real[found[0]] if found else None
+
+
+def _is_word(path: str) -> bool:
+    return ".errors." in path or any(path.endswith(f".{name}") for name in WORDS)
 
 
 def _kind(value: Any) -> str:
