@@ -52,7 +52,7 @@ WORDS = (
     "size",
 )
 # What tells which items of two lists belong together.
-MARKS = ("status", "courier_company_id")
+MARKS = ("status", "status_code", "courier_company_id")
 
 
 def lacking(expected: Any, real: Any, path: str = "$", *, exactly: bool = False) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -31,7 +30,6 @@ from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.transport import Answer
 from carriers.types import Scan, Status, WebhookNews
 
-FIXTURES = Path(__file__).parent / "fixtures"
 PAYLOADS = 10_000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 1_000
 GARBAGE = {
     "nothing": b"",

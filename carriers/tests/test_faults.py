@@ -76,14 +76,14 @@ def _pickit_bought(it: CarrierAdapter) -> dict[str, str]:
 
 def _velocity_bought(it: CarrierAdapter) -> dict[str, str]:
     """Velocity ships from a place that it knows."""
-    place = replace(velocity.MUMBAI, name=f"Depot {uuid.uuid4().hex[:8]}")
+    place = replace(velocity.KOCHI, name=f"Depot {uuid.uuid4().hex[:8]}")
     known = it.register_warehouse(WarehouseRequest(warehouse=place)).carrier_id
     bought = it.create_label(_velocity_order({"warehouse": known}))
     return {"number": bought.tracking_number, "warehouse": known, "label": bought.carrier_label_url.rpartition("/")[2]}
 
 
 def _velocity_order(has: Mapping[str, str], order: LabelRequest = velocity.ORDER) -> Any:
-    place = replace(velocity.MUMBAI, carrier_id=has["warehouse"])
+    place = replace(velocity.KOCHI, carrier_id=has["warehouse"])
     return replace(order, reference=_reference(), warehouse=place)
 
 
@@ -127,7 +127,7 @@ SAMPLES = {
             "cancel": lambda it, has: it.cancel(has["number"], "late"),
             "track": lambda it, has: it.track([has["number"]]),
             "label_file": lambda it, has: it.label_file(f"{it.base_url}/api/label/{has['label']}"),
-            "register_warehouse": lambda it, has: it.register_warehouse(WarehouseRequest(warehouse=velocity.MUMBAI)),
+            "register_warehouse": lambda it, has: it.register_warehouse(WarehouseRequest(warehouse=velocity.KOCHI)),
             "create_return": lambda it, has: it.create_return(_velocity_return(has)),
             "update_order": lambda it, has: it.update_order(replace(velocity.MOVED, tracking_number=has["number"])),
             "reports": lambda it, has: it.reports(velocity.MAY),
