@@ -391,6 +391,22 @@ def test_a_recorded_request_is_answered_as_recorded(process, shop, name):
     assert lacking(shop.here(RECORDED[name]["response"]), answer.json()) == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "name"),
+    [
+        ("token", 401, "refused_wrong_client_secret"),
+        ("track", 401, "refused_token_expired"),
+        ("track", 403, "refused_account_suspended"),
+        ("track", 429, "refused_too_many_requests"),
+        ("track", 503, "failed_inside_pickit"),
+    ],
+)
+def test_a_failure_that_is_asked_for_has_the_body_of_a_real_one(process, shop, operation, status, name):
+    process.control("POST", "/_sandbox/faults", {"operation": operation, "kind": "status", "status": status})
+    answer = shop.send({"token": "token_granted", "track": "tracking_in_transit"}[operation])
+    assert (answer.status_code, answer.json()) == (status, RECORDED[name]["response"])
+
+
 def test_its_eight_events_are_those_that_the_adapter_is_tested_with(process, shop):
     receiver = Receiver([])
     shop.configure(webhook_url=receiver.url)

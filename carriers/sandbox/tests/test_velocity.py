@@ -132,6 +132,22 @@ def test_a_recorded_request_is_answered_as_recorded(velocity, name):
     assert lacking(here(RECORDED[name]["response"], names), answer.json(), exactly=True) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "name"),
+    [
+        ("token_for_a_day", 401, "token_refused"),
+        ("token_for_a_day", 429, "token_beyond_the_limit"),
+        ("token_for_a_day", 503, "token_failed_at_velocity"),
+        ("return_booked", 502, "order_lost_at_the_courier"),
+    ],
+)
+def test_a_failure_that_is_asked_for_has_the_body_of_a_real_one(velocity, asked, status, name):
+    _failing(status)(velocity)
+    request = RECORDED[asked]["request"]
+    answer = velocity(request["path"].rpartition("/")[2], request["body"])
+    assert (answer.status_code, answer.json()) == (status, RECORDED[name]["response"])
+
+
 def test_tokens_are_taken_raw_and_as_bearer_and_nothing_else_is(process, velocity):
     token = velocity.session.headers["Authorization"]
     url = f"{process.url}/velocity/custom/api/v1/order-tracking"
