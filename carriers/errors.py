@@ -30,6 +30,7 @@ class CarrierError(WaybillError):
         self.carrier = carrier
         self.carrier_code = carrier_code
         self.carrier_message = carrier_message
+        self.answer: Any = None  # the carrier's, where it failed in words that its adapter can read
 
     def body(self) -> dict[str, Any]:
         """The shape of ``WaybillError.body`` plus the carrier's part."""

@@ -196,6 +196,7 @@ class _Exchange:
             answer, error = self._attempt(attempt, permit)
             if error is None:
                 return answer
+            error.answer = answer
             told = _retry_after(answer) if answer else None
             if last or not self._may_repeat(error, told) or not self._pause(attempt, told):
                 raise error

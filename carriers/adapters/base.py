@@ -509,16 +509,23 @@ class CarrierAdapter:
         self, operation: str, method: str, path: str, *, safe: bool, params: Any, json: Any
     ) -> CarrierResponse:
         token = self.tokens.current() if self.tokens else ""
-        url = self.base_url + path
-        response = self.http.send(
-            operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
-        )
+        sent = {"safe": safe, "params": params, "json": json}
+        response = self._send(operation, method, path, headers=self._auth_headers(token), **sent)
         if response.status != 401 or not self.tokens:
             return response
         token = self.tokens.renew(token)
-        return self.http.send(
-            operation, method, url, safe=safe, headers=self._auth_headers(token), params=params, json=json
-        )
+        return self._send(operation, method, path, headers=self._auth_headers(token), **sent)
+
+    def _send(self, operation: str, method: str, path: str, **sent: Any) -> CarrierResponse:
+        """As the transport does; a 429 or 5xx with what the carrier said of it."""
+        try:
+            return self.http.send(operation, method, self.base_url + path, **sent)
+        except errors.CarrierError as error:
+            if error.answer is not None and error.answer.content.lstrip().startswith(b"{"):
+                said = self._refusal(operation, error.answer)
+                error.carrier_code = said.carrier_code
+                error.carrier_message = said.carrier_message or error.carrier_message
+            raise
 
     def _login_refused(self, response: CarrierResponse) -> errors.CarrierError:
         """A log-in that was not answered with a token: the account's fault, unless its address is wrong."""

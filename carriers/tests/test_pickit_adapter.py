@@ -296,7 +296,8 @@ class TestRecords:
         carrier.answers = [(RECORDED[name]["status"], json.dumps(fixture(name)).encode(), {"Retry-After": "7"})]
         with pytest.raises(kind) as failed:
             REQUESTS[name](PickitAdapter(fields=FIELDS, base_url=carrier.url, http=http, tokens=Tokens()))
-        assert failed.value.carrier_code == str(RECORDED[name]["status"])
+        said = RECORDED[name]["response"]["error"]
+        assert (failed.value.carrier_code, failed.value.carrier_message) == (said["code"], said["message"])
         assert failed.value.retry_after_s == wait
         assert len(carrier.requests) == 1
 

@@ -316,7 +316,7 @@ def test_an_order_that_fails_at_the_courier_may_have_been_bought_and_nothing_els
     with pytest.raises(CarrierError) as failed:
         REQUESTS[name](VelocityAdapter(fields=fields, base_url=carrier.url, http=http, tokens=Tokens()))
     assert type(failed.value) is FAILED[name]
-    assert failed.value.carrier_code == str(one["status"])
+    assert (failed.value.carrier_code, failed.value.carrier_message) == (str(one["status"]), one["response"]["message"])
     ((path, _headers, body),) = carrier.requests
     assert (path, json.loads(body)) == (one["request"]["path"], one["request"]["body"])
 

@@ -72,9 +72,7 @@ class PickitAdapter(CarrierAdapter):
     rates = {"*": Rate(20, "second")}
 
     def fetch_token(self) -> types.Token:
-        response = self.http.send(
-            "token", "POST", f"{self.base_url}/auth/token", safe=True, json=build.login(self.fields)
-        )
+        response = self._send("token", "POST", "/auth/token", safe=True, json=build.login(self.fields))
         if response.status >= 300:
             raise self._login_refused(response)
         with self._reading("token", safe=True):

@@ -99,8 +99,7 @@ class VelocityAdapter(CarrierAdapter):
     }
 
     def fetch_token(self) -> types.Token:
-        url = f"{self.base_url}{API}/auth-token"
-        response = self.http.send("token", "POST", url, safe=True, json=build.login(self.fields))
+        response = self._send("token", "POST", f"{API}/auth-token", safe=True, json=build.login(self.fields))
         if response.status >= 300:
             raise self._login_refused(response)
         with self._reading("token", safe=True):
