@@ -168,9 +168,8 @@ def _first(claim: Claim, handle: Callable[[], Response]) -> Response:
             _keep(claim, error.status, error_body(error))
         raise
     except BaseException:
-        if claim.subject is None:
-            _release(claim)
-        else:
+        # The row decides: what bound the key may have been rolled back, and a commit whose answer was lost may stand.
+        if not _release_unbound(claim):
             _keep(claim, None, None)
         raise
     finally:
@@ -182,6 +181,11 @@ def _first(claim: Claim, handle: Callable[[], Response]) -> Response:
 def _release(claim: Claim) -> None:
     """An attempt that did nothing may be made again under its key."""
     IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence).delete()
+
+
+def _release_unbound(claim: Claim) -> bool:
+    unbound = IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence, subject=None)
+    return bool(unbound.delete()[0])
 
 
 def _keep(claim: Claim, status: int | None, body: Any) -> None:

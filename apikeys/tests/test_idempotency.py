@@ -106,6 +106,17 @@ def test_a_refusal_that_reserved_nothing_may_be_tried_again(send):
     assert send(View()).status_code == 201
 
 
+def test_what_was_rolled_back_after_binding_may_be_tried_again(send):
+    def break_down():
+        with transaction.atomic():
+            idempotency.bind(uuid.uuid4())
+            raise RuntimeError("the database went away")
+
+    with pytest.raises(RuntimeError):
+        send(View(break_down))
+    assert send(View()).status_code == 201
+
+
 def test_a_refusal_after_reserving_is_replayed_as_it_was(send):
     def refuse():
         with transaction.atomic():
