@@ -145,6 +145,7 @@ class Shipment(TenantRow):
     failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as the merchant was told.")
     cancellation = models.JSONField(null=True, blank=True)
     estimated_delivery = models.DateTimeField(null=True, blank=True)
+    estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier estimated so.")
     promised_delivery = models.DateTimeField(null=True, blank=True, help_text="The first estimate that was given.")
     picked_up_at = models.DateTimeField(null=True, blank=True, help_text="The first pickup's time.")
     delivered_at = models.DateTimeField(null=True, blank=True)
@@ -231,13 +232,17 @@ class Shipment(TenantRow):
         """When it was delivered, else when it should be, else None."""
         return self.delivered_at or self.estimated_delivery
 
-    def estimate(self, moment: datetime | None) -> list[str]:
-        """Take the carrier's word on when it will be delivered; the names of the fields that this changed."""
-        if not moment or moment == self.estimated_delivery:
+    def estimate(self, moment: datetime | None, *, told_at: datetime) -> list[str]:
+        """Take the carrier's word on when it will be delivered; the names of the fields that this changed.
+
+        The latest word counts, in whatever order they come; of two at one time the later moment.
+        """
+        known = (self.estimated_at, self.estimated_delivery)
+        if not moment or (None not in known and (told_at, moment) <= known):
             return []
-        self.estimated_delivery = moment
+        self.estimated_delivery, self.estimated_at = moment, told_at
         self.promised_delivery = self.promised_delivery or moment
-        return ["estimated_delivery", "promised_delivery"]
+        return ["estimated_delivery", "estimated_at", "promised_delivery"]
 
 
 class Orphan(TenantRow):

@@ -18,11 +18,17 @@ from shipping.models import Checkpoint, Shipment, StatusCode
 _CODE = 64
 
 
-def report(shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimated_delivery: datetime | None = None) -> int:
-    """Store what a carrier says happened, each scan once, in any order; how many were new."""
+def report(
+    shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimates: Iterable[tuple[datetime, datetime]] = ()
+) -> int:
+    """Store what a carrier says happened, each scan once, in any order; how many were new.
+
+    ``estimates``: when it will be delivered, and when the carrier said so.
+    """
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
-        if changed := shipment.estimate(estimated_delivery):
+        changed = {name for moment, told_at in estimates for name in shipment.estimate(moment, told_at=told_at)}
+        if changed:
             shipment.save(update_fields=[*changed, "updated_at"])
         return add_scans(shipment, scans)
 

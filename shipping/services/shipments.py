@@ -191,7 +191,7 @@ def store_track(shipment: Shipment, found: Track) -> int:
     """What a carrier's track says and we did not know; how many scans were new."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
-        if changed := row.estimate(found.estimated_delivery):
+        if changed := row.estimate(found.estimated_delivery, told_at=timezone.now()):
             row.save(update_fields=[*changed, "updated_at"])
         extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
         if found.current_location:
@@ -403,7 +403,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
         return row
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
-    row.estimate(booked.estimated_delivery)
+    row.estimate(booked.estimated_delivery, told_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = plain(booked.extras) | ({"pickup_code": booked.pickup_code} if booked.pickup_code else {})

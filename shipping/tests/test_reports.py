@@ -47,7 +47,7 @@ def booked(tenant):
             origin={"country": lane[:2]},
             destination={"country": lane[3:]},
         )
-        row.estimate(WHEN + timedelta(days=promised_days) if promised_days is not None else None)
+        row.estimate(WHEN + timedelta(days=promised_days) if promised_days is not None else None, told_at=WHEN)
         row.save()
         return row
 
@@ -139,7 +139,8 @@ def test_on_time_and_transit_figures_by_carrier_and_lane(api, booked):
 
 def test_on_time_means_the_first_estimate_however_often_the_carrier_moves_it(api, booked):
     row = booked("PKT-1", promised_days=2)
-    checkpoints.report(row.id, [scan("picked_up", 0)], estimated_delivery=WHEN + timedelta(days=9))
+    moved = (WHEN + timedelta(days=9), WHEN + timedelta(hours=1))
+    checkpoints.report(row.id, [scan("picked_up", 0)], estimates=[moved])
     checkpoints.report(row.id, [scan("delivered", 5)])
     total = api.get(PERFORMANCE, **JANUARY).json()["total"]
     assert (total["promised"], total["on_time"], total["late"]) == (1, 0, 1)
