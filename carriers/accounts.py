@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -30,6 +31,7 @@ from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
 
 MAX_FIELD_LENGTH = 500
+_NO_TRANSPORT: Any = None
 
 log = logging.getLogger(__name__)
 
@@ -208,14 +210,16 @@ def health(tenant: Tenant, carrier: str) -> dict[str, bool]:
 def for_webhooks(carrier: str, credential_id: uuid.UUID | None) -> list[Credential]:
     """The credentials that may have signed a webhook: the named one, or the platform's of both modes.
 
-    Raises ``NotFound`` for a carrier or credential that does not exist.
+    Also one that is switched off, for what was booked with it is under way; none that is deleted. Raises ``NotFound``
+    for a carrier or credential that does not exist.
     """
     try:
         slug = adapter_class(carrier).slug
     except ValidationFailed as error:
         raise NotFound from error
-    rows = Credential.objects.filter(carrier=slug, is_active=True)
-    found = list(rows.filter(id=credential_id) if credential_id else rows.filter(merchant__isnull=True))
+    rows = Credential.objects.filter(carrier=slug)
+    rows = rows.filter(id=credential_id) if credential_id else rows.filter(merchant__isnull=True)
+    found = [row for row in rows if readable_fields(row) != {}]
     if credential_id and not found:
         raise NotFound
     return found
@@ -239,6 +243,11 @@ def open_adapter(
             credential, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
         )
     return adapter
+
+
+def reader(carrier: str) -> CarrierAdapter:
+    """An adapter that only reads what a carrier has sent: it needs no account, and has none to ask with."""
+    return adapter_class(carrier)(fields={}, base_url="", http=_NO_TRANSPORT)
 
 
 def readable_fields(row: Credential) -> dict[str, str] | None:

@@ -46,13 +46,14 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     Raises ``NotFound`` (no such carrier or credential), ``NotAuthenticated``, and ``Unavailable`` where the secret that
     could prove it cannot be read, so that the carrier repeats it; anything verified is accepted.
     """
-    credential = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
-    row = _keep(credential, body)
-    if row.state == State.RECEIVED:
-        try:
-            process(row.id)
-        except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
-            log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
+    proved = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
+    # Kept for each before any is read.
+    for row in [_keep(credential, body) for credential in proved]:
+        if row.state == State.RECEIVED:
+            try:
+                process(row.id)
+            except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
+                log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
 
 
 def process(inbound_id: uuid.UUID) -> str:
@@ -61,9 +62,8 @@ def process(inbound_id: uuid.UUID) -> str:
     May be run again at any time: nothing is applied twice.
     """
     row = InboundWebhook.objects.select_related("credential").get(id=inbound_id)
-    adapter = accounts.open_adapter(row.credential)
     try:
-        news = adapter.parse_webhook(bytes(row.body))
+        news = accounts.reader(row.carrier).parse_webhook(bytes(row.body))
     except Exception as error:  # whatever the carrier sent, it is kept and listed, never refused
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
@@ -96,24 +96,31 @@ def _process_safely(inbound_id: uuid.UUID) -> bool:
             process(inbound_id)
     except Exception:
         log.exception("webhook kept but not processed", extra={"inbound": str(inbound_id)})
+        # One that waited for its shipment is tried again among those whose tries are counted.
+        InboundWebhook.objects.filter(id=inbound_id, state=State.UNMATCHED).update(state=State.RECEIVED)
         return False
     return True
 
 
-def _verified(carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes) -> Credential:
+def _verified(
+    carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes
+) -> list[Credential]:
+    """Whose secret proves it; several where the platform's accounts of both modes have one secret."""
     refusal: WaybillError = NotAuthenticated()
+    proved = []
     for credential in candidates:
         try:
             accounts.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
+            proved.append(credential)
         except NotAuthenticated:
             continue
         except CredentialUnreadable:
             refusal = Unavailable()
-            continue
-        RECEIVED.labels(carrier=credential.carrier, outcome="verified").inc()
-        return credential
-    RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
-    raise refusal
+    if not proved:
+        RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
+        raise refusal
+    RECEIVED.labels(carrier=proved[0].carrier, outcome="verified").inc()
+    return proved
 
 
 def _keep(credential: Credential, body: bytes) -> InboundWebhook:
@@ -144,8 +151,8 @@ def _apply(credential_id: uuid.UUID, scans: Iterable[ReportedScan]) -> list[str]
     ids = dict(booked.order_by("id").values_list("tracking_number", "id"))
     for number, shipment_id in ids.items():
         reported = by_number[number]
-        estimate = next((item.estimated_delivery for item in reversed(reported) if item.estimated_delivery), None)
-        checkpoints.report(shipment_id, [item.scan for item in reported], estimated_delivery=estimate)
+        told = [(item.estimated_delivery, item.scan.occurred_at) for item in reported if item.estimated_delivery]
+        checkpoints.report(shipment_id, [item.scan for item in reported], estimates=told)
     return [number for number in by_number if number not in ids]
 
 

@@ -356,3 +356,67 @@ def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(creden
         assert push(body, account, secret=secret).status_code == 200
         pickup.refresh_from_db()
         assert pickup.state == state
+
+
+def test_the_latest_estimate_stands_in_whatever_order_the_events_come(credential):
+    told = [
+        event("shipment.created", at=f"2024-01-15T1{hour}:00:00Z", estimated_delivery=f"2024-01-2{hour}T15:00:00Z")
+        for hour in range(3)
+    ]
+    told.append(event("shipment.in_transit", at="2024-01-15T15:00:00Z"))
+    for number, order in enumerate(itertools.permutations(told)):
+        shipment = booked(credential, f"PKT-{number:010}")
+        for one in order:
+            push(one | {"data": one["data"] | {"tracking_number": shipment.tracking_number}}, credential)
+        shipment.refresh_from_db()
+        assert shipment.estimated_delivery == datetime(2024, 1, 22, 15, tzinfo=UTC)
+
+
+def platform(mode, **changes):
+    fields = {"client_id": f"platform-{mode}", "client_secret": "test-secret", "webhook_secret": "one-for-both"}
+    environment = {"test": "sandbox", "live": "production"}[mode]
+    return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
+
+
+@pytest.mark.parametrize("mode", ["test", "live"])
+def test_one_secret_for_both_modes_reaches_the_shipment_of_either(merchant, mode):
+    both = {name: platform(name) for name in ("test", "live")}
+    shipment = booked(both[mode])
+    Shipment.objects.filter(id=shipment.id).update(mode=mode)
+    assert push(event(), secret="one-for-both").status_code == 200
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+
+
+def test_an_account_that_is_switched_off_still_hears_of_what_is_under_way(credential):
+    shipment = booked(credential)
+    type(credential).objects.update(is_active=False)
+    assert push(event(), credential).status_code == 200
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+
+
+def test_what_a_deleted_account_has_sent_before_is_applied_and_nothing_after(credential):
+    push(event(), credential)
+    shipment = booked(credential)
+    accounts.delete(credential)
+    assert inbound.sweep() == 1
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+    assert push(event(at="2024-01-17T08:00:00Z"), credential).status_code == 404
+
+
+def test_an_event_that_cannot_be_applied_is_listed_after_so_many_tries(credential, monkeypatch):
+    push(event(), credential)
+    booked(credential)
+
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(inbound.checkpoints, "report", broken)
+    long_ago = timezone.now() - timedelta(hours=1)
+    for _ in range(22):
+        inbound.sweep()
+        InboundWebhook.objects.update(received_at=long_ago, lease_until=None)
+    row = InboundWebhook.objects.get()
+    assert (row.state, row.error) == ("failed", "processing failed each time")
