@@ -113,6 +113,11 @@ def find(tenant: Tenant, carrier: str) -> Credential:
     return chosen
 
 
+def takes_orders(row: Credential, tenant: Tenant) -> bool:
+    """Whether a merchant may still buy with this account: its own, or the platform's while that is open."""
+    return row.is_active and (row.merchant_id == tenant.merchant_id or (row.merchant_id is None and row.is_open))
+
+
 def own(tenant: Tenant, credential_id: uuid.UUID) -> Credential:
     """One of the merchant's own accounts that is not deleted. Raises ``NotFound``."""
     row = Credential.objects.of(tenant).filter(id=credential_id, is_active=True).first()

@@ -29,6 +29,7 @@ from apikeys.errors import (
     Conflict,
     ShipmentNotFound,
     UnsupportedOperation,
+    ValidationFailed,
     WaybillError,
 )
 from apikeys.rendering import rfc3339
@@ -84,12 +85,16 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     """Buy a way back for a validated ``ReturnRequestSerializer``: a shipment of its own, at the same carrier's account.
 
     What is not said is taken from the shipment that comes back. Raises ``ShipmentNotFound``, ``Conflict`` (that one is
-    not booked), ``BusinessRuleViolated`` (cancelled), ``CarrierUnsupported`` and what ``create`` raises.
+    not booked), ``BusinessRuleViolated`` (cancelled), ``ValidationFailed`` (its account takes no orders any more),
+    ``CarrierUnsupported`` and what ``create`` raises.
     """
     original = lookup.find(tenant, wanted["shipment_id"])
     need_booking(original)
     if original.status == Status.CANCELLED:
         raise BusinessRuleViolated(_("The shipment is %s already.") % original.status)
+    if not accounts.takes_orders(original.credential, tenant):
+        text = _("The account that this shipment was booked with takes no new orders.")
+        raise ValidationFailed(details={"shipment_id": [text]})
     adapter = _adapter(original)
     adapter.need("create_return")
     terms.check(type(adapter), wanted)

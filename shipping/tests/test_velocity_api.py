@@ -386,6 +386,15 @@ def test_a_return_is_a_shipment_of_its_own_bought_once(api, order, sandbox, ware
     assert "cod_collectible" not in asked
 
 
+@pytest.mark.parametrize("switch", ["is_open", "is_active"])
+def test_nothing_is_bought_back_with_an_account_that_takes_no_orders(api, on_the_platforms, order, sent, switch):
+    first = bought(api, order)
+    Credential.objects.filter(id=on_the_platforms.id).update(**{switch: False})
+    refused = api.post("/api/v1/returns", {"shipment_id": first["shipment_id"]})
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["shipment_id"])
+    assert not sent("create_return")
+
+
 def test_nothing_comes_back_of_what_was_called_off(api, order, sent):
     first = bought(api, order)
     api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel")
