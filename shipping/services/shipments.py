@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -100,7 +99,8 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     terms.check(type(adapter), wanted)
     wanted = {**wanted, **terms.printable(type(adapter), wanted)}
     place = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
-    return _buy(_reserve(tenant, original.credential, _return_order(original, wanted, place), place, original))
+    owner = replace(tenant, store_id=original.store_id)
+    return _buy(_reserve(owner, original.credential, _return_order(original, wanted, place), place, original))
 
 
 def _buy(shipment: Shipment) -> Shipment:
@@ -248,14 +248,15 @@ def _reserve(
             with transaction.atomic():
                 if return_of:
                     _refuse_second_return(return_of, order)
-                shipment = _pending(tenant, credential, order, sequence=_sequence(tenant, order))
+                sequence = _sequence(tenant, order, is_return=return_of is not None)
+                shipment = _pending(tenant, credential, order, sequence=sequence)
                 if warehouse or return_of:
                     shipment.warehouse, shipment.return_of = warehouse, return_of
                     shipment.save(update_fields=["warehouse", "return_of"])
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
-            first = _bought(tenant, order)
+            first = _first(_of_order(tenant, order))
             if first and not order.get("additional"):
                 raise _already_bought(first) from error
     raise Conflict(_("Too many shipments of this order are being made at once; try again."))
@@ -309,21 +310,27 @@ def _new_reference() -> str:
     return "WB" + secrets.token_hex(12).upper()[:23]
 
 
-def _of_order(tenant: Tenant, order: Mapping[str, Any]) -> Any:
-    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order["order_id"])
-    return rows.filter(frees_order=False)
+def _of_order(tenant: Tenant, order: Mapping[str, Any]) -> list[Shipment]:
+    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order["order_id"], frees_order=False)
+    return list(rows.only("sequence", "return_of", "booking_state", "tracking_number").order_by("sequence"))
 
 
-def _bought(tenant: Tenant, order: Mapping[str, Any]) -> Shipment | None:
-    return _of_order(tenant, order).order_by("sequence").first()
+def _first(shipments: Sequence[Shipment]) -> Shipment | None:
+    """Of an order's way to the recipient; a way back does not serve the order."""
+    return next((row for row in shipments if row.return_of_id is None), None)
 
 
-def _sequence(tenant: Tenant, order: Mapping[str, Any]) -> int:
-    if not order.get("additional"):
-        if first := _bought(tenant, order):
-            raise _already_bought(first)
-        return 1
-    return (_of_order(tenant, order).aggregate(last=Max("sequence"))["last"] or 0) + 1
+def _sequence(tenant: Tenant, order: Mapping[str, Any], *, is_return: bool) -> int:
+    """The next number; 1 is kept for the order itself, so that two requests for it at once meet there."""
+    there = _of_order(tenant, order)
+    last = max((row.sequence for row in there), default=0)
+    if is_return:
+        return max(last, 1) + 1
+    if order.get("additional"):
+        return last + 1
+    if first := _first(there):
+        raise _already_bought(first)
+    return last + 1 if any(row.sequence == 1 for row in there) else 1
 
 
 def _already_bought(first: Shipment) -> Conflict:

@@ -436,6 +436,41 @@ def test_eight_requests_at_once_buy_one_return(api, order, sent, api_key):
     assert len(sent("create_return")) == 1
 
 
+def test_a_way_back_does_not_serve_the_order(api, order):
+    first = bought(api, order)
+    assert api.post("/api/v1/returns", {"shipment_id": first["shipment_id"]}).status_code == 200
+    refused = api.post("/api/v1/labels", order)
+    assert (refused.status_code, refused.json()["details"]["shipment_id"]) == (409, [first["shipment_id"]])
+    api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel", {})
+    anew = bought(api, order)
+    assert api.post("/api/v1/labels", order).json()["details"]["shipment_id"] == [anew["shipment_id"]]
+    rows = Shipment.objects.filter(frees_order=False).order_by("sequence")
+    assert [row.sequence for row in rows] == [1, 2]
+    bought(api, order | {"additional": True})
+
+
+def test_a_return_that_holds_the_orders_first_number_lets_it_be_bought(api, order):
+    first = bought(api, order)
+    back = api.post("/api/v1/returns", {"shipment_id": first["shipment_id"]}).json()
+    api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel", {})
+    Shipment.objects.filter(id=back["shipment_id"]).update(sequence=1)
+    assert Shipment.objects.get(id=bought(api, order)["shipment_id"]).sequence == 2
+
+
+def test_a_return_belongs_to_the_store_of_what_comes_back(api, merchant, client, order):
+    store = Store.objects.create(merchant=merchant, name="North", code="north")
+    key = keys.generate("test")
+    keys.create(Tenant(merchant.id, "test", store.id), key, name="North")
+    north = type(api)(client, key)
+    place = north.post("/api/v1/warehouses", {"name": "North", "address": DEPOT, "carriers": ["velocity"]}).json()
+    first = bought(north, order | {"warehouse_id": place["id"]})
+    back = api.post("/api/v1/returns", {"shipment_id": first["shipment_id"]}).json()
+    assert north.get(f"/api/v1/shipments/{back['shipment_id']}").status_code == 200
+    again = north.post("/api/v1/returns", {"shipment_id": first["shipment_id"]})
+    assert (again.status_code, again.json()["details"]["return_id"]) == (409, [back["shipment_id"]])
+    bought(api, order)  # the whole merchant's order of that number is another one
+
+
 def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, order, sandbox):
     label = bought(api, order)
     path = f"/api/v1/shipments/{label['shipment_id']}"
