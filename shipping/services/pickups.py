@@ -20,6 +20,7 @@ from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.errors import OutcomeUnknown
+from carriers.models import Credential
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
 from shipping.events import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.models import BookingState, Pickup, Shipment
@@ -34,11 +35,12 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     """Book a collection for a validated order (``PickupRequestSerializer``).
 
     Gives it scheduled, or in ``needs_review`` when the carrier did not answer: no look-up could tell, and booking again
-    could send two vans. Raises ``ValidationFailed`` naming an unknown shipment, and the carrier's refusal.
+    could send two vans. Raises ``ValidationFailed`` naming a shipment that is unknown or was booked with another
+    account, and the carrier's refusal.
     """
     credential = accounts.find(tenant, order["carrier"])
     accounts.open_adapter(credential).need("schedule_pickup")
-    shipments = _shipments(tenant, credential.carrier, order["shipment_ids"])
+    shipments = _shipments(tenant, credential, order["shipment_ids"])
     pickup = _reserve(tenant, credential, order, shipments)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
@@ -61,10 +63,8 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
 def find(tenant: Tenant, name: str) -> Pickup:
     """By our id, the carrier's or the confirmation number. Raises ``NotFound``."""
     rows = with_shipments(Pickup.objects.of(tenant))
-    try:
-        row = rows.filter(id=uuid.UUID(name)).first()
-    except ValueError:
-        row = rows.filter(Q(carrier_pickup_id=name) | Q(confirmation_number=name)).first()
+    row = rows.filter(id=uuid.UUID(name)).first() if lookup.is_id(name) else None
+    row = row or rows.filter(Q(carrier_pickup_id=name) | Q(confirmation_number=name)).first()
     if row is None:
         raise NotFound
     return row
@@ -167,25 +167,27 @@ def facts(pickup: Pickup) -> dict[str, object]:
     }
 
 
-def _shipments(tenant: Tenant, carrier: str, names: Sequence[str]) -> list[Shipment]:
+def _shipments(tenant: Tenant, credential: Credential, names: Sequence[str]) -> list[Shipment]:
     """What is to be collected, each once, however often and by whichever name it is listed."""
-    found = lookup.find_many(tenant, names, carrier=carrier)
-    reasons = {number: _uncollectable(found.get(name)) for number, name in enumerate(names)}
+    found = lookup.find_many(tenant, names, carrier=credential.carrier)
+    reasons = {number: _uncollectable(found.get(name), credential) for number, name in enumerate(names)}
     problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:
         raise ValidationFailed(details=problems)
     return list({found[name].id: found[name] for name in names}.values())
 
 
-def _uncollectable(shipment: Shipment | None) -> str:
+def _uncollectable(shipment: Shipment | None, credential: Credential) -> str:
     if shipment is None:
         return _("No shipment of this carrier has this id or tracking number.")
     if shipment.booking_state != BookingState.BOOKED:
         return _("This shipment is not booked.")
+    if shipment.credential_id != credential.id:  # the carrier's news of the pickup would not reach it
+        return _("Booked with another account than you use now; a pickup collects only what was booked with its own.")
     return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""
 
 
-def _reserve(tenant: Tenant, credential: Any, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Pickup:
+def _reserve(tenant: Tenant, credential: Credential, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Pickup:
     with transaction.atomic():
         pickup = Pickup.objects.create(
             merchant_id=tenant.merchant_id,

@@ -1,6 +1,7 @@
 """The documented Pickit requests, answered with the documented keys and types."""
 
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,6 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys.models import Event
+from apikeys.tenancy import Tenant
+from carriers import accounts
 from carriers.types import ReportedPickup
 from shipping.models import Pickup
 from shipping.services import pickups
@@ -296,6 +299,34 @@ def test_a_pickup_for_an_unknown_shipment_names_it(api, number):
     response = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, "PKT-NOBODY"]))
     assert response.status_code == 400
     assert set(response.json()["details"]) == {"shipment_ids[1]"}
+
+
+def test_what_another_account_booked_is_not_collected(api, sandbox, credential, order):
+    accounts.delete(credential)
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    theirs = api.post("/api/v1/labels", order).json()["tracking_number"]
+    fields = {"client_id": "test-client-id", "client_secret": "test-secret"}
+    accounts.save(
+        tenant=Tenant(credential.merchant_id, "test"),
+        mode="test",
+        carrier="pickit",
+        environment="sandbox",
+        fields=fields,
+    )
+    ours = api.post("/api/v1/labels", order | {"order_id": "OURS"}).json()["tracking_number"]
+    refused = api.post("/api/v1/pickups", pickup(ours, shipment_ids=[ours, theirs]))
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["shipment_ids[1]"])
+    assert not sandbox.calls(operation="schedule_pickup")
+    assert api.post("/api/v1/pickups", pickup(ours)).status_code == 200
+
+
+def test_a_pickup_is_found_by_the_carriers_id_whatever_that_looks_like(api, number):
+    booked = api.post("/api/v1/pickups", pickup(number)).json()
+    theirs = str(uuid.uuid4())
+    Pickup.objects.update(carrier_pickup_id=theirs)
+    assert api.get(f"/api/v1/pickups/{theirs}").json()["pickup_id"] == booked["pickup_id"]
+    assert api.get(f"/api/v1/pickups/{uuid.uuid4()}").status_code == 404
 
 
 def test_a_window_that_ends_before_it_starts_is_refused(api, number):
