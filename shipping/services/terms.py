@@ -54,8 +54,8 @@ def _uncollectable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
 def _problems(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     if reason := _uncollectable(kind, order):
         yield "payment_method", [reason]
-    for name in ("origin", "destination", "address"):
-        if name in order and kind.countries and order[name]["country"] not in kind.countries:
+    for name in ("origin", "destination", "address", "return_address"):
+        if order.get(name) and kind.countries and order[name]["country"] not in kind.countries:
             yield f"{name}.country", _expected(kind.countries)
     if order.get("metadata", {}).get("pickup_point_id") and "pickup_point" not in kind.capabilities():
         yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]

@@ -138,7 +138,7 @@ def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
         adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
-        terms.check(type(adapter), {"address": row.address})
+        terms.check(type(adapter), {"address": row.address, "return_address": row.return_address})
         known = adapter.register_warehouse(request)
     except WaybillError as error:
         return _store(row, credential, State.FAILED, failure=error.body()), error

@@ -410,6 +410,19 @@ def test_a_place_abroad_is_not_registered_as_one_in_india(api, sent):
     assert not sent("register_warehouse")
 
 
+def test_nor_is_a_place_whose_goods_come_back_abroad(api, sent):
+    body = {"name": "Mumbai", "address": DEPOT, "return_address": DEPOT | {"country": "US"}, "carriers": ["velocity"]}
+    (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
+    assert (registration["state"], list(registration["failure"]["details"])) == ("failed", ["return_address.country"])
+    assert not sent("register_warehouse")
+
+
+def test_an_address_of_returns_that_the_carrier_refuses_is_named(api):
+    body = {"name": "Mumbai", "address": DEPOT, "return_address": DEPOT | {"postal_code": "12"}}
+    (registration,) = api.post("/api/v1/warehouses", body | {"carriers": ["velocity"]}).json()["registrations"]
+    assert list(registration["failure"]["details"]) == ["return_address.postal_code"]
+
+
 def test_a_second_return_is_bought_only_where_the_merchant_says_so(api, order, sent):
     body = {"shipment_id": bought(api, order)["shipment_id"]}
     first = api.post("/api/v1/returns", body).json()

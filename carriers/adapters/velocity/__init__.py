@@ -50,13 +50,19 @@ ADDRESS_FIELDS = {
     "address": "street",
     "city": "city",
     "pincode": "postal_code",
+    "pin_code": "postal_code",
     "state": "state",
     "country": "country",
     "email": "contact_email",
     "phone": "contact_phone",
 }
 # Whose address a field's first word means.
-ADDRESSES = {"billing": "billing_address", "shipping": "destination", "pickup": "origin"}
+ADDRESSES = {
+    "billing": "billing_address",
+    "shipping": "destination",
+    "pickup": "origin",
+    "return": "return_address",
+}
 MOST_NUMBERS = 50  # of one tracking call
 ABOUT_A_SHIPMENT = ("track", "cancel", "update_order")
 
@@ -120,9 +126,7 @@ class VelocityAdapter(CarrierAdapter):
             answer = self._order("create_label", path, body)
         except errors.CarrierError as error:
             if request.billing_address is None:  # the buyer whom Velocity names is the recipient
-                error.details = {
-                    _renamed(name, "billing_address", "destination"): error.details[name] for name in error.details
-                }
+                _rename(error, "billing_address", "destination")
             raise
         return self._booked("create_label", answer, request.reference)
 
@@ -168,7 +172,12 @@ class VelocityAdapter(CarrierAdapter):
 
     def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
         body = build.warehouse(request)
-        answer = self._ask("register_warehouse", "POST", f"{API}/warehouse", safe=False, json=body)
+        try:
+            answer = self._ask("register_warehouse", "POST", f"{API}/warehouse", safe=False, json=body)
+        except errors.CarrierError as error:
+            if request.return_address is None:  # goods come back to the place itself
+                _rename(error, "return_address", "address")
+            raise
         with self._reading("register_warehouse", safe=False):
             return read.warehouse(read.told(answer))
 
@@ -263,6 +272,10 @@ def _our_field(name: str) -> str:
 
 def _sentences(told: Any) -> list[str]:
     return [str(one) for one in told] if isinstance(told, list) else [str(told)]
+
+
+def _rename(error: errors.CarrierError, before: str, after: str) -> None:
+    error.details = {_renamed(name, before, after): told for name, told in error.details.items()}
 
 
 def _renamed(field: str, before: str, after: str) -> str:

@@ -79,12 +79,12 @@ def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
             "address_2": ", ".join(more),
             "city": place.city,
             "state": place.state,
-            "country": COUNTRY,
+            "country": _country(place),
             "pin_code": place.postal_code,
             "return_address": ", ".join(_lines(back.street)),
             "return_city": back.city,
             "return_state": back.state,
-            "return_country": COUNTRY,
+            "return_country": _country(back),
             "return_pin_code": back.postal_code,
         }
     )
@@ -92,6 +92,10 @@ def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
 
 def _lines(street: str) -> list[str]:
     return [line.strip() for line in street.splitlines() if line.strip()]
+
+
+def _country(address: types.Address) -> str:
+    return COUNTRY if address.country == "IN" else address.country
 
 
 def phone(text: str) -> str:
@@ -128,7 +132,7 @@ def _place(role: str, address: types.Address) -> dict[str, Any]:
         f"{role}_city": address.city,
         f"{role}_pincode": address.postal_code,
         f"{role}_state": address.state,
-        f"{role}_country": COUNTRY if address.country == "IN" else address.country,
+        f"{role}_country": _country(address),
         f"{role}_email": address.contact_email,
         f"{role}_phone": phone(address.contact_phone),
     }
@@ -193,7 +197,7 @@ def _departure(place: types.Warehouse | None) -> dict[str, Any]:
         "address_2": ", ".join(more),
         "city": address.city,
         "state": address.state,
-        "country": COUNTRY,
+        "country": _country(address),
         "pin_code": address.postal_code,
         "pickup_location": place.name,
     }
