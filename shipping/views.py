@@ -163,6 +163,11 @@ class WarehouseViewSet(ApiViewSet):
         rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant))
         return Response(wire.warehouse(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
 
+    def repeat(self, request: Request, warehouse_id: uuid.UUID) -> Response:
+        """The same for a repetition, which tells the carriers that the first request did not come to."""
+        warehouses.tell_rest(self.tenant, warehouse_id)
+        return self.render(request, warehouse_id)
+
     @extend_schema(parameters=[PageSerializer], responses={200: wire.WarehouseListSerializer}, tags=["warehouses"])
     def list(self, request: Request) -> Response:
         """The merchant's places, the newest first."""
@@ -174,7 +179,7 @@ class WarehouseViewSet(ApiViewSet):
     @extend_schema(
         request=serializers.WarehouseRequestSerializer, responses={201: wire.WarehouseSerializer}, tags=["warehouses"]
     )
-    @idempotent(render)
+    @idempotent(repeat)
     def create(self, request: Request) -> Response:
         """Keep a place, and tell the named carriers of it."""
         place = self.checked(serializers.WarehouseRequestSerializer, request.data)

@@ -13,7 +13,7 @@ from apikeys import events, idempotency
 from apikeys.errors import Conflict, ValidationFailed, WarehouseNotFound, WaybillError
 from apikeys.tenancy import Tenant
 from carriers import accounts, types
-from carriers.adapters import adapter_class
+from carriers.adapters import ADAPTERS, adapter_class
 from carriers.models import Credential
 from shipping.events import WAREHOUSE_CHANGED
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
@@ -36,28 +36,36 @@ def create(tenant: Tenant, place: Mapping[str, Any]) -> Warehouse:
             row = Warehouse.objects.create(
                 merchant_id=tenant.merchant_id, mode=tenant.mode, store_id=tenant.store_id, **values
             )
+            asked = [WarehouseRegistration(warehouse=row, credential=credential) for credential in credentials]
+            WarehouseRegistration.objects.bulk_create(asked)
             idempotency.bind(row.id)
             _record(row, "created")
     except IntegrityError as error:
         raise _name_taken(place["name"]) from error
-    for credential in credentials:
-        _tell(row, credential)
+    _tell_pending(row)
     return row
+
+
+def tell_rest(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
+    """Tell the carriers that a request which ended too early did not come to."""
+    row = Warehouse.objects.of(tenant).filter(id=warehouse_id, is_active=True).first()
+    if row:
+        _tell_pending(row)
 
 
 def change(row: Warehouse, place: Mapping[str, Any]) -> None:
     """Store what has changed, and tell the carriers that know the place."""
     row.name, row.address = place["name"], plain(place["address"])
     row.return_address = plain(place.get("return_address"))
+    knowing = row.registrations.filter(credential__carrier__in=_keeping_lists())
     try:
         with transaction.atomic():
             row.save(update_fields=["name", "address", "return_address", "updated_at"])
+            knowing.update(state=State.PENDING, failure=None)
             _record(row, "changed")
     except IntegrityError as error:
         raise _name_taken(place["name"]) from error
-    for registration in row.registrations.select_related("credential").filter(credential__is_active=True):
-        if "register_warehouse" in adapter_class(registration.credential.carrier).capabilities():
-            _tell(row, registration.credential)
+    _tell_pending(row)
 
 
 def close(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
@@ -98,21 +106,23 @@ def find(tenant: Tenant, warehouse_id: uuid.UUID) -> Warehouse:
 
 
 def departure(tenant: Tenant, credential: Credential, warehouse_id: uuid.UUID | None) -> Warehouse | None:
-    """The place that a new shipment departs from. Raises ``ValidationFailed`` where its carrier does not know it."""
+    """The place that a new shipment departs from.
+
+    Raises ``ValidationFailed`` where its carrier does not know it, or not as it is now.
+    """
     if warehouse_id is None:
         return None
     row = find(tenant, warehouse_id)
-    needs_id = "register_warehouse" in adapter_class(credential.carrier).capabilities()
-    if needs_id and not _known_as(row, credential):
-        text = _("The carrier does not know this warehouse: POST /api/v1/warehouses/%s/registrations.") % row.id
-        raise ValidationFailed(details={"warehouse_id": [text]})
+    _need_known(row, credential)
     return row
 
 
 def arrival(tenant: Tenant, original: Shipment, warehouse_id: uuid.UUID | None) -> Warehouse | None:
-    """Where a return goes: the named place, else the one that the shipment departed from."""
+    """Where a return goes: the named place, else the one that the shipment departed from. Raises as ``departure``."""
     if warehouse_id is not None:
         return departure(tenant, original.credential, warehouse_id)
+    if original.warehouse:
+        _need_known(original.warehouse, original.credential)
     return original.warehouse
 
 
@@ -126,15 +136,40 @@ def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
     return rows.prefetch_related("registrations__credential")
 
 
+def _need_known(row: Warehouse, credential: Credential) -> None:
+    """A van goes to the address that the carrier has, whatever the order says."""
+    if "register_warehouse" not in adapter_class(credential.carrier).capabilities():
+        return
+    found = row.registrations.filter(credential=credential).first()
+    if found and found.state == State.REGISTERED and found.carrier_warehouse_id:
+        return
+    text = _("The carrier does not know this warehouse: POST /api/v1/warehouses/%s/registrations.") % row.id
+    if found and found.carrier_warehouse_id:
+        text = _(
+            "The carrier has not taken this warehouse as it is now: change it by PUT /api/v1/warehouses/%(id)s, or tell"
+            " the carrier again by POST /api/v1/warehouses/%(id)s/registrations."
+        ) % {"id": row.id}
+    raise ValidationFailed(details={"warehouse_id": [text]})
+
+
 def _known_as(row: Warehouse, credential: Credential) -> str:
     found = row.registrations.filter(credential=credential).exclude(carrier_warehouse_id="").first()
     return found.carrier_warehouse_id if found else ""
 
 
+def _keeping_lists() -> list[str]:
+    return [slug for slug, kind in ADAPTERS.items() if "register_warehouse" in kind.capabilities()]
+
+
+def _tell_pending(row: Warehouse) -> None:
+    pending = row.registrations.filter(state=State.PENDING, credential__is_active=True)
+    for registration in pending.select_related("credential"):
+        _tell(row, registration.credential)
+
+
 def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
     """The registration as it then stands, and what went wrong. A place that the carrier knows is changed there."""
     back = as_address(row.return_address) if row.return_address else None
-    _store(row, credential, State.PENDING)
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
         adapter = accounts.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)

@@ -19,7 +19,7 @@ from carriers import accounts
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
 from shipping.models import Label, Pickup, Shipment
-from shipping.services import label_files, polling, reconciliation
+from shipping.services import label_files, polling, reconciliation, warehouses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
 
@@ -78,6 +78,11 @@ def order(warehouse):
         "currency": "INR",
         "warehouse_id": warehouse["id"],
     }
+
+
+@pytest.fixture
+def put(client, api_key):
+    return lambda path, body: client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
 
 
 @pytest.fixture
@@ -149,6 +154,74 @@ def test_a_warehouse_that_the_carrier_refuses_stays_and_shows_the_carriers_words
     (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
     assert registration["state"] == "failed"
     assert registration["failure"]["details"] == {"address.postal_code": ["Invalid pincode format"]}
+
+
+@pytest.mark.parametrize("change", [{"postal_code": "40006"}, {"country": "US"}])
+def test_nothing_departs_from_or_comes_back_to_an_address_that_the_carrier_refused(
+    api, put, warehouse, order, sent, change
+):
+    first = bought(api, order)
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    (registration,) = put(path, {"name": warehouse["name"], "address": DEPOT | change}).json()["registrations"]
+    assert (registration["state"], registration["carrier_warehouse_id"][:2]) == ("failed", "WH")
+    for path_of, body in (
+        ("/api/v1/labels", order | {"order_id": "SECOND"}),
+        ("/api/v1/returns", {"shipment_id": first["shipment_id"]}),
+    ):
+        refused = api.post(path_of, body)
+        assert (refused.status_code, list(refused.json()["details"])) == (400, ["warehouse_id"])
+        assert f"PUT {path}," in refused.json()["details"]["warehouse_id"][0]
+    assert len(sent("create_label")) == 1
+    assert not sent("create_return")
+    mended = {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}}
+    assert put(path, mended).json()["registrations"] == warehouse["registrations"]
+    bought(api, order | {"order_id": "SECOND"})
+
+
+def test_a_place_changed_while_its_account_was_gone_is_told_again_first(api, put, warehouse, account, order, tenant):
+    accounts.delete(account)
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}})
+    fields = {"username": "+910000000000", "password": "test-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
+    told = api.post(f"{path}/registrations", {"carrier": "velocity"}).json()
+    assert told == warehouse["registrations"][0]
+    bought(api, order)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed_before_the_carrier_was_told(api, monkeypatch):
+    def killed(*_):
+        raise Killed
+
+    body = {"name": "Mumbai", "address": DEPOT, "carriers": ["velocity"]}
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(warehouses, "_tell", killed)
+        api.post("/api/v1/warehouses", body, headers={"Idempotency-Key": "w1"})
+    (place,) = api.get("/api/v1/warehouses").json()["warehouses"]
+    assert [one["state"] for one in place["registrations"]] == ["pending"]
+    return body, f"/api/v1/warehouses/{place['id']}"
+
+
+def test_what_a_dead_request_left_untold_is_told_by_its_repetition(api, killed_before_the_carrier_was_told, sent):
+    body, path = killed_before_the_carrier_was_told
+    for _time in range(2):
+        repeated = api.post("/api/v1/warehouses", body, headers={"Idempotency-Key": "w1"})
+        assert (repeated.status_code, repeated.json()) == (201, api.get(path).json())
+        assert [one["state"] for one in repeated.json()["registrations"]] == ["registered"]
+    assert len(sent("register_warehouse")) == 1
+
+
+def test_or_by_a_change_or_a_registration(api, put, killed_before_the_carrier_was_told, sent):
+    body, path = killed_before_the_carrier_was_told
+    (changed,) = put(path, {"name": body["name"], "address": DEPOT}).json()["registrations"]
+    assert changed["state"] == "registered"
+    assert api.post(f"{path}/registrations", {"carrier": "velocity"}).json() == changed
 
 
 def test_a_label_is_bought_with_all_that_the_order_says(api, order, warehouse, sent):
