@@ -26,9 +26,9 @@ State = WarehouseRegistration.State
 def create(tenant: Tenant, place: Mapping[str, Any]) -> Warehouse:
     """Store a place, then tell the carriers that are named; where one refuses, the place stays and shows its words.
 
-    Raises ``Conflict`` where the name is taken, ``ValidationFailed`` for a carrier without an account.
+    Raises ``Conflict`` where the name is taken, ``ValidationFailed`` naming ``carriers[n]`` that has no account.
     """
-    credentials = [accounts.find(tenant, name) for name in place["carriers"]]
+    credentials = _accounts(tenant, place["carriers"])
     values = {"name": place["name"], "address": plain(place["address"])}
     values["return_address"] = plain(place.get("return_address"))
     try:
@@ -155,6 +155,21 @@ def _need_known(row: Warehouse, credential: Credential) -> None:
 def _known_as(row: Warehouse, credential: Credential) -> str:
     found = row.registrations.filter(credential=credential).exclude(carrier_warehouse_id="").first()
     return found.carrier_warehouse_id if found else ""
+
+
+def _accounts(tenant: Tenant, names: Sequence[str]) -> list[Credential]:
+    """Each once, by whichever names of its carrier."""
+    found: dict[uuid.UUID, Credential] = {}
+    problems: dict[str, Any] = {}
+    for number, name in enumerate(names):
+        try:
+            credential = accounts.find(tenant, name)
+            found[credential.id] = credential
+        except ValidationFailed as error:
+            problems[f"carriers[{number}]"] = error.details["carrier"]
+    if problems:
+        raise ValidationFailed(details=problems)
+    return list(found.values())
 
 
 def _keeping_lists() -> list[str]:

@@ -190,6 +190,18 @@ def test_a_place_changed_while_its_account_was_gone_is_told_again_first(api, put
     bought(api, order)
 
 
+def test_carriers_without_an_account_are_named_by_their_places_in_the_list(api):
+    body = {"name": "Mumbai", "address": DEPOT, "carriers": ["nobody", "velocity", "pickit"]}
+    refused = api.post("/api/v1/warehouses", body)
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["carriers[0]", "carriers[2]"])
+
+
+def test_a_carrier_is_told_once_however_often_it_is_named(api, sent):
+    body = {"name": "Mumbai", "address": DEPOT, "carriers": ["velocity", "VELOCITY", "Velocity Shipfast"]}
+    assert len(api.post("/api/v1/warehouses", body).json()["registrations"]) == 1
+    assert len(sent("register_warehouse")) == 1
+
+
 class Killed(BaseException):
     pass
 
