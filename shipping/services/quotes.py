@@ -67,7 +67,7 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
     try:
         if "coverage" in adapter.capabilities():
             return adapter, _by_coverage(adapter, asked["destination"]), ""
-        return adapter, adapter.quote(_route(asked)), ""
+        return adapter, _by_price(adapter, asked), ""
     except NotServiceable as error:
         return adapter, (), error.carrier_message or str(error)
 
@@ -85,6 +85,15 @@ def _by_coverage(adapter: CarrierAdapter, place: Mapping[str, Any]) -> list[Offe
         Offer(service_type=name, total_price=None, currency="", breakdown={}, transit_days=days.get(name))
         for name in found.service_types
     ]
+
+
+def _by_price(adapter: CarrierAdapter, asked: Mapping[str, Any]) -> Sequence[Offer]:
+    try:
+        return adapter.quote(_route(asked))
+    except CarrierError as error:  # the one package of the route is no more than a weight here
+        details = error.details.items()
+        error.details = {"weight_kg" if name.startswith("packages") else name: told for name, told in details}
+        raise
 
 
 def _route(asked: Mapping[str, Any]) -> QuoteRequest:

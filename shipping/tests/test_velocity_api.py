@@ -375,6 +375,13 @@ def test_serviceability_always_answers(api):
     }
 
 
+def test_a_weight_that_the_carrier_refuses_is_named_as_it_was_asked(api):
+    place = {"postal_code": "560102", "country": "IN"}
+    asked = {"carrier": "velocity", "origin": place, "destination": place, "weight_kg": 5000}
+    refused = api.post("/api/v1/serviceability", asked)
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["weight_kg"])
+
+
 def test_a_place_that_nobody_serves_is_not_bought_for(api, order):
     refused = api.post("/api/v1/labels", order | {"destination": BUYER | {"postal_code": "999999"}})
     assert (refused.status_code, refused.json()["error"]) == (422, "not_serviceable")
