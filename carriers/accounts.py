@@ -37,13 +37,19 @@ log = logging.getLogger(__name__)
 
 
 def save(
-    *, tenant: Tenant | None, mode: str, carrier: str, environment: str, fields: Mapping[str, object]
+    *,
+    tenant: Tenant | None,
+    mode: str,
+    carrier: str,
+    environment: str,
+    fields: Mapping[str, object],
+    is_new: bool = False,
 ) -> Credential:
     """Create or change the one credential of a merchant (``tenant`` None: the platform) for a carrier; returns it.
 
     Fields that are not named keep their value, so a webhook secret survives a new password; where nobody can read what
     is stored, the new values are merged into nothing. Raises ``ValidationFailed``
-    naming ``credentials.<field>`` or ``environment``.
+    naming ``credentials.<field>`` or ``environment``, and with ``is_new`` ``Conflict`` naming the one that is there.
     """
     adapter = adapter_class(carrier)
     _check_environment(mode, environment)
@@ -54,6 +60,8 @@ def save(
                 row = Credential.objects.select_for_update().filter(
                     merchant_id=owner, mode=mode, carrier=adapter.slug
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
+                if is_new and row.is_active and not row._state.adding:
+                    raise _already_there(row)
                 before = readable_fields(row) or {}
                 after = checked(adapter, fields, before)
                 row.is_active = True
@@ -84,13 +92,10 @@ def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
 
 def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:
     """A merchant's new account. Raises ``Conflict`` naming the one that it has there, and what ``save`` raises."""
-    slug = adapter_class(carrier).slug
-    there = Credential.objects.of(tenant).filter(carrier=slug, is_active=True).first()
-    if there:
-        text = _("You have an account at this carrier already: change that one.")
-        raise Conflict(text, details={"carrier": [text], "credential_id": [str(there.id)]})
     with transaction.atomic():
-        row = save(tenant=tenant, mode=tenant.mode, carrier=slug, environment=environment, fields=fields)
+        row = save(
+            tenant=tenant, mode=tenant.mode, carrier=carrier, environment=environment, fields=fields, is_new=True
+        )
         idempotency.bind(row.id)
     return row
 
@@ -273,6 +278,11 @@ def checked(adapter: type[CarrierAdapter], fields: Mapping[str, object], stored:
     if problems:
         raise ValidationFailed(details={field: list(sentences) for field, sentences in problems.items()})
     return merged
+
+
+def _already_there(row: Credential) -> Conflict:
+    text = _("You have an account at this carrier already: change that one.")
+    return Conflict(text, details={"carrier": [text], "credential_id": [str(row.id)]})
 
 
 def _opened(row: Credential) -> dict[str, str]:

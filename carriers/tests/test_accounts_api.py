@@ -1,8 +1,10 @@
 """Merchants look after their accounts at carriers; nobody reads a secret, and a trial is a real log-in."""
 
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 
@@ -99,6 +101,32 @@ def test_a_second_account_at_one_carrier_is_a_conflict_that_names_the_first(api)
     second = api.post("/api/v1/courier-credentials", NEW)
     assert second.status_code == 409
     assert second.json()["details"]["credential_id"] == [first["id"]]
+
+
+def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, monkeypatch):
+    both_looked, check = threading.Barrier(2), accounts._check_environment
+
+    def checked_when_both_have_looked(*args):
+        with suppress(threading.BrokenBarrierError):  # where one waits for the other's transaction
+            both_looked.wait(1)
+        check(*args)
+
+    def ask(secret):
+        try:
+            body, headers = NEW | {"credentials": ACCOUNT | {"client_secret": secret}}, {"X-API-Key": api_key}
+            path = "/api/v1/courier-credentials"
+            return Client().post(path, body, content_type="application/json", headers=headers)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(accounts, "_check_environment", checked_when_both_have_looked)
+    with ThreadPoolExecutor(2) as pool:
+        answers = dict(zip(("secret-1", "secret-2"), pool.map(ask, ("secret-1", "secret-2")), strict=True))
+    assert sorted(answer.status_code for answer in answers.values()) == [201, 409]
+    ((stored, made),) = [one for one in answers.items() if one[1].status_code == 201]
+    (refused,) = [one for one in answers.values() if one.status_code == 409]
+    assert refused.json()["details"]["credential_id"] == [made.json()["id"]]
+    assert Credential.objects.get().fields["client_secret"] == stored
 
 
 def test_the_same_post_again_under_its_key_is_answered_from_the_first(api):
