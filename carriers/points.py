@@ -1,8 +1,9 @@
 """Pickup points, remembered for an hour: in the cache, and in the database for other processes and after a restart.
 
 An older answer is still given for a day, at once, and marked for the worker, which asks the carrier anew; so a carrier
-that is slow or away still has pickup points. Only what a carrier answered is remembered, per account. A purchase never
-relies on it: whether the chosen point takes the parcel is the carrier's word.
+that is slow or away still has pickup points. A point that the carrier then no longer knows is forgotten. Only what a
+carrier answered is remembered, per account. A purchase never relies on it: whether the chosen point takes the parcel is
+the carrier's word.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from apikeys import correlation
 from apikeys.errors import WaybillError
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CarrierError
+from carriers.errors import CarrierError, CarrierNotFound
 from carriers.models import Credential, PointAnswer
 from carriers.types import Address, PickupPoint
 
@@ -112,8 +113,15 @@ def _make_room(credential: Credential) -> None:
 
 
 def _renewed(row: PointAnswer) -> bool:
+    if row.key != _key(row.credential, row.operation, row.question):  # the account has been changed: nobody finds it
+        row.delete()
+        return False
     try:
         _asked(row.credential, accounts.open_adapter(row.credential), row.operation, row.question)
+    except CarrierNotFound:
+        row.delete()
+        cache.delete(_cached(row.key))
+        return False
     except WaybillError as error:
         log.warning("pickup points not renewed", extra={"carrier": row.credential.carrier, "error": str(error)})
         again = timezone.now() + _AFTER_FAILURE if isinstance(error, CarrierError) and error.retryable else None

@@ -7,6 +7,8 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from carriers import accounts, points
+from carriers.adapters.pickit import PickitAdapter
+from carriers.errors import CarrierNotFound
 from carriers.models import PointAnswer
 from carriers.tests.test_pickit_adapter import NEAR
 
@@ -112,6 +114,33 @@ def test_a_changed_account_knows_nothing_of_what_it_was_told(near, asked, tenant
     accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     near()
     assert asked() == 2
+
+
+def test_what_a_changed_account_was_told_is_not_asked_for_anew(near, asked, tenant):
+    near()
+    grown_old(hours=2)
+    near()
+    fields = {"webhook_secret": "another-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    assert points.refresh() == 0
+    assert asked() == 1
+    assert not PointAnswer.objects.exists()
+
+
+def test_a_point_that_is_gone_is_forgotten_once_the_carrier_says_so(credential, monkeypatch):
+    def one():
+        return points.one(credential, accounts.open_adapter(credential), "PP-12345").points
+
+    def gone(_adapter, **_question):
+        raise CarrierNotFound(carrier="Pickit")
+
+    one()
+    grown_old(hours=2)
+    monkeypatch.setattr(PickitAdapter, "pickup_point", gone)
+    assert one()
+    assert points.refresh() == 0
+    with pytest.raises(CarrierNotFound):
+        one()
 
 
 def test_no_account_fills_the_database(near, asked, monkeypatch):
