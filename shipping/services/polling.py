@@ -21,6 +21,7 @@ from apikeys import correlation
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError
+from carriers.types import Track
 from shipping.history import FINAL
 from shipping.models import Shipment
 from shipping.services import shipments
@@ -38,7 +39,7 @@ def poll(*, limit: int = 200) -> dict[str, int]:
     for rows in _silent(_claimed(limit)):
         for start in range(0, len(rows), _NUMBERS_A_CALL):
             with correlation.scope():
-                _ask(rows[start : start + _NUMBERS_A_CALL], counts)
+                _ask_safely(rows[start : start + _NUMBERS_A_CALL], counts)
     return counts
 
 
@@ -66,8 +67,17 @@ def _silent(rows: Iterable[Shipment]) -> Iterable[list[Shipment]]:
     return groups.values()
 
 
-def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
+def _ask_safely(rows: list[Shipment], counts: dict[str, int]) -> None:
+    """One call that fails in a way that nobody thought of must not keep the others from it; its rows stay put off."""
     counts["asked"] += len(rows)
+    try:
+        _ask(rows, counts)
+    except Exception:
+        log.exception("poll broke off", extra={"carrier": rows[0].carrier})
+        counts["failed"] += len(rows)
+
+
+def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     try:
         found = _adapter(rows).track([row.tracking_number for row in rows])
     except CarrierError as error:
@@ -75,14 +85,24 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
         counts["failed"] += len(rows)
         _look_again(rows, timezone.now() + _AFTER_FAILURE)
         return
-    for row in rows:
-        if row.tracking_number in found:
-            counts["scans"] += shipments.store_track(row, found[row.tracking_number])
     missing = [row for row in rows if row.tracking_number not in found]
-    counts["failed"] += len(missing)
     _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
     told = [row for row in rows if row.tracking_number in found]
-    _look_again(told, timezone.now() + settings.POLL_AFTER_SILENCE)
+    stored = [row for row in told if _stored(row, found[row.tracking_number], counts)]
+    _look_again(stored, timezone.now() + settings.POLL_AFTER_SILENCE)
+    unstored = [row for row in told if row not in stored]
+    _look_again(unstored, timezone.now() + _AFTER_FAILURE)
+    counts["failed"] += len(missing) + len(unstored)
+
+
+def _stored(row: Shipment, told: Track, counts: dict[str, int]) -> bool:
+    """False for one that cannot be, which must not keep the others from it."""
+    try:
+        counts["scans"] += shipments.store_track(row, told)
+    except Exception:
+        log.exception("track not stored", extra={"shipment": str(row.id)})
+        return False
+    return True
 
 
 def _adapter(rows: list[Shipment]) -> CarrierAdapter:

@@ -12,11 +12,13 @@ from apikeys import keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall
 from shipping.models import Shipment
-from shipping.services import polling
+from shipping.services import checkpoints, polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+VELOCITY = {"username": "+910000000000", "password": "test-secret"}
 
 
 @pytest.fixture
@@ -98,6 +100,54 @@ def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again
     with later(hours=9):
         assert polling.poll()["asked"] == 1
     assert Shipment.objects.filter(status="in_transit").count() == 6
+
+
+def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, advance, monkeypatch):
+    numbers = [api.post("/api/v1/labels", order | {"order_id": f"O-{n}"}).json()["tracking_number"] for n in range(3)]
+    for number in numbers:
+        advance(number, "in_transit")
+    add, broken = checkpoints.add_scans, {numbers[1]}
+
+    def add_unless_broken(row, scans):
+        if row.tracking_number in broken:
+            raise RuntimeError
+        return add(row, scans)
+
+    monkeypatch.setattr(checkpoints, "add_scans", add_unless_broken)
+    with later(hours=7):
+        counts = polling.poll()
+        assert (counts["asked"], counts["failed"]) == (3, 1)
+        assert Shipment.objects.filter(status="in_transit").count() == 2
+        assert polling.poll()["asked"] == 0
+    broken.clear()
+    with later(hours=7, minutes=20):
+        assert polling.poll()["asked"] == 1
+    assert Shipment.objects.filter(status="in_transit").count() == 3
+
+
+def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, order, tenant, advance, monkeypatch):
+    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    number = api.post("/api/v1/labels", order).json()["tracking_number"]
+    indian = accounts.find(tenant, "velocity")
+    Shipment.objects.create(
+        merchant_id=tenant.merchant_id,
+        mode="test",
+        carrier="velocity",
+        credential=indian,
+        booking_state="booked",
+        status="created",
+        tracking_number="SHPHYB1",
+        reference="WB1",
+        poll_at=timezone.now(),
+    )
+    advance(number, "in_transit")
+    monkeypatch.setattr(VelocityAdapter, "track", lambda *_: 1 / 0)
+    with later(hours=7):
+        counts = polling.poll()
+        assert (counts["asked"], counts["failed"]) == (2, 1)
+        assert Shipment.objects.get(tracking_number=number).status == "in_transit"
+    with later(hours=7, minutes=20):
+        assert polling.poll()["asked"] == 1
 
 
 def test_an_old_one_is_given_up(number, settings):
