@@ -167,7 +167,7 @@ def review(shipment_id: uuid.UUID, reason: str) -> Shipment:
 def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]:
     """Read a parcel's history at the carrier into ours.
 
-    The shipment, and whether it is stale because the carrier did not answer.
+    The shipment, and whether it is stale because the carrier did not answer, or not of this one.
 
     Raises ``ShipmentNotFound`` for a number that is not this merchant's: an account shared by merchants must not show
     one's parcels to another.
@@ -177,19 +177,13 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     if shipment.booking_state != BookingState.BOOKED:
         raise ShipmentNotFound
     try:
-        refresh(shipment)
+        was_told = _refreshed(shipment)
     except (CarrierUnavailable, CarrierTimeout):
         if not shipment.checkpoint_count:
             raise
         return shipment, True
     shipment.refresh_from_db()
-    return shipment, False
-
-
-def refresh(shipment: Shipment) -> int:
-    """Ask the carrier for the track and store what is new; how many scans were. Raises ``CarrierError``."""
-    found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
-    return store_track(shipment, found) if found else 0
+    return shipment, not was_told
 
 
 def store_track(shipment: Shipment, found: Track) -> int:
@@ -444,6 +438,14 @@ def _first_scan(row: Shipment, booked: BookedLabel) -> Scan:
 
 def _town(place: Mapping[str, Any]) -> dict[str, str]:
     return {name: place[name] for name in ("city", "state", "country") if place.get(name)}
+
+
+def _refreshed(shipment: Shipment) -> bool:
+    """Store what the carrier tells of it; False where it does not tell of it. Raises ``CarrierError``."""
+    found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
+    if found:
+        store_track(shipment, found)
+    return found is not None
 
 
 def _adapter(shipment: Shipment) -> CarrierAdapter:

@@ -8,6 +8,7 @@ from apikeys import keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.adapters.pickit import PickitAdapter
 from carriers.models import CarrierCall
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
@@ -106,6 +107,14 @@ def test_one_unreadable_answer_leaves_that_one_stale(api, sandbox, buy):
     results = ask(api, numbers)
     assert sorted((one["status"], stale(one)) for one in results) == [("created", True)] + [("in_transit", False)] * 3
     assert [one["tracking_number"] for one in results] == numbers
+
+
+def test_what_the_carrier_does_not_tell_of_is_stale_alone_and_among_many(api, buy, monkeypatch):
+    (number,) = buy(1)
+    monkeypatch.setattr(PickitAdapter, "track", lambda *_: {})
+    alone = api.post(PATH, {"carrier": "pickit", "tracking_number": number}).json()
+    assert (alone["status"], stale(alone)) == ("created", True)
+    assert ask(api, [number]) == [alone]
 
 
 def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, buy, settings):
