@@ -134,7 +134,7 @@ class CannotCancel(WaybillError):
 
 
 class InProgress(WaybillError):
-    """A request with the same Idempotency-Key is still running; come back after ``Retry-After``."""
+    """A request with the same Idempotency-Key, or changing the same thing, still runs; see ``Retry-After``."""
 
     code, status, message, retryable = (
         "in_progress",

@@ -157,6 +157,9 @@ class Shipment(TenantRow):
     poll_at = models.DateTimeField(
         null=True, blank=True, help_text="When to look whether the carrier has fallen silent, and then to ask it."
     )
+    changing_until = models.DateTimeField(
+        null=True, editable=False, help_text="A request is changing the order at its carrier, at most until then."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys import events
-from apikeys.errors import BusinessRuleViolated, ValidationFailed
+from apikeys.errors import BusinessRuleViolated, InProgress, ValidationFailed
 from carriers import accounts
+from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierTimeout, OutcomeUnknown
 from carriers.types import OrderUpdate, PaymentMethod
 from shipping.events import SHIPMENT_UPDATED
@@ -21,33 +27,56 @@ from shipping.models import Parcel, Shipment
 from shipping.services import label_files, shipments, terms
 from shipping.services.canonical import as_address, as_items, as_packages, plain
 
+_RETRY_AFTER_S = 2
 _RECIPIENT = ("contact_name", "contact_phone", "contact_email")
 
 
 def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     """Ask the carrier first, then store what it took; the same changes may be sent again.
 
-    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), ``ValidationFailed`` naming what does not go
-    with the rest of the order, ``CarrierTimeout`` where it is not known whether the carrier took it, and the carrier's
-    refusal, ``CarrierUnsupported`` among them.
+    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), ``InProgress`` (another change of it runs),
+    ``ValidationFailed`` naming what does not go with the rest of the order, ``CarrierTimeout`` where it is not known
+    whether the carrier took it, and the carrier's refusal, ``CarrierUnsupported`` among them.
     """
     shipments.need_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
     adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
     adapter.need("update_order")
+    with _alone(shipment):
+        row = _changed(shipment, adapter, changes)
+    label_files.fetch_anew(row)
+    return row
+
+
+@contextmanager
+def _alone(shipment: Shipment) -> Iterator[None]:
+    """One change at a time, or the last one at the carrier is not the last one here."""
+    now = timezone.now()
+    until = now + timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)  # longer than a call can take
+    this = Shipment.objects.filter(id=shipment.id)
+    if not this.filter(Q(changing_until=None) | Q(changing_until__lt=now)).update(changing_until=until):
+        raise InProgress(_("Another request is changing this shipment."), retry_after_s=_RETRY_AFTER_S)
+    try:
+        shipment.refresh_from_db()
+        yield
+    finally:
+        this.filter(changing_until=until).update(changing_until=None)
+
+
+def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
     changes = {**changes, **_readdressed(shipment, changes)}
     terms.check(type(adapter), changes)
     _check_payment(shipment, changes)
     try:
         adapter.update_order(_canonical(shipment, changes))
     except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
+        with transaction.atomic():
+            label_files.forget(shipment)
         raise CarrierTimeout(
             carrier=error.carrier, carrier_code=error.carrier_code, carrier_message=error.carrier_message
         ) from error
-    row = _store(shipment, changes)
-    label_files.fetch_anew(row)
-    return row
+    return _store(shipment, changes)
 
 
 def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from apikeys import keys
 from apikeys.models import Merchant, Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
 from shipping.models import Label, Pickup, Shipment
@@ -649,6 +650,45 @@ def test_a_change_without_an_answer_may_be_sent_again(api, patch, order, sandbox
     lost = patch(path, {"packages": [{"weight_kg": 2}]})
     assert (lost.status_code, lost.json()["error"], lost.json()["retryable"]) == (504, "carrier_timeout", True)
     assert patch(path, {"packages": [{"weight_kg": 2}]}).status_code == 200
+
+
+def test_a_second_change_waits_for_the_first_to_end(patch, order, api, sandbox, monkeypatch):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    change, answers = VelocityAdapter.update_order, []
+
+    def change_while_another_asks(adapter, update):
+        done = change(adapter, update)
+        answers.append(patch(path, {"destination": BUYER | {"street": "2 Second Street"}}))
+        return done
+
+    monkeypatch.setattr(VelocityAdapter, "update_order", change_while_another_asks)
+    first = patch(path, {"destination": BUYER | {"street": "1 First Street"}})
+    assert (first.status_code, first.json()["destination"]["street"]) == (200, "1 First Street")
+    (second,) = answers
+    assert (second.status_code, second.json()["error"], second["Retry-After"]) == (409, "in_progress", "2")
+    monkeypatch.undo()
+    assert patch(path, {"destination": BUYER | {"street": "2 Second Street"}}).status_code == 200
+    (there,) = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={first.json()['reference']}")
+    assert there["body"]["shipping_address"] == Shipment.objects.get().destination["street"] == "2 Second Street"
+
+
+def test_a_change_whose_process_died_lets_others_in_after_a_while(api, patch, order):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    Shipment.objects.update(changing_until=timezone.now() + timedelta(seconds=30))
+    assert patch(path, {"packages": [{"weight_kg": 2}]}).status_code == 409
+    with later(seconds=31):
+        assert patch(path, {"packages": [{"weight_kg": 2}]}).status_code == 200
+
+
+def test_after_a_change_without_an_answer_the_label_is_fetched_anew(api, patch, order, sandbox):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    before = api.get(f"{path}/label").getvalue()
+    fault = {"operation": "update_order", "kind": "status", "status": 500, "count": 1, "after": True}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    assert patch(path, {"destination": BUYER | {"contact_name": "Zed Zulu"}}).status_code == 504
+    assert api.get(f"{path}/label").status_code == 404  # rather none than one that shows another name
+    assert label_files.fetch_missing() == 1
+    assert api.get(f"{path}/label").getvalue() != before
 
 
 def test_the_carriers_reports_are_passed_on(api, order):
