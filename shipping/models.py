@@ -490,6 +490,7 @@ class Pickup(TenantRow):
             models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant"),
             models.Index(fields=["merchant", "mode", "carrier_pickup_id"], name="pickup_by_carrier_id"),
             models.Index(fields=["merchant", "mode", "confirmation_number"], name="pickup_by_confirmation"),
+            models.Index(fields=["created_at"], condition=models.Q(state="pending"), name="pickup_pending"),
         ]
 
     def __str__(self) -> str:

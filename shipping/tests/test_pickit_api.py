@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.models import Event
@@ -398,6 +399,22 @@ def test_a_pickup_whose_request_died_before_the_answer_goes_to_a_person(api, num
     assert states == {lost: "needs_review", fresh: "pending", booked: "scheduled"}
     assert pickups.review_lost() == 0
     assert Event.objects.filter(type="pickup.needs_review", subject_id=lost).count() == 1
+
+
+def test_lost_pickups_are_found_by_an_index(credential):
+    kept = {"merchant_id": credential.merchant_id, "mode": "test", "carrier": "pickit", "credential": credential}
+    kept |= {"scheduled_date": timezone.now(), "packages_count": 1}
+    Pickup.objects.bulk_create(
+        Pickup(**kept, state="completed", carrier_pickup_id=str(number)) for number in range(1000)
+    )
+    with CaptureQueriesContext(connection) as captured:
+        pickups.review_lost()
+    (sql,) = [one["sql"] for one in captured if 'FROM "shipping_pickup"' in one["sql"]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{sql}")
+        plan = str(cursor.fetchall())
+    assert "pickup_pending" in plan, plan
 
 
 def test_a_parcel_is_collected_once_however_often_it_is_listed(api, sandbox, number):
