@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('apikeys', '0007_mute_warnings'),
         ('carriers', '0006_account_since'),
-        ('shipping', '0011_longer_label_urls'),
+        ('shipping', '0013_estimated_at'),
     ]
 
     operations = [
