@@ -243,9 +243,11 @@ class Shipment(TenantRow):
         known = (self.estimated_at, self.estimated_delivery)
         if not moment or (None not in known and (told_at, moment) <= known):
             return []
-        self.estimated_delivery, self.estimated_at = moment, told_at
-        self.promised_delivery = self.promised_delivery or moment
-        return ["estimated_delivery", "estimated_at", "promised_delivery"]
+        self.estimated_at = told_at
+        if moment == self.estimated_delivery:  # said once more, which is no news of the row
+            return ["estimated_at"]
+        self.estimated_delivery, self.promised_delivery = moment, self.promised_delivery or moment
+        return ["estimated_delivery", "estimated_at", "promised_delivery", "updated_at"]
 
 
 class Orphan(TenantRow):

@@ -29,7 +29,7 @@ def report(
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
         changed = {name for moment, told_at in estimates for name in shipment.estimate(moment, told_at=told_at)}
         if changed:
-            shipment.save(update_fields=[*changed, "updated_at"])
+            shipment.save(update_fields=changed)
         return add_scans(shipment, scans)
 
 

@@ -191,7 +191,7 @@ def store_track(shipment: Shipment, found: Track) -> int:
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if changed := row.estimate(found.estimated_delivery, told_at=timezone.now()):
-            row.save(update_fields=[*changed, "updated_at"])
+            row.save(update_fields=changed)
         extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
         if found.current_location:
             extras["current_location"] = found.current_location
