@@ -439,7 +439,7 @@ def _retry_after(answer: Answer) -> int | None:
     """Seconds, told as such or as a date; None where the carrier says nothing readable."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return max(1, int(text[:6]))
+        return max(1, min(999_999, int(text[:18])))
     try:
         moment = parsedate_to_datetime(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -137,6 +137,15 @@ def test_nonsense_as_a_time_to_come_back_costs_nothing(send, carrier, settings, 
     assert 1 <= refusal.value.retry_after_s <= 999_999
 
 
+@pytest.mark.parametrize(("told", "seconds"), [("0000010", 10), ("1234567", 999_999), ("0", 1)])
+def test_a_time_to_come_back_is_read_whole_and_is_never_absurd(send, carrier, settings, told, seconds):
+    settings.CARRIER_MAX_RETRIES = 0
+    carrier.answers = [(503, b"", {"Retry-After": told})]
+    with pytest.raises(errors.CarrierUnavailable) as refusal:
+        send()
+    assert refusal.value.retry_after_s == seconds
+
+
 def test_a_refused_connection_is_repeated_and_then_says_that_nothing_happened(credential, settings):
     settings.CARRIER_MAX_RETRIES = 2
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
