@@ -117,6 +117,8 @@ class HttpTransport:
 
     def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
         """See the protocol. Each call runs with the caller's deadline, correlation id and actor."""
+        if connection.in_atomic_block:  # which the threads, with connections of their own, would not see
+            raise TransactionOpen(f"several calls at {self.caller.carrier_name} inside a transaction")
         if len(calls) < 2:
             return [_outcome_of(call) for call in calls]
         with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(calls)), thread_name_prefix="carrier") as pool:

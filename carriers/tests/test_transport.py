@@ -390,3 +390,11 @@ def test_several_calls_run_five_at_once_and_one_failure_is_its_own(credential, c
     assert found[3].carrier_code == "3"
     assert max(most) == 5
     assert {call.correlation_id for call in CarrierCall.objects.all()} == {"corr-8"}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_several_calls_refuse_to_run_inside_a_transaction_too(send, credential, carrier, number):
+    transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+    with transaction.atomic(), pytest.raises(TransactionOpen):
+        transport.several([send] * number)
+    assert carrier.requests == []
