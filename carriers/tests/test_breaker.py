@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.models import Event, User
-from carriers import breaker, errors
+from carriers import breaker, budgets, errors
+from carriers.adapters.base import Rate
 from carriers.models import Breaker, CarrierCall
 from carriers.tests.server import drop, hang
 
@@ -35,6 +36,10 @@ def fail(send, carrier):
         carrier.answers = before
 
     return failing
+
+
+def spent(*args, **kwargs):
+    raise budgets.Refused("quote", Rate(1, "hour"), 60)
 
 
 def rest_is_over():
@@ -200,6 +205,29 @@ def test_opening_and_closing_are_events_of_the_account(credential, send, fail):
     assert [event.type for event in told] == ["carrier.breaker_opened", "carrier.breaker_closed"]
     assert {event.subject_id for event in told} == {credential.id}
     assert told[0].data == {"carrier": "pickit", "operation": "quote", "problem": "failed: HTTP 500"}
+
+
+def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, fail, monkeypatch):
+    fail(5)
+    rest_is_over()
+    full = threading.BoundedSemaphore(1)
+    monkeypatch.setattr("carriers.slots._slots", full)
+    monkeypatch.setattr("carriers.slots._PATIENCE_S", 0.01)
+    with full, pytest.raises(errors.CarrierUnavailable) as refusal:
+        send()
+    assert (refusal.value.carrier_code, len(carrier.requests)) == ("", 5)
+    assert send().status == 200
+    assert Breaker.objects.get().state == "closed"
+
+
+def test_a_probe_whose_turn_never_came_leaves_it_to_the_next(send, carrier, fail, monkeypatch):
+    fail(5)
+    rest_is_over()
+    with monkeypatch.context() as patch, pytest.raises(errors.CarrierRateLimited):
+        patch.setattr("carriers.budgets.take", spent)
+        send()
+    assert len(carrier.requests) == 5
+    assert send().status == 200
 
 
 def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
