@@ -1,5 +1,7 @@
 """One log-in per credential, however many callers wait, and never a token of the wrong account."""
 
+import json
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
@@ -208,3 +210,22 @@ def test_the_command_renews_what_is_about_to_end(sandbox, credential):
     call_command("refresh_carrier_tokens", stdout=out)
     assert "1 tokens fresh, 0 failed" in out.getvalue()
     assert logins(sandbox) == 2
+
+
+@pytest.mark.parametrize("value", [" canary-1", "canary-1 ", "canary 1", "canary\r\nX: 1", "canary-\u00e9"])
+@pytest.mark.parametrize(
+    ("slug", "fields", "answer"),
+    [
+        ("pickit", {"client_id": "test-client-id", "client_secret": "test-secret"}, {"expires_in": 3600}),
+        ("velocity", {"username": "+910000000000", "password": "test-secret"}, {}),
+    ],
+)
+def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings, slug, fields, answer, value):
+    settings.CARRIER_BASE_URLS = {(slug, "sandbox"): carrier.url}
+    row = accounts.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
+    carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
+    with pytest.raises(CarrierUnavailable) as refusal:
+        accounts.open_adapter(row).ping()
+    assert "the token cannot be used" in refusal.value.carrier_message
+    assert "canary" not in "".join(traceback.format_exception(refusal.value))
+    assert Credential.objects.get().token is None

@@ -69,7 +69,7 @@ def about(answer: Any, name: str, expected: str) -> Record:
 
 def token(answer: Record) -> types.Token:
     value, seconds = answer.text("access_token"), answer.integer("expires_in", most=10**9)
-    if not (value.isascii() and value.isprintable()) or not seconds:
+    if not re.fullmatch(r"[\x21-\x7e]+", value) or not seconds:
         raise ValueError("the token cannot be used")
     return types.Token(value=value, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 

@@ -86,7 +86,7 @@ def listed(answer: Any) -> list[Record]:
 def token(answer: Record) -> types.Token:
     """Its life is not told: the document says a day."""
     value = answer.text("token")
-    if not (value.isascii() and value.isprintable()):
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError("the token cannot be used")
     return types.Token(value=value, expires_at=datetime.now(UTC) + TOKEN_LIFE)
 
