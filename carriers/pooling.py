@@ -7,6 +7,7 @@ import io
 import socket
 import threading
 import time
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -18,9 +19,13 @@ _thread = threading.local()
 
 
 def session() -> requests.Session:
-    """To be shared by all threads; what is sent is prepared outside of it, so it carries no cookies or credentials."""
+    """To be shared by all threads; what is sent is prepared outside of it, so it carries no cookies or credentials.
+
+    It keeps no cookies either, which a carrier may set for each path anew.
+    """
     made = requests.Session()
     made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
         made.mount(scheme, _Adapter(pool_connections=20, pool_maxsize=50, max_retries=0))
     return made

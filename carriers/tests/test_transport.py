@@ -18,7 +18,7 @@ from carriers import errors
 from carriers.adapters.base import CarrierAdapter
 from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
-from carriers.transport import Caller, HttpTransport, TransactionOpen
+from carriers.transport import Caller, HttpTransport, TransactionOpen, _session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,6 +158,14 @@ def test_a_redirect_is_an_answer_and_is_not_followed(send, carrier):
     carrier.answers = [(302, b"", {"Location": carrier.url + "/elsewhere"})]
     assert send().status == 302
     assert len(carrier.requests) == 1
+
+
+def test_a_carriers_cookies_are_neither_kept_nor_sent(send, carrier):
+    carrier.answers = [(200, b"{}", {"Set-Cookie": "session=abc; HttpOnly"})]
+    for number in range(3):
+        send("track", method="GET", path=f"/shipments/{number}/tracking")
+    assert len(_session.cookies) == 0
+    assert not any("Cookie" in headers for _path, headers, _body in carrier.requests)
 
 
 def test_an_answer_over_the_cap_is_not_read_to_its_end(send, carrier, settings):
