@@ -104,7 +104,8 @@ class StoredTokens:
         return errors.CarrierUnavailable(carrier=self.carrier, carrier_message=reason, retry_after_s=retry_after_s)
 
     def _lasts(self, row: Credential) -> bool:
-        return row.token_expires_at is not None and row.token_expires_at - self.margin > timezone.now()
+        until = usable_until(row, self.margin)
+        return until is not None and until > timezone.now()
 
     def _fetch(self, row: Credential, fence: int) -> str:
         mine = Credential.objects.filter(id=row.id, token_fence=fence)
@@ -174,6 +175,15 @@ def readable_token(row: Credential) -> str:
     except Undecryptable as error:
         log.warning("stored token not readable", extra={"credential": str(row.id), "error": str(error)})
         return ""
+
+
+def usable_until(row: Credential, margin: timedelta) -> datetime | None:
+    """The stored token's end less the margin, but half of its life at least: one of a minute serves half a minute."""
+    if row.token_expires_at is None:
+        return None
+    if row.token_fetched_at:
+        margin = min(margin, (row.token_expires_at - row.token_fetched_at) / 2)
+    return row.token_expires_at - margin
 
 
 def _lease(row: Credential) -> int | None:

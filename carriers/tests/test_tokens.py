@@ -7,6 +7,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
@@ -57,9 +58,27 @@ def test_many_at_once_log_in_once(sandbox, credential):
 
 def test_a_token_is_renewed_a_minute_before_it_ends(sandbox, credential):
     points(credential)
-    Credential.objects.update(token_expires_at=timezone.now() + timedelta(seconds=59))
+    now = timezone.now()
+    Credential.objects.update(
+        token_expires_at=now + timedelta(seconds=59), token_fetched_at=now - timedelta(minutes=59)
+    )
     points(credential)
     assert logins(sandbox) == 2
+
+
+def test_a_token_that_lives_no_longer_than_its_margin_serves_half_of_its_life(credential, carrier, settings):
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
+    carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 40}', {})]
+
+    def asked(after_s):
+        with time_machine.travel(started + timedelta(seconds=after_s)):
+            return accounts.open_adapter(Credential.objects.get(id=credential.id)).tokens.current()
+
+    started = timezone.now()
+    assert {asked(0), asked(1), asked(18)} == {"token-1"}
+    assert len(carrier.requests) == 1
+    asked(22)
+    assert len(carrier.requests) == 2
 
 
 def test_a_refused_token_is_renewed_once(sandbox, credential):
