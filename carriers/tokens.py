@@ -33,6 +33,7 @@ _POLL_S = 0.1
 _looks: dict[uuid.UUID, threading.Lock] = {}  # by credential
 # A carrier that refuses its own fresh token is not asked for another one more often than this.
 _MIN_RENEWAL = timedelta(seconds=5)
+_NOTE_EVERY = timedelta(hours=1)
 
 
 class StoredTokens:
@@ -42,11 +43,14 @@ class StoredTokens:
         self, credential: Credential, *, carrier: str, margin: timedelta, fetch: Callable[[], types.Token]
     ) -> None:
         self.credential_id, self.fields_of = credential.id, credential.updated_at
+        self.used_at = credential.token_used_at
         self.carrier, self.margin, self.fetch = carrier, margin, fetch
 
     def current(self) -> str:
         """The stored token, or a new one. Raises what ``fetch_token`` of the adapter raises."""
-        return self._get(refused=None)
+        token = self._get(refused=None)
+        self._note_use()
+        return token
 
     def renew(self, refused: str) -> str:
         """Another token than the refused one, unless one was fetched a moment ago (then ``CarrierAuthentication``)."""
@@ -77,6 +81,13 @@ class StoredTokens:
                 carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
             )
         return ""
+
+    def _note_use(self) -> None:
+        """For whoever renews the tokens in use; once an hour is often enough, and no write for most calls."""
+        now = timezone.now()
+        if self.used_at is None or self.used_at < now - _NOTE_EVERY:
+            Credential.objects.filter(id=self.credential_id).update(token_used_at=now)
+            self.used_at = now
 
     def _wait(self, row: Credential, give_up: float) -> None:
         """Until another caller's log-in has ended. Of all that wait in this process one looks."""

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apikeys.models import Event, SecurityNotice
-from carriers import accounts
+from carriers import accounts, refresh
 from carriers.errors import CarrierAuthentication, CarrierUnavailable
 from carriers.models import Credential
 
@@ -248,3 +248,49 @@ def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings,
     assert "the token cannot be used" in refusal.value.carrier_message
     assert "canary" not in "".join(traceback.format_exception(refusal.value))
     assert Credential.objects.get().token is None
+
+
+@pytest.mark.parametrize(("hours", "renewed"), [(22.9, 0), (22.97, 1), (23.5, 1), (24.5, 1), (25.1, 0)])
+def test_a_token_is_renewed_ahead_of_its_carriers_own_margin(tenant, carrier, settings, hours, renewed):
+    """Velocity's lives a day and is given to no request in its last hour."""
+    settings.CARRIER_BASE_URLS = {("velocity", "sandbox"): carrier.url}
+    fields = {"username": "+910000000000", "password": "test-secret"}
+    row = accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    carrier.answers = [(200, b'{"token": "token-1"}', {})]
+    accounts.open_adapter(row).tokens.current()
+    Credential.objects.update(token_used_at=timezone.now() + timedelta(hours=2))
+    with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+        assert refresh.refresh_tokens() == (renewed, [])
+    assert len(carrier.requests) == 1 + renewed
+
+
+def test_an_account_that_nobody_uses_is_logged_in_no_more(sandbox, credential):
+    points(credential)
+    start = timezone.now()
+    for hours in range(40):
+        with time_machine.travel(start + timedelta(hours=hours, minutes=59)):
+            Credential.objects.update(token_expires_at=timezone.now(), token_fetched_at=start)
+            refresh.refresh_tokens()
+    assert logins(sandbox) == 1 + 24
+
+
+def test_use_is_noted_once_an_hour_and_renewing_is_no_use(sandbox, credential):
+    points(credential)
+    first = Credential.objects.get().token_used_at
+    points(credential)
+    assert Credential.objects.get().token_used_at == first
+    long_ago = timezone.now() - timedelta(hours=2)
+    Credential.objects.update(
+        token_used_at=long_ago, token_expires_at=timezone.now(), token_fetched_at=timezone.now() - timedelta(hours=1)
+    )
+    assert refresh.refresh_tokens() == (1, [])
+    assert Credential.objects.get().token_used_at == long_ago
+    points(credential)
+    assert Credential.objects.get().token_used_at > first
+
+
+def test_a_token_too_short_lived_to_be_renewed_ahead_is_left_to_its_next_use(credential, carrier, settings):
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
+    carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 60}', {})]
+    accounts.open_adapter(credential).tokens.current()
+    assert refresh.refresh_tokens() == (0, [])

@@ -191,7 +191,7 @@ def test_tokens_of_other_accounts_are_renewed_all_the_same(credential, neighbour
     rows = [credential, account_of(neighbour), account_of(third)]
     for row in rows:
         put(row, "token", Credential._meta.get_field("token").sealed_for(row.pk, "old"))
-    Credential.objects.update(token_expires_at=timezone.now())
+    Credential.objects.update(token_expires_at=timezone.now(), token_used_at=timezone.now())
     spoil(rows[0], account_of(None), "fields")
     put(rows[1], "token", MADE_UP)
     fresh, failed = refresh.refresh_tokens()
