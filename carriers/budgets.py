@@ -2,7 +2,8 @@
 
 A bucket is one number, the moment at which it is full again. Taking from it is one atomic statement which at the same
 time reserves the caller's turn, so nobody polls and nobody overtakes. It lives in Redis where there is one, else (and
-while Redis is away) in a row.
+while Redis is away) in a row. A moment further away than taking and holding can put it was written before the clock was
+set back, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from math import ceil
 import redis
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 _US = 1_000_000  # all moments here are whole microseconds since 1970
 _REDIS_REST_S = 1.0
 _LONGEST_REST_S = 3600
+_SLACK_S = 60  # so much later another process may have looked at its clock
 _TAKE = """
 local full_at = tonumber(redis.call('GET', KEYS[1]) or '0')
+if full_at > tonumber(ARGV[4]) then full_at = 0 end
 if full_at > tonumber(ARGV[3]) then return {0, string.format('%.0f', full_at)} end
 full_at = math.max(full_at, tonumber(ARGV[1])) + tonumber(ARGV[2])
 local written = string.format('%.0f', full_at)
@@ -41,14 +44,16 @@ redis.call('SET', KEYS[1], written, 'PXAT', string.format('%.0f', full_at / 1000
 return {1, written}
 """
 _EMPTY = """
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1]))
+local full_at = tonumber(redis.call('GET', KEYS[1]) or '0')
+if full_at > tonumber(ARGV[2]) then full_at = 0 end
+full_at = math.max(full_at, tonumber(ARGV[1]))
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PXAT', string.format('%.0f', full_at / 1000 + 60000))
 """
 _UPSERT = """
 INSERT INTO carriers_callbudget (id, credential_id, endpoint, full_at) VALUES (%s, %s, %s, %s)
 ON CONFLICT (credential_id, endpoint) DO UPDATE SET full_at =
-  CASE WHEN carriers_callbudget.full_at > %s THEN carriers_callbudget.full_at ELSE %s END + %s
-WHERE carriers_callbudget.full_at <= %s RETURNING full_at
+  CASE WHEN carriers_callbudget.full_at BETWEEN %s AND %s THEN carriers_callbudget.full_at ELSE %s END + %s
+WHERE carriers_callbudget.full_at <= %s OR carriers_callbudget.full_at > %s RETURNING full_at
 """
 
 
@@ -81,7 +86,7 @@ def take(credential: Credential, operation: str, *, most_s: float) -> float:
     wait = 0.0
     for endpoint, rate in _rates(credential, operation):
         now = _now()
-        full_at = _take(credential, endpoint, rate, now, latest=now + _room(rate) + int(most_s * _US))
+        full_at = _take(credential, endpoint, rate, now, most_s)
         if full_at is None:
             for one, its_rate in taken:
                 _give_back(credential, one, its_rate)
@@ -97,7 +102,9 @@ def hold(credential: Credential, operation: str, seconds: float) -> None:
     Where a carrier declares no rate there is no bucket to hold back.
     """
     for endpoint, rate in _rates(credential, operation):
-        _empty(credential, endpoint, _now() + _room(rate) + int(min(seconds, _LONGEST_REST_S) * _US))
+        now = _now()
+        full_at = now + _room(rate) + int(min(seconds, _LONGEST_REST_S) * _US)
+        _empty(credential, endpoint, full_at, _farthest(rate, now))
 
 
 def budgets(credential: Credential) -> list[Budget]:
@@ -105,7 +112,8 @@ def budgets(credential: Credential) -> list[Budget]:
     now = _now()
     found = []
     for endpoint, rate in adapter_class(credential.carrier).rates.items():
-        full_at = max(_peek(credential, endpoint), now)
+        full_at = _peek(credential, endpoint)
+        full_at = full_at if now < full_at <= _farthest(rate, now) else now
         remaining = max(0, (now + rate.period_s * _US - full_at) // _cost(rate))
         reset = datetime.fromtimestamp(full_at / _US, UTC)
         found.append(Budget(endpoint, rate.operations or (endpoint,), rate.limit, rate.per, remaining, reset))
@@ -126,6 +134,10 @@ def _room(rate: Rate) -> int:
     return rate.period_s * _US - _cost(rate)
 
 
+def _farthest(rate: Rate, now: int) -> int:
+    return now + int((rate.period_s + _LONGEST_REST_S + settings.CARRIER_BUDGET_WAIT_S + _SLACK_S) * _US)
+
+
 def _now() -> int:
     return time.time_ns() // 1000
 
@@ -141,37 +153,38 @@ class _Rest:
     until = 0.0
 
 
-def _take(credential: Credential, endpoint: str, rate: Rate, now: int, latest: int) -> int | None:
+def _take(credential: Credential, endpoint: str, rate: Rate, now: int, most_s: float) -> int | None:
+    latest, farthest = now + _room(rate) + int(most_s * _US), _farthest(rate, now)
     try:
         if client := _redis():
-            keys, args = [_key(credential, endpoint)], [now, _cost(rate), latest]
+            keys, args = [_key(credential, endpoint)], [now, _cost(rate), latest, farthest]
             done, full_at = _script(settings.REDIS_URL)(keys=keys, args=args, client=client)
             return int(full_at) if done else None
     except redis.RedisError as error:
         _rest(error)
-    return _take_in_row(credential, endpoint, rate, now, latest)
+    return _take_in_row(credential, endpoint, _cost(rate), now, latest, farthest)
 
 
-def _take_in_row(credential: Credential, endpoint: str, rate: Rate, now: int, latest: int) -> int | None:
+def _take_in_row(credential: Credential, endpoint: str, cost: int, now: int, latest: int, farthest: int) -> int | None:
     ids = [new_id(), credential.id]
     if not connection.features.has_native_uuid_field:
         ids = [one.hex for one in ids]
     with connection.cursor() as cursor:
-        cursor.execute(_UPSERT, [*ids, endpoint, now + _cost(rate), now, now, _cost(rate), latest])
+        cursor.execute(_UPSERT, [*ids, endpoint, now + cost, now, farthest, now, cost, latest, farthest])
         found = cursor.fetchone()
     return found[0] if found else None
 
 
-def _empty(credential: Credential, endpoint: str, full_at: int) -> None:
+def _empty(credential: Credential, endpoint: str, full_at: int, farthest: int) -> None:
     """The bucket is full again at this moment and not before."""
     try:
         if client := _redis():
-            client.eval(_EMPTY, 1, _key(credential, endpoint), full_at)
+            client.eval(_EMPTY, 1, _key(credential, endpoint), full_at, farthest)
             return
     except redis.RedisError as error:
         _rest(error)
     CallBudget.objects.get_or_create(credential_id=credential.id, endpoint=endpoint, defaults={"full_at": full_at})
-    _rows(credential, endpoint).filter(full_at__lt=full_at).update(full_at=full_at)
+    _rows(credential, endpoint).filter(Q(full_at__lt=full_at) | Q(full_at__gt=farthest)).update(full_at=full_at)
 
 
 def _give_back(credential: Credential, endpoint: str, rate: Rate) -> None:

@@ -146,6 +146,53 @@ def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, r
     assert 3590 <= refusal.value.retry_after_s <= 3600
 
 
+@pytest.fixture
+def a_day_ahead(monkeypatch):
+    """A clock that was, until it was set right."""
+    real = budgets._now
+
+    def ahead():
+        monkeypatch.setattr(budgets, "_now", lambda: real() + 24 * 3600 * 10**6)
+        return lambda: monkeypatch.setattr(budgets, "_now", real)
+
+    return ahead
+
+
+def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
+    rates(quote=Rate(2, "hour"))
+    set_right = a_day_ahead()
+    assert [take(credential), take(credential)] == [0, 0]
+    set_right()
+    assert budgets.budgets(credential)[0].remaining == 2
+    assert [take(credential), take(credential)] == [0, 0]
+    with pytest.raises(budgets.Refused) as refusal:
+        take(credential)
+    assert 1795 <= refusal.value.retry_after_s <= 1800
+
+
+def test_a_rest_is_kept_by_the_clock_that_was_set_right(credential, rates, a_day_ahead):
+    rates(quote=Rate(2, "hour"))
+    set_right = a_day_ahead()
+    budgets.hold(credential, "quote", 5000)
+    set_right()
+    budgets.hold(credential, "quote", 600)
+    with pytest.raises(budgets.Refused) as refusal:
+        take(credential)
+    assert 595 <= refusal.value.retry_after_s <= 600
+
+
+def test_what_waits_longest_is_no_leap_of_the_clock(credential, rates, settings, monkeypatch):
+    rates(quote=Rate(2, "hour"))
+    budgets.hold(credential, "quote", 10**6)
+    late = budgets._now() - 30 * 10**6  # looked at long before its statement runs
+    monkeypatch.setattr(budgets, "_now", lambda: late)
+    assert take(credential, most_s=3630 + settings.CARRIER_BUDGET_WAIT_S) > 3620
+    for _ in range(2):
+        with pytest.raises(budgets.Refused):
+            take(credential, most_s=settings.CARRIER_BUDGET_WAIT_S)
+    assert budgets.budgets(credential)[0].remaining == 0
+
+
 def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
     rates(quote=Rate(5, "second"))
     started = time.monotonic()
