@@ -1,4 +1,4 @@
-"""Pooled connections whose answers end at a moment: ``requests`` alone bounds only the silence between two bytes."""
+"""Pooled connections that end at a moment: ``requests`` alone bounds only each address and each silence."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family, create_connection
 
 _thread = threading.local()
+_AN_INSTANT_S = 0.001  # a socket takes 0 for "do not wait at all"
+_A_TRY_S = 2.0  # a lost first packet is sent again after a second
 
 
 def session() -> requests.Session:
@@ -36,11 +40,20 @@ class TooLarge(Exception):
 
 
 def end_at(moment: float, *, most: int) -> None:
-    """The answers that this thread asks for from now on are read until then (``time.monotonic``), drip or not.
+    """Whatever this thread asks from now on is sent and answered by then (``time.monotonic``), drip or not.
 
-    Of each at most so many bytes: what a chunk says of its size bounds nothing. More raises ``TooLarge``.
+    Of each answer at most so many bytes: what a chunk says of its size bounds nothing. More raises ``TooLarge``.
     """
     _thread.end, _thread.most = moment, most
+
+
+def _left() -> float:
+    return max(_AN_INSTANT_S, _thread.end - time.monotonic())
+
+
+def _share(left: float, addresses: int) -> float:
+    """How long to try the first of so many addresses: long enough for a lost packet, and never all of the time."""
+    return max(left / addresses, min(left / 2, _A_TRY_S))
 
 
 class _Bounded(io.RawIOBase):
@@ -75,12 +88,55 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, _thread.end, _thread.most))
 
 
-class _Connection(HTTPConnection):
+class _Ending:
+    """Connects within one timeout, where urllib3 grants it to each address, and speaks until the call's end."""
+
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        addresses = self._addresses()
+        end = time.monotonic() + min(self.timeout, _left())
+        problem: HTTPError = ConnectTimeoutError(self, "there is no time to connect")
+        for position, address in enumerate(addresses):
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return self._connected(address, _share(left, len(addresses) - position), end)
+            except TimeoutError:
+                problem = ConnectTimeoutError(self, f"{address} does not answer")
+            except OSError as error:
+                problem = NewConnectionError(self, f"{address}: {error}")
+        raise problem
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _Response
+    def _addresses(self) -> list[str]:
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error
+        return [place[0] for *_kind, place in found]
+
+    def _connected(self, address: str, seconds: float, end: float) -> socket.socket:
+        sock = create_connection((address, self.port), seconds, self.source_address, self.socket_options)
+        sock.settimeout(max(_AN_INSTANT_S, end - time.monotonic()))  # what is left is for the handshake
+        return sock
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(_left())
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # connected, so what is sent has until the end
+            self.timeout = _left()
+        super().request(*args, **kwargs)
+
+
+class _Connection(_Ending, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Ending, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):

@@ -1,7 +1,9 @@
 """What speaks HTTP to carriers repeats only what is safe, waits only so long and writes everything down."""
 
+import contextlib
 import gzip
 import json
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -152,6 +154,73 @@ def test_a_refused_connection_is_repeated_and_then_says_that_nothing_happened(cr
     with pytest.raises(errors.CarrierUnavailable):
         transport.send("create_label", "POST", "http://127.0.0.1:9/x", safe=False, json={})
     assert list(CarrierCall.objects.values_list("outcome", flat=True)) == ["unreachable"] * 3
+
+
+@pytest.fixture
+def host_of(monkeypatch):
+    """A host name for any number of addresses."""
+    plain = socket.getaddrinfo
+
+    def named(*addresses):
+        def getaddrinfo(host, port, *args, **kwargs):
+            found = [plain(one, port, *args, **kwargs) for one in (addresses if host == "many.example" else [host])]
+            return [place for places in found for place in places]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return "many.example"
+
+    return named
+
+
+@pytest.fixture
+def silent(carrier):
+    """Addresses (with the carrier's port) that no connection comes about with: their queues are full."""
+    with contextlib.ExitStack() as opened:
+
+        def one(address):
+            listener = opened.enter_context(socket.socket())
+            listener.bind((address, carrier.server.server_port))
+            listener.listen(0)
+            for _ in range(3):
+                queued = opened.enter_context(socket.socket())
+                queued.setblocking(False)
+                queued.connect_ex(listener.getsockname())
+            return address
+
+        yield [one(f"127.0.0.{last}") for last in range(2, 10)]
+
+
+@pytest.mark.parametrize(("connecting_s", "whole_s"), [(0.4, 5), (5, 0.4)])
+def test_all_addresses_of_a_host_share_one_time_to_connect(
+    credential, carrier, settings, host_of, silent, connecting_s, whole_s
+):
+    settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_TIMEOUT_S = connecting_s, whole_s
+    settings.CARRIER_MAX_RETRIES = 0
+    url = f"http://{host_of(*silent)}:{carrier.server.server_port}/x"
+    started = time.monotonic()
+    with pytest.raises(errors.CarrierUnavailable):
+        HttpTransport(Caller(credential, credential.merchant_id, "Pickit")).send("quote", "GET", url, safe=False)
+    assert 0.3 < time.monotonic() - started < 1.5
+    assert CarrierCall.objects.get().outcome == "unreachable"
+
+
+def test_an_address_that_answers_is_found_behind_one_that_does_not(credential, carrier, settings, host_of, silent):
+    settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_MAX_RETRIES = 0.6, 0
+    url = f"http://{host_of(silent[0], '127.0.0.1')}:{carrier.server.server_port}/x"
+    transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+    assert transport.send("quote", "GET", url, safe=True).status == 200
+
+
+def test_a_host_without_an_address_is_not_reached(credential, monkeypatch, settings):
+    def getaddrinfo(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    settings.CARRIER_MAX_RETRIES = 0
+    transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+    with pytest.raises(errors.CarrierUnavailable):
+        transport.send("create_label", "POST", "http://none.example/x", safe=False, json={})
+    assert CarrierCall.objects.get().outcome == "unreachable"
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(send, carrier):
