@@ -44,12 +44,14 @@ def save(
     environment: str,
     fields: Mapping[str, object],
     is_new: bool = False,
+    by_staff: bool = False,
 ) -> Credential:
     """Create or change the one credential of a merchant (``tenant`` None: the platform) for a carrier; returns it.
 
     Fields that are not named keep their value, so a webhook secret survives a new password; where nobody can read what
-    is stored, the new values are merged into nothing. Raises ``ValidationFailed``
-    naming ``credentials.<field>`` or ``environment``, and with ``is_new`` ``Conflict`` naming the one that is there.
+    is stored, the new values are merged into nothing. Raises ``ValidationFailed`` naming ``credentials.<field>`` or
+    ``environment``, and ``Conflict``: with ``is_new`` naming the one that is there, without ``by_staff`` for one that
+    staff have switched off.
     """
     adapter = adapter_class(carrier)
     _check_environment(mode, environment)
@@ -63,6 +65,8 @@ def save(
                 if is_new and row.is_active and not row._state.adding:
                     raise _already_there(row)
                 before = readable_fields(row) or {}
+                if before and not row.is_active and not by_staff:  # a deleted one has no fields
+                    raise Conflict(_("Operations have switched this account off; ask them."))
                 after = checked(adapter, fields, before)
                 row.is_active = True
                 _change(row, before, after)
@@ -76,18 +80,28 @@ def save(
 def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
     """Store the platform's production accounts whose documented variables are set, where they differ; those stored.
 
-    Raises ``ValidationFailed`` for an account that is set in part.
+    None that staff have switched off, and none whose carrier has made a new secret since: the variable's is old. Raises
+    ``ValidationFailed`` for an account that is set in part.
     """
     stored = []
     for kind in ADAPTERS.values():
         given = {field: environment[name] for name, field in kind.environment_names.items() if environment.get(name)}
         row = Credential.objects.filter(merchant=None, mode=Mode.LIVE, carrier=kind.slug).first()
         held = (readable_fields(row) or {}) if row else {}
+        if held and (not row.is_active or _is_older(given, row, kind)):
+            continue
         if given and any(held.get(name) != value for name, value in given.items()):
             stored.append(
                 save(tenant=None, mode=Mode.LIVE, carrier=kind.slug, environment=Environment.PRODUCTION, fields=given)
             )
     return stored
+
+
+def _is_older(given: Mapping[str, str], row: Credential, kind: type[CarrierAdapter]) -> bool:
+    """Whether the carrier has made the stored secret of this same account since."""
+    held = readable_fields(row) or {}
+    is_same = kind.identity(held) == kind.identity(held | dict(given))
+    return is_same and events.latest(row.id, CREDENTIAL_SAVED, CREDENTIAL_ROTATED) == CREDENTIAL_ROTATED.name
 
 
 def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:

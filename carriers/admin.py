@@ -205,6 +205,7 @@ class CredentialAdmin(KeptAdmin):
                 carrier=obj.carrier,
                 environment=obj.environment,
                 fields=form.given,
+                by_staff=True,
             )
             obj.pk = row.pk
         switches = {"is_open": obj.is_open} | ({"is_active": obj.is_active} if change else {})

@@ -24,7 +24,7 @@ from carriers.errors import CredentialUnreadable
 from carriers.models import Credential
 from carriers.types import ReportedScan
 from shipping.models import BookingState, Pickup, Shipment
-from shipping.services import checkpoints, pickups
+from shipping.services import checkpoints, lookup, pickups
 from webhooks.metrics import RECEIVED
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
@@ -144,11 +144,7 @@ def _apply(credential_id: uuid.UUID, scans: Iterable[ReportedScan]) -> list[str]
     by_number: dict[str, list[ReportedScan]] = defaultdict(list)
     for scan in scans:
         by_number[scan.tracking_number].append(scan)
-    booked = Shipment.objects.filter(
-        credential_id=credential_id, tracking_number__in=by_number, booking_state=BookingState.BOOKED
-    )
-    # An account may be shared, and two merchants may never have one number: the newest booking is the parcel's.
-    ids = dict(booked.order_by("id").values_list("tracking_number", "id"))
+    ids = lookup.holders(credential_id, by_number)
     for number, shipment_id in ids.items():
         reported = by_number[number]
         told = [(item.estimated_delivery, item.scan.occurred_at) for item in reported if item.estimated_delivery]

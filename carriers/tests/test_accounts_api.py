@@ -14,9 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from apikeys import events
 from apikeys.models import Event, Merchant, SecurityNotice
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.events import CREDENTIAL_ROTATED
 from carriers.models import Breaker, CarrierCall, Credential
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -259,6 +261,44 @@ def test_the_platforms_accounts_come_from_the_documented_variables(monkeypatch, 
     monkeypatch.setenv("VELOCITY_USERNAME", "half-an-account")
     with pytest.raises(CommandError, match=r"credentials\.password"):
         call_command("save_platform_credentials", stdout=told)
+
+
+def test_a_variable_s_secret_does_not_replace_one_that_the_carrier_made_since(monkeypatch):
+    monkeypatch.setenv("PICKIT_CLIENT_ID", "platform-id")
+    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "first-secret")
+    call_command("save_platform_credentials", stdout=StringIO())
+    row = Credential.objects.get()
+    events.record(CREDENTIAL_ROTATED, tenant=None, subject_id=row.id)
+    row.fields = row.fields | {"client_secret": "made-since"}
+    row.save()
+    call_command("save_platform_credentials", stdout=StringIO())
+    assert Credential.objects.get().fields["client_secret"] == "made-since"
+    monkeypatch.setenv("PICKIT_CLIENT_ID", "another-account")
+    call_command("save_platform_credentials", stdout=StringIO())
+    assert Credential.objects.get().fields["client_secret"] == "first-secret"
+
+
+def test_variables_switch_no_account_on_again(monkeypatch):
+    monkeypatch.setenv("PICKIT_CLIENT_ID", "platform-id")
+    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "first-secret")
+    call_command("save_platform_credentials", stdout=StringIO())
+    Credential.objects.update(is_active=False)
+    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "second-secret")
+    call_command("save_platform_credentials", stdout=StringIO())
+    assert not Credential.objects.get().is_active
+
+
+def test_what_staff_have_switched_off_a_merchant_does_not_switch_on(api, put, delete):
+    row_id = api.post("/api/v1/courier-credentials", NEW).json()["id"]
+    Credential.objects.update(is_active=False)
+    refused = api.post("/api/v1/courier-credentials", NEW)
+    assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    again = api.post("/api/v1/carriers/pickit/credentials", {"environment": "sandbox", "credentials": ACCOUNT})
+    assert again.status_code == 409
+    assert not Credential.objects.get(id=row_id).is_active
+    Credential.objects.update(is_active=True)
+    delete(f"/api/v1/courier-credentials/{row_id}")
+    assert api.post("/api/v1/courier-credentials", NEW).status_code == 201
 
 
 def test_unknown_ids_are_not_found(api, put, delete):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from apikeys.errors import ShipmentNotFound
 from apikeys.tenancy import Tenant
-from shipping.models import UNIT_STATES, Shipment
+from shipping.models import UNIT_STATES, BookingState, Shipment
 
 _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
 
@@ -46,6 +46,22 @@ def find_many(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dic
         ids |= dict(rows.filter(**{f"{column}__in": left}).order_by("id").values_list(column, "id"))
     found = rows.select_related("credential").in_bulk(ids.values())
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
+
+
+def holders(credential_id: uuid.UUID, numbers: Iterable[str]) -> dict[str, uuid.UUID]:
+    """Which shipment of an account each number is now: its newest booking.
+
+    Carriers give numbers anew after a time, at an account that merchants share perhaps to another merchant's parcel.
+    """
+    rows = Shipment.objects.filter(
+        credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
+    )
+    return dict(rows.order_by("id").values_list("tracking_number", "id"))
+
+
+def holds_its_number(shipment: Shipment) -> bool:
+    """False where the carrier has given the number to another parcel since."""
+    return shipment.id in holders(shipment.credential_id, [shipment.tracking_number]).values()
 
 
 def is_id(name: str) -> bool:

@@ -21,10 +21,9 @@ from apikeys import correlation
 from carriers import accounts
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierError
-from carriers.types import Track
 from shipping.history import FINAL
 from shipping.models import Shipment
-from shipping.services import shipments
+from shipping.services import lookup, shipments
 
 log = logging.getLogger(__name__)
 _HOLD = timedelta(minutes=10)  # longer than a round of calls can take: nobody else asks meanwhile
@@ -71,13 +70,22 @@ def _ask_safely(rows: list[Shipment], counts: dict[str, int]) -> None:
     """One call that fails in a way that nobody thought of must not keep the others from it; its rows stay put off."""
     counts["asked"] += len(rows)
     try:
-        _ask(rows, counts)
+        _ask(_with_its_number(rows), counts)
     except Exception:
         log.exception("poll broke off", extra={"carrier": rows[0].carrier})
         counts["failed"] += len(rows)
 
 
+def _with_its_number(rows: list[Shipment]) -> list[Shipment]:
+    """Without those whose number is another parcel's by now, which are never asked for again."""
+    holders = lookup.holders(rows[0].credential_id, (row.tracking_number for row in rows))
+    _look_again([row for row in rows if holders.get(row.tracking_number) != row.id], None)
+    return [row for row in rows if holders.get(row.tracking_number) == row.id]
+
+
 def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
+    if not rows:
+        return
     try:
         found = _adapter(rows).track([row.tracking_number for row in rows])
     except CarrierError as error:
@@ -88,21 +96,12 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     missing = [row for row in rows if row.tracking_number not in found]
     _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
     told = [row for row in rows if row.tracking_number in found]
-    stored = [row for row in told if _stored(row, found[row.tracking_number], counts)]
-    _look_again(stored, timezone.now() + settings.POLL_AFTER_SILENCE)
-    unstored = [row for row in told if row not in stored]
+    news = {row.id: shipments.stored_safely(row, found[row.tracking_number]) for row in told}
+    _look_again([row for row in told if news[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
+    unstored = [row for row in told if news[row.id] is None]
     _look_again(unstored, timezone.now() + _AFTER_FAILURE)
+    counts["scans"] += sum(number or 0 for number in news.values())
     counts["failed"] += len(missing) + len(unstored)
-
-
-def _stored(row: Shipment, told: Track, counts: dict[str, int]) -> bool:
-    """False for one that cannot be, which must not keep the others from it."""
-    try:
-        counts["scans"] += shipments.store_track(row, told)
-    except Exception:
-        log.exception("track not stored", extra={"shipment": str(row.id)})
-        return False
-    return True
 
 
 def _adapter(rows: list[Shipment]) -> CarrierAdapter:

@@ -201,6 +201,15 @@ def store_track(shipment: Shipment, found: Track) -> int:
         return checkpoints.add_scans(row, found.scans)
 
 
+def stored_safely(shipment: Shipment, found: Track) -> int | None:
+    """The same, of one among many: None for what cannot be stored, which must not keep the others from it."""
+    try:
+        return store_track(shipment, found)
+    except Exception:
+        log.exception("track not stored", extra={"shipment": str(shipment.id)})
+        return None
+
+
 def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") -> Shipment:
     """Call a shipment off at its carrier; asking again gives the same cancellation.
 
@@ -442,6 +451,8 @@ def _town(place: Mapping[str, Any]) -> dict[str, str]:
 
 def _refreshed(shipment: Shipment) -> bool:
     """Store what the carrier tells of it; False where it does not tell of it. Raises ``CarrierError``."""
+    if not lookup.holds_its_number(shipment):
+        return False
     found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
     if found:
         store_track(shipment, found)
@@ -453,13 +464,19 @@ def _adapter(shipment: Shipment) -> CarrierAdapter:
 
 
 def need_booking(shipment: Shipment) -> None:
-    """Raises ``UnsupportedOperation`` for a self-tracked unit, ``Conflict`` for what no carrier has confirmed."""
+    """What may be asked of the carrier about it.
+
+    Raises ``UnsupportedOperation`` for a self-tracked unit, and ``Conflict`` for what no carrier has confirmed, or by
+    whose number it knows another parcel now.
+    """
     if not shipment.carrier:
         raise UnsupportedOperation(_("This unit is tracked by your own checkpoints; no carrier has booked it."))
     if shipment.booking_state in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
         raise Conflict(_("The carrier has not confirmed this booking yet."))
     if shipment.booking_state == BookingState.FAILED:
         raise Conflict(_("The booking of this shipment failed."))
+    if not lookup.holds_its_number(shipment):
+        raise Conflict(_("The carrier has given this tracking number to another parcel since."))
 
 
 def _called_off(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Cancellation | None:

@@ -12,6 +12,7 @@ from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.errors import CarrierError, CarrierTimeout, CarrierUnavailable
+from carriers.types import Track
 from shipping.models import BookingState, Shipment
 from shipping.services import lookup, shipments
 
@@ -51,15 +52,18 @@ def _refreshed(rows: Iterable[Shipment]) -> _Troubles:
 def _asked(rows: list[Shipment]) -> _Troubles:
     first = rows[0]
     subject = first.id if len(rows) == 1 else None
+    holders = lookup.holders(first.credential_id, (row.tracking_number for row in rows))
+    asked = [row for row in rows if holders.get(row.tracking_number) == row.id]
+    told: Mapping[str, Track] = {}
     try:
         adapter = accounts.open_adapter(first.credential, merchant_id=first.merchant_id, subject_id=subject)
-        told = adapter.track([row.tracking_number for row in rows])
+        if asked:
+            told = adapter.track([row.tracking_number for row in asked])
     except CarrierError as error:
         return dict.fromkeys((row.id for row in rows), error)
-    for row in rows:
-        if row.tracking_number in told:
-            shipments.store_track(row, told[row.tracking_number])
-    return {row.id: None for row in rows if row.tracking_number not in told}
+    found = [row for row in asked if row.tracking_number in told]
+    stored = {row.id for row in found if shipments.stored_safely(row, told[row.tracking_number]) is not None}
+    return {row.id: None for row in rows if row.id not in stored}
 
 
 def _tracked(name: str, row: Shipment | None, troubles: Mapping[uuid.UUID, CarrierError | None]) -> Tracked:

@@ -1,0 +1,77 @@
+"""Carriers give numbers anew after a time: at a shared account nobody reads or moves another's parcel by an old one."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apikeys import keys
+from apikeys.models import Merchant
+from apikeys.tenancy import Tenant
+from carriers import accounts
+from conftest import ApiClient
+from shipping.models import BookingState, Checkpoint, Shipment
+from shipping.services import polling
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+OLD_ID = "01900000-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def platform(db):
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret", "webhook_secret": "test-secret"}
+    return accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+
+
+@pytest.fixture
+def other(client):
+    """Another merchant's client."""
+    key = keys.generate("test")
+    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    return ApiClient(client, key)
+
+
+@pytest.fixture
+def number(merchant, platform, other, order, sandbox):
+    """Of the other merchant's parcel, which was once our merchant's."""
+    given = other.post("/api/v1/labels", order).json()["tracking_number"]
+    Shipment.objects.create(
+        id=OLD_ID,
+        merchant=merchant,
+        mode="test",
+        carrier="pickit",
+        credential=platform,
+        booking_state=BookingState.BOOKED,
+        status="in_transit",
+        tracking_number=given,
+        reference="WB-OLD",
+        poll_at=timezone.now() - timedelta(hours=1),
+        created_at=timezone.now() - timedelta(days=30),
+    )
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{given}/advance", {"to": "in_transit", "webhook": False})
+    sandbox.clear()
+    return given
+
+
+def test_it_is_tracked_by_whom_it_belongs_to_alone(api, other, number):
+    ours = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
+    assert (ours["events"], ours["metadata"]["stale"]) == ([], True)
+    (one,) = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_numbers": [number]}).json()["results"]
+    assert (one["events"], one["metadata"]["stale"]) == ([], True)
+    theirs = other.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
+    assert [event["status"] for event in theirs["events"]] == ["created", "in_transit"]
+
+
+def test_the_former_holder_calls_nothing_off_and_reads_no_proof(api, other, sandbox, number):
+    for path in (f"shipments/{number}/cancel", f"shipments/{number}/proof-of-delivery"):
+        refused = api.post(f"/api/v1/{path}")
+        assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    assert sandbox.calls(operation="cancel") + sandbox.calls(operation="proof_of_delivery") == []
+    assert other.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
+
+
+def test_it_is_polled_for_its_holder_alone(sandbox, number):
+    assert polling.poll() == {"asked": 1, "scans": 0, "failed": 0}
+    assert sandbox.calls(operation="track") == []
+    assert Shipment.objects.get(id=OLD_ID).poll_at is None
+    assert not Checkpoint.objects.filter(shipment_id=OLD_ID).exists()
