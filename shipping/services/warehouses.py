@@ -183,7 +183,16 @@ def _tell_pending(row: Warehouse) -> None:
 
 
 def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
-    """The registration as it then stands, and what went wrong. A place that the carrier knows is changed there."""
+    """The registration as it then stands, and what went wrong. A place that the carrier knows is changed there.
+
+    Told again where it was changed meanwhile: of two requests at once the carrier may hear the first one last.
+    """
+    registration, error = _told(row, credential)
+    now = Warehouse.objects.get(id=row.id)
+    return (registration, error) if now.updated_at == row.updated_at else _tell(now, credential)
+
+
+def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
     back = as_address(row.return_address) if row.return_address else None
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:

@@ -191,6 +191,24 @@ def test_a_place_changed_while_its_account_was_gone_is_told_again_first(api, put
     bought(api, order)
 
 
+def test_the_last_change_of_a_place_is_the_last_that_the_carrier_hears(put, warehouse, sent, monkeypatch):
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    telling, streets = VelocityAdapter.register_warehouse, iter(["Second Street"])
+
+    def overtaken(adapter, request):
+        for street in streets:
+            put(path, {"name": warehouse["name"], "address": DEPOT | {"street": street}})
+        return telling(adapter, request)
+
+    monkeypatch.setattr(VelocityAdapter, "register_warehouse", overtaken)
+    put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "First Street"}})
+    assert [body["address"] for body in sent("register_warehouse")][-3:] == [
+        "Second Street",
+        "First Street",
+        "Second Street",
+    ]
+
+
 def test_carriers_without_an_account_are_named_by_their_places_in_the_list(api):
     body = {"name": "Mumbai", "address": DEPOT, "carriers": ["nobody", "velocity", "pickit"]}
     refused = api.post("/api/v1/warehouses", body)
