@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,12 +35,14 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     """Book a collection for a validated order (``PickupRequestSerializer``).
 
     Gives it scheduled, or in ``needs_review`` when the carrier did not answer: no look-up could tell, and booking again
-    could send two vans. Raises ``ValidationFailed`` naming a shipment that is unknown or was booked with another
-    account, and the carrier's refusal.
+    could send two vans. Booked with the account of the shipments, else with the one that orders use. Raises
+    ``ValidationFailed`` naming a shipment that is unknown or of another account, and the carrier's refusal.
     """
-    credential = accounts.find(tenant, order["carrier"])
-    accounts.open_adapter(credential).need("schedule_pickup")
-    shipments = _shipments(tenant, credential, order["shipment_ids"])
+    usual = accounts.find(tenant, order["carrier"])
+    accounts.open_adapter(usual).need("schedule_pickup")
+    found = lookup.find_many(tenant, order["shipment_ids"], carrier=usual.carrier)
+    credential = _account(tenant, found.values()) or usual
+    shipments = _shipments(credential, order["shipment_ids"], found)
     pickup = _reserve(tenant, credential, order, shipments)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
@@ -167,9 +169,14 @@ def facts(pickup: Pickup) -> dict[str, object]:
     }
 
 
-def _shipments(tenant: Tenant, credential: Credential, names: Sequence[str]) -> list[Shipment]:
+def _account(tenant: Tenant, shipments: Iterable[Shipment]) -> Credential | None:
+    """Of the shipments, where it still takes orders; the carrier tells of a pickup to the account that booked it."""
+    booked = (row.credential for row in shipments if row.booking_state == BookingState.BOOKED)
+    return next((account for account in booked if accounts.takes_orders(account, tenant)), None)
+
+
+def _shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
     """What is to be collected, each once, however often and by whichever name it is listed."""
-    found = lookup.find_many(tenant, names, carrier=credential.carrier)
     reasons = {number: _uncollectable(found.get(name), credential) for number, name in enumerate(names)}
     problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:
@@ -183,7 +190,7 @@ def _uncollectable(shipment: Shipment | None, credential: Credential) -> str:
     if shipment.booking_state != BookingState.BOOKED:
         return _("This shipment is not booked.")
     if shipment.credential_id != credential.id:  # the carrier's news of the pickup would not reach it
-        return _("Booked with another account than you use now; a pickup collects only what was booked with its own.")
+        return _("Booked with another account than this pickup, which collects only what its own account booked.")
     return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from apikeys.models import Event
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.models import Credential
 from carriers.types import ReportedPickup
 from shipping.models import Pickup
 from shipping.services import pickups
@@ -302,7 +303,7 @@ def test_a_pickup_for_an_unknown_shipment_names_it(api, number):
     assert set(response.json()["details"]) == {"shipment_ids[1]"}
 
 
-def test_what_another_account_booked_is_not_collected(api, sandbox, credential, order):
+def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(api, sandbox, credential, order):
     accounts.delete(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
     accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
@@ -319,7 +320,12 @@ def test_what_another_account_booked_is_not_collected(api, sandbox, credential, 
     refused = api.post("/api/v1/pickups", pickup(ours, shipment_ids=[ours, theirs]))
     assert (refused.status_code, list(refused.json()["details"])) == (400, ["shipment_ids[1]"])
     assert not sandbox.calls(operation="schedule_pickup")
-    assert api.post("/api/v1/pickups", pickup(ours)).status_code == 200
+    for number, account in ((ours, "test-client-id"), (theirs, "pickit-platform")):
+        assert api.post("/api/v1/pickups", pickup(number)).status_code == 200
+        assert sandbox.calls(operation="schedule_pickup")[-1]["account"] == account
+    Credential.objects.filter(merchant=None).update(is_open=False)
+    closed = api.post("/api/v1/pickups", pickup(theirs))
+    assert (closed.status_code, list(closed.json()["details"])) == (400, ["shipment_ids[0]"])
 
 
 def test_a_pickup_is_found_by_the_carriers_id_whatever_that_looks_like(api, number):
