@@ -40,9 +40,10 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     """
     usual = accounts.find(tenant, order["carrier"])
     accounts.open_adapter(usual).need("schedule_pickup")
-    found = lookup.find_many(tenant, order["shipment_ids"], carrier=usual.carrier)
-    credential = _account(tenant, found.values()) or usual
-    shipments = _shipments(credential, order["shipment_ids"], found)
+    names = order["shipment_ids"]
+    found = lookup.find_many(tenant, names, carrier=usual.carrier)
+    credential = _account(tenant, [found[name] for name in names if name in found]) or usual
+    shipments = _shipments(credential, names, found)
     pickup = _reserve(tenant, credential, order, shipments)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
