@@ -120,12 +120,6 @@ def public_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 200) -> 
     return list(reversed(rows.order_by("-id")[:limit]))
 
 
-def latest(subject_id: uuid.UUID, *kinds: EventType) -> str:
-    """Which of these kinds of event befell a subject last, by name; empty where none did."""
-    rows = Event.objects.filter(subject_id=subject_id, type__in=[kind.name for kind in kinds]).order_by("-id")
-    return rows.values_list("type", flat=True).first() or ""
-
-
 def readable_by(
     tenant: Tenant,
     *,

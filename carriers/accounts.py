@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -32,6 +33,7 @@ from carriers.transport import Caller, HttpTransport
 
 MAX_FIELD_LENGTH = 500
 _NO_TRANSPORT: Any = None
+_REPLACED_KEPT = 20
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +66,11 @@ def save(
                 ).first() or Credential(merchant_id=owner, mode=mode, carrier=adapter.slug)
                 if is_new and row.is_active and not row._state.adding:
                     raise _already_there(row)
-                before = readable_fields(row) or {}
-                if before and not row.is_active and not by_staff:  # a deleted one has no fields
+                before = readable_fields(row)
+                # A deleted one has no fields; one that is switched off may have such as nobody can read.
+                if before != {} and not row.is_active and not by_staff:
                     raise Conflict(_("Operations have switched this account off; ask them."))
+                before = before or {}
                 after = checked(adapter, fields, before)
                 row.is_active = True
                 _change(row, before, after)
@@ -80,28 +84,31 @@ def save(
 def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
     """Store the platform's production accounts whose documented variables are set, where they differ; those stored.
 
-    None that staff have switched off, and none whose carrier has made a new secret since: the variable's is old. Raises
+    None that staff have switched off, and no secret in the place of which the carrier has made another. Raises
     ``ValidationFailed`` for an account that is set in part.
     """
     stored = []
     for kind in ADAPTERS.values():
         given = {field: environment[name] for name, field in kind.environment_names.items() if environment.get(name)}
         row = Credential.objects.filter(merchant=None, mode=Mode.LIVE, carrier=kind.slug).first()
-        held = (readable_fields(row) or {}) if row else {}
-        if held and (not row.is_active or _is_older(given, row, kind)):
+        held = readable_fields(row) if row else {}
+        if row and not row.is_active and held != {}:
             continue
-        if given and any(held.get(name) != value for name, value in given.items()):
+        if row and held and kind.identity(held) == kind.identity(held | given):
+            given = {name: value for name, value in given.items() if not _was_replaced(row, name, value)}
+        if any((held or {}).get(name) != value for name, value in given.items()):
             stored.append(
                 save(tenant=None, mode=Mode.LIVE, carrier=kind.slug, environment=Environment.PRODUCTION, fields=given)
             )
     return stored
 
 
-def _is_older(given: Mapping[str, str], row: Credential, kind: type[CarrierAdapter]) -> bool:
-    """Whether the carrier has made the stored secret of this same account since."""
-    held = readable_fields(row) or {}
-    is_same = kind.identity(held) == kind.identity(held | dict(given))
-    return is_same and events.latest(row.id, CREDENTIAL_SAVED, CREDENTIAL_ROTATED) == CREDENTIAL_ROTATED.name
+def _was_replaced(row: Credential, name: str, value: str) -> bool:
+    return _digest(value) in (row.replaced or {}).get(name, ())
+
+
+def _digest(value: str) -> str:
+    return salted_hmac("carriers.replaced", value).hexdigest()
 
 
 def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:
@@ -203,12 +210,21 @@ def rotate(row: Credential) -> Credential:
                 raise Conflict(_("This account is being changed by another request."))
             before = readable_fields(locked) or {}
             after = checked(type(adapter), fresh, before)
+            locked.replaced = _with_replaced(locked.replaced or {}, before, after)
             _change(locked, before, after)
             data = _facts(locked, before, after)
             events.record(CREDENTIAL_ROTATED, tenant=_tenant(locked), subject_id=locked.id, data=data)
     finally:
         Credential.objects.filter(id=row.id, rotating_until=until).update(rotating_until=None)
     return Credential.objects.get(id=row.id)
+
+
+def _with_replaced(
+    known: Mapping[str, list[str]], before: Mapping[str, str], after: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Digests of the values that the carrier has replaced: a variable may hold one of them still."""
+    gone = {name: _digest(value) for name, value in before.items() if after.get(name) != value}
+    return {**known, **{name: [*known.get(name, [])[-_REPLACED_KEPT:], digest] for name, digest in gone.items()}}
 
 
 def health(tenant: Tenant, carrier: str) -> dict[str, bool]:

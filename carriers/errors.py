@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apikeys.errors import Details, Text, WaybillError
 
+_MOST_CODE, _MOST_WORDS = 64, 1_000  # characters of what a carrier says of itself
+
 
 class CarrierError(WaybillError):
     """The root of the carriers' errors."""
@@ -28,8 +30,8 @@ class CarrierError(WaybillError):
     ) -> None:
         super().__init__(message, details=details, retry_after_s=retry_after_s)
         self.carrier = carrier
-        self.carrier_code = carrier_code
-        self.carrier_message = carrier_message
+        self.carrier_code = carrier_code[:_MOST_CODE]
+        self.carrier_message = carrier_message[:_MOST_WORDS]
         self.answer: Any = None  # the carrier's, where it failed in words that its adapter can read
 
     def body(self) -> dict[str, Any]:

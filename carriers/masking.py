@@ -51,6 +51,7 @@ _FILE_NAMES = {
 # Files that stand where we do not expect them: PDF, PNG, JPEG, GIF in base64 or as they are, ZPL, data URLs.
 _FILE = re.compile(r"\s*(JVBERi0|iVBORw0KGgo|/9j/|R0lGOD|%PDF|\^XA|data:)")
 _LONGEST_TEXT = 2_000
+_LONGEST_NAME = 100
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]{1,64}@[^\s@<>\"'(),;:]{1,255}\.\w+")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -115,7 +116,13 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
         return {change(key): _each_text(item, change) for key, item in value.items()}
     if isinstance(value, list):
         return [_each_text(item, change) for item in value]
-    return change(value) if isinstance(value, str) else value
+    return change(value) if isinstance(value, str) else _number(value, change)
+
+
+def _number(value: Any, hide: Callable[[str], str]) -> Any:
+    """A number, unless its digits are what is hidden."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return MASK if is_number and hide(str(value)) != str(value) else value
 
 
 def _decoded_bytes(content: bytes) -> str:
@@ -139,28 +146,38 @@ def _hider(secrets: Collection[str], people: Collection[str] = ()) -> Callable[[
         return names.sub(MASK, text) if names else text
 
     def hide(text: str) -> str:
-        shown = text
-        for _reading in range(_DEEPEST_ESCAPE):
-            masked = plainly(text)
-            shown = shown if masked == text else masked
-            text = _unescaped(masked)
-            if text == masked:
-                break
-        return shown
+        text = plainly(text)
+        for _found in range(_MOST_READINGS):
+            telling = next((reading for reading in _readings(text) if plainly(reading) != reading), None)
+            if telling is None:
+                return text
+            text = plainly(telling)
+        return MASK
 
     return hide
 
 
-_DEEPEST_ESCAPE = 4
+_MOST_READINGS = 30
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
-def _unescaped(text: str) -> str:
-    if "\\" in text:
-        text = _ESCAPE.sub(_escaped_character, text)
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins two halves
-    return html.unescape(unquote(text))
+def _readings(text: str) -> list[str]:
+    """The text without one kind of escapes, without another, without both, and so on."""
+    found = [text]
+    for reading in found:  # grows meanwhile
+        for unescape in (_without_backslashes, unquote, html.unescape):
+            plain = unescape(reading)
+            if plain not in found and len(found) < _MOST_READINGS:
+                found.append(plain)
+    return found[1:]
+
+
+def _without_backslashes(text: str) -> str:
+    if "\\" not in text:
+        return text
+    plain = _ESCAPE.sub(_escaped_character, text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins two halves
 
 
 def _escaped_character(found: re.Match[str]) -> str:
@@ -205,11 +222,11 @@ class _Masker:
             shown = _size(value) if _is_file(value, lower) else _without_people(self.hide(value))
             self.left -= len(shown)
             return shown
-        return value
+        return _number(value, self.hide)
 
 
 def _snake(name: str) -> str:
-    return _CAMEL.sub("_", name).replace("-", "_").lower()
+    return _CAMEL.sub("_", name[-_LONGEST_NAME:]).replace("-", "_").lower()
 
 
 def _tells_a_person(name: str) -> bool:

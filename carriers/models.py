@@ -57,6 +57,7 @@ class Credential(Row):
     token = EncryptedField(null=True, blank=True)
     token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    replaced = models.JSONField(null=True, editable=False, help_text="Digests of what the carrier has replaced.")
     token_used_at = models.DateTimeField(null=True, editable=False, help_text="To the hour.")
     token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     token_fence = models.PositiveIntegerField(default=0, editable=False)

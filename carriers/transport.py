@@ -406,8 +406,10 @@ def _tell_of_failure(row: CarrierCall) -> None:
 
 def _secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
     """What we send and the carrier may give back in an error: the account's secrets and the access token."""
-    fields = credential.fields or {}
-    held = [fields[name] for name in adapter_class(credential.carrier).secret_fields() if name in fields]
+    fields, kind = credential.fields or {}, adapter_class(credential.carrier)
+    # Who the platform is at a carrier is no merchant's affair.
+    names = kind.secret_fields() if credential.merchant_id else {*kind.secret_fields(), *kind.required_fields()}
+    held = [fields[name] for name in names if name in fields]
     given = headers.get("Authorization", "")
     return [*held, given, given.partition(" ")[2]]
 

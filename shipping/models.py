@@ -214,6 +214,11 @@ class Shipment(TenantRow):
             models.Index(
                 fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
             ),
+            models.Index(
+                fields=["changing_until"],
+                condition=models.Q(changing_until__isnull=False),
+                name="shipment_being_changed",
+            ),
             models.Index(fields=["poll_at"], condition=models.Q(poll_at__isnull=False), name="shipment_to_poll"),
             models.Index(
                 fields=["booking_state", "id"],

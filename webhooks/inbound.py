@@ -38,6 +38,8 @@ _LEASE = timedelta(seconds=60)
 _MOST_TIMES = 20
 # So long is a number that nobody knows looked out for.
 _WAIT_FOR_SHIPMENT = timedelta(days=7)
+# A shipment is reserved before its carrier can tell of it; so far our own clocks may differ.
+_AHEAD = timedelta(minutes=1)
 
 
 def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes) -> None:
@@ -48,12 +50,22 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     """
     proved = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
     # Kept for each before any is read.
-    for row in [_keep(credential, body) for credential in proved]:
-        if row.state == State.RECEIVED:
-            try:
-                process(row.id)
-            except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
-                log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
+    rows = [_keep(credential, body) for credential in proved]
+    ended = {row.id: _processed_now(row) for row in rows}
+    if State.PROCESSED in ended.values():  # it was this account's, so no other waits for its shipment
+        others = InboundWebhook.objects.filter(id__in=ended, state=State.UNMATCHED)
+        UnmatchedNumber.objects.filter(inbound__in=others).delete()
+        others.update(state=State.PROCESSED)
+
+
+def _processed_now(row: InboundWebhook) -> str:
+    if row.state != State.RECEIVED:
+        return row.state
+    try:
+        return process(row.id)
+    except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
+        log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
+        return row.state
 
 
 def process(inbound_id: uuid.UUID) -> str:
@@ -69,7 +81,7 @@ def process(inbound_id: uuid.UUID) -> str:
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
         return _settle(row, State.FAILED, error=reason)
     unknown = [one.carrier_pickup_id for one in news.pickups if not pickups.report(row.credential_id, one)]
-    unknown += _apply(row.credential_id, news.scans)
+    unknown += _apply(row, news.scans)
     return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
 
 
@@ -139,12 +151,12 @@ def _keep(credential: Credential, body: bytes) -> InboundWebhook:
         return InboundWebhook.objects.get(credential=credential, digest=digest)
 
 
-def _apply(credential_id: uuid.UUID, scans: Iterable[ReportedScan]) -> list[str]:
-    """Hand scans to the shipments booked with this credential; the numbers that have none."""
+def _apply(row: InboundWebhook, scans: Iterable[ReportedScan]) -> list[str]:
+    """Hand scans to the shipments booked with the credential by then; the numbers that have none."""
     by_number: dict[str, list[ReportedScan]] = defaultdict(list)
     for scan in scans:
         by_number[scan.tracking_number].append(scan)
-    ids = lookup.holders(credential_id, by_number)
+    ids = lookup.holders(row.credential_id, by_number, at=row.received_at + _AHEAD)
     for number, shipment_id in ids.items():
         reported = by_number[number]
         told = [(item.estimated_delivery, item.scan.occurred_at) for item in reported if item.estimated_delivery]
@@ -172,6 +184,7 @@ def _matched(limit: int) -> list[uuid.UUID]:
         credential_id=OuterRef("credential_id"),
         tracking_number=OuterRef("tracking_number"),
         booking_state=BookingState.BOOKED,
+        created_at__lte=OuterRef("inbound__received_at") + _AHEAD,
     )
     scheduled = Pickup.objects.filter(
         credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")

@@ -14,11 +14,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys import events
+from apikeys.crypto import Ciphertext
 from apikeys.models import Event, Merchant, SecurityNotice
 from apikeys.tenancy import Tenant
 from carriers import accounts
-from carriers.events import CREDENTIAL_ROTATED
 from carriers.models import Breaker, CarrierCall, Credential
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -263,19 +262,28 @@ def test_the_platforms_accounts_come_from_the_documented_variables(monkeypatch, 
         call_command("save_platform_credentials", stdout=told)
 
 
-def test_a_variable_s_secret_does_not_replace_one_that_the_carrier_made_since(monkeypatch):
-    monkeypatch.setenv("PICKIT_CLIENT_ID", "platform-id")
-    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "first-secret")
-    call_command("save_platform_credentials", stdout=StringIO())
-    row = Credential.objects.get()
-    events.record(CREDENTIAL_ROTATED, tenant=None, subject_id=row.id)
-    row.fields = row.fields | {"client_secret": "made-since"}
-    row.save()
-    call_command("save_platform_credentials", stdout=StringIO())
-    assert Credential.objects.get().fields["client_secret"] == "made-since"
-    monkeypatch.setenv("PICKIT_CLIENT_ID", "another-account")
-    call_command("save_platform_credentials", stdout=StringIO())
-    assert Credential.objects.get().fields["client_secret"] == "first-secret"
+def test_a_variable_s_secret_does_not_replace_one_that_the_carrier_made_since(monkeypatch, settings, sandbox):
+    settings.CARRIER_BASE_URLS |= {("pickit", "production"): f"{sandbox.url}/pickit/v2"}
+
+    def fill(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(f"PICKIT_{name}", value)
+        call_command("save_platform_credentials", stdout=StringIO())
+        return Credential.objects.get().fields
+
+    fill(CLIENT_ID="pickit-platform", CLIENT_SECRET="test-secret")
+    try:
+        made = [accounts.rotate(Credential.objects.get()).fields["client_secret"] for _ in range(2)][-1]
+        assert fill()["client_secret"] == made
+        assert fill(WEBHOOK_SECRET="of-the-webhooks") == {
+            "client_id": "pickit-platform",
+            "client_secret": made,
+            "webhook_secret": "of-the-webhooks",
+        }
+        assert fill(CLIENT_SECRET="made-by-hand")["client_secret"] == "made-by-hand"
+        assert fill(CLIENT_ID="another", CLIENT_SECRET="test-secret")["client_secret"] == "test-secret"
+    finally:
+        sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
 
 
 def test_variables_switch_no_account_on_again(monkeypatch):
@@ -295,6 +303,10 @@ def test_what_staff_have_switched_off_a_merchant_does_not_switch_on(api, put, de
     assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
     again = api.post("/api/v1/carriers/pickit/credentials", {"environment": "sandbox", "credentials": ACCOUNT})
     assert again.status_code == 409
+    row = Credential.objects.get(id=row_id)
+    Credential.objects.update(fields=Ciphertext("v1.gone.AAAA.AAAA"))
+    assert api.post("/api/v1/courier-credentials", NEW).status_code == 409
+    row.save()
     assert not Credential.objects.get(id=row_id).is_active
     Credential.objects.update(is_active=True)
     delete(f"/api/v1/courier-credentials/{row_id}")

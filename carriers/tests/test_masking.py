@@ -50,6 +50,34 @@ def test_a_repeated_secret_is_masked_and_the_rest_stays(repeated):
     assert masked.endswith(" after")
 
 
+@pytest.mark.parametrize(
+    "secret", ["Tr0ub&4dor%2Fx", 'abc%20def"ghi', 'pw&amp;x"yz%31', "back\\u0041slash", "a%25b%2525c"]
+)
+@pytest.mark.parametrize(
+    "escape",
+    [
+        html.escape,
+        json.dumps,
+        lambda text: json.dumps(json.dumps(text)),
+        quote,
+        quote_plus,
+        lambda text: html.escape(json.dumps(text)),
+        lambda text: json.dumps(html.escape(text)),
+        lambda text: quote(html.escape(text)),
+    ],
+)
+def test_a_secret_that_looks_escaped_itself_is_found(secret, escape):
+    shown = masking.concealed(f"cannot log in with {escape(secret)}".encode(), [secret]).decode()
+    assert "***" in shown
+    for part in ("4dor", "ghi", "yz%31", "slash", "25c"):
+        assert part not in shown
+
+
+def test_a_secret_of_digits_is_masked_as_a_number_too():
+    assert json.loads(masking.masked(b'{"said": 123456, "n": 5}', secrets=["123456"])) == {"said": "***", "n": 5}
+    assert json.loads(masking.concealed(b'{"said": [123456, true]}', ["123456"])) == {"said": ["***", True]}
+
+
 def test_what_was_json_is_json_still():
     answer = json.dumps({"error": {"message": f"Bad login: {json.dumps(BODY)}", "codes": [1, SECRET]}}).encode()
     assert json.loads(masking.concealed(answer, [SECRET]))["error"]["codes"] == [1, "***"]

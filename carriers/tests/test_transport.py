@@ -410,6 +410,15 @@ def test_a_secret_that_is_a_word_of_the_answer_does_not_spoil_it(send, carrier):
     assert CarrierCall.objects.get().response_body == '{"***_id": "1"}'
 
 
+@pytest.mark.parametrize(("is_platform", "shown"), [(True, b"***"), (False, b"test-client-id")])
+def test_who_the_platform_is_at_a_carrier_is_not_told_to_merchants(credential, carrier, is_platform, shown):
+    credential.merchant_id = None if is_platform else credential.merchant_id
+    carrier.answers = [(400, b'{"message": "no client test-client-id"}', {})]
+    http = HttpTransport(Caller(credential, None, "Pickit"))
+    answer = http.send("quote", "POST", carrier.url, safe=True)
+    assert answer.json()["message"].encode() == b"no client " + shown
+
+
 def test_a_bare_token_that_the_carrier_repeats_is_masked(send, carrier):
     carrier.answers = [(400, b'{"message": "bad token canary-token-1"}', {})]
     assert b"canary" not in send(headers={"Authorization": "canary-token-1"}).content

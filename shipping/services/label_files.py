@@ -40,6 +40,7 @@ def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
 
 def fetch_missing(*, limit: int = 20) -> int:
     """Ask carriers for files that are due; how many labels were completed."""
+    _forget_after_killed_changes(limit)
     now = timezone.now()
     due = Label.objects.filter(fetch_at__lte=now).order_by("fetch_at").values_list("id", "fetch_at")
     completed = 0
@@ -48,6 +49,15 @@ def fetch_missing(*, limit: int = 20) -> int:
             with correlation.scope():
                 completed += _fetch(label_id)
     return completed
+
+
+def _forget_after_killed_changes(limit: int) -> None:
+    """Of an order whose change nobody lived to store: its carrier may have taken it, and drawn the label anew."""
+    killed = Shipment.objects.filter(changing_until__lt=timezone.now())
+    for row in list(killed.order_by("changing_until")[:limit]):
+        with transaction.atomic():
+            if killed.filter(id=row.id).update(changing_until=None):
+                forget(row)
 
 
 def forget(shipment: Shipment) -> None:

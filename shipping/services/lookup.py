@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 
 from apikeys.errors import ShipmentNotFound
 from apikeys.tenancy import Tenant
@@ -48,14 +49,16 @@ def find_many(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dic
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
 
 
-def holders(credential_id: uuid.UUID, numbers: Iterable[str]) -> dict[str, uuid.UUID]:
-    """Which shipment of an account each number is now: its newest booking.
+def holders(credential_id: uuid.UUID, numbers: Iterable[str], *, at: datetime | None = None) -> dict[str, uuid.UUID]:
+    """Which shipment of an account each number is now (or was ``at`` a time): its newest booking.
 
     Carriers give numbers anew after a time, at an account that merchants share perhaps to another merchant's parcel.
     """
     rows = Shipment.objects.filter(
         credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
     )
+    if at:
+        rows = rows.filter(created_at__lte=at)
     return dict(rows.order_by("id").values_list("tracking_number", "id"))
 
 

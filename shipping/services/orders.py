@@ -53,7 +53,7 @@ def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
 def _alone(shipment: Shipment) -> Iterator[None]:
     """One change at a time, or the last one at the carrier is not the last one here."""
     now = timezone.now()
-    until = now + timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)  # longer than a call can take
+    until = now + timedelta(seconds=settings.REQUEST_DEADLINE_S + settings.CARRIER_TIMEOUT_S)  # longer than a request
     this = Shipment.objects.filter(id=shipment.id)
     if not this.filter(Q(changing_until=None) | Q(changing_until__lt=now)).update(changing_until=until):
         raise InProgress(_("Another request is changing this shipment."), retry_after_s=_RETRY_AFTER_S)

@@ -178,20 +178,23 @@ def _account(tenant: Tenant, shipments: Iterable[Shipment]) -> Credential | None
 
 def _shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
     """What is to be collected, each once, however often and by whichever name it is listed."""
-    reasons = {number: _uncollectable(found.get(name), credential) for number, name in enumerate(names)}
+    holders = lookup.holders(credential.id, [row.tracking_number for row in found.values()])
+    reasons = {number: _uncollectable(found.get(name), credential, holders) for number, name in enumerate(names)}
     problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:
         raise ValidationFailed(details=problems)
     return list({found[name].id: found[name] for name in names}.values())
 
 
-def _uncollectable(shipment: Shipment | None, credential: Credential) -> str:
+def _uncollectable(shipment: Shipment | None, credential: Credential, holders: Mapping[str, uuid.UUID]) -> str:
     if shipment is None:
         return _("No shipment of this carrier has this id or tracking number.")
     if shipment.booking_state != BookingState.BOOKED:
         return _("This shipment is not booked.")
     if shipment.credential_id != credential.id:  # the carrier's news of the pickup would not reach it
         return _("Booked with another account than this pickup, which collects only what its own account booked.")
+    if holders.get(shipment.tracking_number) != shipment.id:
+        return _("The carrier has given this tracking number to another parcel since.")
     return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""
 
 

@@ -86,6 +86,7 @@ def _with_its_number(rows: list[Shipment]) -> list[Shipment]:
 def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     if not rows:
         return
+    asked_at = timezone.now()
     try:
         found = _adapter(rows).track([row.tracking_number for row in rows])
     except CarrierError as error:
@@ -96,7 +97,7 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     missing = [row for row in rows if row.tracking_number not in found]
     _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
     told = [row for row in rows if row.tracking_number in found]
-    news = {row.id: shipments.stored_safely(row, found[row.tracking_number]) for row in told}
+    news = {row.id: shipments.stored_safely(row, found[row.tracking_number], asked_at=asked_at) for row in told}
     _look_again([row for row in told if news[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
     unstored = [row for row in told if news[row.id] is None]
     _look_again(unstored, timezone.now() + _AFTER_FAILURE)

@@ -33,7 +33,7 @@ from carriers.errors import (
 from carriers.types import BookedLabel
 from shipping.events import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 from shipping.models import BookingState, Orphan, Shipment
-from shipping.services import shipments
+from shipping.services import lookup, shipments
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,7 @@ def look_up_now(rows: QuerySet[Shipment]) -> int:
 
 def give_up(shipment: Shipment, error: WaybillError) -> None:
     """A booking of which a person found that nothing was bought; what turns up nevertheless is called off."""
-    shipments.fail(shipment, error)
-    _look_again(shipment, timedelta(0))
+    shipments.fail(shipment, error, reconcile_at=timezone.now())
 
 
 def void_now(rows: QuerySet[Orphan]) -> int:
@@ -107,7 +106,7 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
             text = _("The carrier cannot be asked by reference; look into its own back-office.")
             shipments.review(shipment.id, text)
             return "review"
-        _look_again(shipment, None)
+        _leave(shipment)
         return "done"
     except CarrierError as error:
         log.warning("look-up failed", extra={"shipment": str(shipment.id), "error": str(error)})
@@ -120,7 +119,7 @@ def _after_failed_lookup(shipment: Shipment) -> str:
         _look_again(shipment, _BETWEEN_LOOKUPS)
         return "error"
     if shipment.booking_state != BookingState.PENDING:
-        _look_again(shipment, None)
+        _leave(shipment)
         return "given_up"
     shipments.review(shipment.id, _("The carrier could not be asked about this booking for a day."))
     return "review"
@@ -155,8 +154,7 @@ def _not_found(shipment: Shipment) -> str:
         text = _("The account was changed after this was asked for: look into the former account's back-office.")
         shipments.review(shipment.id, text)
         return "review"
-    shipments.fail(shipment, _never_arrived(shipment))
-    _look_again(shipment, _ORPHAN_EVERY)
+    shipments.fail(shipment, _never_arrived(shipment), reconcile_at=timezone.now() + _ORPHAN_EVERY)
     return "failed"
 
 
@@ -176,6 +174,7 @@ def _void(shipment: Shipment, adapter: CarrierAdapter, unwanted: Sequence[Booked
     The row comes first, so that a killed process leaves something to be found and told of.
     """
     settled = True
+    holders = lookup.holders(shipment.credential_id, [label.tracking_number for label in unwanted])
     for label in unwanted:
         known = shipment.orphans.filter(tracking_number=label.tracking_number)
         if label.cancelled:
@@ -187,6 +186,9 @@ def _void(shipment: Shipment, adapter: CarrierAdapter, unwanted: Sequence[Booked
             shipment=shipment,
             tracking_number=label.tracking_number,
         )
+        if label.tracking_number in holders:
+            _not_voided(shipment, orphan, "another_shipment", "Another shipment has this number.")
+            continue
         try:
             adapter.cancel(label.tracking_number, "duplicate")
             _voided(shipment, orphan)
@@ -194,7 +196,7 @@ def _void(shipment: Shipment, adapter: CarrierAdapter, unwanted: Sequence[Booked
             log.warning("a label that nobody waits for was not voided yet", extra=_facts(orphan, error=str(error)))
             settled = False
         except CarrierError as error:
-            _not_voided(shipment, orphan, error)
+            _not_voided(shipment, orphan, error.carrier_code, error.carrier_message)
     return settled
 
 
@@ -204,12 +206,11 @@ def _voided(shipment: Shipment, orphan: Orphan | None) -> None:
             events.record(ORPHAN_VOIDED, tenant=shipment.tenant, subject_id=shipment.id, data=_facts(orphan))
 
 
-def _not_voided(shipment: Shipment, orphan: Orphan, error: CarrierError) -> None:
+def _not_voided(shipment: Shipment, orphan: Orphan, code: str, message: str) -> None:
     """A person's affair; told once, though it is tried again as long as the booking is watched."""
     with transaction.atomic():
-        words = f"{error.carrier_code}: {error.carrier_message}"[:200]
-        if Orphan.objects.filter(id=orphan.id, refusal="").update(refusal=words):
-            data = _facts(orphan, carrier_code=error.carrier_code)
+        if Orphan.objects.filter(id=orphan.id, refusal="").update(refusal=f"{code}: {message}"[:200]):
+            data = _facts(orphan, carrier_code=code)
             log.error("a label that nobody waits for was not voided", extra=data)
             events.record(ORPHAN_NOT_VOIDED, tenant=shipment.tenant, subject_id=shipment.id, data=data)
 
@@ -222,6 +223,13 @@ def _look_for_leftovers(shipment: Shipment, after: timedelta | None) -> None:
     """A booked shipment whose surplus labels are not all called off is asked for again, for a day."""
     due = None if after is None or not _is_watched(shipment) else timezone.now() + after
     Shipment.objects.filter(id=shipment.id).update(reconcile_at=due, updated_at=F("updated_at"))
+
+
+def _leave(shipment: Shipment) -> None:
+    """Nothing more can be learned of it, booked or failed."""
+    settled = (BookingState.BOOKED, BookingState.FAILED)
+    rows = Shipment.objects.filter(id=shipment.id, booking_state__in=settled)
+    rows.update(reconcile_at=None, updated_at=F("updated_at"))
 
 
 def _look_again(shipment: Shipment, after: timedelta | None) -> None:

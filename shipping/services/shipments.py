@@ -134,8 +134,8 @@ def finish(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetim
         return review(shipment_id, text)
 
 
-def fail(shipment: Shipment, error: WaybillError) -> None:
-    """A booking that certainly did not happen; keeps what the merchant is told."""
+def fail(shipment: Shipment, error: WaybillError, *, reconcile_at: datetime | None = None) -> None:
+    """A booking that did not happen; keeps what the merchant is told. ``reconcile_at``: when to look all the same."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.booking_state not in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
@@ -143,7 +143,7 @@ def fail(shipment: Shipment, error: WaybillError) -> None:
         row.booking_state, row.failure, row.reconcile_at = (
             BookingState.FAILED,
             error.body() | {"http_status": error.status},
-            None,
+            reconcile_at,
         )
         row.frees_order = True
         row.save(update_fields=["booking_state", "failure", "reconcile_at", "frees_order", "updated_at"])
@@ -186,11 +186,11 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     return shipment, not was_told
 
 
-def store_track(shipment: Shipment, found: Track) -> int:
-    """What a carrier's track says and we did not know; how many scans were new."""
+def store_track(shipment: Shipment, found: Track, *, asked_at: datetime) -> int:
+    """What a carrier's track says, asked for at a time, and we did not know; how many scans were new."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
-        if changed := row.estimate(found.estimated_delivery, told_at=timezone.now()):
+        if changed := row.estimate(found.estimated_delivery, told_at=asked_at):
             row.save(update_fields=changed)
         extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
         if found.current_location:
@@ -201,10 +201,10 @@ def store_track(shipment: Shipment, found: Track) -> int:
         return checkpoints.add_scans(row, found.scans)
 
 
-def stored_safely(shipment: Shipment, found: Track) -> int | None:
+def stored_safely(shipment: Shipment, found: Track, *, asked_at: datetime) -> int | None:
     """The same, of one among many: None for what cannot be stored, which must not keep the others from it."""
     try:
-        return store_track(shipment, found)
+        return store_track(shipment, found, asked_at=asked_at)
     except Exception:
         log.exception("track not stored", extra={"shipment": str(shipment.id)})
         return None
@@ -410,6 +410,8 @@ def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
 def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_at: datetime | None) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
+        if reconcile_at:
+            Shipment.objects.filter(id=row.id).update(reconcile_at=reconcile_at)
         return row
     if row.booking_state == BookingState.FAILED:
         # Given up meanwhile, and the order may have been bought anew: reconciliation voids this late one.
@@ -453,9 +455,10 @@ def _refreshed(shipment: Shipment) -> bool:
     """Store what the carrier tells of it; False where it does not tell of it. Raises ``CarrierError``."""
     if not lookup.holds_its_number(shipment):
         return False
+    asked_at = timezone.now()
     found = _adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
     if found:
-        store_track(shipment, found)
+        store_track(shipment, found, asked_at=asked_at)
     return found is not None
 
 
@@ -495,6 +498,7 @@ def _called_off(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Can
 
 def _is_cancelled_there(adapter: CarrierAdapter, shipment: Shipment) -> bool:
     """Reads the track, and keeps it; False where it cannot be had."""
+    asked_at = timezone.now()
     try:
         found = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
     except CarrierError as error:
@@ -502,7 +506,7 @@ def _is_cancelled_there(adapter: CarrierAdapter, shipment: Shipment) -> bool:
         return False
     if found is None or all(scan.status != Status.CANCELLED for scan in found.scans):
         return False
-    store_track(shipment, found)
+    store_track(shipment, found, asked_at=asked_at)
     return True
 
 

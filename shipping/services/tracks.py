@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from apikeys.errors import ShipmentNotFound, WaybillError
 from apikeys.tenancy import Tenant
 from carriers import accounts
@@ -55,6 +57,7 @@ def _asked(rows: list[Shipment]) -> _Troubles:
     holders = lookup.holders(first.credential_id, (row.tracking_number for row in rows))
     asked = [row for row in rows if holders.get(row.tracking_number) == row.id]
     told: Mapping[str, Track] = {}
+    asked_at = timezone.now()
     try:
         adapter = accounts.open_adapter(first.credential, merchant_id=first.merchant_id, subject_id=subject)
         if asked:
@@ -62,7 +65,11 @@ def _asked(rows: list[Shipment]) -> _Troubles:
     except CarrierError as error:
         return dict.fromkeys((row.id for row in rows), error)
     found = [row for row in asked if row.tracking_number in told]
-    stored = {row.id for row in found if shipments.stored_safely(row, told[row.tracking_number]) is not None}
+    stored = {
+        row.id
+        for row in found
+        if shipments.stored_safely(row, told[row.tracking_number], asked_at=asked_at) is not None
+    }
     return {row.id: None for row in rows if row.id not in stored}
 
 

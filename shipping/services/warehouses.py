@@ -54,14 +54,16 @@ def tell_rest(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
 
 
 def change(row: Warehouse, place: Mapping[str, Any]) -> None:
-    """Store what has changed, and tell the carriers that know the place."""
+    """Store what has changed, and tell the carriers that know the place; where nothing has, those that refused it."""
+    before = (row.name, row.address, row.return_address)
     row.name, row.address = place["name"], plain(place["address"])
     row.return_address = plain(place.get("return_address"))
     knowing = row.registrations.filter(credential__carrier__in=_keeping_lists())
     try:
         with transaction.atomic():
             row.save(update_fields=["name", "address", "return_address", "updated_at"])
-            knowing.update(state=State.PENDING, failure=None)
+            is_new = before != (row.name, row.address, row.return_address)
+            (knowing if is_new else knowing.exclude(state=State.REGISTERED)).update(state=State.PENDING, failure=None)
             _record(row, "changed")
     except IntegrityError as error:
         raise _name_taken(place["name"]) from error
@@ -149,6 +151,8 @@ def _need_known(row: Warehouse, credential: Credential) -> None:
             "The carrier has not taken this warehouse as it is now: change it by PUT /api/v1/warehouses/%(id)s, or tell"
             " the carrier again by POST /api/v1/warehouses/%(id)s/registrations."
         ) % {"id": row.id}
+    if not row.is_active:
+        text = _("This warehouse is closed, and its carrier has not taken it as it was last: name another one.")
     raise ValidationFailed(details={"warehouse_id": [text]})
 
 

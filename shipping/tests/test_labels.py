@@ -16,6 +16,7 @@ from apikeys.errors import BusinessRuleViolated
 from apikeys.models import Event
 from carriers import accounts
 from carriers.adapters import PickitAdapter
+from carriers.errors import CarrierTimeout
 from carriers.models import CarrierCall
 from shipping.models import BookingState, Orphan, Shipment
 from shipping.services import reconciliation, shipments
@@ -481,6 +482,47 @@ def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_a
     shipment.refresh_from_db()
     assert (shipment.booking_state, shipment.reconcile_at) == (BookingState.BOOKED, None)
     assert sold(sandbox, shipment) == ["cancelled", "created"]
+
+
+def test_a_leftover_whose_account_is_gone_is_not_looked_up_for_ever(api, sandbox, order, credential):
+    buy(api, order)
+    accounts.delete(credential)
+    now = timezone.now()
+    Shipment.objects.update(reconcile_at=now - timedelta(seconds=1), created_at=now - timedelta(days=3))
+    assert reconciliation.reconcile() == {"given_up": 1}
+    assert Shipment.objects.get().reconcile_at is None
+
+
+def test_a_number_that_another_shipment_has_is_never_called_off(api, sandbox, sold_late, order, credential):
+    shipment, number = sold_late
+    Shipment.objects.create(
+        merchant_id=shipment.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        booking_state=BookingState.BOOKED,
+        tracking_number=number,
+        reference="WB-OTHER",
+    )
+    assert reconcile_now() == {"orphan": 1}
+    assert sandbox.calls(operation="cancel") == []
+    assert Orphan.objects.get().refusal.startswith("another_shipment")
+
+
+def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox, order, hasty):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    (label,) = accounts.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    due = timezone.now() + timedelta(minutes=1)
+    for reconcile_at in (None, due):
+        shipments.finish(shipment.id, label, reconcile_at=reconcile_at)
+    assert Shipment.objects.get().reconcile_at == due
+
+
+def test_a_carriers_code_and_words_are_cut_to_what_is_read(api, sandbox):
+    error = CarrierTimeout(carrier="x", carrier_code="c" * 50_000, carrier_message="m" * 50_000)
+    assert (len(error.carrier_code), len(error.carrier_message)) == (64, 1000)
 
 
 def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order, hasty):

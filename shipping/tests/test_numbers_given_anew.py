@@ -70,6 +70,23 @@ def test_the_former_holder_calls_nothing_off_and_reads_no_proof(api, other, sand
     assert other.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
 
 
+def test_no_van_comes_for_the_parcel_by_its_former_holder(api, sandbox, number):
+    van = {
+        "carrier": "Pickit",
+        "pickup_date": "2030-01-16T10:00:00Z",
+        "pickup_window_start": "10:00",
+        "pickup_window_end": "14:00",
+        "address": {"street": "1 Main St", "city": "Brooklyn", "postal_code": "11201", "country": "US"},
+        "contact_name": "Jane Smith",
+        "contact_phone": "+1234567890",
+        "packages_count": 1,
+        "shipment_ids": [number],
+    }
+    refused = api.post("/api/v1/pickups", van)
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["shipment_ids[0]"])
+    assert sandbox.calls(operation="schedule_pickup") == []
+
+
 def test_it_is_polled_for_its_holder_alone(sandbox, number):
     assert polling.poll() == {"asked": 1, "scans": 0, "failed": 0}
     assert sandbox.calls(operation="track") == []

@@ -209,6 +209,23 @@ def test_the_last_change_of_a_place_is_the_last_that_the_carrier_hears(put, ware
     ]
 
 
+def test_a_place_that_did_not_change_sells_on_while_its_carrier_is_away(api, put, sandbox, warehouse, order, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault = {"carrier": "velocity", "operation": "register_warehouse", "kind": "status", "status": 503, "count": 9}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    put(f"/api/v1/warehouses/{warehouse['id']}", {"name": warehouse["name"], "address": DEPOT})
+    bought(api, order)
+
+
+def test_a_change_that_nobody_lived_to_store_has_the_label_drawn_anew(api, order):
+    bought(api, order)
+    label = Label.objects.get()
+    Shipment.objects.update(changing_until=timezone.now() - timedelta(seconds=1))
+    assert label_files.fetch_missing() == 1
+    assert Label.objects.get().file.name != label.file.name
+    assert Shipment.objects.get().changing_until is None
+
+
 def test_carriers_without_an_account_are_named_by_their_places_in_the_list(api):
     body = {"name": "Mumbai", "address": DEPOT, "carriers": ["nobody", "velocity", "pickit"]}
     refused = api.post("/api/v1/warehouses", body)

@@ -18,7 +18,7 @@ from apikeys.tenancy import Tenant
 from carriers import accounts
 from shipping.models import BookingState, Checkpoint, Pickup, Shipment, StatusCode
 from webhooks import inbound
-from webhooks.models import InboundWebhook
+from webhooks.models import InboundWebhook, UnmatchedNumber
 
 pytestmark = pytest.mark.django_db
 NUMBER = "PKT-0000000001"
@@ -408,7 +408,7 @@ def test_what_a_deleted_account_has_sent_before_is_applied_and_nothing_after(cre
 
 def test_an_event_that_cannot_be_applied_is_listed_after_so_many_tries(credential, monkeypatch):
     push(event(), credential)
-    booked(credential)
+    booked(credential, created_at=timezone.now() - timedelta(hours=2))
 
     def broken(*_, **__):
         raise RuntimeError("a bug")
@@ -420,3 +420,25 @@ def test_an_event_that_cannot_be_applied_is_listed_after_so_many_tries(credentia
         InboundWebhook.objects.update(received_at=long_ago, lease_until=None)
     row = InboundWebhook.objects.get()
     assert (row.state, row.error) == ("failed", "processing failed each time")
+
+
+def test_an_event_that_is_run_again_moves_whose_number_it_was(credential):
+    first = booked(credential)
+    push(event(), credential)
+    row = InboundWebhook.objects.get()
+    InboundWebhook.objects.update(received_at=timezone.now() - timedelta(days=25))
+    gone = {"tracking_number": "", "reference": "REF-GONE", "created_at": timezone.now() - timedelta(days=26)}
+    Shipment.objects.filter(id=first.id).update(**gone)
+    second = booked(credential)
+    assert inbound.process(row.id) == "unmatched"
+    second.refresh_from_db()
+    assert second.status == ""
+    assert inbound.sweep() == 0
+
+
+def test_with_one_secret_for_both_modes_nothing_waits_for_what_was_the_other_s(merchant):
+    both = {name: platform(name) for name in ("test", "live")}
+    booked(both["live"])
+    push(event(), secret="one-for-both")
+    assert set(InboundWebhook.objects.values_list("state", flat=True)) == {"processed"}
+    assert not UnmatchedNumber.objects.exists()
