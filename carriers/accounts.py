@@ -81,13 +81,13 @@ def save(
                 raise
 
 
-def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
-    """Store the platform's production accounts whose documented variables are set, where they differ; those stored.
+def fill_platform(environment: Mapping[str, str]) -> tuple[list[Credential], dict[str, list[str]]]:
+    """Store the platform's production accounts whose documented variables are set, where they differ.
 
-    None that staff have switched off, and no secret in the place of which the carrier has made another. Raises
-    ``ValidationFailed`` for an account that is set in part.
+    Those stored, and what is wrong by the name of the variable. None that staff have switched off is, and no secret in
+    the place of which the carrier has made another.
     """
-    stored = []
+    stored, problems = [], {}
     for kind in ADAPTERS.values():
         given = {field: environment[name] for name, field in kind.environment_names.items() if environment.get(name)}
         row = Credential.objects.filter(merchant=None, mode=Mode.LIVE, carrier=kind.slug).first()
@@ -97,10 +97,13 @@ def fill_platform(environment: Mapping[str, str]) -> list[Credential]:
         if row and held and kind.identity(held) == kind.identity(held | given):
             given = {name: value for name, value in given.items() if not _was_replaced(row, name, value)}
         if any((held or {}).get(name) != value for name, value in given.items()):
-            stored.append(
-                save(tenant=None, mode=Mode.LIVE, carrier=kind.slug, environment=Environment.PRODUCTION, fields=given)
-            )
-    return stored
+            account = {"mode": Mode.LIVE, "carrier": kind.slug, "environment": Environment.PRODUCTION}
+            try:
+                stored.append(save(tenant=None, **account, fields=given))
+            except ValidationFailed as error:
+                variables = {f"credentials.{field}": name for name, field in kind.environment_names.items()}
+                problems |= {variables.get(field, field): words for field, words in error.details.items()}
+    return stored, problems
 
 
 def _was_replaced(row: Credential, name: str, value: str) -> bool:

@@ -249,9 +249,7 @@ class CredentialAdmin(KeptAdmin):
                 self.message_user(request, f"{row}: {error}", messages.ERROR)
                 continue
             self.log_change(request, row, "New secret made by the carrier.")
-            names = [name for name, field in ADAPTERS[row.carrier].environment_names.items() if "SECRET" in name]
-            note = "" if row.merchant_id else f" Remove {', '.join(names)} from the environment: it is the old one."
-            self.message_user(request, f"{row}: a new secret is stored.{note}", messages.SUCCESS)
+            self.message_user(request, f"{row}: a new secret is stored.{_old_variables(row)}", messages.SUCCESS)
 
     @admin.display(description="log-in", ordering="refused_at")
     def login_state(self, row: Credential) -> str:
@@ -446,3 +444,11 @@ class CarrierCallAdmin(ReadOnlyAdmin):
     @admin.display(description="outcome", ordering="outcome")
     def shown_outcome(self, row: CarrierCall) -> str:
         return call_outcome(row)
+
+
+def _old_variables(row: Credential) -> str:
+    """Which variables of the environment, if any, hold what the carrier has replaced."""
+    replaced = Credential.objects.values_list("replaced", flat=True).get(pk=row.pk) or {}
+    names = [name for name, field in ADAPTERS[row.carrier].environment_names.items() if field in replaced]
+    is_filled = row.merchant_id is None and row.mode == Mode.LIVE
+    return f" Remove {', '.join(names)} from the environment: it is the old one." if names and is_filled else ""

@@ -199,6 +199,11 @@ class CarrierCall(Row):
             models.Index(fields=["subject_id", "id"], name="call_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="call_by_tenant"),
             models.Index(fields=["created_at"], name="call_by_age"),
+            models.Index(
+                fields=["merchant", "mode", "carrier", "id"],
+                condition=models.Q(outcome="ok"),
+                name="call_that_worked",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -77,9 +77,8 @@ class StoredTokens:
             code, _colon, message = (row.refusal or "").partition(": ")
             raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
         if stored and stored == refused and _just_fetched(row):
-            raise errors.CarrierAuthentication(
-                carrier=self.carrier, carrier_message=_("A fresh access token was refused.")
-            )
+            text = _("A fresh access token was refused.")
+            raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code="401", carrier_message=text)
         return ""
 
     def _note_use(self) -> None:

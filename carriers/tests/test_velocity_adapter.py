@@ -533,3 +533,16 @@ def test_a_courier_that_collects_no_cash_is_not_offered_for_it_though_velocity_n
     del told["available_carriers"][1]
     with pytest.raises(NotServiceable):
         opened(answer(told)).quote(cash)
+
+
+def test_the_documented_limits_are_kept_to():
+    limits = {name: (rate.limit, rate.per) for name, rate in VelocityAdapter.rates.items()}
+    assert limits == {
+        "token": (10, "hour"),
+        "orders": (100, "minute"),
+        "track": (100, "minute"),
+        "cancel": (50, "minute"),
+        "quote": (200, "minute"),
+        "register_warehouse": (20, "minute"),
+        "reports": (100, "minute"),
+    }

@@ -36,7 +36,14 @@ from apikeys.tenancy import Tenant
 from carriers import accounts, metrics
 from carriers.adapters import adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CarrierCannotCancel, CarrierError, CarrierTimeout, CarrierUnavailable, OutcomeUnknown
+from carriers.errors import (
+    CarrierCannotCancel,
+    CarrierError,
+    CarrierTimeout,
+    CarrierUnavailable,
+    CarrierWarehouseNotFound,
+    OutcomeUnknown,
+)
 from carriers.types import (
     BookedLabel,
     Cancellation,
@@ -112,6 +119,8 @@ def _buy(shipment: Shipment) -> Shipment:
         return _leave_pending(shipment, error)
     except WaybillError as error:
         points.suggest(adapter, error, shipment.pickup_point_id)
+        if shipment.warehouse and isinstance(error, CarrierWarehouseNotFound):
+            warehouses.not_known(shipment.warehouse, shipment.credential, error)
         fail(shipment, error)
         raise
     return finish(shipment.id, booked)

@@ -14,6 +14,7 @@ from apikeys.errors import Conflict, ValidationFailed, WarehouseNotFound, Waybil
 from apikeys.tenancy import Tenant
 from carriers import accounts, types
 from carriers.adapters import ADAPTERS, adapter_class
+from carriers.errors import CarrierWarehouseNotFound
 from carriers.models import Credential
 from shipping.events import WAREHOUSE_CHANGED
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
@@ -92,11 +93,16 @@ def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = ""
         return _store(row, credential, State.REGISTERED, known_as=known_as)
     accounts.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
     with transaction.atomic():
-        idempotency.bind(_store(row, credential, State.PENDING).id)
+        idempotency.bind(_store(row, credential, State.PENDING, known_as=_known_as(row, credential)).id)
     registration, error = _tell(row, credential)
     if error:
         raise error
     return registration
+
+
+def not_known(row: Warehouse, credential: Credential, error: WaybillError) -> None:
+    """The carrier has said so of an order from it: it is told of the place anew when it is next told of it."""
+    _store(row, credential, State.FAILED, failure=error.body())
 
 
 def find(tenant: Tenant, warehouse_id: uuid.UUID) -> Warehouse:
@@ -157,8 +163,8 @@ def _need_known(row: Warehouse, credential: Credential) -> None:
 
 
 def _known_as(row: Warehouse, credential: Credential) -> str:
-    found = row.registrations.filter(credential=credential).exclude(carrier_warehouse_id="").first()
-    return found.carrier_warehouse_id if found else ""
+    found = row.registrations.filter(credential=credential).values_list("carrier_warehouse_id", flat=True)
+    return found.first() or ""
 
 
 def _accounts(tenant: Tenant, names: Sequence[str]) -> list[Credential]:
@@ -204,16 +210,16 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
         terms.check(type(adapter), {"address": row.address, "return_address": row.return_address})
         known = adapter.register_warehouse(request)
     except WaybillError as error:
-        return _store(row, credential, State.FAILED, failure=error.body()), error
+        # What the carrier does not know under this name is told to it as a new place the next time.
+        known = "" if isinstance(error, CarrierWarehouseNotFound) else request.warehouse.carrier_id
+        return _store(row, credential, State.FAILED, known_as=known, failure=error.body()), error
     return _store(row, credential, State.REGISTERED, known_as=known.carrier_id), None
 
 
 def _store(
     row: Warehouse, credential: Credential, state: str, *, known_as: str = "", failure: dict[str, Any] | None = None
 ) -> WarehouseRegistration:
-    values: dict[str, Any] = {"state": state, "failure": failure}
-    if known_as:
-        values["carrier_warehouse_id"] = known_as
+    values = {"state": state, "failure": failure, "carrier_warehouse_id": known_as}
     found, _made = WarehouseRegistration.objects.update_or_create(warehouse=row, credential=credential, defaults=values)
     return found
 

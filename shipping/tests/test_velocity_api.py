@@ -226,6 +226,29 @@ def test_a_change_that_nobody_lived_to_store_has_the_label_drawn_anew(api, order
     assert Shipment.objects.get().changing_until is None
 
 
+def other_account(sandbox, tenant):
+    sandbox.control("PUT", "/_sandbox/accounts/+910000000077", {"carrier": "velocity", "secret": "test-secret"})
+    fields = {"username": "+910000000077", "password": "test-secret"}
+    return accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+
+
+def test_a_place_is_told_anew_to_another_account(api, sandbox, warehouse, order, tenant):
+    other_account(sandbox, tenant)
+    assert api.post("/api/v1/labels", order).json()["error"] == "warehouse_not_found"
+    told = api.post(f"/api/v1/warehouses/{warehouse['id']}/registrations", {"carrier": "velocity"}).json()
+    assert told["state"] == "registered"
+    bought(api, order | {"order_id": "ORDER-AGAIN"})
+
+
+def test_a_place_that_the_carrier_does_not_know_by_its_name_is_told_anew(api, warehouse, order):
+    path = f"/api/v1/warehouses/{warehouse['id']}/registrations"
+    api.post(path, {"carrier": "velocity", "carrier_warehouse_id": "WHNOPE"})
+    refused = api.post("/api/v1/labels", order)
+    assert (refused.status_code, refused.json()["error"]) == (404, "warehouse_not_found")
+    assert api.post(path, {"carrier": "velocity"}).json()["state"] == "registered"
+    bought(api, order | {"order_id": "ORDER-AGAIN"})
+
+
 def test_carriers_without_an_account_are_named_by_their_places_in_the_list(api):
     body = {"name": "Mumbai", "address": DEPOT, "carriers": ["nobody", "velocity", "pickit"]}
     refused = api.post("/api/v1/warehouses", body)

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apikeys.errors import ValidationFailed
 from carriers import accounts
 
 
@@ -13,11 +12,11 @@ class Command(BaseCommand):
     help = "Store the platform's accounts of PICKIT_*, VELOCITY_* … variables, which merchants without their own use."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            stored = accounts.fill_platform(os.environ)
-        except ValidationFailed as error:
-            raise CommandError(f"Not stored: {error.details}") from error
+        stored, problems = accounts.fill_platform(os.environ)
         for row in stored:
             self.stdout.write(f"stored: {row}")
+        if problems:
+            told = (f"{name}: {' '.join(str(word) for word in words)}" for name, words in problems.items())
+            raise CommandError("\n".join(["not stored", *told]))
         if not stored:
             self.stdout.write("nothing new")
