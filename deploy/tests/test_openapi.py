@@ -233,7 +233,8 @@ def new_account(world: Things, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def report(world: Things, query: dict[str, Any]) -> dict[str, Any]:
-    """One that the carrier has, over days that it tells at once."""
+    """One that the carrier has of the merchant's own account, over days that it tells at once."""
+    things.indian_account(world)
     found = {"kind": "orders", "since": "2026-01-01", "until": "2026-01-31"}
     return found | ({"carrier": "velocity"} if "carrier" in query else {})
 

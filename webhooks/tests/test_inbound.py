@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ def booked(credential, number=NUMBER, **changes):
         credential=credential,
         booking_state=BookingState.BOOKED,
         tracking_number=number,
-        reference=f"REF-{number}-{changes}",
+        reference=f"REF-{uuid.uuid4().hex}",
         **changes,
     )
 
