@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -54,11 +55,9 @@ def _is_common(key: str) -> bool:
 
 
 def _bits(key: str) -> float:
-    """Shannon's entropy of its characters, counted; runs like abcdef or 987654 count as one character."""
-    letters = [
-        letter for before, letter in zip(" " + key, key, strict=False) if abs(ord(letter) - ord(before)) not in (0, 1)
-    ]
-    if not letters:
-        return 0.0
-    counts = Counter(letters)
-    return len(letters) * -sum(n / len(letters) * math.log2(n / len(letters)) for n in counts.values())
+    """Shannon's entropy of its characters, counted; runs like aaaa, abcdef or 987654 count as their first two."""
+    steps = [ord(letter) - ord(before) for before, letter in itertools.pairwise(key)]
+    goes_on = [False, False, *(step == before and abs(step) < 2 for before, step in itertools.pairwise(steps))]
+    counts = Counter(letter for letter, is_run in zip(key, goes_on, strict=True) if not is_run)
+    letters = counts.total()
+    return letters * -sum(n / letters * math.log2(n / letters) for n in counts.values())
