@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -59,7 +61,6 @@ class System:
         }
         self.session = requests.Session()
         self.session.trust_env = False
-        self.manage("migrate", "-v0")
         self.manage("seed_demo")
 
     def manage(self, *command: str, stdin: str = "") -> str:
@@ -183,7 +184,7 @@ class System:
 
 
 class _Database:
-    """A fresh one beside the tests' own: a file, or a database on the same PostgreSQL server."""
+    """A fresh one beside the tests' own, with its tables: a file, or a database on the same PostgreSQL server."""
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """Every value of every table, with the names of its table and column."""
@@ -212,17 +213,40 @@ class _Database:
 
     def __init__(self, place: Path) -> None:
         self.server = os.environ.get("DATABASE_URL", "")
-        self.name = f"system_{uuid.uuid4().hex[:12]}"
+        self.name, template = f"system_{uuid.uuid4().hex[:12]}", _template()
         if not self.server.startswith("postgres"):
             self.url = f"sqlite:///{place}/waybill.sqlite3"
+            shutil.copy(template, place / "waybill.sqlite3")
             return
-        self.url = self.server.rsplit("/", 1)[0] + f"/{self.name}"
-        self._run(f"CREATE DATABASE {self.name}")
+        self.url = _beside(self.server, self.name)
+        _run(self.server, f"CREATE DATABASE {self.name} TEMPLATE {template}")
 
     def drop(self) -> None:
         if self.server.startswith("postgres"):
-            self._run(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+            _run(self.server, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
-    def _run(self, statement: str) -> None:
-        with psycopg.connect(self.server, autocommit=True) as connection:
-            connection.execute(statement)
+
+@functools.cache
+def _template() -> str:
+    """A database with tables and no rows, made once a process: a path, or a name on the server of PostgreSQL."""
+    server = os.environ.get("DATABASE_URL", "")
+    if server.startswith("postgres"):
+        found = f"template_{uuid.uuid4().hex[:12]}"
+        url = _beside(server, found)
+        _run(server, f"CREATE DATABASE {found}")
+        atexit.register(_run, server, f"DROP DATABASE IF EXISTS {found}")
+    else:
+        found = f"{os.environ['DATA_DIR']}/template.sqlite3"
+        url = f"sqlite:///{found}"
+    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url, "REDIS_URL": ""}, cwd=ROOT, check=True)
+    return found
+
+
+def _beside(server: str, name: str) -> str:
+    return f"{server.rsplit('/', 1)[0]}/{name}"
+
+
+def _run(server: str, statement: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement)
