@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseOperations
+from django.test import override_settings
 from django.utils import translation
 
 from apikeys import append_only, counters, keys, usage
@@ -55,6 +56,18 @@ def _flush_past_the_triggers():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _light():
+    """What costs more than it proves in every test: WhiteNoise's look at all files for each new client, slow hashes.
+
+    The processes that tests start have both.
+    """
+    with override_settings(
+        WHITENOISE_USE_FINDERS=False, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]
+    ):
         yield
 
 
