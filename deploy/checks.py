@@ -85,7 +85,7 @@ def clean_environment(scratch: Path) -> dict[str, str]:
 
 def pytest_command() -> list[str]:
     """Pytest on all processors, with its usual closing line (``-v`` undoes the ``-q`` of the configuration)."""
-    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS]
+    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS, "--dist", "worksteal"]
     return [sys.executable, "-m", "pytest", "-v", *workers, *shlex.split(os.environ.get("TEST_ARGS", ""))]
 
 
