@@ -41,7 +41,7 @@ def receiver(settings):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     settings.SECURITY_WEBHOOK_URL = f"http://127.0.0.1:{server.server_port}/alarm"
     yield seen, status
