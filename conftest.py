@@ -5,13 +5,15 @@ import uuid
 
 import hypothesis
 import pytest
+from django.apps import apps
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connection
-from django.db.backends.sqlite3.base import DatabaseOperations
 from django.test import override_settings
 from django.utils import translation
 
 from apikeys import append_only, counters, keys, usage
+from apikeys.apps import make_standard_plans
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
@@ -28,34 +30,47 @@ GUARDS = (
     (frozen.removal("sqlite"), frozen.statements("sqlite")),
     (counting.removal("sqlite"), counting.statements("sqlite")),
 )
+# Tables whose rows come with the code.
+UNCHANGING = {"django_content_type", "auth_permission"}
 
 
 def pytest_collection_modifyitems(config, items):
     """What touches no database is proved once, by the run on SQLite; the one on PostgreSQL asks for the rest alone."""
     if os.environ.get("WAYBILL_TEST_DATABASE_ONLY") == "1":
-        apart = [item for item in items if not _touches_the_database(item)]
+        apart = [item for item in items if not _is_for_each_database(item)]
         config.hook.pytest_deselected(items=apart)
-        items[:] = [item for item in items if _touches_the_database(item)]
+        items[:] = [item for item in items if _is_for_each_database(item)]
 
 
-def _touches_the_database(item):
+def _is_for_each_database(item):
+    if item.get_closest_marker("once") and os.environ.get("WAYBILL_TEST_FULL") != "1":
+        return False
     marked = item.get_closest_marker("django_db") or item.get_closest_marker("system")
     return bool(marked) or bool({"db", "transactional_db"} & set(item.fixturenames))
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _flush_past_the_triggers():
-    """On SQLite a test's clean-up deletes rows one by one, which guarded tables refuse; PostgreSQL truncates."""
-    plain = DatabaseOperations.sql_flush
+def _flush_what_changes():
+    """A test's clean-up leaves content types and permissions, lest it look for each and make it anew.
 
-    def sql_flush(self, style, tables, **kwargs):
-        statements = plain(self, style, tables, **kwargs)
+    On SQLite it deletes rows one by one, which guarded tables refuse; PostgreSQL truncates.
+    """
+
+    def sql_flush(style, connection, **kwargs):
+        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        lines = connection.ops.sql_flush(style, [name for name in tables if name not in UNCHANGING], **kwargs)
+        if connection.vendor != "sqlite":
+            return lines
         before = [line for undone, _done in GUARDS for line in undone]
         after = [line for _undone, done in GUARDS for line in done]
-        return before + statements + after if statements else statements
+        return before + lines + after
+
+    def after_flush(verbosity, interactive, database):
+        make_standard_plans(sender=apps.get_app_config("apikeys"), using=database)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        patch.setattr(flush, "sql_flush", sql_flush)
+        patch.setattr(flush, "emit_post_migrate_signal", after_flush)
         yield
 
 

@@ -14,10 +14,10 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         crypto.check_keys()
-        post_migrate.connect(_make_standard_plans, sender=self)
+        post_migrate.connect(make_standard_plans, sender=self)
 
 
-def _make_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:
+def make_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:
     """A migrated database has the plans that merchants are on; figures that were edited stay."""
     plan, standard = sender.get_model("Plan"), sender.models_module.STANDARD_PLANS
     rows = [plan(code=code, name=name, per_minute=m, per_hour=h) for code, (name, m, h) in standard.items()]

@@ -155,7 +155,20 @@ INJECTED = {
     "mistyped": {"kind": "mistyped"},
     "huge": {"kind": "huge", "after": True},
 }
-MATRIX = [(slug, operation, fault) for slug, its in SAMPLES.items() for operation in its.calls for fault in FAULTS]
+# A log-in, a write and a read speak for all on a second database.
+FOR_ALL = ("token", "create_label", "track")
+MATRIX = [
+    pytest.param(
+        slug,
+        operation,
+        fault,
+        id=f"{slug}-{operation}-{fault.name}",
+        marks=() if operation in FOR_ALL else pytest.mark.once,
+    )
+    for slug, its in SAMPLES.items()
+    for operation in its.calls
+    for fault in FAULTS
+]
 
 
 @pytest.fixture
@@ -172,12 +185,8 @@ def account(tenant, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("slug", "operation", "fault"), MATRIX, ids=[f"{s}-{o}-{f.name}" for s, o, f in MATRIX])
-def test_whatever_a_carrier_does_ends_as_documented(
-    sandbox, settings, account, slug, operation, fault, on_sqlite, full_size
-):
-    if not (on_sqlite or full_size or operation in ("token", "create_label", "track")):
-        pytest.skip("the other database has shown it; here a log-in, a write and a read speak for all")
+@pytest.mark.parametrize(("slug", "operation", "fault"), MATRIX)
+def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, slug, operation, fault):
     samples, credential = SAMPLES[slug], account(slug)
     has = {}
     if operation != "token":
