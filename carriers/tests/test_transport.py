@@ -410,6 +410,16 @@ def test_a_secret_that_is_a_word_of_the_answer_does_not_spoil_it(send, carrier):
     assert CarrierCall.objects.get().response_body == '{"***_id": "1"}'
 
 
+@pytest.mark.parametrize("status", [302, 400, 503])
+def test_a_secret_that_an_answer_repeats_which_is_no_success_goes_no_further(send, carrier, status):
+    carrier.answers = [(status, b'{"message": "go away with canary-token"}', {})]
+    try:
+        answer = send(safe=False, headers={"Authorization": "Bearer canary-token"})
+    except errors.CarrierError as error:
+        answer = error.answer
+    assert answer.json() == {"message": "go away with ***"}
+
+
 @pytest.mark.parametrize(("is_platform", "shown"), [(True, b"***"), (False, b"test-client-id")])
 def test_who_the_platform_is_at_a_carrier_is_not_told_to_merchants(credential, carrier, is_platform, shown):
     credential.merchant_id = None if is_platform else credential.merchant_id

@@ -484,6 +484,26 @@ def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_a
     assert sold(sandbox, shipment) == ["cancelled", "created"]
 
 
+def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
+    api, sandbox, order, hasty, settings, monkeypatch
+):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    accounts.open_adapter(shipment.credential).create_label(shipments._purchase(shipment))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(reconciliation, "_void", killed)
+        reconcile_now()
+    assert Shipment.objects.get().booking_state == BookingState.BOOKED
+    assert reconcile_now() == {"booked": 1}
+    assert sold(sandbox, shipment) == ["cancelled", "created"]
+
+
 def test_a_leftover_whose_account_is_gone_is_not_looked_up_for_ever(api, sandbox, order, credential):
     buy(api, order)
     accounts.delete(credential)

@@ -808,6 +808,24 @@ def test_a_lost_answer_is_found_by_our_reference_and_nothing_is_bought_again(api
     assert api.get(f"/api/v1/shipments/{shipment.id}/label").status_code == 200
 
 
+def test_a_file_that_was_fetched_while_its_order_was_changed_is_not_kept(api, order, sandbox, monkeypatch):
+    path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
+    Label.objects.update(file="", fetch_at=timezone.now())
+    fetch = VelocityAdapter.label_file
+
+    def changed_meanwhile(adapter, url):
+        content = fetch(adapter, url)
+        label_files.forget(Shipment.objects.get())
+        return content
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VelocityAdapter, "label_file", changed_meanwhile)
+        assert label_files.fetch_missing() == 0
+    assert api.get(f"{path}/label").status_code == 404
+    assert label_files.fetch_missing() == 1
+    assert api.get(f"{path}/label").status_code == 200
+
+
 @pytest.mark.parametrize(("length", "kept"), [(2000, True), (2001, False)])
 def test_a_files_address_is_kept_whole_or_not_at_all(length, kept):
     url = "https://labels.example/".ljust(length, "x")

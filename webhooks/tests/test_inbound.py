@@ -373,6 +373,15 @@ def test_the_latest_estimate_stands_in_whatever_order_the_events_come(credential
         assert shipment.estimated_delivery == datetime(2024, 1, 22, 15, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("days", [(20, 21), (21, 20)])
+def test_of_two_estimates_told_at_one_time_the_later_stands(credential, days):
+    shipment = booked(credential)
+    for day in days:
+        push(event("shipment.created", estimated_delivery=f"2024-01-{day}T15:00:00Z"), credential)
+    shipment.refresh_from_db()
+    assert shipment.estimated_delivery == datetime(2024, 1, 21, 15, tzinfo=UTC)
+
+
 def platform(mode, **changes):
     fields = {"client_id": f"platform-{mode}", "client_secret": "test-secret", "webhook_secret": "one-for-both"}
     environment = {"test": "sandbox", "live": "production"}[mode]
