@@ -28,6 +28,7 @@ from carriers.errors import (
     CarrierTimeout,
     CarrierUnavailable,
     CarrierUnsupported,
+    CredentialUnreadable,
     OutcomeUnknown,
 )
 from carriers.types import BookedLabel
@@ -108,6 +109,12 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
             return "review"
         _leave(shipment)
         return "done"
+    except CredentialUnreadable:
+        if shipment.booking_state == BookingState.PENDING and _quiet(shipment) <= timedelta(0):
+            text = _("Its account is gone or cannot be read: look into the account's back-office at the carrier.")
+            shipments.review(shipment.id, text)
+            return "review"
+        return _after_failed_lookup(shipment)
     except CarrierError as error:
         log.warning("look-up failed", extra={"shipment": str(shipment.id), "error": str(error)})
         return _after_failed_lookup(shipment)
@@ -146,8 +153,7 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
 
 
 def _not_found(shipment: Shipment) -> str:
-    quiet = settings.RECONCILE_QUIET_PERIOD - (timezone.now() - shipment.created_at)
-    if quiet > timedelta(0):
+    if (quiet := _quiet(shipment)) > timedelta(0):
         _look_again(shipment, min(_BETWEEN_LOOKUPS, quiet))
         return "waiting"
     if _account_changed(shipment):
@@ -156,6 +162,11 @@ def _not_found(shipment: Shipment) -> str:
         return "review"
     shipments.fail(shipment, _never_arrived(shipment), reconcile_at=timezone.now() + _ORPHAN_EVERY)
     return "failed"
+
+
+def _quiet(shipment: Shipment) -> timedelta:
+    """What is left of the time in which the carrier may still come to know of it."""
+    return settings.RECONCILE_QUIET_PERIOD - (timezone.now() - shipment.created_at)
 
 
 def _is_watched(shipment: Shipment) -> bool:

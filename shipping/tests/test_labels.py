@@ -228,6 +228,19 @@ def test_what_was_asked_of_another_account_is_a_persons_affair(
     assert buy(api, order).status_code == 409  # not bought a second time
 
 
+def test_what_is_pending_at_a_deleted_account_is_a_persons_affair_after_the_quiet_period(
+    api, sandbox, order, credential, hasty, settings
+):
+    fault(sandbox, "cut", count=1)
+    buy(api, order)
+    accounts.delete(credential)
+    assert reconcile_now() == {"error": 1}
+    assert Shipment.objects.get().booking_state == BookingState.PENDING
+    settings.RECONCILE_QUIET_PERIOD = timedelta(0)
+    assert reconcile_now() == {"review": 1}
+    assert Shipment.objects.get().booking_state == BookingState.NEEDS_REVIEW
+
+
 def test_a_new_secret_of_the_same_account_changes_nothing_for_what_is_pending(
     api, sandbox, order, credential, tenant, hasty, settings
 ):
