@@ -161,8 +161,8 @@ def delete(row: Credential) -> None:
         locked = Credential.objects.select_for_update().get(id=row.id)
         before = readable_fields(locked) or {}
         _change(locked, before, {})
-        locked.is_active = False
-        locked.save(update_fields=["is_active"])
+        locked.fields, locked.is_active = None, False  # nothing is left that could be unreadable
+        locked.save(update_fields=["fields", "is_active"])
         events.record(CREDENTIAL_DELETED, tenant=_tenant(locked), subject_id=locked.id, data=_facts(locked, before, {}))
 
 
@@ -321,7 +321,7 @@ def _already_there(row: Credential) -> Conflict:
 def _opened(row: Credential) -> dict[str, str]:
     kind = adapter_class(row.carrier)
     try:
-        fields = row.fields
+        fields = row.fields or {}
     except Undecryptable as error:
         log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
         raise CredentialUnreadable(carrier=kind.name) from error

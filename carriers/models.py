@@ -38,7 +38,7 @@ class Credential(Row):
     )
     mode = models.CharField(max_length=4, choices=Mode.choices)
     carrier = models.CharField(max_length=20)
-    fields = EncryptedField(help_text="The carrier's credential fields, as its adapter names them.")
+    fields = EncryptedField(null=True, help_text="The carrier's credential fields, as its adapter names them.")
     is_active = models.BooleanField(default=True)
     is_open = models.BooleanField(
         default=True, help_text="Of the platform's: merchants without an account of their own may use it."

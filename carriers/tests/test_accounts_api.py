@@ -60,7 +60,7 @@ def test_an_account_from_its_making_to_its_end(api, put, delete, mount):
     assert delete(one).status_code == 204
     assert api.get(path).json()["credentials"] == []
     assert delete(one).status_code == 404
-    assert Credential.objects.get().fields == {}
+    assert Credential.objects.get().fields is None
 
 
 def test_no_answer_and_no_event_holds_a_secret(api, put):
