@@ -48,6 +48,8 @@ class BookingState(models.TextChoices):
 
 # Booked and self-tracked shipments have a status and are units.
 UNIT_STATES = (BookingState.NONE, BookingState.BOOKED)
+# Of these nobody knows yet what the carrier has.
+UNSETTLED = (BookingState.PENDING, BookingState.NEEDS_REVIEW)
 
 
 class Warehouse(TenantRow):

@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apikeys import claims, correlation
-from apikeys.errors import NotAuthenticated, Unavailable, WaybillError
+from apikeys.errors import NotAuthenticated, Unavailable
 from carriers import accounts
 from carriers.errors import CredentialUnreadable
 from carriers.models import Credential
@@ -46,16 +46,19 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     """Take a carrier's webhook.
 
     Raises ``NotFound`` (no such carrier or credential), ``NotAuthenticated``, and ``Unavailable`` where the secret that
-    could prove it cannot be read, so that the carrier repeats it; anything verified is accepted.
+    could prove it, or proves it too, cannot be read, so that the carrier repeats it; anything verified is kept.
     """
-    proved = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
+    proved, is_unreadable = _verified(carrier, accounts.for_webhooks(carrier, credential_id), headers, body)
     # Kept for each before any is read.
     rows = [_keep(credential, body) for credential in proved]
     ended = {row.id: _processed_now(row) for row in rows}
     if State.PROCESSED in ended.values():  # it was this account's, so no other waits for its shipment
-        others = InboundWebhook.objects.filter(id__in=ended, state=State.UNMATCHED)
+        idle = [row.id for row in rows if not lookup.is_buying(row.credential_id, timezone.now())]
+        others = InboundWebhook.objects.filter(id__in=idle, state=State.UNMATCHED)
         UnmatchedNumber.objects.filter(inbound__in=others).delete()
         others.update(state=State.PROCESSED)
+    elif is_unreadable and State.UNMATCHED in ended.values():  # it may be that account's
+        raise Unavailable
 
 
 def _processed_now(row: InboundWebhook) -> str:
@@ -116,10 +119,12 @@ def _process_safely(inbound_id: uuid.UUID) -> bool:
 
 def _verified(
     carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes
-) -> list[Credential]:
-    """Whose secret proves it; several where the platform's accounts of both modes have one secret."""
-    refusal: WaybillError = NotAuthenticated()
-    proved = []
+) -> tuple[list[Credential], bool]:
+    """Whose secret proves it, and whether there is one that cannot be read.
+
+    Several where the platform's accounts of both modes have one secret. Raises as ``receive`` where none proves it.
+    """
+    proved, is_unreadable = [], False
     for credential in candidates:
         try:
             accounts.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
@@ -127,12 +132,12 @@ def _verified(
         except NotAuthenticated:
             continue
         except CredentialUnreadable:
-            refusal = Unavailable()
+            is_unreadable = True
     if not proved:
         RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
-        raise refusal
+        raise Unavailable if is_unreadable else NotAuthenticated
     RECEIVED.labels(carrier=proved[0].carrier, outcome="verified").inc()
-    return proved
+    return proved, is_unreadable
 
 
 def _keep(credential: Credential, body: bytes) -> InboundWebhook:

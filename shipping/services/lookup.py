@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from apikeys.errors import ShipmentNotFound
 from apikeys.tenancy import Tenant
-from shipping.models import UNIT_STATES, BookingState, Shipment
+from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
 
 _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
+_HELD = ("tracking_number", "id", "created_at")
+# No carrier gives a number anew sooner.
+ANEW_AFTER = timedelta(days=28)
+# What nobody has settled for so long keeps no number from its holder.
+_UNSETTLED_FOR = timedelta(days=7)
 
 
 def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
@@ -49,22 +56,43 @@ def find_many(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dic
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
 
 
-def holders(credential_id: uuid.UUID, numbers: Iterable[str], *, at: datetime | None = None) -> dict[str, uuid.UUID]:
-    """Which shipment of an account each number is now (or was ``at`` a time): its newest booking.
+def holders(
+    credential_id: uuid.UUID, numbers: Iterable[str], *, at: datetime | None = None, since: datetime | None = None
+) -> dict[str, uuid.UUID]:
+    """Which shipment of an account each number is now (or was ``at`` a time): its newest booking (made ``since``).
 
-    Carriers give numbers anew after a time, at an account that merchants share perhaps to another merchant's parcel.
+    Carriers give numbers anew after a time, at an account that merchants share perhaps to another merchant's parcel. So
+    an old booking counts for nothing while a purchase of the account is under way, which may have its number.
     """
     rows = Shipment.objects.filter(
         credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
     )
     if at:
         rows = rows.filter(created_at__lte=at)
-    return dict(rows.order_by("id").values_list("tracking_number", "id"))
+    if since:
+        rows = rows.filter(created_at__gte=since)
+    newest = {number: (id_, made) for number, id_, made in rows.order_by("id").values_list(*_HELD)}
+    old = [number for number, (_id, made) in newest.items() if made < (at or timezone.now()) - ANEW_AFTER]
+    lost = _given_away(credential_id, old, at or timezone.now()) if old else set()
+    return {number: id_ for number, (id_, _made) in newest.items() if number not in lost}
 
 
 def holds_its_number(shipment: Shipment) -> bool:
-    """False where the carrier has given the number to another parcel since."""
+    """False where the carrier has given the number to another parcel since, or may have."""
     return shipment.id in holders(shipment.credential_id, [shipment.tracking_number]).values()
+
+
+def is_buying(credential_id: uuid.UUID, at: datetime) -> bool:
+    """Whether purchases of the account that were begun by then, at most a week before, are not settled yet."""
+    unsettled = Shipment.objects.filter(credential_id=credential_id, booking_state__in=UNSETTLED)
+    return unsettled.filter(created_at__lte=at, created_at__gt=at - _UNSETTLED_FOR).exists()
+
+
+def _given_away(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:
+    if is_buying(credential_id, at):
+        return set(numbers)
+    orphans = Orphan.objects.filter(shipment__credential_id=credential_id, tracking_number__in=numbers, voided_at=None)
+    return set(orphans.values_list("tracking_number", flat=True))
 
 
 def is_id(name: str) -> bool:

@@ -77,9 +77,10 @@ def _ask_safely(rows: list[Shipment], counts: dict[str, int]) -> None:
 
 
 def _with_its_number(rows: list[Shipment]) -> list[Shipment]:
-    """Without those whose number is another parcel's by now, which are never asked for again."""
+    """Without those whose number is another parcel's by now, which are never asked for again, or may be, which wait."""
     holders = lookup.holders(rows[0].credential_id, (row.tracking_number for row in rows))
-    _look_again([row for row in rows if holders.get(row.tracking_number) != row.id], None)
+    _look_again([row for row in rows if holders.get(row.tracking_number, row.id) != row.id], None)
+    _look_again([row for row in rows if row.tracking_number not in holders], timezone.now() + _AFTER_FAILURE)
     return [row for row in rows if holders.get(row.tracking_number) == row.id]
 
 

@@ -185,7 +185,9 @@ def _void(shipment: Shipment, adapter: CarrierAdapter, unwanted: Sequence[Booked
     The row comes first, so that a killed process leaves something to be found and told of.
     """
     settled = True
-    holders = lookup.holders(shipment.credential_id, [label.tracking_number for label in unwanted])
+    # An older booking had the number before the carrier gave it to this label.
+    since = shipment.created_at - lookup.ANEW_AFTER
+    holders = lookup.holders(shipment.credential_id, [label.tracking_number for label in unwanted], since=since)
     for label in unwanted:
         known = shipment.orphans.filter(tracking_number=label.tracking_number)
         if label.cancelled:

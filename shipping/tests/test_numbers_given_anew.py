@@ -10,7 +10,7 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from conftest import ApiClient
-from shipping.models import BookingState, Checkpoint, Shipment
+from shipping.models import BookingState, Checkpoint, Orphan, Shipment
 from shipping.services import polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -92,3 +92,37 @@ def test_it_is_polled_for_its_holder_alone(sandbox, number):
     assert sandbox.calls(operation="track") == []
     assert Shipment.objects.get(id=OLD_ID).poll_at is None
     assert not Checkpoint.objects.filter(shipment_id=OLD_ID).exists()
+
+
+@pytest.fixture
+def unsettled(number):
+    """The other merchant's purchase, of which the carrier's answer is not stored yet; its number is our old one's."""
+    bought = Shipment.objects.exclude(id=OLD_ID).get()
+    rows = Shipment.objects.filter(id=bought.id)
+    rows.update(booking_state=BookingState.PENDING, tracking_number="", carrier_shipment_id="")
+    return rows
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_while_the_new_booking_is_not_settled_the_former_holder_may_not_touch_the_parcel(api, sandbox, number):
+    assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 409
+    ours = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
+    assert (ours["events"], ours["metadata"]["stale"]) == ([], True)
+    assert sandbox.calls(operation="cancel") + sandbox.calls(operation="track") == []
+    assert polling.poll()["asked"] == 1
+    assert sandbox.calls(operation="track") == []
+    assert Shipment.objects.get(id=OLD_ID).poll_at > timezone.now()  # it may be its own number after all
+
+
+def test_what_nobody_settles_for_a_week_keeps_no_number_from_its_holder(unsettled, api, number):
+    unsettled.update(created_at=timezone.now() - timedelta(days=8))
+    assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
+
+
+def test_a_label_that_nobody_waits_for_has_its_number_too(unsettled, api, number):
+    late = unsettled.get()
+    unsettled.update(booking_state=BookingState.FAILED)
+    orphan = Orphan.objects.create(merchant_id=late.merchant_id, mode="test", shipment=late, tracking_number=number)
+    assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 409
+    Orphan.objects.filter(id=orphan.id).update(voided_at=timezone.now())
+    assert api.post(f"/api/v1/shipments/{number}/cancel").status_code != 409

@@ -14,9 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from apikeys.crypto import Ciphertext
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.models import Credential
 from shipping.models import BookingState, Checkpoint, Pickup, Shipment, StatusCode
 from webhooks import inbound
 from webhooks.models import InboundWebhook, UnmatchedNumber
@@ -386,6 +388,42 @@ def platform(mode, **changes):
     fields = {"client_id": f"platform-{mode}", "client_secret": "test-secret", "webhook_secret": "one-for-both"}
     environment = {"test": "sandbox", "live": "production"}[mode]
     return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
+
+
+def test_a_scan_waits_for_the_purchase_under_way_that_may_have_an_old_shipments_number(credential):
+    old = booked(credential, status="in_transit", created_at=timezone.now() - timedelta(days=200))
+    new = booked(credential, "", created_at=timezone.now())
+    Shipment.objects.filter(id=new.id).update(booking_state=BookingState.PENDING)
+    push(event("shipment.delivered"), credential)
+    assert InboundWebhook.objects.get().state == "unmatched"
+    Shipment.objects.filter(id=old.id).update(carrier="elsewhere")  # a merchant has each number once at a carrier
+    Shipment.objects.filter(id=new.id).update(booking_state=BookingState.BOOKED, tracking_number=NUMBER)
+    assert inbound.sweep() == 1
+    assert {row.id: row.status for row in Shipment.objects.all()} == {old.id: "in_transit", new.id: "delivered"}
+
+
+def test_a_scan_of_an_old_shipment_is_its_own_once_the_purchases_of_that_time_are_settled(credential):
+    old = booked(credential, created_at=timezone.now() - timedelta(days=200))
+    new = booked(credential, "", created_at=timezone.now())
+    Shipment.objects.filter(id=new.id).update(booking_state=BookingState.PENDING)
+    push(event("shipment.delivered"), credential)
+    Shipment.objects.filter(id=new.id).update(booking_state=BookingState.BOOKED, tracking_number="PKT-ANOTHER")
+    assert inbound.sweep() == 1
+    old.refresh_from_db()
+    assert old.status == "delivered"
+
+
+def test_where_one_of_two_accounts_that_may_be_meant_cannot_be_read_the_carrier_repeats(merchant):
+    both = {name: platform(name) for name in ("test", "live")}
+    sealed = Credential.objects.filter(id=both["live"].id)
+    sealed.update(fields=Ciphertext("v1.demo.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
+    assert push(event(), secret="one-for-both").status_code == 503
+    shipment = booked(both["test"])  # then it is not the other's
+    assert push(event(at="2024-01-17T08:00:00Z"), secret="one-for-both").status_code == 200
+    shipment.refresh_from_db()
+    assert shipment.status == "in_transit"
+    accounts.delete(both["live"])
+    assert push(event(tracking_number="PKT-NOBODYS"), secret="one-for-both").status_code == 200
 
 
 @pytest.mark.parametrize("mode", ["test", "live"])

@@ -22,7 +22,7 @@ from shipping.models import BookingState, Pickup, Shipment
 from shipping.services.reconciliation import reconcile
 from webhooks import signing
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
-from webhooks.tests.test_inbound import event, push
+from webhooks.tests.test_inbound import booked, event, push
 from webhooks.tests.test_outbound import Receiver, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,6 +172,7 @@ def test_one_platform_account_that_is_broken_does_not_silence_the_other(credenti
     for mode, environment in (("test", "sandbox"), ("live", "production")):
         accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=ACCOUNT)
     flip(Credential.objects.get(merchant=None, mode="live"), "fields")
+    booked(Credential.objects.get(merchant=None, mode="test"))
     assert push(event()).status_code == 200
     assert push(event(), secret="wrong").status_code == 503
 
