@@ -214,7 +214,7 @@ class UsageQuerySerializer(serializers.Serializer):
 
     def validate(self, attrs: dict[str, date]) -> dict[str, date]:
         until = attrs.get("to") or timezone.now().date()
-        since = attrs.get("from") or until - timedelta(days=29)
+        since = attrs.get("from") or date.fromordinal(max(1, until.toordinal() - 29))
         if not timedelta(0) <= until - since < timedelta(days=MAX_USAGE_DAYS):
             raise serializers.ValidationError(
                 {"from": _("A period of 1 to %(days)d days is expected.") % {"days": MAX_USAGE_DAYS}}

@@ -117,6 +117,11 @@ def test_bad_input_is_named(api, query):
     assert refused.json()["details"].keys() <= {"from", "to"}
 
 
+@pytest.mark.parametrize("path", ["/api/v1/usage", "/api/v1/analytics/performance"])
+def test_before_all_days_there_is_none(api, path):
+    assert api.get(path, to="0001-01-01").status_code == 200
+
+
 def test_each_key_s_day_is_on_record_once(tenant, api_key):
     key = ApiKey.objects.get()
     usage.count(Kind.KEY, key.id, tenant, failed=False)
