@@ -56,14 +56,14 @@ def tell_rest(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
 
 def change(row: Warehouse, place: Mapping[str, Any]) -> None:
     """Store what has changed, and tell the carriers that know the place; where nothing has, those that refused it."""
-    before = (row.name, row.address, row.return_address)
-    row.name, row.address = place["name"], plain(place["address"])
-    row.return_address = plain(place.get("return_address"))
     knowing = row.registrations.filter(credential__carrier__in=_keeping_lists())
     try:
         with transaction.atomic():
+            stored = _locked(row)
+            row.name, row.address = place["name"], plain(place["address"])
+            row.return_address = plain(place.get("return_address"))
             row.save(update_fields=["name", "address", "return_address", "updated_at"])
-            is_new = before != (row.name, row.address, row.return_address)
+            is_new = any(getattr(stored, name) != getattr(row, name) for name in ("name", "address", "return_address"))
             (knowing if is_new else knowing.exclude(state=State.REGISTERED)).update(state=State.PENDING, failure=None)
             _record(row, "changed")
     except IntegrityError as error:
@@ -213,7 +213,14 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
         # What the carrier does not know under this name is told to it as a new place the next time.
         known = "" if isinstance(error, CarrierWarehouseNotFound) else request.warehouse.carrier_id
         return _store(row, credential, State.FAILED, known_as=known, failure=error.body()), error
-    return _store(row, credential, State.REGISTERED, known_as=known.carrier_id), None
+    with transaction.atomic():
+        is_current = _locked(row).updated_at == row.updated_at
+        state = State.REGISTERED if is_current else State.PENDING
+        return _store(row, credential, state, known_as=known.carrier_id), None
+
+
+def _locked(row: Warehouse) -> Warehouse:
+    return Warehouse.objects.select_for_update().get(id=row.id)
 
 
 def _store(

@@ -19,7 +19,7 @@ from carriers import accounts
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
-from shipping.models import Label, Pickup, Shipment
+from shipping.models import Label, Pickup, Shipment, Warehouse
 from shipping.services import label_files, polling, reconciliation, warehouses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
@@ -207,6 +207,36 @@ def test_the_last_change_of_a_place_is_the_last_that_the_carrier_hears(put, ware
         "First Street",
         "Second Street",
     ]
+
+
+def test_a_change_that_was_read_before_another_one_is_a_change_all_the_same(warehouse, sent):
+    row, behind = (Warehouse.objects.get(id=warehouse["id"]) for _ in range(2))
+    place = {"name": row.name, "address": DEPOT}
+    warehouses.change(row, place | {"address": DEPOT | {"street": "99 New Road"}})
+    warehouses.change(behind, place)
+    assert sent("register_warehouse")[-1]["address"] == DEPOT["street"] == Warehouse.objects.get().address["street"]
+
+
+def test_nothing_departs_from_a_place_whose_last_change_nobody_lived_to_tell(api, warehouse, order, sent, monkeypatch):
+    place = {"name": warehouse["name"]}
+    telling, told = VelocityAdapter.register_warehouse, []
+
+    def overtaken(adapter, request):
+        if told:  # as it sets out to tell the carrier of the second change too
+            raise KeyboardInterrupt
+        told.append(telling(adapter, request))
+        with monkeypatch.context() as patched:
+            patched.setattr(warehouses, "_tell_pending", lambda row: None)
+            warehouses.change(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "Second Street"}})
+        return told[0]
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(VelocityAdapter, "register_warehouse", overtaken)
+        warehouses.change(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "First Street"}})
+    assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
+    warehouses.tell_rest(Warehouse.objects.get().tenant, Warehouse.objects.get().id)
+    assert sent("register_warehouse")[-1]["address"] == "Second Street"
+    bought(api, order)
 
 
 def test_a_place_that_did_not_change_sells_on_while_its_carrier_is_away(api, put, sandbox, warehouse, order, settings):
