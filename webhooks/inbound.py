@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from apikeys import claims, correlation
@@ -83,8 +83,8 @@ def process(inbound_id: uuid.UUID) -> str:
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
         return _settle(row, State.FAILED, error=reason)
-    unknown = [one.carrier_pickup_id for one in news.pickups if not pickups.report(row.credential_id, one)]
-    unknown += _apply(row, news.scans)
+    vans = [one.carrier_pickup_id for one in news.pickups if not pickups.report(row.credential_id, one)]
+    unknown = [(number, True) for number in vans] + [(number, False) for number in _apply(row, news.scans)]
     return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
 
 
@@ -170,13 +170,16 @@ def _apply(row: InboundWebhook, scans: Iterable[ReportedScan]) -> list[str]:
 
 
 def _settle(
-    row: InboundWebhook, state: str, *, event_type: str = "", unknown: Iterable[str] = (), error: str = ""
+    row: InboundWebhook, state: str, *, event_type: str = "", unknown: Iterable[tuple[str, bool]] = (), error: str = ""
 ) -> str:
+    """``unknown``: each number that nothing here has, and whether it is a pickup's."""
     with transaction.atomic():
         row.numbers.all().delete()
         UnmatchedNumber.objects.bulk_create(
-            UnmatchedNumber(inbound=row, credential_id=row.credential_id, tracking_number=number[:64])
-            for number in unknown
+            UnmatchedNumber(
+                inbound=row, credential_id=row.credential_id, tracking_number=number[:64], is_pickup=is_pickup
+            )
+            for number, is_pickup in unknown
         )
         row.state, row.event_type, row.error = state, event_type[:64], error
         row.processed_at, row.lease_until = timezone.now(), None
@@ -195,5 +198,5 @@ def _matched(limit: int) -> list[uuid.UUID]:
         credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")
     ).exclude(carrier_pickup_id="")
     recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - _WAIT_FOR_SHIPMENT)
-    there = recent.filter(Exists(booked) | Exists(scheduled))
+    there = recent.filter(Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True))
     return list(there.order_by("id").values_list("inbound_id", flat=True)[:limit])

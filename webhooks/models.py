@@ -44,11 +44,12 @@ class InboundWebhook(Claimable, Row):
 
 
 class UnmatchedNumber(Row):
-    """A tracking number that a kept webhook names and no shipment of its credential has yet."""
+    """A number that a kept webhook names and no shipment (or pickup) of its credential has yet."""
 
     inbound = models.ForeignKey(InboundWebhook, on_delete=models.CASCADE, related_name="numbers")
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
     tracking_number = models.CharField(max_length=64)
+    is_pickup = models.BooleanField(default=False, help_text="Whether it is a pickup's.")
 
     class Meta:
         indexes = [models.Index(fields=["credential", "tracking_number"], name="unmatched_by_number")]

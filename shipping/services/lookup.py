@@ -16,8 +16,8 @@ _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
 _HELD = ("tracking_number", "id", "created_at")
 # No carrier gives a number anew sooner.
 ANEW_AFTER = timedelta(days=28)
-# What nobody has settled for so long keeps no number from its holder.
-_UNSETTLED_FOR = timedelta(days=7)
+# What nobody has settled for so long keeps no number from its holder, whose scans wait for less than a week.
+_UNSETTLED_FOR = timedelta(days=2)
 
 
 def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
@@ -83,9 +83,9 @@ def holds_its_number(shipment: Shipment) -> bool:
 
 
 def is_buying(credential_id: uuid.UUID, at: datetime) -> bool:
-    """Whether purchases of the account that were begun by then, at most a week before, are not settled yet."""
+    """Whether purchases of the account that were begun by then, and not two days ago, are not settled yet."""
     unsettled = Shipment.objects.filter(credential_id=credential_id, booking_state__in=UNSETTLED)
-    return unsettled.filter(created_at__lte=at, created_at__gt=at - _UNSETTLED_FOR).exists()
+    return unsettled.filter(created_at__lte=at, created_at__gt=timezone.now() - _UNSETTLED_FOR).exists()
 
 
 def _given_away(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:

@@ -114,8 +114,8 @@ def test_while_the_new_booking_is_not_settled_the_former_holder_may_not_touch_th
     assert Shipment.objects.get(id=OLD_ID).poll_at > timezone.now()  # it may be its own number after all
 
 
-def test_what_nobody_settles_for_a_week_keeps_no_number_from_its_holder(unsettled, api, number):
-    unsettled.update(created_at=timezone.now() - timedelta(days=8))
+def test_what_nobody_settles_for_two_days_keeps_no_number_from_its_holder(unsettled, api, number):
+    unsettled.update(created_at=timezone.now() - timedelta(days=3))
     assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -390,6 +391,14 @@ def platform(mode, **changes):
     return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
 
 
+def test_a_scan_does_not_wait_for_a_pickup_of_its_number(credential):
+    scheduled(credential, NUMBER)
+    push(event(), credential)
+    assert [inbound.sweep(), inbound.sweep()] == [0, 0]
+    booked(credential)
+    assert [inbound.sweep(), inbound.sweep()] == [1, 0]
+
+
 def test_a_scan_waits_for_the_purchase_under_way_that_may_have_an_old_shipments_number(credential):
     old = booked(credential, status="in_transit", created_at=timezone.now() - timedelta(days=200))
     new = booked(credential, "", created_at=timezone.now())
@@ -409,6 +418,18 @@ def test_a_scan_of_an_old_shipment_is_its_own_once_the_purchases_of_that_time_ar
     push(event("shipment.delivered"), credential)
     Shipment.objects.filter(id=new.id).update(booking_state=BookingState.BOOKED, tracking_number="PKT-ANOTHER")
     assert inbound.sweep() == 1
+    old.refresh_from_db()
+    assert old.status == "delivered"
+
+
+def test_a_scan_of_an_old_shipment_is_its_own_after_two_days_whoever_has_not_settled_what(credential):
+    old = booked(credential, created_at=timezone.now() - timedelta(days=200))
+    new = booked(credential, "", created_at=timezone.now() - timedelta(hours=1))
+    Shipment.objects.filter(id=new.id).update(booking_state=BookingState.NEEDS_REVIEW)
+    push(event("shipment.delivered"), credential)
+    assert (inbound.sweep(), InboundWebhook.objects.get().state) == (1, "unmatched")
+    with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
+        inbound.sweep()
     old.refresh_from_db()
     assert old.status == "delivered"
 
