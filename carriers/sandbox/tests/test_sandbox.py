@@ -381,6 +381,19 @@ BEFORE = {
 }
 
 
+# Records that show less than Pickit may tell, and its simulator does.
+SHORTER = {
+    "found_twice_the_first_cancelled",
+    "label_bought_to_a_pickup_point",
+    "pickup_scheduled_with_a_driver",
+    "points_near_downtown_one_closed",
+    "quote_as_short_as_documented",
+    "tracking_failed_at_the_door_then_waiting_at_a_point",
+    "tracking_in_transit",
+    "tracking_with_a_code_nobody_knows",
+}
+
+
 @pytest.mark.parametrize("name", sorted(set(RECORDED) - STRANGE))
 def test_a_recorded_request_is_answered_as_recorded(process, shop, name):
     BEFORE.get(name, lambda shop: None)(shop)
@@ -388,7 +401,7 @@ def test_a_recorded_request_is_answered_as_recorded(process, shop, name):
         process.control("POST", "/_sandbox/faults", {"carrier": "pickit", "kind": "status", "status": FAULTY[name]})
     answer = shop.send(name)
     assert answer.status_code == RECORDED[name]["status"], answer.text
-    assert lacking(shop.here(RECORDED[name]["response"]), answer.json()) == []
+    assert lacking(shop.here(RECORDED[name]["response"]), answer.json(), exactly=name not in SHORTER) == []
 
 
 @pytest.mark.parametrize(
@@ -418,4 +431,4 @@ def test_its_eight_events_are_those_that_the_adapter_is_tested_with(process, sho
     assert {event["event_type"] for event in EVENTS.values()} == set(pushed)
     assert len(pushed) == len(EVENTS) == 8
     for event in EVENTS.values():
-        assert lacking(event, pushed[event["event_type"]]) == [], event["event_type"]
+        assert lacking(event, pushed[event["event_type"]], exactly=True) == [], event["event_type"]
