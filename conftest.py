@@ -194,7 +194,7 @@ def order():
             "postal_code": "11201",
             "country": "US",
             "contact_phone": "+1234567890",
-            "contact_email": "shipping@mystore.com",
+            "contact_email": "shipping@example.com",
         },
         "destination": {
             "contact_name": "Jane Smith",
@@ -204,7 +204,7 @@ def order():
             "postal_code": "10001",
             "country": "US",
             "contact_phone": "+1987654321",
-            "contact_email": "jane.smith@email.com",
+            "contact_email": "jane.smith@example.com",
         },
         "packages": [
             {

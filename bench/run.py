@@ -99,7 +99,7 @@ NUMBER = (
 
 ASK_AGAIN_S = 1.0
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "state": "NY", "postal_code": "11201", "country": "US"}
-PERSON = {"contact_name": "Jane Smith", "contact_phone": "+1234567890", "contact_email": "jane.smith@email.com"}
+PERSON = {"contact_name": "Jane Smith", "contact_phone": "+1234567890", "contact_email": "jane.smith@example.com"}
 QUOTE = {
     "carrier": "Pickit",
     "origin": PLACE | PERSON,

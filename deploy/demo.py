@@ -41,7 +41,7 @@ SHOP = {
     "postal_code": "11201",
     "country": "US",
     "contact_phone": "+1234567890",
-    "contact_email": "shipping@mystore.com",
+    "contact_email": "shipping@example.com",
 }
 CUSTOMER = {
     "contact_name": "Jane Smith",
@@ -51,7 +51,7 @@ CUSTOMER = {
     "postal_code": "10001",
     "country": "US",
     "contact_phone": "+1987654321",
-    "contact_email": "jane.smith@email.com",
+    "contact_email": "jane.smith@example.com",
 }
 MUMBAI = {
     "contact_name": "Shipping Department",

@@ -53,7 +53,7 @@ class Caller:
 
 
 def invite(owner, **body):
-    return Caller(owner).post("members/invitations", {"email": "jane.smith@email.com", "role": "operator"} | body)
+    return Caller(owner).post("members/invitations", {"email": "jane.smith@example.com", "role": "operator"} | body)
 
 
 def mailed_token():
@@ -81,7 +81,7 @@ def test_the_list_says_who_may_what_and_who_is_awaited(owner, member):
     shown = [(row["email"], row["role"], row["two_factor"]) for row in body["members"]]
     assert shown == [("view@example.com", "viewer", True), ("shop@example.com", "owner", False)]
     assert body["members"][0]["id"] == str(viewer.id)
-    assert [(row["email"], row["role"]) for row in body["invitations"]] == [("jane.smith@email.com", "operator")]
+    assert [(row["email"], row["role"]) for row in body["invitations"]] == [("jane.smith@example.com", "operator")]
     assert body["pagination"]["has_more"] is False
 
 
@@ -175,10 +175,10 @@ def test_two_owners_that_go_at_once_leave_one(owner, member, tenant, how):
 
 def test_an_invitation_goes_out_by_mail_and_its_token_is_kept_nowhere(owner, settings):
     settings.PUBLIC_URL = "https://waybill.example.com/"
-    answer = invite(owner, email="Jane.Smith@Email.com")
+    answer = invite(owner, email="Jane.Smith@Example.com")
     assert answer.status_code == 201
-    assert answer.json()["email"] == "jane.smith@email.com"
-    assert mail.outbox[-1].to == ["jane.smith@email.com"]
+    assert answer.json()["email"] == "jane.smith@example.com"
+    assert mail.outbox[-1].to == ["jane.smith@example.com"]
     assert "Acme" in mail.outbox[-1].subject
     assert "https://waybill.example.com/portal/invitation/" in mail.outbox[-1].body
     token = mailed_token()
@@ -213,7 +213,7 @@ def test_inviting_again_ends_the_earlier_link(owner):
 
 
 def test_a_repeated_request_sends_one_mail(owner):
-    caller, body = Caller(owner), {"email": "jane.smith@email.com", "role": "viewer"}
+    caller, body = Caller(owner), {"email": "jane.smith@example.com", "role": "viewer"}
     answers = [caller.post("members/invitations", body, **{"Idempotency-Key": "one"}) for _ in range(3)]
     assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
     assert len(mail.outbox) == 1
@@ -231,7 +231,7 @@ def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
     token = mailed_token()
     outcomes = at_once([lambda: memberships.accept_as_new(token, **NEW)] * 6)
     assert sorted(outcome for outcome in outcomes if isinstance(outcome, str)) == ["not_found"] * 5
-    assert User.objects.filter(email="jane.smith@email.com").count() == 1
+    assert User.objects.filter(email="jane.smith@example.com").count() == 1
     assert Event.objects.filter(type="member.joined").count() == 1
 
 
@@ -243,7 +243,7 @@ def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, membe
         invite(one)
         links.append(mailed_token())
     at_once([lambda token=token: memberships.accept_as_new(token, **NEW) for token in links])
-    person = User.objects.get(email="jane.smith@email.com")
+    person = User.objects.get(email="jane.smith@example.com")
     left = [token for token in links if Invitation.objects.filter(accepted_at=None).exists()]
     for token in left:  # whoever came second signs in and accepts
         try:
@@ -258,7 +258,7 @@ def test_an_invitation_is_for_its_address_alone(owner, member):
     other = User.objects.create_user("other", "other@example.com", PASSWORD)
     with pytest.raises(PermissionRefused):
         memberships.accept(mailed_token(), other)
-    invited = User.objects.create_user("jane", "Jane.Smith@email.com", PASSWORD)
+    invited = User.objects.create_user("jane", "Jane.Smith@example.com", PASSWORD)
     assert memberships.accept(mailed_token(), invited).role == "operator"
 
 
@@ -296,6 +296,6 @@ def test_members_are_the_same_in_both_modes(owner):
 def test_changing_members_is_a_sensitive_thing(owner, settings):
     settings.SENSITIVE_RATES = ["1/m"]
     caller = Caller(owner)
-    body = {"email": "jane.smith@email.com", "role": "viewer"}
+    body = {"email": "jane.smith@example.com", "role": "viewer"}
     assert [caller.post("members/invitations", body).status_code for _ in range(2)] == [201, 429]
     assert caller.get("members").status_code == 200

@@ -281,21 +281,21 @@ def test_whoever_is_not_staff_is_not_sent_round_in_circles(browser, person):
 
 
 def test_a_new_person_accepts_an_invitation(browser, person, merchant):
-    path = invitation_for(merchant, "jane.smith@email.com", "operator")
+    path = invitation_for(merchant, "jane.smith@example.com", "operator")
     form = {"name": "Jane Smith", "password": OTHER, "repeated": OTHER}
     for wrong in ({"password": "short", "repeated": "short"}, {"repeated": "x"}, {"name": ""}):
         assert browser.fill(path, **form | wrong).status_code == 200
-    assert not User.objects.filter(email="jane.smith@email.com").exists()
+    assert not User.objects.filter(email="jane.smith@example.com").exists()
     assert browser.fill(path, **form)["Location"] == "/portal/"
     page = browser.get("/portal/").content.decode()
     assert all(text in page for text in ("Jane Smith", "Acme", "Operator"))
     assert browser.get(path).status_code == 404
-    assert Browser().sign_in("jane.smith@email.com", OTHER)["Location"] == "/portal/"
+    assert Browser().sign_in("jane.smith@example.com", OTHER)["Location"] == "/portal/"
 
 
 def test_a_known_person_signs_in_and_accepts(browser, person, merchant):
-    User.objects.create_user("jane", "jane.smith@email.com", PASSWORD)
-    path = invitation_for(merchant, "jane.smith@email.com")
+    User.objects.create_user("jane", "jane.smith@example.com", PASSWORD)
+    path = invitation_for(merchant, "jane.smith@example.com")
     page = browser.get(path).content.decode()
     assert 'name="password"' not in page
     sign_in = re.search(r'href="(/portal/sign-in\?next=[^"]+)"', page)[1]
@@ -306,8 +306,8 @@ def test_a_known_person_signs_in_and_accepts(browser, person, merchant):
 
 
 def test_nobody_accepts_what_is_for_another_address(browser, person, merchant):
-    User.objects.create_user("jane", "jane.smith@email.com", PASSWORD)
-    path = invitation_for(merchant, "someone.else@email.com")
+    User.objects.create_user("jane", "jane.smith@example.com", PASSWORD)
+    path = invitation_for(merchant, "someone.else@example.com")
     browser.sign_in("jane")
     page = browser.get(path)
     assert "another e-mail address" in page.content.decode()
@@ -316,8 +316,8 @@ def test_nobody_accepts_what_is_for_another_address(browser, person, merchant):
 
 
 def test_an_account_of_the_address_is_not_taken_over(browser, person, merchant):
-    User.objects.create_user("jane", "Jane.Smith@email.com", PASSWORD)
-    path = invitation_for(merchant, "jane.smith@email.com")
+    User.objects.create_user("jane", "Jane.Smith@example.com", PASSWORD)
+    path = invitation_for(merchant, "jane.smith@example.com")
     page = browser.get("/portal/sign-in")
     taken = browser.send(page, path, name="Thief", password=OTHER, repeated=OTHER)
     assert taken.status_code == 409
@@ -331,7 +331,7 @@ def test_a_forged_invitation_is_not_found(browser, db):
 
 def test_the_log_holds_no_token(browser, person, merchant, caplog):
     caplog.set_level(logging.DEBUG)
-    path = invitation_for(merchant, "jane.smith@email.com")
+    path = invitation_for(merchant, "jane.smith@example.com")
     browser.get(path)
     assert path.rpartition("/")[2] not in caplog.text + str([record.__dict__ for record in caplog.records])
 

@@ -25,7 +25,7 @@ ADDRESS = {
     "country": "US",
     "contact_name": "Warehouse Manager",
     "contact_phone": "+1234567890",
-    "contact_email": "warehouse@company.com",
+    "contact_email": "warehouse@example.com",
 }
 CUSTOMER = ADDRESS | {
     "street": "789 Customer St",
@@ -51,7 +51,7 @@ PICKUP = {
     | {"company": "My Store"},
     "contact_name": "Warehouse Manager",
     "contact_phone": "+1234567890",
-    "contact_email": "warehouse@mystore.com",
+    "contact_email": "warehouse@example.com",
     "packages_count": 5,
     "total_weight_kg": 25.5,
     "special_instructions": "Ring doorbell, packages ready at loading dock",

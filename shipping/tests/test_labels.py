@@ -307,7 +307,7 @@ def test_every_call_is_on_record_without_secrets_or_personal_data(api, sandbox, 
     assert set(operations) == {"token", "create_label"}
     assert str(operations["create_label"]) == shipment_id
     logged = " ".join(f"{call.request_body} {call.response_body} {call.url}" for call in CarrierCall.objects.all())
-    for hidden in ("test-secret", "Jane Smith", "789 Customer St", "+1987654321", "jane.smith@email.com"):
+    for hidden in ("test-secret", "Jane Smith", "789 Customer St", "+1987654321", "jane.smith@example.com"):
         assert hidden not in logged
 
 
