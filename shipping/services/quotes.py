@@ -66,17 +66,20 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
     terms.check(type(adapter), asked)
     try:
         if "coverage" in adapter.capabilities():
-            return adapter, _by_coverage(adapter, asked["destination"]), ""
+            if asked["origin"].get("city"):  # of which nobody can ask without it
+                _by_coverage(adapter, asked, "origin")
+            return adapter, _by_coverage(adapter, asked, "destination"), ""
         return adapter, _by_price(adapter, asked), ""
     except NotServiceable as error:
         return adapter, (), error.carrier_message or str(error)
 
 
-def _by_coverage(adapter: CarrierAdapter, place: Mapping[str, Any]) -> list[Offer]:
+def _by_coverage(adapter: CarrierAdapter, asked: Mapping[str, Any], end: str) -> list[Offer]:
+    place = asked[end]
     try:
         found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
     except CarrierError as error:
-        error.details = {f"destination.{name}": told for name, told in error.details.items()}
+        error.details = {f"{end}.{name}": told for name, told in error.details.items()}
         raise
     if not found.service_available:
         raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))

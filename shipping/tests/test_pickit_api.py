@@ -51,6 +51,8 @@ def test_serviceability_by_what_pickit_covers(api):
     assert for_cash["reason"] == "Pickit collects no cash on delivery."
     nameless = api.post("/api/v1/serviceability", asked | {"destination": {"postal_code": "10001", "country": "US"}})
     assert list(nameless.json()["details"]) == ["destination.city"]
+    nowhere = {"postal_code": "99901", "city": "Nowhere", "country": "US"}
+    assert api.post("/api/v1/serviceability", asked | {"origin": nowhere}).json()["is_serviceable"] is False
 
 
 def advance(sandbox, number, **body):
