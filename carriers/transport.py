@@ -134,7 +134,8 @@ class HttpTransport:
                 return exchange.run(permit)
         except slots.Full as error:
             permit.unused()
-            raise exchange.unavailable(_("Too many requests to carriers are running."), retry_after_s=5) from error
+            text = _("Too many requests to carriers are running.")
+            raise exchange.unavailable(text, retry_after_s=5, code="busy") from error
 
     def _is_at(self, url: str, hosts: Collection[str]) -> bool:
         """``https`` in production; the sandbox's loopback may speak ``http``."""

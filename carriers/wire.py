@@ -177,7 +177,7 @@ class CarrierHealthSerializer(serializers.Serializer):
     open_breakers = serializers.ListField(
         child=serializers.CharField(), help_text="Operations that are not asked for now."
     )
-    last_success_at = serializers.DateTimeField(allow_null=True, help_text="Of your requests in the last hour.")
+    last_success_at = serializers.DateTimeField(allow_null=True, help_text="Of your requests, however long ago.")
     calls = serializers.IntegerField(help_text="Of your requests in the last hour.")
     error_rate = serializers.FloatField(allow_null=True, help_text="Share that the carrier failed to answer.")
     latency_ms = serializers.IntegerField(allow_null=True, help_text="Mean.")

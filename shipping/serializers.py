@@ -185,6 +185,9 @@ class ReturnRequestSerializer(serializers.Serializer):
     label_format = TextField(max_length=8, default="PDF")
     label_size = TextField(max_length=8, default="4x6")
     metadata = MetadataField(default=dict)
+    mute_warnings = serializers.BooleanField(
+        default=False, help_text="Answer without warnings about odd data; also where what comes back was bought so."
+    )
 
 
 class ShipmentUpdateSerializer(serializers.Serializer):

@@ -5,7 +5,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -206,6 +206,27 @@ def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential
     Breaker.objects.create(credential=platforms, retry_at=now + timedelta(minutes=1), **opened)
     shown = api.get("/api/v1/carriers/pickit").json()
     assert (shown["account"], shown["health"]["open_breakers"]) == ("own", [])
+
+
+def test_a_last_success_is_the_newest_of_the_merchants_own_in_this_mode(api, credential, merchant):
+    def called(at, outcome="ok", **other):
+        whose = {"merchant_id": merchant.id, "mode": "test", "credential": credential, "carrier": "pickit"} | other
+        whose |= {"attempt": 1, "duration_ms": 1}
+        CarrierCall.objects.create(operation="quote", method="POST", url="/", outcome=outcome, created_at=at, **whose)
+
+    def shown():
+        return api.get("/api/v1/carriers/pickit").json()["health"]["last_success_at"]
+
+    now = timezone.now().replace(microsecond=0)
+    other = Merchant.objects.create(name="Other", slug="other")
+    called(now, merchant_id=other.id)
+    called(now, mode="live")
+    called(now, carrier="velocity")
+    called(now, outcome="refused")
+    assert shown() is None
+    called(now - timedelta(days=3))
+    called(now - timedelta(days=2))
+    assert datetime.fromisoformat(shown()) == now - timedelta(days=2)
 
 
 def test_a_carrier_is_found_by_its_display_name_too(api):

@@ -104,7 +104,7 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     adapter = _adapter(original)
     adapter.need("create_return")
     terms.check(type(adapter), wanted)
-    wanted = {**wanted, **terms.printable(type(adapter), wanted)}
+    wanted = {**wanted, **terms.printable(type(adapter), wanted), **quotes.muted(tenant)}
     place = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
     owner = replace(tenant, store_id=original.store_id)
     return _buy(_reserve(owner, original.credential, _return_order(original, wanted, place), place, original))
@@ -119,7 +119,7 @@ def _buy(shipment: Shipment) -> Shipment:
         return _leave_pending(shipment, error)
     except WaybillError as error:
         points.suggest(adapter, error, shipment.pickup_point_id)
-        if shipment.warehouse and isinstance(error, CarrierWarehouseNotFound):
+        if isinstance(error, CarrierWarehouseNotFound):
             warehouses.not_known(shipment.warehouse, shipment.credential, error)
         fail(shipment, error)
         raise
@@ -401,6 +401,7 @@ def _return_order(original: Shipment, wanted: Mapping[str, Any], place: Warehous
         "packages": wanted.get("packages", theirs["packages"]),
         "items": wanted.get("items", theirs.get("items", [])),
         "currency": theirs.get("currency", ""),
+        "mute_warnings": wanted["mute_warnings"] or theirs.get("mute_warnings", False),
         **{name: wanted[name] for name in ("service_type", "label_format", "label_size", "metadata", "reason")},
     }
 

@@ -100,8 +100,15 @@ def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = ""
     return registration
 
 
-def not_known(row: Warehouse, credential: Credential, error: WaybillError) -> None:
-    """The carrier has said so of an order from it: it is told of the place anew when it is next told of it."""
+def not_known(row: Warehouse | None, credential: Credential, error: WaybillError) -> None:
+    """The carrier has said so of an order from it: it is told of the place anew when it is next told of it.
+
+    Of an order that named no place, which a carrier that keeps a list of them needs, the error comes to say so.
+    """
+    if row is None:
+        text = _("Orders to this carrier depart from a warehouse: name one of GET /api/v1/warehouses.")
+        error.details = {**error.details, "warehouse_id": [text]}
+        return
     _store(row, credential, State.FAILED, failure=error.body())
 
 

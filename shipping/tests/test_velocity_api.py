@@ -256,6 +256,14 @@ def test_a_change_that_nobody_lived_to_store_has_the_label_drawn_anew(api, order
     assert Shipment.objects.get().changing_until is None
 
 
+def test_a_change_that_is_under_way_is_left_alone_by_the_worker(api, order):
+    bought(api, order)
+    until = timezone.now() + timedelta(seconds=30)
+    Shipment.objects.update(changing_until=until)
+    assert label_files.fetch_missing() == 0
+    assert Shipment.objects.get().changing_until == until
+
+
 def other_account(sandbox, tenant):
     sandbox.control("PUT", "/_sandbox/accounts/+910000000077", {"carrier": "velocity", "secret": "test-secret"})
     fields = {"username": "+910000000077", "password": "test-secret"}
@@ -268,6 +276,17 @@ def test_a_place_is_told_anew_to_another_account(api, sandbox, warehouse, order,
     told = api.post(f"/api/v1/warehouses/{warehouse['id']}/registrations", {"carrier": "velocity"}).json()
     assert told["state"] == "registered"
     bought(api, order | {"order_id": "ORDER-AGAIN"})
+
+
+def test_a_name_that_the_carrier_does_not_know_is_forgotten_when_it_says_so_of_a_change(api, put, warehouse, sent):
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    api.post(f"{path}/registrations", {"carrier": "velocity", "carrier_warehouse_id": "WHNOPE"})
+    changed = {"name": warehouse["name"], "address": DEPOT | {"street": "Second Street"}}
+    (refused,) = put(path, changed).json()["registrations"]
+    assert refused["state"] == "failed"
+    (told,) = put(path, changed).json()["registrations"]
+    assert told["state"] == "registered"
+    assert ["warehouse_id" in body for body in sent("register_warehouse")][-2:] == [True, False]
 
 
 def test_a_place_that_the_carrier_does_not_know_by_its_name_is_told_anew(api, warehouse, order):
@@ -397,7 +416,8 @@ def test_without_a_warehouse_nothing_departs_from_a_strangers(api, order):
     del order["warehouse_id"]
     refused = api.post("/api/v1/labels", order)
     assert (refused.status_code, refused.json()["error"]) == (404, "warehouse_not_found")
-    assert set(refused.json()["details"]) == {"warehouse_id"}
+    (told,) = refused.json()["details"]["warehouse_id"]
+    assert "/api/v1/warehouses" in told
 
 
 def test_a_warehouse_that_the_carrier_does_not_know_is_told_before_anything_is_bought(api, order, sent):
@@ -641,6 +661,16 @@ def test_a_way_back_does_not_serve_the_order(api, order):
     rows = Shipment.objects.filter(frees_order=False).order_by("sequence")
     assert [row.sequence for row in rows] == [1, 2]
     bought(api, order | {"additional": True})
+
+
+@pytest.mark.parametrize(
+    ("of_order", "of_return", "warned"), [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_a_return_warns_unless_it_or_what_comes_back_was_muted(api, order, of_order, of_return, warned):
+    order["destination"] |= {"state": "Atlantis"}
+    label = bought(api, order | {"mute_warnings": of_order})
+    back = api.post("/api/v1/returns", {"shipment_id": label["shipment_id"], "mute_warnings": of_return}).json()
+    assert ("origin.state" in [one["field"] for one in back["warnings"]]) is warned
 
 
 def test_a_return_that_holds_the_orders_first_number_lets_it_be_bought(api, order):
