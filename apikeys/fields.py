@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
+from babel.numbers import list_currencies
 from django.core.validators import RegexValidator
 from django.utils.dateparse import parse_datetime
 from django.utils.text import format_lazy
@@ -14,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils.formatting import lazy_format
 
+_CURRENCIES = list_currencies()
 Serializer = TypeVar("Serializer", bound=serializers.Serializer)
 
 
@@ -49,6 +51,21 @@ class CountryField(TextField):
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         return text.upper() if text.isascii() else text  # else ß would become SS, which is South Sudan
+
+
+class CurrencyField(TextField):
+    """ISO 4217, any case in, upper case out."""
+
+    default_error_messages = {"unknown": _("An ISO 4217 code is expected, like USD.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=3, max_length=3, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        code = super().to_internal_value(data).upper()
+        if code not in _CURRENCIES:
+            self.fail("unknown")
+        return code
 
 
 class Moment(NamedTuple):

@@ -14,7 +14,7 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.fields import CountryField, MomentField, TextField
+from apikeys.fields import CountryField, CurrencyField, MomentField, TextField
 from apikeys.models import Store
 from apikeys.pages import PageSerializer
 from carriers.types import PaymentMethod, Status
@@ -70,7 +70,7 @@ class PackageSerializer(serializers.Serializer):
     width_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
     height_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
     declared_value = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), required=False)
-    currency = TextField(max_length=3, min_length=3, required=False)
+    currency = CurrencyField(required=False)
     description = TextField(max_length=200, required=False, allow_blank=True)
 
 
@@ -122,9 +122,7 @@ class _PaymentSerializer(serializers.Serializer):
     cod_amount = serializers.DecimalField(
         max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
     )
-    currency = TextField(
-        max_length=3, min_length=3, required=False, help_text="ISO 4217, of the items and the amount to collect."
-    )
+    currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         is_cod = attrs.get("payment_method") == PaymentMethod.COD

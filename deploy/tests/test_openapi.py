@@ -93,6 +93,7 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "pickup_point_id": lambda world, drawn: "PP-12345",
     "credentials": lambda world, drawn: things.OWN_ACCOUNT,
     "environment": lambda world, drawn: "sandbox",
+    "currency": lambda world, drawn: ("USD", "inr")[len(str(drawn)) % 2],
     "email": lambda world, drawn: f"{uuid.uuid4().hex}@example.com",
     "Idempotency-Key": lambda world, drawn: f"{drawn[:200]}{uuid.uuid4().hex}",
     # The simulated carrier's own limits.

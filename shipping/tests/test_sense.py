@@ -78,3 +78,12 @@ class TestTheApi:
         answer = api.post("/api/v1/quotes", order, headers={"Accept-Language": "es"}).json()
         told = {one["field"]: one["message"] for one in answer["warnings"]}
         assert told["destination.postal_code"].startswith("Este no es un código postal de US")
+
+    @pytest.mark.parametrize(("told", "kept"), [("usd", "USD"), ("ZZZ", None), ("US", None), (840, None)])
+    def test_money_is_in_a_currency_that_there_is(self, api, order, told, kept):
+        order["packages"][0] |= {"declared_value": 5, "currency": told}
+        answer = api.post("/api/v1/labels", order)
+        if kept:
+            assert (answer.status_code, Shipment.objects.get().request["packages"][0]["currency"]) == (200, kept)
+        else:
+            assert (answer.status_code, list(answer.json()["details"])) == (400, ["packages[0].currency"])
