@@ -325,8 +325,8 @@ def _opened(row: Credential) -> dict[str, str]:
     except Undecryptable as error:
         log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
         raise CredentialUnreadable(carrier=kind.name) from error
-    if not set(kind.required_fields()) <= set(fields):  # deleted since
-        raise CredentialUnreadable(carrier=kind.name)
+    if not set(kind.required_fields()) <= set(fields):
+        raise CredentialUnreadable(_("The account that this was booked with was deleted."), carrier=kind.name)
     return fields
 
 

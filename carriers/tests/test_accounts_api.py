@@ -177,7 +177,11 @@ def test_what_was_booked_with_a_deleted_account_says_that_it_cannot_be_opened(ap
     delete(f"/api/v1/courier-credentials/{made['id']}")
     refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {})
     assert (refused.status_code, refused.json()["error"]) == (502, "carrier_authentication")
+    assert refused.json()["message"] == "The account that this was booked with was deleted."
     assert api.get(f"/api/v1/shipments/{label['shipment_id']}").status_code == 200
+    asked = {"carrier": "pickit", "tracking_number": label["tracking_number"]}
+    stored = api.post("/api/v1/tracking", asked).json()
+    assert (stored["metadata"]["stale"], [one["status"] for one in stored["events"]]) == (True, ["created"])
 
 
 def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential, order):

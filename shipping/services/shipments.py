@@ -42,6 +42,7 @@ from carriers.errors import (
     CarrierTimeout,
     CarrierUnavailable,
     CarrierWarehouseNotFound,
+    CredentialUnreadable,
     OutcomeUnknown,
 )
 from carriers.types import (
@@ -176,7 +177,7 @@ def review(shipment_id: uuid.UUID, reason: str) -> Shipment:
 def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]:
     """Read a parcel's history at the carrier into ours.
 
-    The shipment, and whether it is stale because the carrier did not answer, or not of this one.
+    The shipment, and whether it is stale: the carrier did not answer, or not of this one, or its account is gone.
 
     Raises ``ShipmentNotFound`` for a number that is not this merchant's: an account shared by merchants must not show
     one's parcels to another.
@@ -187,7 +188,7 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
         raise ShipmentNotFound
     try:
         was_told = _refreshed(shipment)
-    except (CarrierUnavailable, CarrierTimeout):
+    except (CarrierUnavailable, CarrierTimeout, CredentialUnreadable):
         if not shipment.checkpoint_count:
             raise
         return shipment, True
