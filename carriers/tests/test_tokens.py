@@ -138,6 +138,23 @@ def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credentia
     assert Credential.objects.get().token is None
 
 
+def test_a_refusal_that_comes_after_the_account_was_changed_does_not_flag_it(sandbox, credential, tenant):
+    adapter = accounts.open_adapter(credential)
+
+    def refused_meanwhile():
+        accounts.save(
+            tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
+        )
+        raise CarrierAuthentication(carrier="Pickit")
+
+    adapter.tokens.fetch = refused_meanwhile
+    with pytest.raises(CarrierAuthentication):
+        adapter.tokens.current()
+    row = Credential.objects.get()
+    assert (row.refused_at, row.login_after) == (None, None)
+    assert points(row)
+
+
 def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant):
     fields = {"client_secret": "not-the-secret"}
     accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)

@@ -1,8 +1,11 @@
 """Many numbers tracked in one request, against the simulated carriers over real HTTP."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apikeys import keys
 from apikeys.models import Merchant
@@ -10,9 +13,10 @@ from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters.pickit import PickitAdapter
 from carriers.models import CarrierCall
+from carriers.types import Track
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
-from shipping.services import lookup
+from shipping.services import lookup, shipments
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
@@ -203,12 +207,35 @@ def test_a_carrier_that_is_asked_for_many_is_asked_once(api, sandbox, indian_num
 
 
 def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypatch):
-    monkeypatch.setattr("shipping.services.shipments.store_track", lambda *_: 0)
+    monkeypatch.setattr("shipping.services.shipments.store_track", lambda *_, **__: 0)
 
     def queries(numbers):
         with CaptureQueriesContext(connection) as captured:
-            ask(api, numbers, carrier="velocity")
+            assert not any(stale(one) for one in ask(api, numbers, carrier="velocity"))
         return len(captured)
 
     queries(indian_numbers[:2])  # what is remembered between requests is remembered now
     assert queries(indian_numbers) == queries(indian_numbers[:2])
+
+
+def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_numbers, monkeypatch):
+    store = shipments.store_track
+
+    def broken(shipment, found, **more):
+        if shipment.tracking_number == indian_numbers[0]:
+            raise RuntimeError("a bug")
+        return store(shipment, found, **more)
+
+    monkeypatch.setattr(shipments, "store_track", broken)
+    results = ask(api, indian_numbers[:3], carrier="velocity")
+    assert [stale(one) for one in results] == [True, False, False]
+
+
+def test_a_track_that_was_asked_for_before_an_estimate_was_told_does_not_undo_it(api, indian_numbers):
+    shipment, now = Shipment.objects.get(tracking_number=indian_numbers[0]), timezone.now()
+    told, later = now + timedelta(days=5), now + timedelta(days=9)
+    shipment.save(update_fields=shipment.estimate(told, told_at=now))
+    track = Track(tracking_number=shipment.tracking_number, scans=(), estimated_delivery=later)
+    for asked_at, estimate in ((now - timedelta(minutes=1), told), (now + timedelta(minutes=1), later)):
+        shipments.store_track(shipment, track, asked_at=asked_at)
+        assert Shipment.objects.get(id=shipment.id).estimated_delivery == estimate
