@@ -391,6 +391,13 @@ def platform(mode, **changes):
     return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
 
 
+def test_a_scan_does_not_wait_for_what_was_ordered_after_it(credential):
+    push(event(), credential)
+    InboundWebhook.objects.update(received_at=timezone.now() - timedelta(days=3))
+    booked(credential)
+    assert [inbound.sweep(), inbound.sweep()] == [0, 0]
+
+
 def test_a_scan_does_not_wait_for_a_pickup_of_its_number(credential):
     scheduled(credential, NUMBER)
     push(event(), credential)
