@@ -66,7 +66,7 @@ class CarrierAuthentication(CarrierError):
 
 
 class CredentialUnreadable(CarrierAuthentication):
-    """What is stored of our credential does not open: it was changed in the database, or its encryption key is gone."""
+    """What is stored of our credential does not open (changed in the database, or its key is gone), or was deleted."""
 
     message = _("The stored credential cannot be read. Save it again, with all its fields.")
 

@@ -34,6 +34,7 @@ from shipping.services import (
     pickups,
     posting,
     quotes,
+    sense,
     shipments,
     tracks,
     warehouses,
@@ -161,7 +162,10 @@ class WarehouseViewSet(ApiViewSet):
     def render(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """A place, as the request that made it is answered."""
         rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant))
-        return Response(wire.warehouse(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
+        return Response(self._kept(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
+
+    def _kept(self, row: Warehouse) -> dict[str, Any]:
+        return wire.kept_warehouse(row, is_muted=bool(quotes.muted(self.tenant)))
 
     def repeat(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """The same for a repetition, which tells the carriers that the first request did not come to."""
@@ -177,7 +181,9 @@ class WarehouseViewSet(ApiViewSet):
         return Response({"warehouses": [wire.warehouse(row) for row in page], "pagination": pagination})
 
     @extend_schema(
-        request=serializers.WarehouseRequestSerializer, responses={201: wire.WarehouseSerializer}, tags=["warehouses"]
+        request=serializers.WarehouseRequestSerializer,
+        responses={201: wire.KeptWarehouseSerializer},
+        tags=["warehouses"],
     )
     @idempotent(repeat)
     def create(self, request: Request) -> Response:
@@ -191,13 +197,13 @@ class WarehouseViewSet(ApiViewSet):
         return Response(wire.warehouse(warehouses.find(self.tenant, warehouse_id)))
 
     @extend_schema(
-        request=serializers.WarehouseSerializer, responses={200: wire.WarehouseSerializer}, tags=["warehouses"]
+        request=serializers.WarehouseSerializer, responses={200: wire.KeptWarehouseSerializer}, tags=["warehouses"]
     )
     def update(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """Change a place, here and at the carriers that know it."""
         row = warehouses.find(self.tenant, warehouse_id)
         warehouses.change(row, self.checked(serializers.WarehouseSerializer, request.data))
-        return Response(wire.warehouse(row))
+        return Response(self._kept(row))
 
     @extend_schema(request=None, responses={204: None}, tags=["warehouses"])
     def destroy(self, request: Request, warehouse_id: uuid.UUID) -> Response:
@@ -351,14 +357,17 @@ class ShipmentViewSet(ApiViewSet):
     @extend_schema(
         parameters=[NAME],
         request=serializers.ShipmentUpdateSerializer,
-        responses={200: wire.ShipmentSerializer},
+        responses={200: wire.ChangedShipmentSerializer},
         tags=["shipments"],
     )
     def partial_update(self, request: Request, name: str) -> Response:
         """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
         shipment = lookup.find(self.tenant, name)
         orders.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
-        return self.retrieve(request, name)
+        page = self.retrieve(request, name)
+        stored = Shipment.objects.values_list("request", flat=True).get(id=shipment.id)
+        page.data["warnings"] = sense.of_order({**stored, **quotes.muted(self.tenant)})
+        return page
 
     @extend_schema(
         parameters=[NAME],

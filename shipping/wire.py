@@ -519,6 +519,12 @@ class ShipmentSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
+class ChangedShipmentSerializer(ShipmentSerializer):
+    """What the answer to a change tells besides."""
+
+    warnings = WarningSerializer(many=True, help_text=ODD)
+
+
 def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
     """Everything about one shipment, whatever its booking state."""
     return {
@@ -700,6 +706,12 @@ class WarehouseSerializer(serializers.Serializer):
     updated_at = serializers.DateTimeField()
 
 
+class KeptWarehouseSerializer(WarehouseSerializer):
+    """What the answer to keeping or changing a place tells besides."""
+
+    warnings = WarningSerializer(many=True, help_text=ODD)
+
+
 class WarehouseListSerializer(serializers.Serializer):
     warehouses = WarehouseSerializer(many=True)
     pagination = CursorPaginationSerializer()
@@ -716,6 +728,12 @@ def warehouse(row: Warehouse) -> dict[str, Any]:
         "created_at": rfc3339(row.created_at),
         "updated_at": rfc3339(row.updated_at),
     }
+
+
+def kept_warehouse(row: Warehouse, *, is_muted: bool) -> dict[str, Any]:
+    """The same with what looks wrong with it."""
+    ends = {} if is_muted else {"address": row.address, "return_address": row.return_address}
+    return warehouse(row) | {"warnings": sense.of_places(ends)}
 
 
 def registration(row: WarehouseRegistration) -> dict[str, Any]:

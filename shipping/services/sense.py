@@ -29,11 +29,13 @@ def of_order(order: Mapping[str, Any]) -> list[Warning_]:
     """
     if order.get("mute_warnings"):
         return []
-    found: list[Warning_] = []
-    for name in ("origin", "destination", "billing_address"):
-        if order.get(name):
-            found += _of_address(name, order[name])
-    return found + list(_of_packages(order.get("packages", ())))
+    ends = {name: order.get(name) for name in ("origin", "destination", "billing_address")}
+    return of_places(ends) + list(_of_packages(order.get("packages", ())))
+
+
+def of_places(places: Mapping[str, Mapping[str, Any] | None]) -> list[Warning_]:
+    """Everything odd about addresses, by the names that they have in the request; None: not given."""
+    return [one for name, address in places.items() if address for one in _of_address(name, address)]
 
 
 def _of_address(name: str, address: Mapping[str, Any]) -> Iterator[Warning_]:

@@ -332,7 +332,7 @@ def test_what_a_dead_request_left_untold_is_told_by_its_repetition(api, killed_b
     body, path = killed_before_the_carrier_was_told
     for _time in range(2):
         repeated = api.post("/api/v1/warehouses", body, headers={"Idempotency-Key": "w1"})
-        assert (repeated.status_code, repeated.json()) == (201, api.get(path).json())
+        assert (repeated.status_code, repeated.json()) == (201, api.get(path).json() | {"warnings": []})
         assert [one["state"] for one in repeated.json()["registrations"]] == ["registered"]
     assert len(sent("register_warehouse")) == 1
 
@@ -661,6 +661,29 @@ def test_a_way_back_does_not_serve_the_order(api, order):
     rows = Shipment.objects.filter(frees_order=False).order_by("sequence")
     assert [row.sequence for row in rows] == [1, 2]
     bought(api, order | {"additional": True})
+
+
+def test_an_odd_place_and_an_odd_change_are_taken_and_warned_of_unless_muted(api, put, patch, order, merchant):
+    atlantis = DEPOT | {"state": "Atlantis"}
+
+    def fields(answer):
+        assert answer.status_code < 300, answer.content
+        return [one["field"] for one in answer.json()["warnings"]]
+
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": atlantis, "return_address": DEPOT})
+    path, shipment = (
+        f"/api/v1/warehouses/{place.json()['id']}",
+        f"/api/v1/shipments/{bought(api, order)['shipment_id']}",
+    )
+    body = {"name": "Delhi", "address": DEPOT, "return_address": atlantis}
+    change = {"destination": BUYER | {"state": "Atlantis"}}
+    assert [fields(place), fields(put(path, body)), fields(patch(shipment, change))] == [
+        ["address.state"],
+        ["return_address.state"],
+        ["destination.state"],
+    ]
+    Merchant.objects.filter(id=merchant.id).update(mute_warnings=True)
+    assert [fields(put(path, body)), fields(patch(shipment, change))] == [[], []]
 
 
 @pytest.mark.parametrize(
