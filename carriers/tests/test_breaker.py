@@ -215,7 +215,7 @@ def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, f
     monkeypatch.setattr("carriers.slots._PATIENCE_S", 0.01)
     with full, pytest.raises(errors.CarrierUnavailable) as refusal:
         send()
-    assert (refusal.value.carrier_code, len(carrier.requests)) == ("", 5)
+    assert (refusal.value.carrier_code, len(carrier.requests)) == ("busy", 5)
     assert send().status == 200
     assert Breaker.objects.get().state == "closed"
 

@@ -15,7 +15,7 @@ from webhooks.management.commands.seed_demo import ADMIN_PASSWORD
 CARRIER = "pickit"
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
 OWN_ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"}
-INDIAN_ACCOUNT = {"username": "+910000000000", "password": "test-secret"}
+INDIAN_ACCOUNT = {"username": "+910000000000", "password": "test-secret", "webhook_secret": "test-secret"}
 INDIAN_PLACE = {
     "contact_name": "Jane Smith",
     "contact_phone": "9000000001",
