@@ -508,6 +508,13 @@ def test_where_nobody_says_what_is_inside_one_line_stands_for_it():
     assert [item["name"] for item in body["order_items"]] == ["SHOP-8812"]
 
 
+def test_goods_of_which_nothing_is_declared_are_worth_what_is_collected_for_them():
+    parcel = replace(PARCEL, declared_value=None)
+    for order, worth in ((ORDER, 765), (replace(ORDER, payment_method=PaymentMethod.PREPAID, cod_amount=None), 0)):
+        goods = build.order(replace(order, items=(), packages=(parcel,)), zone=VelocityAdapter.zone)
+        assert (goods["sub_total"], goods["order_items"][0]["selling_price"]) == (worth, worth)
+
+
 def test_it_is_found_by_slug_and_by_name():
     assert adapter_class("VELOCITY") is adapter_class("velocity shipfast") is VelocityAdapter
 
