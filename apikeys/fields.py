@@ -62,10 +62,10 @@ class CurrencyField(TextField):
         super().__init__(min_length=3, max_length=3, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        code = super().to_internal_value(data).upper()
-        if code not in _CURRENCIES:
+        text = super().to_internal_value(data)
+        if not text.isascii() or text.upper() not in _CURRENCIES:
             self.fail("unknown")
-        return code
+        return text.upper()
 
 
 class Moment(NamedTuple):

@@ -326,7 +326,8 @@ def _opened(row: Credential) -> dict[str, str]:
         log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
         raise CredentialUnreadable(carrier=kind.name) from error
     if not set(kind.required_fields()) <= set(fields):
-        raise CredentialUnreadable(_("The account that this was booked with was deleted."), carrier=kind.name)
+        text = None if fields else _("The account that this was booked with was deleted.")
+        raise CredentialUnreadable(text, carrier=kind.name)
     return fields
 
 

@@ -364,10 +364,9 @@ class ShipmentViewSet(ApiViewSet):
         """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
         shipment = lookup.find(self.tenant, name)
         orders.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
-        page = self.retrieve(request, name)
-        stored = Shipment.objects.values_list("request", flat=True).get(id=shipment.id)
-        page.data["warnings"] = sense.of_order({**stored, **quotes.muted(self.tenant)})
-        return page
+        changed = lookup.find(self.tenant, name)
+        page = wire.shipment_page(changed, **file_urls(request, changed))
+        return Response(page | {"warnings": sense.of_order({**changed.request, **quotes.muted(self.tenant)})})
 
     @extend_schema(
         parameters=[NAME],

@@ -52,12 +52,12 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     # Kept for each before any is read.
     rows = [_keep(credential, body) for credential in proved]
     ended = {row.id: _processed_now(row) for row in rows}
-    if State.PROCESSED in ended.values():  # it was this account's, so no other waits for its shipment
-        idle = [row.id for row in rows if not lookup.is_buying(row.credential_id, timezone.now())]
-        others = InboundWebhook.objects.filter(id__in=idle, state=State.UNMATCHED)
-        UnmatchedNumber.objects.filter(inbound__in=others).delete()
-        others.update(state=State.PROCESSED)
-    elif is_unreadable and State.UNMATCHED in ended.values():  # it may be that account's
+    unmatched = [row for row in rows if ended[row.id] == State.UNMATCHED]
+    if unmatched and State.PROCESSED in ended.values():  # it was this account's, so no other waits for its shipment
+        idle = [row.id for row in unmatched if not lookup.is_buying(row.credential_id, timezone.now())]
+        UnmatchedNumber.objects.filter(inbound__in=idle).delete()
+        InboundWebhook.objects.filter(id__in=idle).update(state=State.PROCESSED)
+    elif unmatched and is_unreadable:  # it may be that account's
         raise Unavailable
 
 

@@ -79,7 +79,7 @@ class TestTheApi:
         told = {one["field"]: one["message"] for one in answer["warnings"]}
         assert told["destination.postal_code"].startswith("Este no es un código postal de US")
 
-    @pytest.mark.parametrize(("told", "kept"), [("usd", "USD"), ("ZZZ", None), ("US", None), (840, None)])
+    @pytest.mark.parametrize(("told", "kept"), [("usd", "USD"), ("ZZZ", None), ("US", None), ("ßp", None), (840, None)])
     def test_money_is_in_a_currency_that_there_is(self, api, order, told, kept):
         order["packages"][0] |= {"declared_value": 5, "currency": told}
         answer = api.post("/api/v1/labels", order)

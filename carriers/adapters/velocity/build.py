@@ -151,7 +151,7 @@ def _unnamed(request: types.LabelRequest) -> types.Item:
     """What stands for the goods where the merchant names none."""
     named = next((package.description for package in request.packages if package.description), request.order_id)
     declared = sum((package.declared_value or Decimal(0) for package in request.packages), Decimal(0))
-    return types.Item(name=named, unit_price=declared or request.cod_amount or declared)
+    return types.Item(name=named, unit_price=declared or request.cod_amount or Decimal(0))
 
 
 def _item(item: types.Item) -> dict[str, Any]:
