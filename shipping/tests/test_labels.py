@@ -542,6 +542,23 @@ def test_a_number_that_another_shipment_has_is_never_called_off(api, sandbox, so
     assert Orphan.objects.get().refusal.startswith("another_shipment")
 
 
+def test_a_number_that_a_shipment_of_long_ago_had_is_called_off(api, sandbox, sold_late, order, credential):
+    shipment, number = sold_late
+    Shipment.objects.create(
+        merchant_id=shipment.merchant_id,
+        mode="test",
+        carrier="pickit",
+        credential=credential,
+        booking_state=BookingState.BOOKED,
+        tracking_number=number,
+        reference="WB-OLD",
+        created_at=timezone.now() - timedelta(days=200),
+    )
+    assert reconcile_now() == {"orphan": 1}
+    assert len(sandbox.calls(operation="cancel")) == 1
+    assert Orphan.objects.get().voided_at
+
+
 def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)

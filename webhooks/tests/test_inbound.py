@@ -391,6 +391,17 @@ def platform(mode, **changes):
     return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
 
 
+@pytest.mark.parametrize(("state", "left"), [(BookingState.PENDING, 1), (BookingState.BOOKED, 0)])
+def test_the_other_account_of_one_secret_waits_on_while_it_is_buying(merchant, state, left):
+    both = {name: platform(name) for name in ("test", "live")}
+    booked(both["live"])
+    Shipment.objects.update(mode="live")
+    bought = booked(both["test"], "PKT-ANOTHER")
+    Shipment.objects.filter(id=bought.id).update(booking_state=state)
+    push(event(), secret="one-for-both")
+    assert UnmatchedNumber.objects.filter(credential=both["test"]).count() == left
+
+
 def test_a_scan_does_not_wait_for_what_was_ordered_after_it(credential):
     push(event(), credential)
     InboundWebhook.objects.update(received_at=timezone.now() - timedelta(days=3))
