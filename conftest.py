@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connection
 from django.test import override_settings
-from django.utils import translation
+from django.utils import timezone, translation
 
 from apikeys import append_only, counters, keys, usage
 from apikeys.apps import make_standard_plans
@@ -103,6 +103,13 @@ def full_size():
 @pytest.fixture
 def on_sqlite():
     return connection.vendor == "sqlite"
+
+
+@pytest.fixture
+def clock(time_machine):
+    """The clock stands until ``clock.shift(seconds)``: no window of a rate limit ends in between."""
+    time_machine.move_to(timezone.now(), tick=False)
+    return time_machine
 
 
 @pytest.fixture

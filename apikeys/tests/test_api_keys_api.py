@@ -41,12 +41,6 @@ def made(send):
     return one
 
 
-@pytest.fixture
-def clock(time_machine):
-    time_machine.move_to(timezone.now())
-    return time_machine
-
-
 def audit(kind):
     return list(Event.objects.filter(type=kind).order_by("id"))
 

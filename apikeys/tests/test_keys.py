@@ -147,7 +147,7 @@ def test_what_is_neither_key_nor_token_is_401(client, header, merchant):
     assert client.get("/api/v1/shipments", headers={"Authorization": header}).status_code == 401
 
 
-def test_guessing_is_slowed_down_by_address(client, settings):
+def test_guessing_is_slowed_down_by_address(client, settings, clock):
     settings.PUBLIC_RATES = ["20/m"]
     answers = [knock(client, f"guess-{number}").status_code for number in range(25)]
     assert answers == [401] * 20 + [429] * 5

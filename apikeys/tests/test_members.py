@@ -293,7 +293,7 @@ def test_members_are_the_same_in_both_modes(owner):
     assert Caller(owner, "live").get("members").json() == Caller(owner, "test").get("members").json()
 
 
-def test_changing_members_is_a_sensitive_thing(owner, settings):
+def test_changing_members_is_a_sensitive_thing(owner, settings, clock):
     settings.SENSITIVE_RATES = ["1/m"]
     caller = Caller(owner)
     body = {"email": "jane.smith@example.com", "role": "viewer"}

@@ -8,7 +8,6 @@ import pytest
 from axes.models import AccessAttempt
 from django.db import connection
 from django.test import Client, RequestFactory
-from django.utils import timezone
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -19,13 +18,6 @@ from apikeys.models import Event, SecurityNotice, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a good long passphrase"
-
-
-@pytest.fixture
-def clock(time_machine):
-    """``clock.shift(seconds)``: codes follow the time, and so do locks."""
-    time_machine.move_to(timezone.now(), tick=False)
-    return time_machine
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from apikeys import mail, memberships, tokens
 from apikeys.models import Event, Membership, Merchant, User
 from apikeys.scopes import OF_ROLES
-from apikeys.tests.test_people import clock as clock
 from apikeys.tests.test_people import code_of, enrol
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,7 +107,7 @@ def test_five_failures_lock_with_a_clear_page(browser, person):
 
 
 @pytest.mark.parametrize(("rates", "limit"), [("SENSITIVE_RATES", "sensitive"), ("ACCOUNT_RATES", "account")])
-def test_attempts_are_limited_by_address_and_by_account(browser, person, settings, rates, limit):
+def test_attempts_are_limited_by_address_and_by_account(browser, person, settings, clock, rates, limit):
     setattr(settings, rates, ["2/h"])
     answers = [browser.sign_in(password="wrong") for _attempt in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
@@ -118,7 +117,7 @@ def test_attempts_are_limited_by_address_and_by_account(browser, person, setting
     assert Event.objects.get(type="rate_limit.exceeded").data["limit"] == limit
 
 
-def test_pages_are_limited_too(browser, db, settings):
+def test_pages_are_limited_too(browser, db, settings, clock):
     settings.PUBLIC_RATES = ["2/m"]
     assert [browser.get("/portal/sign-in").status_code for _ in range(3)] == [200, 200, 429]
 

@@ -14,7 +14,8 @@ from apikeys import usage
 from apikeys.models import ApiKey, Event, Merchant, UsageDay
 from apikeys.tenancy import Tenant
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Counts are by day, and none may end meanwhile.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 Kind = UsageDay.Kind
 
 

@@ -202,7 +202,7 @@ def test_limits_headers_stand_on_every_keyed_answer(api):
         assert response["X-RateLimit-Reset"].endswith("Z")
 
 
-def test_over_the_plans_limit_it_is_429_with_the_time_to_wait(api, merchant):
+def test_over_the_plans_limit_it_is_429_with_the_time_to_wait(api, merchant, clock):
     Merchant.objects.filter(id=merchant.id).update(plan="free")
     answers = [api.get("/api/v1/tracking/NOBODY") for _ in range(101)]
     assert {answer.status_code for answer in answers[:100]} == {404}

@@ -387,7 +387,7 @@ def test_a_setting_demands_a_key(ask_many, client, settings, api_key):
     assert ask_many([QUERY], **{"X-API-Key": api_key}).status_code == 201
 
 
-def test_the_hundred_and_first_of_a_minute_from_one_address_waits(client, settings):
+def test_the_hundred_and_first_of_a_minute_from_one_address_waits(client, settings, clock):
     settings.PUBLIC_RATES = ["3/m"]
     statuses = [client.get(PATH, QUERY).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
