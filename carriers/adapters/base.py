@@ -7,8 +7,11 @@ that.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +88,8 @@ UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 _DEEPEST = 20  # levels of objects and lists
 _REQUIRED: Any = object()
 _FUTURE = timedelta(minutes=5)  # so far a carrier's clock may be ahead of ours
+# How a file of each label format begins: ISO 32000-1 7.5.2, PNG (W3C) 5.2, Zebra's ZPL II guide on ^XA.
+FILE_STARTS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA"}
 _TOO_MUCH = Decimal(10) ** 10  # of money, weight or distance; far below what would be slow to compute with
 
 
@@ -108,6 +113,34 @@ class Record:
         if not isinstance(value, str) or not value or len(value) > (most or len(value)):
             raise ValueError(f"{self._at(name)} is not a text" + (f" of 1 to {most} characters" if most else ""))
         return storable(value)
+
+    def identifier(self, name: str, *, most: int = 50) -> str:
+        """A tracking number or the like: letters, digits, ``-`` and ``_``, as paths and file names are made of it."""
+        value = self.text(name, most=most)
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            raise ValueError(f"{self._at(name)} is not a number or name of letters, digits, - and _")
+        return value
+
+    def is_about(self, name: str, asked: str) -> bool:
+        """Whether the field is what was asked for, in any case of letters; absent, it is not."""
+        return bool(asked) and self.text(name, "").casefold() == asked.casefold()
+
+    def about(self, name: str, asked: str) -> Record:
+        """The record itself where it is about what was asked, and ``ValueError`` where it is about something else."""
+        if self.text(name).casefold() != asked.casefold():
+            raise ValueError(f"{self._at(name)} is another one than asked for")
+        return self
+
+    def file(self, name: str, label_format: str) -> bytes:
+        """A file in base64 (RFC 4648) that begins as one of its format does."""
+        try:
+            content = base64.b64decode(self.text(name), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{self._at(name)} is not base64") from error
+        start = FILE_STARTS.get(label_format.upper())
+        if start is None or not content.startswith(start):
+            raise ValueError(f"{self._at(name)} is not a file of its format")
+        return content
 
     def number(self, name: str, default: Any = _REQUIRED) -> Decimal:
         """A finite number of everyday size."""

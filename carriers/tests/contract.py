@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from apikeys.errors import NotAuthenticated
 from carriers.adapters import ADAPTERS, adapter_class
-from carriers.adapters.base import OPERATIONS, CarrierAdapter
+from carriers.adapters.base import FILE_STARTS, OPERATIONS, CarrierAdapter
 from carriers.errors import (
     CarrierAuthentication,
     CarrierError,
@@ -28,7 +29,7 @@ from carriers.errors import (
 from carriers.faults import WRITES
 from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.transport import Answer
-from carriers.types import Scan, Status, WebhookNews
+from carriers.types import BookedLabel, Scan, Status, WebhookNews
 
 PAYLOADS = 10_000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 1_000
 GARBAGE = {
@@ -42,6 +43,8 @@ GARBAGE = {
     "nested too deep": b"[" * 200_000,
     "an absurd number": b'{"total_price": 1e99999999999999999999}',
 }
+# Operations that answer with booked labels.
+SOLD = ("create_label", "create_return", "find_by_reference")
 A_FILE = b"%PDF-1.4 a file\n%%EOF"
 # Refusals that no carrier documents; its proxies send them nevertheless.
 STRANGE_REFUSALS = {
@@ -114,6 +117,10 @@ class Tokens:
     def renew(self, refused: str) -> str:
         self.refused.append(refused)
         return f"token-{len(self.refused) + 1}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def answer(body: Any, status: int = 200) -> Answer:
@@ -265,6 +272,32 @@ class CarrierContract:
             call(self.open(answer(garbage)))
         assert type(problem.value) is expected
         assert problem.value.carrier == self.adapter.name
+
+    def test_what_is_sold_under_another_reference_is_in_doubt_and_what_is_found_under_it_not_ours(self, operation):
+        call, foreign = self._with(operation, lambda label: (label.reference, "SOMEBODY-ELSES"))
+        if operation in WRITES:
+            with pytest.raises(OutcomeUnknown):
+                call(self.open(answer(foreign)))
+        else:
+            assert not call(self.open(answer(foreign)))
+
+    def test_a_label_that_is_no_file_of_its_format_is_no_answer(self, operation):
+        call, spoilt = self._with(operation, lambda label: (_base64(label.content), _base64(b"no file at all")))
+        with pytest.raises(OutcomeUnknown if operation in WRITES else CarrierUnavailable):
+            call(self.open(answer(spoilt)))
+
+    def _with(self, operation, change):
+        """A call that answers with labels, and its example's answer with one text of a label changed into another."""
+        if operation not in SOLD:
+            pytest.skip("it answers with no label")
+        call, body = self.calls[operation]
+        found = call(self.open(answer(body)))
+        label = found if isinstance(found, BookedLabel) else found[-1]
+        assert label.content.startswith(FILE_STARTS[label.label_format] if label.content else b"")
+        before, after = change(label)
+        if not before or before not in json.dumps(body):
+            pytest.skip("its answer does not tell")
+        return call, json.loads(json.dumps(body).replace(before, after))
 
     def test_no_damage_to_an_answer_or_event_breaks_it(self):
         """An answer is read, garbage, or (a purchase) left in doubt; an event is read or says why not. Nothing else."""

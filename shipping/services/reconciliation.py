@@ -101,7 +101,7 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
         return "done"
     try:
         adapter = accounts.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
-        return _conclude(shipment, adapter, adapter.find_by_reference(shipment.reference))
+        return _conclude(shipment, adapter, _ours(shipment, adapter.find_by_reference(shipment.reference)))
     except CarrierUnsupported:
         if shipment.booking_state == BookingState.PENDING:
             text = _("The carrier cannot be asked by reference; look into its own back-office.")
@@ -150,6 +150,14 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
     watched = _is_watched(shipment) and not _account_changed(shipment)
     _look_again(shipment, (_ORPHAN_EVERY if settled else _BETWEEN_LOOKUPS) if watched else None)
     return "orphan" if live else "watched"
+
+
+def _ours(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]:
+    """What carries our reference: the account may hold parcels of others, which are nobody's here to book or void."""
+    ours = [label for label in found if shipments.is_of(shipment, label)]
+    if len(ours) < len(found):
+        log.error("a look-up was answered with other references", extra={"shipment": str(shipment.id)})
+    return ours
 
 
 def _not_found(shipment: Shipment) -> str:

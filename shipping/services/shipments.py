@@ -116,6 +116,8 @@ def _buy(shipment: Shipment) -> Shipment:
     ask = adapter.create_return if shipment.return_of_id else adapter.create_label
     try:
         booked = ask(_purchase(shipment))
+        if not is_of(shipment, booked):
+            raise OutcomeUnknown(carrier=adapter.name, carrier_code="another_reference")
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
@@ -125,6 +127,11 @@ def _buy(shipment: Shipment) -> Shipment:
         fail(shipment, error)
         raise
     return finish(shipment.id, booked)
+
+
+def is_of(shipment: Shipment, booked: BookedLabel) -> bool:
+    """Whether the carrier speaks of this purchase; some repeat a reference in letters of another case."""
+    return booked.reference.casefold() == shipment.reference.casefold()
 
 
 def finish(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetime | None = None) -> Shipment:

@@ -30,8 +30,8 @@ from carriers.adapters.base import (
 )
 from carriers.tests.contract import CarrierContract
 from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
-from shipping.models import Shipment
-from shipping.services import polling
+from shipping.models import Orphan, Shipment
+from shipping.services import polling, reconciliation
 
 # The module
 
@@ -64,12 +64,13 @@ class KestrelAdapter(CarrierAdapter):
         body = {"ref": request.reference, "to": request.destination.contact_name}
         answer = self._ask("create_label", "POST", "/parcels", safe=False, json=body)
         with self._reading("create_label", safe=False):
-            return _label(Record(answer))
+            return _label(Record(answer).about("ref", request.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
         with self._reading("find_by_reference", safe=True):
-            return [_label(item) for item in Record(answer).records("parcels")]
+            found = Record(answer).records("parcels")
+            return [_label(item) for item in found if item.is_about("ref", reference)]
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found = {}
@@ -107,9 +108,9 @@ def _offer(item: Record) -> types.Offer:
 def _label(item: Record) -> types.BookedLabel:
     return types.BookedLabel(
         reference=item.text("ref"),
-        tracking_number=item.text("number", most=50),
+        tracking_number=item.identifier("number"),
         carrier_shipment_id=item.text("id", most=64),
-        content=base64.b64decode(item.text("label"), validate=True),
+        content=item.file("label", "PDF"),
         label_format="PDF",
         label_size="4x6",
         created_at=item.time("at"),
@@ -142,6 +143,7 @@ def _registered(monkeypatch):
 
 class Kestrel(BaseHTTPRequestHandler):
     parcels: dict[str, dict[str, Any]] = {}
+    is_confused = False  # tells of others' parcels too
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -155,12 +157,13 @@ class Kestrel(BaseHTTPRequestHandler):
             "id": str(uuid.uuid4()),
             "events": events,
         }
-        return self._send(self.parcels[number])
+        return self._send(self.parcels["KP00000001" if self.is_confused else number])
 
     def do_GET(self) -> None:
         if "/events" in self.path:
             return self._send({"events": self.parcels[self.path.split("/")[2]]["events"]})
-        return self._send({"parcels": [one for one in self.parcels.values() if self.path.endswith(one["ref"])]})
+        found = [one for one in self.parcels.values() if self.is_confused or self.path.endswith(one["ref"])]
+        return self._send({"parcels": found})
 
     def _send(self, body: Mapping[str, Any]) -> None:
         status = 200 if self.headers.get("X-Key") == "right-key" else 401
@@ -189,7 +192,7 @@ def kestrel(settings):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Kestrel)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     settings.CARRIER_BASE_URLS |= {("kestrel", "sandbox"): f"http://127.0.0.1:{server.server_port}"}
-    Kestrel.parcels = {}
+    Kestrel.parcels, Kestrel.is_confused = {}, False
     yield Kestrel
     server.shutdown()
     server.server_close()
@@ -245,6 +248,31 @@ def test_without_webhooks_it_is_polled(api, order, own_account, kestrel):
     with time_machine.travel(timezone.now() + timedelta(hours=7), tick=True):
         polling.poll()
     assert Shipment.objects.get().status == "in_transit"
+
+
+class CarelessAdapter(KestrelAdapter):
+    """Believes that each answer is about what it asked."""
+
+    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
+        return _label(
+            Record(self._ask("create_label", "POST", "/parcels", safe=False, json={"ref": request.reference}))
+        )
+
+    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
+        answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
+        return [_label(item) for item in Record(answer).records("parcels")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_parcels_are_neither_booked_nor_called_off(api, order, own_account, kestrel, monkeypatch):
+    monkeypatch.setitem(ADAPTERS, "kestrel", CarelessAdapter)
+    kestrel.parcels["KP00000001"] = PARCEL | {"ref": "SHOP-SYSTEM-7", "events": []}
+    kestrel.is_confused = True
+    bought = api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}})
+    assert (bought.status_code, Shipment.objects.get().booking_state) == (202, "pending")
+    assert reconciliation.reconcile() == {"booked": 1}
+    assert Shipment.objects.get().tracking_number == "KP00000002"
+    assert not Orphan.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -66,7 +66,7 @@ class PickitAdapter(CarrierAdapter):
     }
     # As its coverage names them, in any case.
     services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
-    label_formats = tuple(read.LABEL_FORMATS)
+    label_formats = ("PDF", "PNG", "ZPL")
     label_sizes = ("4x6", "A4", "A6")
     webhook_max_age = timedelta(hours=8)  # its last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
@@ -86,19 +86,19 @@ class PickitAdapter(CarrierAdapter):
     def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
         answer = self._ask("create_label", "POST", "/shipments", safe=False, json=build.order(request))
         with self._reading("create_label", safe=False):
-            return read.label(read.about(answer, "reference", request.reference))
+            return read.label(Record(answer).about("reference", request.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
         with self._reading("find_by_reference", safe=True):
             found = Record(answer).records("data")
-            return [read.label(item) for item in found if item.text("reference", "").casefold() == reference.casefold()]
+            return [read.label(item) for item in found if item.is_about("reference", reference)]
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         path = self._path("/shipments/{}/cancel", tracking_number)
         answer = self._ask("cancel", "POST", path, safe=False, json={"reason": reason})
         with self._reading("cancel", safe=False):
-            return read.cancellation(read.about(answer, "tracking_number", tracking_number), reason)
+            return read.cancellation(Record(answer).about("tracking_number", tracking_number), reason)
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         answers = self.http.several([partial(self._track_one, number) for number in tracking_numbers])
@@ -112,7 +112,7 @@ class PickitAdapter(CarrierAdapter):
         path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
         answer = self._ask("proof_of_delivery", "GET", path, safe=True)
         with self._reading("proof_of_delivery", safe=True):
-            return read.proof(read.about(answer, "tracking_number", tracking_number))
+            return read.proof(Record(answer).about("tracking_number", tracking_number))
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
         answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=build.collection(request))
@@ -123,7 +123,7 @@ class PickitAdapter(CarrierAdapter):
         path = self._path("/pickups/{}/cancel", carrier_pickup_id)
         answer = self._ask("cancel_pickup", "POST", path, safe=False, json={"reason": reason})
         with self._reading("cancel_pickup", safe=False):
-            return read.about(answer, "pickup_id", carrier_pickup_id).time("cancelled_at")
+            return Record(answer).about("pickup_id", carrier_pickup_id).time("cancelled_at")
 
     def pickup_points(
         self, *, latitude: float, longitude: float, radius_km: float, limit: int
@@ -148,7 +148,7 @@ class PickitAdapter(CarrierAdapter):
     def rotate_credentials(self) -> dict[str, str]:
         answer = self._ask("rotate_credentials", "POST", "/auth/rotate", safe=False, json=build.login(self.fields))
         with self._reading("rotate_credentials", safe=False):
-            return {"client_secret": read.about(answer, "client_id", self.fields["client_id"]).text("client_secret")}
+            return {"client_secret": Record(answer).about("client_id", self.fields["client_id"]).text("client_secret")}
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         self._verify_hmac("x-pickit-timestamp", "x-pickit-signature", headers=headers, body=body, now=now)
@@ -165,7 +165,7 @@ class PickitAdapter(CarrierAdapter):
         except errors.CarrierNotFound:
             return None
         with self._reading("track", safe=True):
-            return read.track(read.about(answer, "tracking_number", number), number)
+            return read.track(Record(answer).about("tracking_number", number), number)
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:

@@ -5,8 +5,6 @@ Every reader raises ``ValueError`` naming the field for what is missing, of the 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -54,17 +52,7 @@ EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "deliv
 PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
 # Parts of the price that Pickit tells apart: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-# Label formats and how such a file begins: docs/carriers/pickit.md#requests-and-answers
-LABEL_FORMATS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA"}
 _CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
-
-
-def about(answer: Any, name: str, expected: str) -> Record:
-    """The answer, if it is about what was asked."""
-    record = Record(answer)
-    if record.text(name).casefold() != expected.casefold():
-        raise ValueError(f"{name} is another one than asked for")
-    return record
 
 
 def token(answer: Record) -> types.Token:
@@ -99,9 +87,9 @@ def label(answer: Record) -> types.BookedLabel:
     label, point = answer.record("label"), answer.record("pickup_point", None)
     return types.BookedLabel(
         reference=answer.text("reference"),
-        tracking_number=_number(answer),
+        tracking_number=answer.identifier("tracking_number"),
         carrier_shipment_id=answer.text("shipment_id", most=64),
-        content=_file(label),
+        content=label.file("data", label.text("format")),
         label_format=label.text("format").upper(),
         label_size=label.text("size", most=8),
         created_at=answer.time("created_at"),
@@ -117,24 +105,6 @@ def label(answer: Record) -> types.BookedLabel:
             "pickup_point": {name: point.text(name) for name in ("id", "name", "address")} if point else None,
         },
     )
-
-
-def _number(answer: Record) -> str:
-    number = answer.text("tracking_number", most=50)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", number):  # it becomes part of paths and file names
-        raise ValueError("tracking_number is not a tracking number")
-    return number
-
-
-def _file(label: Record) -> bytes:
-    start = LABEL_FORMATS.get(label.text("format").upper())
-    try:
-        content = base64.b64decode(label.text("data"), validate=True)
-    except binascii.Error as error:
-        raise ValueError("label.data is not base64") from error
-    if start is None or not content.startswith(start):
-        raise ValueError("label.data is not a file of label.format")
-    return content
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:

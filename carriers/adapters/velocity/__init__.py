@@ -141,7 +141,7 @@ class VelocityAdapter(CarrierAdapter):
         answer = self._ask("find_by_reference", "GET", f"{API}/reports", safe=True, params=query)
         with self._reading("find_by_reference", safe=True):
             rows = read.told(answer).records("data")
-            found = [read.label(row) for row in rows if row.text("order_id", "").casefold() == reference.casefold()]
+            found = [read.label(row) for row in rows if row.is_about("order_id", reference)]
         return sorted(found, key=lambda label: label.created_at)
 
     def label_file(self, url: str) -> bytes:
@@ -153,13 +153,13 @@ class VelocityAdapter(CarrierAdapter):
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
         answer = self._ask("update_order", "POST", f"{API}/order-update", safe=False, json=build.change(request))
         with self._reading("update_order", safe=False):
-            return read.updated(read.about(answer, "awb", request.tracking_number))
+            return read.updated(read.told(answer).about("awb", request.tracking_number))
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         body = {"awb": tracking_number}
         answer = self._ask("cancel", "POST", f"{API}/cancel-order", safe=False, json=body)
         with self._reading("cancel", safe=False):
-            return read.cancellation(read.about(answer, "awb", tracking_number), reason)
+            return read.cancellation(read.told(answer).about("awb", tracking_number), reason)
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found: dict[str, types.Track] = {}
@@ -209,7 +209,7 @@ class VelocityAdapter(CarrierAdapter):
 
     def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
         with self._reading(operation, safe=False):
-            label = read.label(read.about(answer, "order_id", reference))
+            label = read.label(read.told(answer).about("order_id", reference))
         return read.with_files(label, self._file(label.carrier_label_url), self._file(label.carrier_manifest_url))
 
     def _file(self, url: str) -> bytes:

@@ -62,20 +62,12 @@ CODES_OF_WORDS = {
 _COLUMNS = {"event", "awb", "order_id", "status", "status_code", "location", "timestamp", "description"}
 # Details that have a word of ours.
 _WORDS = {"attempt": "attempts"}
-_CODE, _TEXT, _NUMBER = 64, 200, 50  # characters of a code, of a place or sentence, of an AWB
+_CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
 
 
 def told(answer: Any, path: str = "") -> Record:
     """An answer whose times are India's where they have no offset."""
     return Record(answer, path, zone=ZONE)
-
-
-def about(answer: Any, name: str, expected: str) -> Record:
-    """The answer, if it is about what was asked."""
-    record = told(answer)
-    if record.text(name).casefold() != expected.casefold():
-        raise ValueError(f"{name} is another one than asked for")
-    return record
 
 
 def listed(answer: Any) -> list[Record]:
@@ -114,12 +106,9 @@ def _offer(item: Record, collects: bool) -> types.Offer:
 
 def label(answer: Record) -> types.BookedLabel:
     """A booked order; its files are fetched apart. The time of booking is told only by a look-up."""
-    number = answer.text("awb", most=_NUMBER)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", number):  # it becomes part of paths and file names
-        raise ValueError("awb is not a tracking number")
     return types.BookedLabel(
         reference=answer.text("order_id"),
-        tracking_number=number,
+        tracking_number=answer.identifier("awb"),
         carrier_shipment_id=answer.text("shipment_id", most=64),
         content=b"",
         label_format="PDF",
