@@ -194,7 +194,13 @@ class ShipmentUpdateSerializer(serializers.Serializer):
     destination = StreetAddressSerializer(
         required=False, help_text="The contact's name, phone and e-mail stay where they are not given."
     )
-    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
+    packages = PackageSerializer(
+        many=True,
+        allow_empty=False,
+        max_length=MAX_PACKAGES,
+        required=False,
+        help_text="All of them, in their order; sides, value and description of each stay where they are not given.",
+    )
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
     cod_amount = serializers.DecimalField(

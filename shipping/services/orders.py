@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
@@ -65,7 +66,7 @@ def _alone(shipment: Shipment) -> Iterator[None]:
 
 
 def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
-    changes = {**changes, **_readdressed(shipment, changes)}
+    changes = {**changes, **_readdressed(shipment, changes), **_remeasured(shipment, changes)}
     terms.check(type(adapter), changes)
     _check_payment(shipment, changes)
     try:
@@ -85,6 +86,14 @@ def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, An
         return {}
     kept = {name: shipment.destination[name] for name in _RECIPIENT if shipment.destination.get(name)}
     return {"destination": {**kept, **changes["destination"]}}
+
+
+def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The new parcels; what is not said of one stays, as it does at the carrier."""
+    if "packages" not in changes:
+        return {}
+    pairs = zip_longest(shipment.request["packages"], changes["packages"], fillvalue={})
+    return {"packages": [{**before, **after} for before, after in pairs][: len(changes["packages"])]}
 
 
 def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:

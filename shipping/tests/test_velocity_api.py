@@ -19,7 +19,7 @@ from carriers import accounts
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
-from shipping.models import Label, Pickup, Shipment, Warehouse
+from shipping.models import Label, Parcel, Pickup, Shipment, Warehouse
 from shipping.services import label_files, polling, reconciliation, warehouses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
@@ -125,7 +125,7 @@ def test_what_velocity_would_take_for_something_else_is_refused_before_anything_
 
 def test_a_warehouse_is_registered_where_it_is_made(warehouse):
     (registration,) = warehouse["registrations"]
-    assert registration["carrier"] == "Velocity Shipfast"
+    assert (registration["carrier"], registration["account"]) == ("Velocity Shipfast", "own")
     assert registration["state"] == "registered"
     assert registration["carrier_warehouse_id"].startswith("WH")
 
@@ -148,6 +148,7 @@ def test_a_warehouse_can_be_changed_when_its_carriers_account_is_gone(api, clien
     changed = client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
     assert (changed.status_code, changed.json()["address"]["street"]) == (200, "124 Main Street")
     assert len(sent("register_warehouse")) == 1
+    assert changed.json()["registrations"] == []  # nothing can be sold from there
 
 
 def test_a_warehouse_that_the_carrier_refuses_stays_and_shows_the_carriers_words(api):
@@ -738,6 +739,29 @@ def test_an_order_is_changed_at_the_carrier_and_then_here(api, client, api_key, 
 @pytest.fixture
 def patch(client, api_key):
     return lambda path, body: client.patch(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+def test_what_is_not_said_of_a_parcel_stays_here_and_at_the_carrier(api, patch, order, sandbox):
+    goods = {"declared_value": 400, "currency": "INR", "description": "Shirts"}
+    two = [order["packages"][0] | goods, {"weight_kg": 1, "length_cm": 30, "width_cm": 60, "height_cm": 5}]
+    label = bought(api, order | {"packages": two})
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    changed = patch(path, {"packages": [{"weight_kg": 2}, {"weight_kg": 1, "height_cm": 7}]}).json()
+    told = [{name: value for name, value in one.items() if value is not None} for one in changed["packages"]]
+    expected = [two[0] | {"weight_kg": 2}, two[1] | {"height_cm": 7}]
+    assert [{name: one[name] for name in wanted} for one, wanted in zip(told, expected, strict=True)] == expected
+    there = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={changed['reference']}")[0]["body"]
+    assert {name: there[name] for name in ("weight", "length", "breadth", "height")} == {
+        "weight": 3,
+        "length": 100,
+        "breadth": 60,
+        "height": 17,
+    }
+    assert len(patch(path, {"packages": [{"weight_kg": 4}]}).json()["packages"]) == 1
+    advance(sandbox, label["tracking_number"], to="DEL")
+    back = api.post("/api/v1/returns", {"shipment_id": label["shipment_id"]})
+    assert back.status_code == 200, back.content
+    assert Parcel.objects.get(shipment=back.json()["shipment_id"]).height_cm == 10
 
 
 def test_the_label_of_a_changed_order_is_the_carriers_new_one(api, patch, order, sandbox):
