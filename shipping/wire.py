@@ -21,6 +21,7 @@ from rest_framework import serializers
 from apikeys.models import Event
 from apikeys.pages import PaginationSerializer as CursorPaginationSerializer
 from apikeys.rendering import rfc3339
+from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.types import Offer, PaymentMethod, ProofOfDelivery
 from shipping.history import Point
@@ -691,6 +692,7 @@ def proof_of_delivery(proof: ProofOfDelivery) -> dict[str, Any]:
 
 class RegistrationSerializer(serializers.Serializer):
     carrier = serializers.CharField()
+    account = serializers.ChoiceField(choices=["own", "platform"])
     state = serializers.ChoiceField(choices=WarehouseRegistration.State.choices)
     carrier_warehouse_id = serializers.CharField(allow_null=True)
     failure = serializers.DictField(allow_null=True)
@@ -718,13 +720,15 @@ class WarehouseListSerializer(serializers.Serializer):
 
 
 def warehouse(row: Warehouse) -> dict[str, Any]:
-    """A place, with what each carrier's account calls it."""
+    """A place, with what each account that the merchant can order from calls it."""
     return {
         "id": str(row.id),
         "name": row.name,
         "address": row.address,
         "return_address": row.return_address,
-        "registrations": [registration(one) for one in row.registrations.all()],
+        "registrations": [
+            registration(one) for one in row.registrations.all() if accounts.takes_orders(one.credential, row.tenant)
+        ],
         "created_at": rfc3339(row.created_at),
         "updated_at": rfc3339(row.updated_at),
     }
@@ -740,6 +744,7 @@ def registration(row: WarehouseRegistration) -> dict[str, Any]:
     """What one carrier's account calls a place."""
     return {
         "carrier": adapter_class(row.credential.carrier).name,
+        "account": "own" if row.credential.merchant_id else "platform",
         "state": row.state,
         "carrier_warehouse_id": row.carrier_warehouse_id or None,
         "failure": row.failure,
