@@ -77,6 +77,7 @@ WAYS = {
     "999007": ("PKP", "IT", "LOST"),
     "999008": ("PKP", "IT", "DAMAGED"),
     "999009": ("CANCELLED",),
+    "999010": ("PKP", "HELD"),  # a code that no table has
 }
 API = "/custom/api/v1"
 ROUTES = (
@@ -230,7 +231,7 @@ class Velocity:
         event = {"status": "new", "location": "", "timestamp": order["created_at"], "description": "Order created"}
         self._tell(order, "NEW", event)
         for code in WAYS.get(body[f"{to}_pincode"], ()):
-            self.advance(order["awb"], {"to": code})
+            self.advance(order["awb"], {"to": code, "force": True})
         return Answer(200, {name: order[name] for name in _BOOKED} | {"status": "NEW"})
 
     def _warehouse_of(self, account: str, body: dict[str, Any], *, needed: bool) -> dict[str, Any]:

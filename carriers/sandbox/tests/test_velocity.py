@@ -341,6 +341,7 @@ ARRIVED = {
     "999007": "LOST",
     "999008": "DAMAGED",
     "999009": "CANCELLED",
+    "999010": "HELD",
 }
 
 
