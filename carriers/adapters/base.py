@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from apikeys.errors import NotAuthenticated
 from carriers import errors, types
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class CarrierResponse(Protocol):
@@ -122,8 +124,8 @@ class Record:
         return value
 
     def is_about(self, name: str, asked: str) -> bool:
-        """Whether the field is what was asked for, in any case of letters; absent, it is not."""
-        return bool(asked) and self.text(name, "").casefold() == asked.casefold()
+        """Whether the field is what was asked for, in any case of letters; absent or no text, it is not."""
+        return bool(asked) and self.hint(Record.text, name, "").casefold() == asked.casefold()
 
     def about(self, name: str, asked: str) -> Record:
         """The record itself where it is about what was asked, and ``ValueError`` where it is about something else."""
@@ -146,6 +148,13 @@ class Record:
         """A finite number of everyday size."""
         value = self._get(name, default)
         return default if value is default else _number(value, self._at(name))
+
+    def amount(self, name: str, default: Any = _REQUIRED) -> Decimal:
+        """Money that is owed: a number of at least 0."""
+        value = self.number(name, default)
+        if value is not default and value < 0:
+            raise ValueError(f"{self._at(name)} is less than nothing")
+        return value
 
     def integer(self, name: str, default: Any = _REQUIRED, *, most: int = 32_767) -> int:
         """A whole number from 0 to ``most``."""
@@ -188,6 +197,17 @@ class Record:
     def free(self, name: str) -> dict[str, Any]:
         """An object of the carrier's choice, storable; empty where absent."""
         return storable(Record(self._get(name, {}), self._at(name)).value)
+
+    def hint(self, read: Callable[..., T], name: str, default: T, **more: Any) -> T:
+        """What is good to know and nothing depends on (``read``: one of the above): unreadable, it is as if absent.
+
+        A label that was paid for, or a scan, must not be lost by it.
+        """
+        try:
+            return read(self, name, default, **more)
+        except UNREADABLE as error:
+            log.warning("a field of a carrier's answer is not readable", extra={"problem": str(error)[:200]})
+            return default
 
     def _get(self, name: str, default: Any) -> Any:
         value = self.value.get(name)

@@ -414,6 +414,21 @@ def test_a_booking_keeps_courier_label_and_manifest():
     assert {one["hosts"] for one in adapter.http.fetched} == {("127.0.0.1:8010",)}
 
 
+def test_what_is_good_to_know_and_unreadable_costs_no_order():
+    told = response("order_found_by_our_reference")
+    told["data"][0] |= {"freight_charges": "45.00", "courier_name": 7, "created_at": "then"}
+    told["data"].append(told["data"][0] | {"order_id": 73})
+    (found,) = opened(answer(told)).find_by_reference("WB-0073")
+    assert (found.tracking_number, found.total_price, found.currency) == (AWB, None, "")
+
+
+def test_of_a_number_told_of_twice_nothing_is_lost():
+    told = deepcopy(response("tracking_without_one_that_nobody_knows"))
+    at = next(place for place, one in enumerate(told) if one["awb"] == AWB)
+    told.append(told[at] | {"tracking_history": []})
+    assert len(opened(answer(told)).track([AWB])[AWB].scans) == 2
+
+
 def test_of_several_orders_under_a_reference_the_cancelled_is_marked():
     told = response("order_found_by_our_reference")
     again = {"awb": NOBODYS, "status": "NEW", "status_code": "NEW", "created_at": "2026-05-19 16:43:00"}

@@ -63,7 +63,7 @@ def token(answer: Record) -> types.Token:
 
 
 def offer(answer: Record, asked: str) -> types.Offer:
-    total = answer.number("total_price")
+    total = answer.amount("total_price")
     breakdown = {name: answer.number(name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
         breakdown["other"] = rest
@@ -73,18 +73,18 @@ def offer(answer: Record, asked: str) -> types.Offer:
         currency=answer.text("currency", most=3),
         breakdown=breakdown,
         transit_days=answer.integer("estimated_transit_days"),
-        estimated_delivery=answer.time("estimated_delivery", None),
+        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
         carrier_quote_id=answer.text("quote_id", most=64),
         valid_until=answer.time("valid_until", None),
         extras={
-            "service_level": answer.text("service_level", ""),
+            "service_level": answer.hint(Record.text, "service_level", ""),
             "pickup_point_available": answer.flag("pickup_point_available", False),
         },
     )
 
 
 def label(answer: Record) -> types.BookedLabel:
-    label, point = answer.record("label"), answer.record("pickup_point", None)
+    label = answer.record("label")
     return types.BookedLabel(
         reference=answer.text("reference"),
         tracking_number=answer.identifier("tracking_number"),
@@ -93,18 +93,23 @@ def label(answer: Record) -> types.BookedLabel:
         label_format=label.text("format").upper(),
         label_size=label.text("size", most=8),
         created_at=answer.time("created_at"),
-        carrier_label_url=label.text("url", ""),
-        estimated_delivery=answer.time("estimated_delivery", None),
-        total_price=answer.number("total_price", None),
-        currency=answer.text("currency", "", most=3),
-        pickup_code=answer.text("pickup_code", ""),
+        carrier_label_url=label.hint(Record.text, "url", ""),
+        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
+        total_price=answer.hint(Record.amount, "total_price", None),
+        currency=answer.hint(Record.text, "currency", "", most=3),
+        pickup_code=answer.hint(Record.text, "pickup_code", ""),
         cancelled=answer.text("status", "") == "cancelled",
         extras={
-            "barcode": answer.text("barcode", ""),
-            "qr_code": answer.text("qr_code", ""),
-            "pickup_point": {name: point.text(name) for name in ("id", "name", "address")} if point else None,
+            "barcode": answer.hint(Record.text, "barcode", ""),
+            "qr_code": answer.hint(Record.text, "qr_code", ""),
+            "pickup_point": answer.hint(_chosen_point, "pickup_point", None),
         },
     )
+
+
+def _chosen_point(answer: Record, name: str, default: None) -> dict[str, str] | None:
+    point = answer.record(name, default)
+    return {part: point.text(part) for part in ("id", "name", "address")} if point else default
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
@@ -112,23 +117,23 @@ def cancellation(answer: Record, reason: str) -> types.Cancellation:
         tracking_number=answer.text("tracking_number"),
         cancelled_at=answer.time("cancelled_at"),
         reason=answer.text("reason", reason),
-        refund_status=answer.text("refund_status", ""),
-        refund_amount=answer.number("refund_amount", None),
+        refund_status=answer.hint(Record.text, "refund_status", ""),
+        refund_amount=answer.hint(Record.amount, "refund_amount", None),
     )
 
 
 def track(answer: Record, number: str) -> types.Track:
     facts = {
-        "pickup_point": answer.free("pickup_point"),
-        "pickup_code": answer.text("pickup_code", ""),
-        "delivery_attempts": answer.integer("delivery_attempts", 0),
+        "pickup_point": answer.hint(_free, "pickup_point", {}),
+        "pickup_code": answer.hint(Record.text, "pickup_code", ""),
+        "delivery_attempts": answer.hint(Record.integer, "delivery_attempts", 0),
     }
     scans = [_track_scan(event) for event in answer.records("events")]
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
-        estimated_delivery=answer.time("estimated_delivery", None),
-        current_location=answer.text("current_location", ""),
+        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
+        current_location=answer.hint(Record.text, "current_location", ""),
         extras={name: value for name, value in facts.items() if value},
     )
 
@@ -137,10 +142,14 @@ def _track_scan(event: Record) -> types.Scan:
     return _scan(
         event.text("status"),
         event.text("timestamp"),
-        description=event.text("description", ""),
-        location=event.text("location", ""),
-        details=event.free("details"),
+        description=event.hint(Record.text, "description", ""),
+        location=event.hint(Record.text, "location", ""),
+        details=event.hint(_free, "details", {}),
     )
+
+
+def _free(item: Record, name: str, default: dict[str, Any]) -> dict[str, Any]:
+    return item.free(name) or default
 
 
 def _scan(
@@ -249,21 +258,26 @@ def _about_a_shipment(kind: str, data: Any) -> bool:
 
 
 def _shipment_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
-    place = "location" if data.text("location", "") else "current_location"
+    place = "location" if data.hint(Record.text, "location", "") else "current_location"
     columns = {"tracking_number", "shipment_id", place, EVENT_TIMES.get(kind)}
     scan = _scan(
         EVENTS.get(kind) or kind.removeprefix("shipment."),
         data.text(EVENT_TIMES[kind], told_at) if kind in EVENT_TIMES else told_at,
-        description=data.text("failure_details", ""),
-        location=data.text(place, "") or data.record("pickup_point", Record({})).text("name", ""),
+        description=data.hint(Record.text, "failure_details", ""),
+        location=data.hint(Record.text, place, "") or data.hint(_name_of, "pickup_point", ""),
         details={name: value for name, value in data.value.items() if name not in columns},
     )
-    estimate = data.time("estimated_delivery", None) or data.time("rescheduled_for", None)
+    told = (data.hint(Record.time, name, None) for name in ("estimated_delivery", "rescheduled_for"))
+    estimate = next((time for time in told if time), None)
     number = data.text("tracking_number")
     return types.WebhookNews(
         event_type=kind,
         scans=(types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate),),
     )
+
+
+def _name_of(data: Record, name: str, default: str) -> str:
+    return data.record(name, Record({})).text("name", default)
 
 
 def _pickup_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:

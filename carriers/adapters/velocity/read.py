@@ -93,7 +93,7 @@ def offers(answer: Record, *, cod: bool) -> list[types.Offer]:
 
 
 def _offer(item: Record, collects: bool) -> types.Offer:
-    rate = item.number("rate")
+    rate = item.amount("rate")
     return types.Offer(
         service_type=f"courier_{item.text('courier_company_id', most=20)}",
         total_price=rate,
@@ -106,6 +106,7 @@ def _offer(item: Record, collects: bool) -> types.Offer:
 
 def label(answer: Record) -> types.BookedLabel:
     """A booked order; its files are fetched apart. The time of booking is told only by a look-up."""
+    charges = answer.hint(Record.amount, "freight_charges", None)
     return types.BookedLabel(
         reference=answer.text("order_id"),
         tracking_number=answer.identifier("awb"),
@@ -114,15 +115,15 @@ def label(answer: Record) -> types.BookedLabel:
         label_format="PDF",
         label_size="4x6",
         # To the second, as scans are told: one of the same second must not look older than the booking.
-        created_at=answer.time("created_at", None) or datetime.now(UTC).replace(microsecond=0),
-        carrier_label_url=answer.text("label_url", ""),
-        carrier_manifest_url=answer.text("manifest_url", ""),
-        total_price=answer.number("freight_charges", None),
-        currency=CURRENCY if answer.number("freight_charges", None) is not None else "",
+        created_at=answer.hint(Record.time, "created_at", None) or datetime.now(UTC).replace(microsecond=0),
+        carrier_label_url=answer.hint(Record.text, "label_url", ""),
+        carrier_manifest_url=answer.hint(Record.text, "manifest_url", ""),
+        total_price=charges,
+        currency="" if charges is None else CURRENCY,
         cancelled=code_of(answer.text("status", "")) == "CANCELLED",
         extras={
-            "courier_name": answer.text("courier_name", ""),
-            "courier_company_id": answer.text("courier_company_id", ""),
+            "courier_name": answer.hint(Record.text, "courier_name", ""),
+            "courier_company_id": answer.hint(Record.text, "courier_company_id", ""),
         },
     )
 
@@ -137,7 +138,8 @@ def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
     for item in listed(answer):
         try:
             if number := wanted.get(item.text("awb").casefold()):
-                found[number] = _track(item, number)
+                track = _track(item, number)
+                found[number] = _both(found[number], track) if number in found else track
         except UNREADABLE as error:
             problems.append(error)
     if problems and not found:
@@ -150,18 +152,25 @@ def _track(item: Record, number: str) -> types.Track:
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
-        estimated_delivery=_day(item, "estimated_delivery"),
-        current_location=item.text("current_location", "")[:_TEXT],
-        extras={"courier_name": item.text("courier_name", ""), "status_code": item.text("status_code", "")},
+        estimated_delivery=item.hint(_day, "estimated_delivery", None),
+        current_location=item.hint(Record.text, "current_location", "")[:_TEXT],
+        extras={name: item.hint(Record.text, name, "") for name in ("courier_name", "status_code")},
     )
+
+
+def _both(one: types.Track, other: types.Track) -> types.Track:
+    """Of a number that is told of twice."""
+    scans = sorted((*one.scans, *other.scans), key=lambda scan: scan.occurred_at)
+    estimate = other.estimated_delivery or one.estimated_delivery
+    return replace(other, scans=tuple(scans), estimated_delivery=estimate)
 
 
 def _past_scan(event: Record) -> types.Scan:
     return _scan(
         code_of(event.text("status_code", "") or event.text("status")),
         event.text("timestamp"),
-        description=event.text("description", ""),
-        location=event.text("location", ""),
+        description=event.hint(Record.text, "description", ""),
+        location=event.hint(Record.text, "location", ""),
         details=_details(event, _COLUMNS),
     )
 
@@ -186,11 +195,11 @@ def code_of(word: str) -> str:
     return upper if upper in STATUSES else CODES_OF_WORDS.get(word.strip().lower(), word)
 
 
-def _day(item: Record, name: str) -> datetime | None:
+def _day(item: Record, name: str, default: None) -> datetime | None:
     """A time as it is; a bare day as its last minute in India, which is the same day in UTC."""
-    text = item.text(name, None)
-    if text is None or len(text) > 10:
-        return item.time(name, None)
+    text = item.text(name, default)
+    if text is default or len(text) > 10:
+        return item.time(name, default)
     day = read_time(text, name, zone=ZONE)[0].astimezone(ZONE).date()
     return datetime.combine(day, time(23, 59), tzinfo=ZONE).astimezone(UTC)
 
@@ -240,10 +249,10 @@ def news(event: Record) -> types.WebhookNews:
     scan = _scan(
         code_of(event.text("status_code", "") or event.text("status")),
         event.text("timestamp"),
-        description=event.text("description", ""),
-        location=event.text("location", ""),
+        description=event.hint(Record.text, "description", ""),
+        location=event.hint(Record.text, "location", ""),
         details=_details(event, _COLUMNS),
     )
-    estimate = _day(event, "estimated_delivery")
+    estimate = event.hint(_day, "estimated_delivery", None)
     reported = types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate)
     return types.WebhookNews(event_type=kind, scans=(reported,))
