@@ -25,7 +25,7 @@ from apikeys.tenancy import Mode, Tenant
 from carriers import tokens
 from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.errors import CarrierAuthentication, CarrierError, CredentialUnreadable
+from carriers.errors import CarrierAuthentication, CarrierError, CarrierUnavailable, CredentialUnreadable
 from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_ROTATED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
 from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment
 from carriers.tokens import StoredTokens
@@ -140,6 +140,22 @@ def find(tenant: Tenant, carrier: str) -> Credential:
         raise ValidationFailed(details={"carrier": [text % {"environment": environment, "carrier": adapter.slug}]})
     _opened(chosen)
     return chosen
+
+
+def locked(credential_id: uuid.UUID) -> Credential:
+    """The account, kept as it is until the transaction ends; rows that name it may be written meanwhile."""
+    return Credential.objects.select_for_update(no_key=True).get(id=credential_id)
+
+
+def hold(row: Credential) -> None:
+    """Keep an account as it was read until the transaction ends.
+
+    Raises ``CarrierUnavailable`` where it has been changed since: what is asked of the old one cannot be looked up at
+    the new one.
+    """
+    if locked(row.id).updated_at != row.updated_at:
+        text = _("The account was changed meanwhile.")
+        raise CarrierUnavailable(carrier=adapter_class(row.carrier).name, carrier_message=text, retry_after_s=1)
 
 
 def takes_orders(row: Credential, tenant: Tenant) -> bool:

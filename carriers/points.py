@@ -57,10 +57,10 @@ def one(credential: Credential, adapter: CarrierAdapter, point_id: str) -> Known
 
 def refresh(*, limit: int = 50) -> int:
     """Ask again what somebody was answered from memory though it was old; how many answers are new. For the worker."""
-    now, renewed = timezone.now(), 0
-    due = PointAnswer.objects.filter(refresh_at__lte=now).order_by("refresh_at").values_list("id", "refresh_at")
-    for row_id, seen_at in due[:limit]:
-        if PointAnswer.objects.filter(id=row_id, refresh_at=seen_at).update(refresh_at=now + _HOLD):
+    renewed = 0
+    due = PointAnswer.objects.filter(refresh_at__lte=timezone.now()).order_by("refresh_at")
+    for row_id, seen_at in due.values_list("id", "refresh_at")[:limit]:
+        if PointAnswer.objects.filter(id=row_id, refresh_at=seen_at).update(refresh_at=timezone.now() + _HOLD):
             with correlation.scope():
                 renewed += _renewed(PointAnswer.objects.select_related("credential").get(id=row_id))
     return renewed

@@ -41,11 +41,10 @@ def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
 def fetch_missing(*, limit: int = 20) -> int:
     """Ask carriers for files that are due; how many labels were completed."""
     _forget_after_killed_changes(limit)
-    now = timezone.now()
-    due = Label.objects.filter(fetch_at__lte=now).order_by("fetch_at").values_list("id", "fetch_at")
+    due = Label.objects.filter(fetch_at__lte=timezone.now()).order_by("fetch_at").values_list("id", "fetch_at")
     completed = 0
     for label_id, seen_at in due[:limit]:
-        if Label.objects.filter(id=label_id, fetch_at=seen_at).update(fetch_at=now + _HOLD):
+        if Label.objects.filter(id=label_id, fetch_at=seen_at).update(fetch_at=timezone.now() + _HOLD):
             with correlation.scope():
                 completed += _fetch(label_id)
     return completed

@@ -97,6 +97,9 @@ def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:
+    if shipment.return_of_id and (changes.get("payment_method") == PaymentMethod.COD or "cod_amount" in changes):
+        field = "cod_amount" if "cod_amount" in changes else "payment_method"
+        raise ValidationFailed(details={field: [_("A return is prepaid: nobody collects cash for it.")]})
     after = {"payment_method": PaymentMethod.PREPAID, **shipment.request, **changes}
     is_cod = after["payment_method"] == PaymentMethod.COD
     if is_cod and not after.get("cod_amount"):

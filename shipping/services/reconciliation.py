@@ -49,12 +49,11 @@ _PASSING = (CarrierUnavailable, CarrierTimeout, CarrierRateLimited, CarrierAuthe
 
 def reconcile(*, limit: int = 50) -> dict[str, int]:
     """Look up the bookings that are due; how many ended how (``booked failed waiting review orphan error``)."""
-    now = timezone.now()
-    due = Shipment.objects.filter(reconcile_at__lte=now).order_by("reconcile_at").values_list("id", "reconcile_at")
+    due = Shipment.objects.filter(reconcile_at__lte=timezone.now()).order_by("reconcile_at")
     outcomes: dict[str, int] = {}
-    for shipment_id, seen_at in due[:limit]:
+    for shipment_id, seen_at in due.values_list("id", "reconcile_at")[:limit]:
         mine = Shipment.objects.filter(id=shipment_id, reconcile_at=seen_at)
-        if not mine.update(reconcile_at=now + _HOLD):
+        if not mine.update(reconcile_at=timezone.now() + _HOLD):
             continue  # another worker has it
         with correlation.scope():
             outcome = _reconcile_safely(shipment_id)

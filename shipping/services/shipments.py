@@ -116,8 +116,8 @@ def _buy(shipment: Shipment) -> Shipment:
     ask = adapter.create_return if shipment.return_of_id else adapter.create_label
     try:
         booked = ask(_purchase(shipment))
-        if not is_of(shipment, booked):
-            raise OutcomeUnknown(carrier=adapter.name, carrier_code="another_reference")
+        if booked.cancelled or not is_of(shipment, booked):
+            raise OutcomeUnknown(carrier=adapter.name, carrier_code="not_this_purchase")
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
@@ -145,9 +145,9 @@ def finish(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetim
     try:
         with transaction.atomic():
             return _book(shipment_id, booked, label, reconcile_at)
-    except IntegrityError:
+    except (IntegrityError, _NumberTaken):
         log.exception("booked label collides with a stored one", extra={"shipment": str(shipment_id)})
-        text = _("The carrier sold %s, a number that another shipment of this merchant has.") % booked.tracking_number
+        text = _("The carrier sold %s, a number that it has sold to another shipment.") % booked.tracking_number
         return review(shipment_id, text)
 
 
@@ -268,6 +268,7 @@ def _reserve(
             with transaction.atomic():
                 if return_of:
                     _refuse_second_return(return_of, order)
+                accounts.hold(credential)
                 sequence = _sequence(tenant, order, is_return=return_of is not None)
                 shipment = _pending(tenant, credential, order, sequence=sequence)
                 if warehouse or return_of:
@@ -428,14 +429,15 @@ def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
 def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_at: datetime | None) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
-        if reconcile_at:
-            Shipment.objects.filter(id=row.id).update(reconcile_at=reconcile_at)
+        if reconcile_at or booked.tracking_number != row.tracking_number:  # the other label is nobody's
+            Shipment.objects.filter(id=row.id).update(reconcile_at=reconcile_at or timezone.now())
         return row
     if row.booking_state == BookingState.FAILED:
         # Given up meanwhile, and the order may have been bought anew: reconciliation voids this late one.
         row.reconcile_at = timezone.now()
         row.save(update_fields=["reconcile_at", "updated_at"])
         return row
+    _refuse_sold_twice(row, booked.tracking_number)
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
     row.estimate(booked.estimated_delivery, told_at=booked.created_at)
@@ -448,6 +450,21 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     transaction.on_commit(lambda: metrics.shipments_created(row.carrier).labels(service_type=row.service_type).inc())
     return row
+
+
+class _NumberTaken(Exception):
+    """The carrier has sold another merchant's parcel under this number."""
+
+
+def _refuse_sold_twice(row: Shipment, number: str) -> None:
+    """Whoever held a number second would see the first one's parcel, and could call it off.
+
+    At an account that merchants share no constraint sees to it: after months a number is given anew.
+    """
+    accounts.locked(row.credential_id)
+    booked = Shipment.objects.filter(credential_id=row.credential_id, booking_state=BookingState.BOOKED)
+    if booked.filter(tracking_number=number, created_at__gte=row.created_at - lookup.ANEW_AFTER).exists():
+        raise _NumberTaken(number)
 
 
 def _first_scan(row: Shipment, booked: BookedLabel) -> Scan:

@@ -358,6 +358,31 @@ def test_what_its_carrier_told_to_be_cancelled_is_cancelled_by_asking(api, sandb
     assert not sandbox.calls(operation="cancel")
 
 
+def test_an_order_whose_shipment_its_carrier_cancelled_can_be_bought_anew(api, sandbox, order):
+    number = buy(api, order).json()["tracking_number"]
+    sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "cancelled"})
+    assert buy(api, order).status_code == 409
+    api.post("/api/v1/tracking", {"carrier": "pickit", "tracking_number": number})
+    assert buy(api, order).status_code == 200
+
+
+def test_several_cancels_at_once_are_one_cancellation_and_told_of_once(api, sandbox, order):
+    path = f"/api/v1/shipments/{buy(api, order).json()['shipment_id']}/cancel"
+    fault(sandbox, "slow", "cancel", delay_s=1)
+
+    def one(_):
+        try:
+            return type(api)(Client(), api.key).post(path)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(one, range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({str(answer.json()["cancellation"]) for answer in answers}) == 1
+    assert Event.objects.filter(type="shipment.cancelled").count() == 1
+
+
 @pytest.mark.parametrize("status", [302, 303, 408])
 def test_a_purchase_that_is_sent_elsewhere_is_in_doubt(api, sandbox, order, status):
     fault(sandbox, "status", status=status, after=True, count=1)
@@ -482,6 +507,27 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     assert [call["path"].split("/")[-2] for call in sandbox.calls(operation="cancel")] == [first.tracking_number]
 
 
+def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_failed(
+    api, sandbox, order, settings, monkeypatch
+):
+    settings.CARRIER_MAX_RETRIES = 0
+    fault(sandbox, "close", after=True, count=1)
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    (label,) = accounts.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    fault(sandbox, "status", "find_by_reference", status=503, count=1)
+    asking = PickitAdapter.find_by_reference
+
+    def overtaken(self, reference):
+        shipments.finish(shipment.id, label)
+        return asking(self, reference)
+
+    monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
+    assert reconcile_now() == {"error": 1}
+    shipment.refresh_from_db()
+    assert (shipment.booking_state, shipment.reconcile_at) == (BookingState.BOOKED, None)
+
+
 def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_away(
     api, sandbox, order, hasty, settings
 ):
@@ -582,6 +628,14 @@ def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order,
     assert reconciliation.look_up_now(Shipment.objects.all()) == 1
     assert reconcile_now() == {"booked": 1}
     assert Shipment.objects.get().failure is None
+
+
+def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
+    buy(api, order)
+    shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    shipment = Shipment.objects.get()
+    assert (shipment.booking_state, shipment.failure) == (BookingState.BOOKED, None)
+    assert told("needs_review", shipment) == 0
 
 
 def test_what_turns_up_after_a_person_found_nothing_is_voided(api, sandbox, order, hasty):
@@ -701,6 +755,16 @@ def test_a_label_made_after_its_booking_was_given_up_is_found_and_voided(sandbox
         assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, given_up) == ["cancelled"]
     assert Event.objects.filter(type="shipment.orphan_voided", subject_id=given_up.id).count() == 1
+
+
+def test_a_failed_booking_is_not_watched_for_at_another_account_than_it_was_asked_of(sandbox, tenant, given_up):
+    assert reconcile_now() == {"watched": 1}
+    assert Shipment.objects.get().reconcile_at
+    sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    assert reconcile_now() == {"watched": 1}
+    assert Shipment.objects.get().reconcile_at is None
 
 
 def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):

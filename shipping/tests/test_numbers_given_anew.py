@@ -1,5 +1,6 @@
 """Carriers give numbers anew after a time: at a shared account nobody reads or moves another's parcel by an old one."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from apikeys import keys
 from apikeys.models import Merchant
 from apikeys.tenancy import Tenant
 from carriers import accounts
+from carriers.adapters.pickit import PickitAdapter
 from conftest import ApiClient
 from shipping.models import BookingState, Checkpoint, Orphan, Shipment
 from shipping.services import polling
@@ -51,6 +53,19 @@ def number(merchant, platform, other, order, sandbox):
     sandbox.control("POST", f"/_sandbox/pickit/shipments/{given}/advance", {"to": "in_transit", "webhook": False})
     sandbox.clear()
     return given
+
+
+def test_sold_twice_within_a_month_it_stays_with_its_first_holder(api, other, platform, order, sandbox, monkeypatch):
+    first = other.post("/api/v1/labels", order).json()
+    sell = PickitAdapter.create_label
+    twice = {"tracking_number": first["tracking_number"]}
+    monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), **twice))
+    second = api.post("/api/v1/labels", order)
+    assert second.status_code == 202
+    row = Shipment.objects.get(id=second.json()["shipment_id"])
+    assert (row.booking_state, row.tracking_number) == ("needs_review", "")
+    assert api.post(f"/api/v1/shipments/{first['tracking_number']}/cancel", {}).status_code == 404
+    assert other.post(f"/api/v1/shipments/{first['tracking_number']}/cancel", {}).status_code == 200
 
 
 def test_it_is_tracked_by_whom_it_belongs_to_alone(api, other, number):

@@ -16,7 +16,7 @@ from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.models import Credential
 from carriers.types import ReportedPickup
-from shipping.models import Pickup
+from shipping.models import Pickup, Shipment
 from shipping.services import pickups
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
@@ -328,6 +328,16 @@ def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(ap
     Credential.objects.filter(merchant=None).update(is_open=False)
     closed = api.post("/api/v1/pickups", pickup(theirs))
     assert (closed.status_code, list(closed.json()["details"])) == (400, ["shipment_ids[0]"])
+
+
+def test_a_pickup_says_of_a_shipment_of_another_account_that_it_is_one(api, number, order):
+    fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    platform = accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    theirs = api.post("/api/v1/labels", order | {"order_id": "THEIRS"}).json()["tracking_number"]
+    Shipment.objects.filter(tracking_number=theirs).update(credential=platform)
+    refused = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, theirs]))
+    text = "Booked with another account than this pickup, which collects only what its own account booked."
+    assert (refused.status_code, refused.json()["details"]) == (400, {"shipment_ids[1]": [text]})
 
 
 def test_a_pickup_is_found_by_the_carriers_id_whatever_that_looks_like(api, number):

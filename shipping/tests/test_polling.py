@@ -125,6 +125,21 @@ def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, 
     assert Shipment.objects.filter(status="in_transit").count() == 3
 
 
+def test_what_another_worker_claimed_first_is_left_to_it(number, sandbox, monkeypatch):
+    put_off, other_worker = polling._put_off, []
+
+    def overtaken(rows, at):
+        monkeypatch.setattr(polling, "_put_off", put_off)
+        other_worker.append(polling.poll())
+        put_off(rows, at)
+
+    monkeypatch.setattr(polling, "_put_off", overtaken)
+    with later(hours=7):
+        assert polling.poll()["asked"] == 0
+    assert other_worker == [{"asked": 1, "scans": 0, "failed": 0}]
+    assert asked(sandbox) == 1
+
+
 def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, order, tenant, advance, monkeypatch):
     accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     number = api.post("/api/v1/labels", order).json()["tracking_number"]

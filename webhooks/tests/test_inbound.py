@@ -440,6 +440,20 @@ def test_a_scan_of_an_old_shipment_is_its_own_once_the_purchases_of_that_time_ar
     assert old.status == "delivered"
 
 
+def test_a_scan_of_an_old_shipment_does_not_wait_for_purchases_that_were_begun_after_it(credential):
+    old = booked(credential, created_at=timezone.now() - timedelta(days=200))
+    bought = booked(credential, "", created_at=timezone.now() - timedelta(hours=2))
+    Shipment.objects.filter(id=bought.id).update(booking_state=BookingState.PENDING)
+    push(event("shipment.delivered"), credential)
+    InboundWebhook.objects.update(received_at=timezone.now() - timedelta(hours=1))
+    Shipment.objects.filter(id=bought.id).update(booking_state=BookingState.BOOKED, tracking_number="PKT-ANOTHER")
+    later = booked(credential, "")
+    Shipment.objects.filter(id=later.id).update(booking_state=BookingState.PENDING)
+    assert inbound.sweep() == 1
+    old.refresh_from_db()
+    assert old.status == "delivered"
+
+
 def test_a_scan_of_an_old_shipment_is_its_own_after_two_days_whoever_has_not_settled_what(credential):
     old = booked(credential, created_at=timezone.now() - timedelta(days=200))
     new = booked(credential, "", created_at=timezone.now() - timedelta(hours=1))
