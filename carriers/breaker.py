@@ -18,7 +18,7 @@ from django.utils import timezone
 from apikeys import events
 from apikeys.tenancy import Tenant
 from carriers.events import BREAKER_CLOSED, BREAKER_OPENED
-from carriers.models import Breaker, Credential
+from carriers.models import CLOCK_SKEW, Breaker, Credential
 
 _WHILE_PROBED_S = 5
 
@@ -84,9 +84,9 @@ def admit(credential: Credential, operation: str) -> Permit:
     if row is None or row.opened_at is None:
         return Permit(credential, operation, failures=row.failures if row else 0)
     now = timezone.now()
-    if row.retry_at > now:
+    if now < row.retry_at <= _rest_end() + CLOCK_SKEW:
         raise Open(ceil((row.retry_at - now).total_seconds()))
-    free = Q(probe_until=None) | Q(probe_until__lt=now)
+    free = Q(probe_until=None) | Q(probe_until__lt=now) | Q(probe_until__gt=_lease_end(now) + CLOCK_SKEW)
     claimed = Breaker.objects.filter(free, id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)
     if claimed.update(probe_until=_lease_end(now), fence=row.fence + 1):
         return Permit(credential, operation, failures=row.failures, fence=row.fence + 1)

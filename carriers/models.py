@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
@@ -19,6 +20,9 @@ class Environment(models.TextChoices):
     PRODUCTION = "production", "production"
 
 
+# So far the clocks of our own machines may differ. What ends later than it could was written before a clock was set
+# back, and counts for nothing: else an account would rest for as long as the clock was wrong.
+CLOCK_SKEW = timedelta(minutes=1)
 ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PRODUCTION}
 
 

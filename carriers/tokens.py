@@ -26,7 +26,7 @@ from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
 from carriers import errors, metrics, slots, types
 from carriers.events import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
-from carriers.models import Credential
+from carriers.models import CLOCK_SKEW, Credential
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.1
@@ -73,7 +73,7 @@ class StoredTokens:
         stored = readable_token(row)
         if stored and stored != refused and self._lasts(row):
             return stored
-        if row.login_after and row.login_after > timezone.now():
+        if row.login_after and timedelta(0) < row.login_after - timezone.now() <= _login_rest() + CLOCK_SKEW:
             code, _colon, message = (row.refusal or "").partition(": ")
             raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
         if stored and stored == refused and _just_fetched(row):
@@ -158,7 +158,7 @@ def refused(rows: QuerySet[Credential], error: errors.CarrierAuthentication) -> 
         rows.update(
             token_lease_until=None,
             refusal=words[:200],
-            login_after=now + timedelta(seconds=settings.CARRIER_LOGIN_REST_S),
+            login_after=now + _login_rest(),
         )
         if rows.filter(refused_at=None).update(refused_at=now):
             _tell(CREDENTIAL_REFUSED, rows.get(), error=error.code)
@@ -199,9 +199,9 @@ def usable_until(row: Credential, margin: timedelta) -> datetime | None:
 def _lease(row: Credential) -> int | None:
     """Take the right to fetch; the fencing number, or None when somebody else has it."""
     now = timezone.now()
-    free = Q(token_lease_until__isnull=True) | Q(token_lease_until__lt=now)
+    free = Q(token_lease_until__isnull=True) | ~_ends_soon("token_lease_until", now, _lease_end(now))
     # Between our read and this write another caller may have fetched and finished (the fence), or been refused.
-    free &= Q(login_after__isnull=True) | Q(login_after__lte=now)
+    free &= Q(login_after__isnull=True) | ~_ends_soon("login_after", now, now + _login_rest())
     mine = Credential.objects.filter(free, id=row.id, token_fence=row.token_fence)
     return (
         row.token_fence + 1 if mine.update(token_lease_until=_lease_end(now), token_fence=row.token_fence + 1) else None
@@ -211,12 +211,21 @@ def _lease(row: Credential) -> int | None:
 def _is_leased(row: Credential) -> bool:
     """Whether the log-in that was under way when the row was read still is."""
     same = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
-    return same.filter(token_lease_until__gt=timezone.now()).exists()
+    now = timezone.now()
+    return same.filter(_ends_soon("token_lease_until", now, _lease_end(now))).exists()
+
+
+def _ends_soon(name: str, now: datetime, latest: datetime) -> Q:
+    return Q(**{f"{name}__gt": now, f"{name}__lte": latest + CLOCK_SKEW})
 
 
 def _lease_end(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
 
 
+def _login_rest() -> timedelta:
+    return timedelta(seconds=settings.CARRIER_LOGIN_REST_S)
+
+
 def _just_fetched(row: Credential) -> bool:
-    return row.token_fetched_at is not None and row.token_fetched_at > timezone.now() - _MIN_RENEWAL
+    return row.token_fetched_at is not None and abs(timezone.now() - row.token_fetched_at) < _MIN_RENEWAL

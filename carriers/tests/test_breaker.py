@@ -197,6 +197,19 @@ def test_a_probe_whose_process_died_is_replaced_when_its_lease_ends(credential, 
     assert Breaker.objects.get().state == "closed"
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine):
+    now = timezone.now()
+    time_machine.move_to(now + timedelta(days=1))
+    for _ in range(5):
+        breaker.admit(credential, "quote").failed("500")
+    with pytest.raises(breaker.Open):
+        breaker.admit(credential, "quote")
+    time_machine.move_to(now)
+    assert breaker.admit(credential, "quote").is_probe
+    with pytest.raises(breaker.Open):
+        breaker.admit(credential, "quote")
+
+
 def test_opening_and_closing_are_events_of_the_account(credential, send, fail):
     fail(7 - 2)
     rest_is_over()

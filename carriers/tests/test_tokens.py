@@ -100,6 +100,20 @@ def test_a_carrier_that_refuses_its_own_fresh_token_is_not_asked_on_and_on(sandb
     assert logins(sandbox) <= 2
 
 
+def test_a_clock_that_is_set_back_stops_no_log_in(sandbox, credential):
+    day = timedelta(days=1)
+    with time_machine.travel(timezone.now() + day):
+        points(credential)
+    fault = {"operation": "pickup_points", "kind": "status", "status": 401, "count": 1}
+    sandbox.control("POST", "/_sandbox/faults", fault)
+    assert points(credential)
+    assert logins(sandbox) == 2
+    # Nor does a log-in that was under way, or refused, before.
+    Credential.objects.update(token=None, token_lease_until=timezone.now() + day, login_after=timezone.now() + day)
+    assert points(credential)
+    assert logins(sandbox) == 3
+
+
 def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, tenant):
     points(credential)
     fields = {"client_id": "test-client", "client_secret": "test-secret"}

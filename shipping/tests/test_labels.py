@@ -507,6 +507,17 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     assert [call["path"].split("/")[-2] for call in sandbox.calls(operation="cancel")] == [first.tracking_number]
 
 
+def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_of(api, sandbox, order, credential):
+    buy(api, order)
+    shipment = Shipment.objects.get()
+    sell(sandbox, credential)
+    _first, second = accounts.open_adapter(credential).find_by_reference(shipment.reference)
+    shipments.finish(shipment.id, second)
+    assert reconcile_now() == {"booked": 1}
+    assert sold(sandbox, shipment) == ["cancelled", "created"]
+    assert Orphan.objects.get().tracking_number == second.tracking_number
+
+
 def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_failed(
     api, sandbox, order, settings, monkeypatch
 ):

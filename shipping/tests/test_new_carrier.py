@@ -31,7 +31,7 @@ from carriers.adapters.base import (
 from carriers.tests.contract import CarrierContract
 from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
 from shipping.models import Orphan, Shipment
-from shipping.services import polling, reconciliation
+from shipping.services import polling, reconciliation, warehouses
 
 # The module
 
@@ -239,6 +239,24 @@ def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kes
     kestrel.parcels["KP00000001"]["events"].append({"code": "handed_over", "at": "2030-01-07T10:00:00Z"})
     track = api.post("/api/v1/tracking", {"carrier": "kestrel", "tracking_number": "KP00000001"}).json()
     assert track["status"] == "delivered"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
+    api, order, own_account, tenant, kestrel, monkeypatch
+):
+    check = warehouses.departure
+
+    def meanwhile(*arguments):
+        account = {"tenant": tenant, "mode": "test", "carrier": "kestrel", "environment": "sandbox"}
+        accounts.save(**account, fields={"key": "another-key"})
+        return check(*arguments)
+
+    monkeypatch.setattr(warehouses, "departure", meanwhile)
+    refused = api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}})
+    assert (refused.status_code, refused["Retry-After"]) == (503, "1")
+    assert not kestrel.parcels
+    assert not Shipment.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -741,6 +741,17 @@ def patch(client, api_key):
     return lambda path, body: client.patch(path, body, content_type="application/json", headers={"X-API-Key": api_key})
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"payment_method": "cod", "cod_amount": 500}, "cod_amount"), ({"cod_amount": 500}, "cod_amount")],
+)
+def test_nobody_collects_cash_for_a_return(api, patch, order, sent, change, field):
+    back = api.post("/api/v1/returns", {"shipment_id": bought(api, order)["shipment_id"]}).json()
+    refused = patch(f"/api/v1/shipments/{back['shipment_id']}", change)
+    assert (refused.status_code, list(refused.json()["details"])) == (400, [field])
+    assert not sent("update_order")
+
+
 def test_what_is_not_said_of_a_parcel_stays_here_and_at_the_carrier(api, patch, order, sandbox):
     goods = {"declared_value": 400, "currency": "INR", "description": "Shirts"}
     two = [order["packages"][0] | goods, {"weight_kg": 1, "length_cm": 30, "width_cm": 60, "height_cm": 5}]
