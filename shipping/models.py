@@ -97,7 +97,13 @@ class WarehouseRegistration(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["warehouse", "credential"], name="warehouse_once_per_credential")
+            models.UniqueConstraint(fields=["warehouse", "credential"], name="warehouse_once_per_credential"),
+            # Whoever changed the one place would send the other's vans elsewhere.
+            models.UniqueConstraint(
+                fields=["credential", "carrier_warehouse_id"],
+                condition=~models.Q(carrier_warehouse_id=""),
+                name="carrier_warehouse_once",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,6 @@ from rest_framework import serializers
 from apikeys.models import Event
 from apikeys.pages import PaginationSerializer as CursorPaginationSerializer
 from apikeys.rendering import rfc3339
-from carriers import accounts
 from carriers.adapters import adapter_class
 from carriers.types import Offer, PaymentMethod, ProofOfDelivery
 from shipping.history import Point
@@ -34,7 +33,7 @@ from shipping.models import (
     Warehouse,
     WarehouseRegistration,
 )
-from shipping.services import sense
+from shipping.services import sense, warehouses
 from shipping.services.canonical import plain
 from shipping.services.posting import Outcome, Posted
 from shipping.services.tracks import Tracked
@@ -726,9 +725,7 @@ def warehouse(row: Warehouse) -> dict[str, Any]:
         "name": row.name,
         "address": row.address,
         "return_address": row.return_address,
-        "registrations": [
-            registration(one) for one in row.registrations.all() if accounts.takes_orders(one.credential, row.tenant)
-        ],
+        "registrations": [registration(one) for one in warehouses.usable(row)],
         "created_at": rfc3339(row.created_at),
         "updated_at": rfc3339(row.updated_at),
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apikeys import events, idempotency
@@ -21,6 +23,7 @@ from shipping.models import Shipment, Warehouse, WarehouseRegistration
 from shipping.services import terms
 from shipping.services.canonical import as_address, plain
 
+log = logging.getLogger(__name__)
 State = WarehouseRegistration.State
 
 
@@ -82,15 +85,20 @@ def close(tenant: Tenant, warehouse_id: uuid.UUID) -> None:
 def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = "") -> WarehouseRegistration:
     """Tell a carrier of a place, or (``known_as``) keep what the carrier calls it already.
 
-    Raises ``CarrierUnsupported``, the carrier's refusal, and ``ValidationFailed`` for a name at an account that others
-    use too: it could be that of another merchant's place, which would then be changed with ours.
+    Raises ``CarrierUnsupported``, the carrier's refusal, ``Conflict`` where another place has the name that the carrier
+    gave, and ``ValidationFailed`` for a name that is another place's already, or is at an account that other merchants
+    or stores use too: it could be that of another one's place, which would then be changed with ours.
     """
     credential = accounts.find(tenant, carrier)
-    if known_as and credential.merchant_id is None:
+    if known_as and (credential.merchant_id is None or tenant.store_id):
         text = _("Only for an account of your own; without it the carrier is told of the place.")
         raise ValidationFailed(details={"carrier_warehouse_id": [text]})
     if known_as:
-        return _store(row, credential, State.REGISTERED, known_as=known_as)
+        try:
+            return _store(row, credential, State.REGISTERED, known_as=known_as)
+        except _TakenName as error:
+            text = _("Another of your warehouses has this name at the carrier.")
+            raise ValidationFailed(details={"carrier_warehouse_id": [text]}) from error
     accounts.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
     with transaction.atomic():
         idempotency.bind(_store(row, credential, State.PENDING, known_as=_known_as(row, credential)).id)
@@ -142,8 +150,12 @@ def arrival(tenant: Tenant, original: Shipment, warehouse_id: uuid.UUID | None) 
 
 
 def canonical(row: Warehouse, credential: Credential) -> types.Warehouse:
-    """As this account's adapter takes it."""
-    return types.Warehouse(name=row.name, address=as_address(row.address), carrier_id=_known_as(row, credential))
+    """As this account's adapter takes it.
+
+    At the platform's account the name is the place's alone: some carriers tell places by it, and merchants' are alike.
+    """
+    name = row.name if credential.merchant_id else f"{row.name[:93]} {row.id.hex[-6:]}"
+    return types.Warehouse(name=name, address=as_address(row.address), carrier_id=_known_as(row, credential))
 
 
 def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
@@ -151,11 +163,17 @@ def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
     return rows.prefetch_related("registrations__credential")
 
 
+def usable(row: Warehouse) -> list[WarehouseRegistration]:
+    """Its registrations at accounts that the merchant can order from."""
+    found = [one for one in row.registrations.all() if accounts.takes_orders(one.credential, row.tenant)]
+    return [one for one in found if not _is_of_former_account(one)]
+
+
 def _need_known(row: Warehouse, credential: Credential) -> None:
     """A van goes to the address that the carrier has, whatever the order says."""
     if "register_warehouse" not in adapter_class(credential.carrier).capabilities():
         return
-    found = row.registrations.filter(credential=credential).first()
+    found = _registration(row, credential)
     if found and found.state == State.REGISTERED and found.carrier_warehouse_id:
         return
     text = _("The carrier does not know this warehouse: POST /api/v1/warehouses/%s/registrations.") % row.id
@@ -170,8 +188,19 @@ def _need_known(row: Warehouse, credential: Credential) -> None:
 
 
 def _known_as(row: Warehouse, credential: Credential) -> str:
-    found = row.registrations.filter(credential=credential).values_list("carrier_warehouse_id", flat=True)
-    return found.first() or ""
+    found = _registration(row, credential)
+    return found.carrier_warehouse_id if found else ""
+
+
+def _registration(row: Warehouse, credential: Credential) -> WarehouseRegistration | None:
+    found = row.registrations.select_related("credential").filter(credential=credential).first()
+    return None if found is None or _is_of_former_account(found) else found
+
+
+def _is_of_former_account(registration: WarehouseRegistration) -> bool:
+    """Whether the credential was another account at the carrier then, which had its own names for places."""
+    since = registration.credential.account_since
+    return since is not None and registration.updated_at < since
 
 
 def _accounts(tenant: Tenant, names: Sequence[str]) -> list[Credential]:
@@ -223,7 +252,12 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
     with transaction.atomic():
         is_current = _locked(row).updated_at == row.updated_at
         state = State.REGISTERED if is_current else State.PENDING
-        return _store(row, credential, state, known_as=known.carrier_id), None
+        try:
+            return _store(row, credential, state, known_as=known.carrier_id), None
+        except _TakenName:
+            log.error("a carrier gave two places one name", extra={"warehouse": str(row.id)})
+            error = Conflict(_("The carrier takes this place for another one: give it another name."))
+            return _store(row, credential, State.FAILED, failure=error.body()), error
 
 
 def _locked(row: Warehouse) -> Warehouse:
@@ -233,9 +267,25 @@ def _locked(row: Warehouse) -> Warehouse:
 def _store(
     row: Warehouse, credential: Credential, state: str, *, known_as: str = "", failure: dict[str, Any] | None = None
 ) -> WarehouseRegistration:
+    """Raises ``_TakenName``; what closed places and a former account's were called is nobody's any more."""
     values = {"state": state, "failure": failure, "carrier_warehouse_id": known_as}
-    found, _made = WarehouseRegistration.objects.update_or_create(warehouse=row, credential=credential, defaults=values)
-    return found
+    named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=known_as)
+    gone = Q(warehouse__is_active=False, warehouse__merchant_id=row.merchant_id)
+    if credential.account_since:
+        gone |= Q(updated_at__lt=credential.account_since)
+    try:
+        with transaction.atomic():
+            if known_as:
+                named.filter(gone).exclude(warehouse=row).update(carrier_warehouse_id="", state=State.FAILED)
+            return WarehouseRegistration.objects.update_or_create(
+                warehouse=row, credential=credential, defaults=values
+            )[0]
+    except IntegrityError as error:
+        raise _TakenName(known_as) from error
+
+
+class _TakenName(Exception):
+    """Another place has this name at the carrier's account."""
 
 
 def _name_taken(name: str) -> Conflict:
