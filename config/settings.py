@@ -348,6 +348,7 @@ CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
 PICKUP_POINTS_FRESH = timedelta(seconds=env.float("PICKUP_POINTS_FRESH_S", default=3600))
 PICKUP_POINTS_KEEP = timedelta(seconds=env.float("PICKUP_POINTS_KEEP_S", default=86_400))
 CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90))
+INBOUND_WEBHOOK_KEEP = timedelta(days=env.int("INBOUND_WEBHOOK_KEEP_DAYS", default=90))
 REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
 # Below the number of web threads (deploy/gunicorn.py), so that hanging carriers leave threads for everything else.
 CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10)

@@ -37,7 +37,7 @@ _LEASE = timedelta(seconds=60)
 # A row whose processing fails so often is listed for a person instead.
 _MOST_TIMES = 20
 # So long is a number that nobody knows looked out for.
-_WAIT_FOR_SHIPMENT = timedelta(days=7)
+WAIT_FOR_SHIPMENT = timedelta(days=7)
 # A shipment is reserved before its carrier can tell of it; so far our own clocks may differ.
 _AHEAD = timedelta(minutes=1)
 
@@ -91,7 +91,7 @@ def process(inbound_id: uuid.UUID) -> str:
 def sweep(*, limit: int = 100) -> int:
     """Take up what a killed process left unread, and what waited for a shipment or pickup that exists now.
 
-    How many rows were processed.
+    How many rows came further; what waits for other purchases to be settled, which may have its number, does not.
     """
     abandoned = InboundWebhook.objects.filter(state=State.RECEIVED, received_at__lt=timezone.now() - _ABANDONED)
     ids = []
@@ -108,13 +108,12 @@ def _process_safely(inbound_id: uuid.UUID) -> bool:
     """One webhook that cannot be processed must not keep the others from it."""
     try:
         with correlation.scope():
-            process(inbound_id)
+            return process(inbound_id) != State.UNMATCHED
     except Exception:
         log.exception("webhook kept but not processed", extra={"inbound": str(inbound_id)})
         # One that waited for its shipment is tried again among those whose tries are counted.
         InboundWebhook.objects.filter(id=inbound_id, state=State.UNMATCHED).update(state=State.RECEIVED)
         return False
-    return True
 
 
 def _verified(
@@ -197,6 +196,6 @@ def _matched(limit: int) -> list[uuid.UUID]:
     scheduled = Pickup.objects.filter(
         credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")
     ).exclude(carrier_pickup_id="")
-    recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - _WAIT_FOR_SHIPMENT)
+    recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - WAIT_FOR_SHIPMENT)
     there = recent.filter(Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True))
     return list(there.order_by("id").values_list("inbound_id", flat=True)[:limit])

@@ -12,11 +12,12 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from apikeys import cleaning, correlation, notices, usage
-from carriers import points, retention
+from carriers import points
+from carriers import retention as carriers_retention
 from carriers.refresh import refresh_tokens
 from shipping.services import codes, label_files, pickups, polling, tallies
 from shipping.services.reconciliation import reconcile
-from webhooks import inbound, outbound
+from webhooks import inbound, outbound, retention
 from webhooks.workers import Heartbeat, Record, queue_of
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def run(stop: threading.Event) -> None:
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
             Lane("cleaning", _idle(cleaning.clean), 3600, stop),
-            Lane("call log", retention.clean, 3600, stop),
+            Lane("call log", carriers_retention.clean, 3600, stop),
+            Lane("carriers' webhooks", retention.clean, 3600, stop),
         ]
         heartbeat = Heartbeat({lane.name: lane.record for lane in lanes})
         lanes.append(Lane("heartbeat", _idle(heartbeat.beat), settings.WORKER_HEARTBEAT_S, stop))

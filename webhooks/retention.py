@@ -1,0 +1,40 @@
+"""How long it is kept what carriers have pushed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apikeys.tenancy import first_id_at
+from webhooks.inbound import WAIT_FOR_SHIPMENT
+from webhooks.models import InboundWebhook, UnmatchedNumber
+
+log = logging.getLogger(__name__)
+_BATCH = 2_000
+
+
+def clean() -> None:
+    """Forget bodies older than ``INBOUND_WEBHOOK_KEEP_DAYS``, and numbers that are looked out for no longer.
+
+    What could not be read stays until a person has seen to it. Run by the worker once an hour.
+    """
+    bodies = InboundWebhook.objects.exclude(state=InboundWebhook.State.FAILED)
+    gone = {
+        "numbers": _forget(UnmatchedNumber.objects.all(), WAIT_FOR_SHIPMENT),
+        "inbound_webhooks": _forget(bodies, settings.INBOUND_WEBHOOK_KEEP),
+    }
+    log.info("carriers' webhooks cleaned", extra=gone)
+
+
+def _forget(rows: QuerySet[Any], after: timedelta) -> int:
+    """Delete what is older, batch by batch, so that nobody waits for long; how many."""
+    old, gone = rows.filter(id__lt=first_id_at(timezone.now() - after)), 0
+    while ids := list(old.order_by("id").values_list("id", flat=True)[:_BATCH]):
+        old.filter(id__in=ids).delete()
+        gone += len(ids)
+    return gone
