@@ -127,13 +127,16 @@ def add(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, 
 def find(tenant: Tenant, carrier: str) -> Credential:
     """The credential that a merchant's request uses: its own, else the platform's.
 
-    Raises ``ValidationFailed`` naming ``carrier`` when there is neither, and ``CredentialUnreadable`` before anything
-    is reserved for it.
+    Raises ``ValidationFailed`` naming ``carrier`` when there is neither or its own is switched off (what was its own
+    account's must not go to the platform's unasked), and ``CredentialUnreadable`` before anything is reserved for it.
     """
     adapter = adapter_class(carrier)
-    usable = Credential.objects.filter(mode=tenant.mode, carrier=adapter.slug, is_active=True)
-    own = usable.filter(merchant_id=tenant.merchant_id).first()
-    chosen = own or usable.filter(merchant__isnull=True, is_open=True).first()
+    rows = Credential.objects.filter(mode=tenant.mode, carrier=adapter.slug)
+    own = rows.filter(merchant_id=tenant.merchant_id).first()
+    if own and not own.is_active and readable_fields(own) != {}:
+        raise ValidationFailed(details={"carrier": [_("Operations have switched this account off; ask them.")]})
+    is_own = own is not None and own.is_active
+    chosen = own if is_own else rows.filter(merchant__isnull=True, is_active=True, is_open=True).first()
     if chosen is None:
         text = _("No %(environment)s credential for %(carrier)s; save one at /api/v1/carriers/%(carrier)s/credentials.")
         environment = ENVIRONMENT_OF_MODE[Mode(tenant.mode)]

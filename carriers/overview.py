@@ -75,9 +75,12 @@ def _overview(
 
 
 def _used(tenant: Tenant) -> dict[str, Credential]:
-    """The account that the merchant's requests use at each carrier."""
+    """The account that the merchant's requests use at each carrier, as ``accounts.find`` finds it."""
     ours = Q(merchant_id=tenant.merchant_id) | Q(merchant__isnull=True, is_open=True)
+    own = Credential.objects.filter(merchant_id=tenant.merchant_id, mode=tenant.mode)
+    switched_off = own.filter(is_active=False, fields__isnull=False)  # a deleted one has no fields
     rows = Credential.objects.filter(ours, mode=tenant.mode, is_active=True)
+    rows = rows.exclude(carrier__in=switched_off.values("carrier"))
     # The platform's first, so that an own account is written over it.
     ordered = sorted(rows.only("carrier", "merchant_id", "refused_at"), key=lambda row: bool(row.merchant_id))
     return {row.carrier: row for row in ordered}

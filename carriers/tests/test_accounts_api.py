@@ -338,6 +338,25 @@ def test_what_staff_have_switched_off_a_merchant_does_not_switch_on(api, put, de
     assert api.post("/api/v1/courier-credentials", NEW).status_code == 201
 
 
+def test_the_platforms_account_does_not_stand_in_for_one_that_is_switched_off(api, delete):
+    row_id = api.post("/api/v1/courier-credentials", NEW).json()["id"]
+    platform = {"client_id": "pickit-platform", "client_secret": "test-secret"}
+    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=platform)
+    point = "/api/v1/pickit/pickup-points/PP-12345"
+
+    def used():
+        return next(
+            one["account"] for one in api.get("/api/v1/carriers").json()["carriers"] if one["carrier"] == "pickit"
+        )
+
+    Credential.objects.filter(id=row_id).update(is_active=False)
+    refused = api.get(point)
+    assert (refused.status_code, list(refused.json()["details"]), used()) == (400, ["carrier"], "none")
+    Credential.objects.filter(id=row_id).update(is_active=True)
+    delete(f"/api/v1/courier-credentials/{row_id}")
+    assert (api.get(point).status_code, used()) == (200, "platform")
+
+
 def test_unknown_ids_are_not_found(api, put, delete):
     path = f"/api/v1/courier-credentials/{uuid.uuid4()}"
     assert {put(path, {}).status_code, delete(path).status_code, api.post(f"{path}/test").status_code} == {404}
