@@ -277,7 +277,9 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apikeys.schema.one_mount"],
     "ENUM_NAME_OVERRIDES": {
         "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
+        "CarrierAccountEnum": ["own", "platform", "none"],
         "CountryEnum": "tracking.serializers.CODES",
+        "RegistrationAccountEnum": ["own", "platform"],
         "RegistrationStateEnum": "shipping.models.WarehouseRegistration.State",
     },
 }
