@@ -27,7 +27,7 @@ from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierAuthentication, CarrierError, CarrierUnavailable, CredentialUnreadable
 from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_ROTATED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
-from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment
+from carriers.models import CLOCK_SKEW, ENVIRONMENT_OF_MODE, Credential, Environment
 from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
 
@@ -220,7 +220,7 @@ def rotate(row: Credential) -> Credential:
     adapter.need("rotate_credentials")
     now = timezone.now()
     until = now + timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)
-    free = Q(rotating_until=None) | Q(rotating_until__lt=now)
+    free = Q(rotating_until=None) | Q(rotating_until__lt=now) | Q(rotating_until__gt=until + CLOCK_SKEW)
     mine = Credential.objects.filter(id=row.id, updated_at=row.updated_at, is_active=True)
     if not mine.filter(free).update(rotating_until=until):
         raise Conflict(_("This account is being changed by another request."))

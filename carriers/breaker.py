@@ -84,7 +84,7 @@ def admit(credential: Credential, operation: str) -> Permit:
     if row is None or row.opened_at is None:
         return Permit(credential, operation, failures=row.failures if row else 0)
     now = timezone.now()
-    if now < row.retry_at <= _rest_end() + CLOCK_SKEW:
+    if row.is_resting(now):
         raise Open(ceil((row.retry_at - now).total_seconds()))
     free = Q(probe_until=None) | Q(probe_until__lt=now) | Q(probe_until__gt=_lease_end(now) + CLOCK_SKEW)
     claimed = Breaker.objects.filter(free, id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -140,7 +141,16 @@ class Breaker(Row):
         """``closed``, ``open`` or ``half_open``."""
         if self.opened_at is None:
             return "closed"
-        return "open" if self.retry_at > timezone.now() else "half_open"
+        return "open" if self.is_resting(timezone.now()) else "half_open"
+
+    def is_resting(self, now: datetime) -> bool:
+        """Whether nothing is asked now; of a closed one never."""
+        return self.opened_at is not None and now < self.retry_at <= latest_rest(now)
+
+
+def latest_rest(now: datetime) -> datetime:
+    """When the rest of a breaker that opened just now can end at the latest."""
+    return now + timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S) + CLOCK_SKEW
 
 
 class PointAnswer(Row):

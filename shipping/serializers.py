@@ -199,7 +199,8 @@ class ShipmentUpdateSerializer(serializers.Serializer):
         allow_empty=False,
         max_length=MAX_PACKAGES,
         required=False,
-        help_text="All of them, in their order; sides, value and description of each stay where they are not given.",
+        help_text="All of them, in their order. Where there are as many as before, what is not said of one (its sides, "
+        "value, description) stays.",
     )
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)

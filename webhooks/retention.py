@@ -15,18 +15,23 @@ from webhooks.inbound import WAIT_FOR_SHIPMENT
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
 log = logging.getLogger(__name__)
+State = InboundWebhook.State
 _BATCH = 2_000
+_UNREADABLE_KEEP = timedelta(days=365)
 
 
 def clean() -> None:
     """Forget bodies older than ``INBOUND_WEBHOOK_KEEP_DAYS``, and numbers that are looked out for no longer.
 
-    What could not be read stays until a person has seen to it. Run by the worker once an hour.
+    What could not be read waits a year for a person, and what was not read yet for ever. Run by the worker once an
+    hour.
     """
-    bodies = InboundWebhook.objects.exclude(state=InboundWebhook.State.FAILED)
+    keep = max(settings.INBOUND_WEBHOOK_KEEP, WAIT_FOR_SHIPMENT)
+    read = InboundWebhook.objects.filter(state__in=(State.PROCESSED, State.UNMATCHED))
     gone = {
         "numbers": _forget(UnmatchedNumber.objects.all(), WAIT_FOR_SHIPMENT),
-        "inbound_webhooks": _forget(bodies, settings.INBOUND_WEBHOOK_KEEP),
+        "inbound_webhooks": _forget(read, keep),
+        "unreadable_webhooks": _forget(InboundWebhook.objects.filter(state=State.FAILED), max(keep, _UNREADABLE_KEEP)),
     }
     log.info("carriers' webhooks cleaned", extra=gone)
 

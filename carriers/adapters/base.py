@@ -124,8 +124,11 @@ class Record:
         return value
 
     def is_about(self, name: str, asked: str) -> bool:
-        """Whether the field is what was asked for, in any case of letters; absent or no text, it is not."""
-        return bool(asked) and self.hint(Record.text, name, "").casefold() == asked.casefold()
+        """Whether the field is what was asked for, in any case of letters; absent, it is not.
+
+        Where it is no text nobody can tell: then whoever believed that it is not would buy again.
+        """
+        return bool(asked) and self.text(name, "").casefold() == asked.casefold()
 
     def about(self, name: str, asked: str) -> Record:
         """The record itself where it is about what was asked, and ``ValueError`` where it is about something else."""

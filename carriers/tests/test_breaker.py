@@ -205,9 +205,12 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine)
     with pytest.raises(breaker.Open):
         breaker.admit(credential, "quote")
     time_machine.move_to(now)
+    assert Breaker.objects.get().state == "half_open"
     assert breaker.admit(credential, "quote").is_probe
     with pytest.raises(breaker.Open):
         breaker.admit(credential, "quote")
+    Breaker.objects.update(probe_until=now + timedelta(days=1))
+    assert breaker.admit(credential, "quote").is_probe
 
 
 def test_opening_and_closing_are_events_of_the_account(credential, send, fail):

@@ -417,16 +417,27 @@ def test_a_booking_keeps_courier_label_and_manifest():
 def test_what_is_good_to_know_and_unreadable_costs_no_order():
     told = response("order_found_by_our_reference")
     told["data"][0] |= {"freight_charges": "45.00", "courier_name": 7, "created_at": "then"}
-    told["data"].append(told["data"][0] | {"order_id": 73})
     (found,) = opened(answer(told)).find_by_reference("WB-0073")
     assert (found.tracking_number, found.total_price, found.currency) == (AWB, None, "")
+
+
+@pytest.mark.parametrize("changes", [{"order_id": {"id": "WB-0073"}}, {"order_id": 73}, {"label_url": {"pdf": "x"}}])
+def test_what_is_sold_and_whose_it_is_is_never_guessed(changes):
+    told = response("order_found_by_our_reference")
+    told["data"][0] |= changes
+    with pytest.raises(CarrierUnavailable):
+        opened(answer(told)).find_by_reference("WB-0073")
 
 
 def test_of_a_number_told_of_twice_nothing_is_lost():
     told = deepcopy(response("tracking_without_one_that_nobody_knows"))
     at = next(place for place, one in enumerate(told) if one["awb"] == AWB)
-    told.append(told[at] | {"tracking_history": []})
-    assert len(opened(answer(told)).track([AWB])[AWB].scans) == 2
+    estimate = opened(answer(told)).track([AWB])[AWB].estimated_delivery
+    told.append(told[at] | {"tracking_history": [], "estimated_delivery": None})
+    track = opened(answer(told)).track([AWB])[AWB]
+    assert (len(track.scans), track.estimated_delivery) == (2, estimate)
+    told.append(told[at] | {"tracking_history": [], "order_id": "WB-NEXT-YEAR"})
+    assert not opened(answer(told)).track([AWB])[AWB].scans
 
 
 def test_of_several_orders_under_a_reference_the_cancelled_is_marked():
@@ -503,6 +514,9 @@ def test_a_signed_event_is_believed_for_eight_hours():
         ("98230 44551 ext. 12", "9823044551"),
         ("+91 22 2345 6789", "2223456789"),
         ("+44 20 7946 0018", "442079460018"),
+        ("98230 44551 x5", "9823044551"),
+        ("+0919823044551", "9823044551"),
+        ("982304 HOME", "982304"),
         ("ask the porter", ""),
         ("9876543210", "9876543210"),
         ("9100000001", "9100000001"),

@@ -1,15 +1,20 @@
-"""A carrier's name of a place is one place's at an account. Of several that have it the first keeps it."""
+"""A carrier's name of a place is one place's at an account.
+
+Of several that have it one keeps it: an open place before a closed one, one that the carrier has taken before others,
+then the first.
+"""
 
 from typing import Any
 
 from django.db import migrations, models
 
 
-def keep_the_first(apps: Any, schema_editor: Any) -> None:
+def keep_one(apps: Any, schema_editor: Any) -> None:
     registrations = apps.get_model("shipping", "WarehouseRegistration").objects
+    is_taken = models.Case(models.When(state="registered", then=0), default=1)
+    named = registrations.exclude(carrier_warehouse_id="").order_by("-warehouse__is_active", is_taken, "id")
     seen = set()
-    named = registrations.exclude(carrier_warehouse_id="").order_by("id")
-    for id_, *name in named.values_list("id", "credential_id", "carrier_warehouse_id").iterator():
+    for id_, *name in list(named.values_list("id", "credential_id", "carrier_warehouse_id")):
         if tuple(name) in seen:
             registrations.filter(id=id_).update(carrier_warehouse_id="", state="failed")
         seen.add(tuple(name))
@@ -19,7 +24,7 @@ class Migration(migrations.Migration):
     dependencies = [("carriers", "0010_accounts_without_fields"), ("shipping", "0015_index_of_changes")]
 
     operations = [
-        migrations.RunPython(keep_the_first, migrations.RunPython.noop),
+        migrations.RunPython(keep_one, migrations.RunPython.noop),
         migrations.AddConstraint(
             model_name="warehouseregistration",
             constraint=models.UniqueConstraint(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +28,7 @@ from shipping.services import label_files, shipments, terms
 from shipping.services.canonical import as_address, as_items, as_packages, plain
 
 _RETRY_AFTER_S = 2
+_SIDES = ("length_cm", "width_cm", "height_cm")
 _RECIPIENT = ("contact_name", "contact_phone", "contact_email")
 
 
@@ -89,11 +89,19 @@ def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, An
 
 
 def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The new parcels; what is not said of one stays, as it does at the carrier."""
-    if "packages" not in changes:
-        return {}
-    pairs = zip_longest(shipment.request["packages"], changes["packages"], fillvalue={})
-    return {"packages": [{**before, **after} for before, after in pairs][: len(changes["packages"])]}
+    """The new parcels; what is not said of one stays, as it does at the carrier, where there are as many as before."""
+    before, after = shipment.request["packages"], changes.get("packages", ())
+    if not after or len(before) == len(after):
+        return {"packages": [{**old, **new} for old, new in zip(before, after, strict=True)]} if after else {}
+    unsaid = {
+        f"packages[{number}].{side}": [_("The number of parcels changes: say the sides of each.")]
+        for number, package in enumerate(after)
+        for side in _SIDES
+        if side not in package and any(side in old for old in before)
+    }
+    if unsaid:
+        raise ValidationFailed(details=unsaid)
+    return {}
 
 
 def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:

@@ -38,11 +38,11 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     could send two vans. Booked with the account of the shipments, else with the one that orders use. Raises
     ``ValidationFailed`` naming a shipment that is unknown or of another account, and the carrier's refusal.
     """
-    usual = accounts.find(tenant, order["carrier"])
-    accounts.open_adapter(usual).need("schedule_pickup")
-    names = order["shipment_ids"]
-    found = lookup.find_many(tenant, names, carrier=usual.carrier)
-    credential = _account(tenant, [found[name] for name in names if name in found]) or usual
+    kind, names = adapter_class(order["carrier"]), order["shipment_ids"]
+    found = lookup.find_many(tenant, names, carrier=kind.slug)
+    credential = _account(tenant, [found[name] for name in names if name in found])
+    credential = credential or accounts.find(tenant, order["carrier"])
+    accounts.open_adapter(credential).need("schedule_pickup")
     shipments = _shipments(credential, names, found)
     pickup = _reserve(tenant, credential, order, shipments)
     adapter = accounts.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)

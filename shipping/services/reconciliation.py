@@ -152,10 +152,15 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
 
 
 def _ours(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]:
-    """What carries our reference: the account may hold parcels of others, which are nobody's here to book or void."""
+    """What carries our reference: the account may hold parcels of others, which are nobody's here to book or void.
+
+    Raises ``CarrierUnavailable`` where all that it told of carries others: that is no answer to what was asked.
+    """
     ours = [label for label in found if shipments.is_of(shipment, label)]
     if len(ours) < len(found):
         log.error("a look-up was answered with other references", extra={"shipment": str(shipment.id)})
+    if found and not ours:
+        raise CarrierUnavailable(carrier=shipment.carrier_name, carrier_code="other_references")
     return ours
 
 

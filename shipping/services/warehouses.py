@@ -16,7 +16,7 @@ from apikeys.errors import Conflict, ValidationFailed, WarehouseNotFound, Waybil
 from apikeys.tenancy import Tenant
 from carriers import accounts, types
 from carriers.adapters import ADAPTERS, adapter_class
-from carriers.errors import CarrierWarehouseNotFound
+from carriers.errors import CarrierUnavailable, CarrierWarehouseNotFound
 from carriers.models import Credential
 from shipping.events import WAREHOUSE_CHANGED
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
@@ -249,15 +249,27 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
         # What the carrier does not know under this name is told to it as a new place the next time.
         known = "" if isinstance(error, CarrierWarehouseNotFound) else request.warehouse.carrier_id
         return _store(row, credential, State.FAILED, known_as=known, failure=error.body()), error
-    with transaction.atomic():
-        is_current = _locked(row).updated_at == row.updated_at
-        state = State.REGISTERED if is_current else State.PENDING
-        try:
+    try:
+        with transaction.atomic():
+            is_current = _locked(row).updated_at == row.updated_at
+            state = State.REGISTERED if is_current else State.PENDING
+            accounts.hold(credential)  # the name is of the account that was told
             return _store(row, credential, state, known_as=known.carrier_id), None
-        except _TakenName:
-            log.error("a carrier gave two places one name", extra={"warehouse": str(row.id)})
-            error = Conflict(_("The carrier takes this place for another one: give it another name."))
-            return _store(row, credential, State.FAILED, failure=error.body()), error
+    except _TakenName:
+        log.error("a carrier gave two places one name", extra={"warehouse": str(row.id)})
+        _tell_again(credential, known.carrier_id)
+        error = Conflict(_("The carrier takes this place for another one: give it another name."))
+    except CarrierUnavailable as changed:
+        error = changed
+    return _store(row, credential, State.FAILED, failure=error.body()), error
+
+
+def _tell_again(credential: Credential, name: str) -> None:
+    """The carrier may have another address now for the place that has this name: nothing departs before it is right."""
+    named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=name)
+    for registration in named.select_related("warehouse"):
+        named.filter(id=registration.id).update(state=State.PENDING, failure=None)
+        _tell(registration.warehouse, credential)
 
 
 def _locked(row: Warehouse) -> Warehouse:
@@ -275,6 +287,7 @@ def _store(
         gone |= Q(updated_at__lt=credential.account_since)
     try:
         with transaction.atomic():
+            accounts.locked(credential.id)  # of two that take each other's former name one waits
             if known_as:
                 named.filter(gone).exclude(warehouse=row).update(carrier_warehouse_id="", state=State.FAILED)
             return WarehouseRegistration.objects.update_or_create(

@@ -507,6 +507,13 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     assert [call["path"].split("/")[-2] for call in sandbox.calls(operation="cancel")] == [first.tracking_number]
 
 
+def test_a_label_that_is_sold_as_cancelled_is_none(api, sandbox, order, monkeypatch):
+    sell = PickitAdapter.create_label
+    monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), cancelled=True))
+    assert buy(api, order).status_code == 202
+    assert Shipment.objects.get().booking_state == BookingState.PENDING
+
+
 def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_of(api, sandbox, order, credential):
     buy(api, order)
     shipment = Shipment.objects.get()

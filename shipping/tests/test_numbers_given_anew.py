@@ -68,6 +68,15 @@ def test_sold_twice_within_a_month_it_stays_with_its_first_holder(api, other, pl
     assert other.post(f"/api/v1/shipments/{first['tracking_number']}/cancel", {}).status_code == 200
 
 
+def test_given_anew_after_a_month_it_is_booked(api, other, platform, order, monkeypatch):
+    first = other.post("/api/v1/labels", order).json()
+    Shipment.objects.update(created_at=timezone.now() - timedelta(days=29))
+    sell = PickitAdapter.create_label
+    anew = {"tracking_number": first["tracking_number"]}
+    monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), **anew))
+    assert api.post("/api/v1/labels", order).status_code == 200
+
+
 def test_it_is_tracked_by_whom_it_belongs_to_alone(api, other, number):
     ours = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
     assert (ours["events"], ours["metadata"]["stale"]) == ([], True)

@@ -770,7 +770,11 @@ def test_what_is_not_said_of_a_parcel_stays_here_and_at_the_carrier(api, patch, 
         "breadth": 60,
         "height": 17,
     }
-    assert len(patch(path, {"packages": [{"weight_kg": 4}]}).json()["packages"]) == 1
+    refused = patch(path, {"packages": [{"weight_kg": 4, "length_cm": 100}]})
+    assert list(refused.json()["details"]) == ["packages[0].width_cm", "packages[0].height_cm"]
+    one = {"weight_kg": 4, "length_cm": 40, "width_cm": 50, "height_cm": 10}
+    (left,) = patch(path, {"packages": [one]}).json()["packages"]
+    assert (left["declared_value"], left["description"]) == (None, "")  # of a parcel that went
     advance(sandbox, label["tracking_number"], to="DEL")
     back = api.post("/api/v1/returns", {"shipment_id": label["shipment_id"]})
     assert back.status_code == 200, back.content
@@ -927,11 +931,42 @@ def test_a_place_at_the_carrier_is_one_place_here(api, client, api_key, warehous
 
 def test_a_place_that_the_carrier_takes_for_another_one_is_not_registered(api, warehouse, order, monkeypatch):
     known = RegisteredWarehouse(carrier_id=warehouse["registrations"][0]["carrier_warehouse_id"], name="", active=True)
-    monkeypatch.setattr(VelocityAdapter, "register_warehouse", lambda *_: known)
+    told = []
+    monkeypatch.setattr(VelocityAdapter, "register_warehouse", lambda _self, wanted: told.append(wanted) or known)
     body = {"name": "Delhi", "address": DEPOT, "carriers": ["velocity"]}
     (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
     assert (registration["state"], registration["failure"]["error"]) == ("failed", "conflict")
+    # The other one's address is put right before anything departs from it.
+    assert [one.warehouse.name for one in told] == ["Delhi", warehouse["name"]]
     bought(api, order)
+
+
+def test_what_a_former_account_called_a_place_is_free_at_the_next(api, sandbox, warehouse, tenant):
+    known = {"carrier": "velocity", "carrier_warehouse_id": warehouse["registrations"][0]["carrier_warehouse_id"]}
+    other_account(sandbox, tenant)
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
+    assert api.post(f"/api/v1/warehouses/{place['id']}/registrations", known).json()["state"] == "registered"
+
+
+def test_another_merchants_closed_place_keeps_its_name(api, client, on_the_platforms, monkeypatch):
+    Merchant.objects.create(name="Other", slug="other")
+    other_key = keys.generate("test")
+    keys.create(Tenant(Merchant.objects.get(slug="other").id, "test"), other_key, name="other")
+    other = type(api)(client, other_key)
+    known = RegisteredWarehouse(carrier_id="WH-ONE", name="")
+    monkeypatch.setattr(VelocityAdapter, "register_warehouse", lambda *_: known)
+    body = {"name": "N" * 100, "address": DEPOT, "carriers": ["velocity"]}
+    theirs = other.post("/api/v1/warehouses", body).json()
+    client.delete(f"/api/v1/warehouses/{theirs['id']}", headers={"X-API-Key": other_key})
+    (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
+    assert registration["state"] == "failed"
+    assert Warehouse.objects.get(id=theirs["id"]).registrations.get().carrier_warehouse_id == "WH-ONE"
+
+
+def test_the_longest_name_fits_at_the_platforms_account(api, on_the_platforms, sent):
+    body = {"name": "N" * 100, "address": DEPOT, "carriers": ["velocity"]}
+    (registration,) = api.post("/api/v1/warehouses", body).json()["registrations"]
+    assert (registration["state"], len(sent("register_warehouse")[-1]["name"])) == ("registered", 100)
 
 
 def test_a_stores_key_claims_no_place_at_the_merchants_account(api, merchant, client):

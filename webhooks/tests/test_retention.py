@@ -27,14 +27,24 @@ def pushed(credential, monkeypatch):
     return one
 
 
-def test_bodies_go_after_the_set_time_but_for_those_that_could_not_be_read(pushed, settings):
+def test_bodies_go_after_the_set_time_but_for_those_that_were_not_read(pushed, settings):
     settings.INBOUND_WEBHOOK_KEEP = timedelta(days=30)
     for days in (29, 31, 400, 500):
         pushed(days)
     pushed(32, "unmatched")
     pushed(33, "failed")
+    pushed(366, "failed")
+    pushed(367, "received")
     retention.clean()
-    assert set(InboundWebhook.objects.values_list("digest", flat=True)) == {"processed 29", "failed 33"}
+    left = set(InboundWebhook.objects.values_list("digest", flat=True))
+    assert left == {"processed 29", "failed 33", "received 367"}
+
+
+def test_nothing_goes_while_its_shipment_is_looked_out_for(pushed, settings):
+    settings.INBOUND_WEBHOOK_KEEP = timedelta(days=1)
+    pushed(2, "unmatched")
+    retention.clean()
+    assert (InboundWebhook.objects.count(), UnmatchedNumber.objects.count()) == (1, 1)
 
 
 def test_numbers_go_when_nobody_looks_out_for_them_any_more(pushed):

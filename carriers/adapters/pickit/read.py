@@ -85,6 +85,7 @@ def offer(answer: Record, asked: str) -> types.Offer:
 
 def label(answer: Record) -> types.BookedLabel:
     label = answer.record("label")
+    total, currency = answer.hint(_price, "total_price", (None, ""))
     return types.BookedLabel(
         reference=answer.text("reference"),
         tracking_number=answer.identifier("tracking_number"),
@@ -95,8 +96,8 @@ def label(answer: Record) -> types.BookedLabel:
         created_at=answer.time("created_at"),
         carrier_label_url=label.hint(Record.text, "url", ""),
         estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
-        total_price=answer.hint(Record.amount, "total_price", None),
-        currency=answer.hint(Record.text, "currency", "", most=3),
+        total_price=total,
+        currency=currency,
         pickup_code=answer.hint(Record.text, "pickup_code", ""),
         cancelled=answer.text("status", "") == "cancelled",
         extras={
@@ -105,6 +106,12 @@ def label(answer: Record) -> types.BookedLabel:
             "pickup_point": answer.hint(_chosen_point, "pickup_point", None),
         },
     )
+
+
+def _price(answer: Record, name: str, default: tuple[None, str]) -> tuple[Decimal | None, str]:
+    """An amount and its currency, or neither."""
+    total = answer.amount(name, None)
+    return default if total is None else (total, answer.text("currency", most=3))
 
 
 def _chosen_point(answer: Record, name: str, default: None) -> dict[str, str] | None:

@@ -8,13 +8,10 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-import phonenumbers
-
 from carriers import types
 from carriers.types import PaymentMethod
 
 COUNTRY = "India"  # it serves no other
-_CALLING_CODE, _PHONE_DIGITS = 91, 10
 CHOSEN_COURIER = r"courier_(\w+)"
 
 
@@ -106,13 +103,9 @@ def phone(text: str) -> str:
 
     Any other number keeps all its digits, and Velocity says what it thinks of it.
     """
-    try:
-        number = phonenumbers.parse(text, "IN")
-    except phonenumbers.NumberParseException:
-        return re.sub(r"[^0-9]", "", text)
-    national = str(number.national_number)
-    is_indian = number.country_code == _CALLING_CODE and len(national) == _PHONE_DIGITS
-    return national if is_indian else re.sub(r"[^0-9]", "", text)
+    digits = re.sub(r"[^0-9]", "", re.sub(r"(?i)\b(?:ext(?:ension)?|x)\W*[0-9]{1,6}\W*$", "", text))
+    national = re.fullmatch(r"(?:0{0,2}91)?0?([1-9][0-9]{9})", digits)
+    return national[1] if national else digits
 
 
 def chosen_courier(service_type: str) -> str:

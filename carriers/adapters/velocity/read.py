@@ -116,7 +116,7 @@ def label(answer: Record) -> types.BookedLabel:
         label_size="4x6",
         # To the second, as scans are told: one of the same second must not look older than the booking.
         created_at=answer.hint(Record.time, "created_at", None) or datetime.now(UTC).replace(microsecond=0),
-        carrier_label_url=answer.hint(Record.text, "label_url", ""),
+        carrier_label_url=answer.text("label_url", ""),  # all that is sold
         carrier_manifest_url=answer.hint(Record.text, "manifest_url", ""),
         total_price=charges,
         currency="" if charges is None else CURRENCY,
@@ -134,17 +134,20 @@ def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
     One that cannot be read costs only itself, unless it is all that there is.
     """
     wanted = {number.casefold(): number for number in asked}
-    found, problems = {}, []
+    found: dict[str, tuple[str, types.Track]] = {}
+    problems = []
     for item in listed(answer):
         try:
             if number := wanted.get(item.text("awb").casefold()):
-                track = _track(item, number)
-                found[number] = _both(found[number], track) if number in found else track
+                order, track = item.hint(Record.text, "order_id", ""), _track(item, number)
+                former, before = found.get(number, (order, None))
+                # Another order's is an older parcel's, which had the number before.
+                found[number] = (order, _both(before, track) if before and former == order else track)
         except UNREADABLE as error:
             problems.append(error)
     if problems and not found:
         raise problems[0]
-    return found
+    return {number: track for number, (_order, track) in found.items()}
 
 
 def _track(item: Record, number: str) -> types.Track:
