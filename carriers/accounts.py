@@ -157,8 +157,13 @@ def hold(row: Credential) -> None:
     the new one.
     """
     if locked(row.id).updated_at != row.updated_at:
-        text = _("The account was changed meanwhile.")
-        raise CarrierUnavailable(carrier=adapter_class(row.carrier).name, carrier_message=text, retry_after_s=1)
+        raise changed(row)
+
+
+def changed(row: Credential) -> CarrierUnavailable:
+    """What is told of an account that was changed while a request used it."""
+    text = _("The account was changed meanwhile.")
+    return CarrierUnavailable(carrier=adapter_class(row.carrier).name, carrier_message=text, retry_after_s=1)
 
 
 def takes_orders(row: Credential, tenant: Tenant) -> bool:

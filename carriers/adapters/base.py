@@ -124,11 +124,8 @@ class Record:
         return value
 
     def is_about(self, name: str, asked: str) -> bool:
-        """Whether the field is what was asked for, in any case of letters; absent, it is not.
-
-        Where it is no text nobody can tell: then whoever believed that it is not would buy again.
-        """
-        return bool(asked) and self.text(name, "").casefold() == asked.casefold()
+        """Whether the field is what was asked for, in any case of letters; absent or no text, it is not."""
+        return bool(asked) and self.hint(Record.text, name, "").casefold() == asked.casefold()
 
     def about(self, name: str, asked: str) -> Record:
         """The record itself where it is about what was asked, and ``ValueError`` where it is about something else."""
@@ -226,6 +223,18 @@ class Record:
 
     def _at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
+
+
+def those_about(rows: Sequence[Record], name: str, asked: str) -> list[Record]:
+    """Of a look-up's rows those that are about what was asked.
+
+    Raises ``ValueError`` where there are rows and none is: that is no answer, and whoever took it for "nothing was
+    bought" would buy again.
+    """
+    found = [row for row in rows if row.is_about(name, asked)]
+    if rows and not found:
+        raise ValueError(f"no row's {name} is the one that was asked for")
+    return found
 
 
 def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple[datetime, bool]:

@@ -273,13 +273,10 @@ class CarrierContract:
         assert type(problem.value) is expected
         assert problem.value.carrier == self.adapter.name
 
-    def test_what_is_sold_under_another_reference_is_in_doubt_and_what_is_found_under_it_not_ours(self, operation):
+    def test_what_is_sold_or_found_under_another_reference_is_no_answer(self, operation):
         call, foreign = self._with(operation, lambda label: (label.reference, "SOMEBODY-ELSES"))
-        if operation in WRITES:
-            with pytest.raises(OutcomeUnknown):
-                call(self.open(answer(foreign)))
-        else:
-            assert not call(self.open(answer(foreign)))
+        with pytest.raises(OutcomeUnknown if operation in WRITES else CarrierUnavailable):
+            call(self.open(answer(foreign)))
 
     def test_a_label_that_is_no_file_of_its_format_is_no_answer(self, operation):
         call, spoilt = self._with(operation, lambda label: (_base64(label.content), _base64(b"no file at all")))

@@ -481,9 +481,10 @@ class TestLabel:
         ]
         assert sent["safe"] is True
 
-    def test_other_references_and_an_empty_list_are_nothing_found(self):
+    def test_an_empty_list_is_nothing_found_and_another_reference_no_answer(self):
         assert ask("found_nothing")[0] == []
-        assert ask("found_twice_the_first_cancelled", lambda it: it.find_by_reference("WB-000"))[0] == []
+        with pytest.raises(CarrierUnavailable):
+            ask("found_twice_the_first_cancelled", lambda it: it.find_by_reference("WB-000"))
 
 
 class TestTracking:

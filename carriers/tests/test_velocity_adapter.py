@@ -417,6 +417,7 @@ def test_a_booking_keeps_courier_label_and_manifest():
 def test_what_is_good_to_know_and_unreadable_costs_no_order():
     told = response("order_found_by_our_reference")
     told["data"][0] |= {"freight_charges": "45.00", "courier_name": 7, "created_at": "then"}
+    told["data"].append(told["data"][0] | {"order_id": 73})
     (found,) = opened(answer(told)).find_by_reference("WB-0073")
     assert (found.tracking_number, found.total_price, found.currency) == (AWB, None, "")
 
@@ -436,6 +437,11 @@ def test_of_a_number_told_of_twice_nothing_is_lost():
     told.append(told[at] | {"tracking_history": [], "estimated_delivery": None})
     track = opened(answer(told)).track([AWB])[AWB]
     assert (len(track.scans), track.estimated_delivery) == (2, estimate)
+    told[-1] |= {"order_id": None}
+    assert len(opened(answer(told)).track([AWB])[AWB].scans) == 2
+    last_year = {"timestamp": "2025-01-05 10:00:00", "status": "delivered"}
+    told.append(told[at] | {"tracking_history": [last_year], "order_id": "WB-LAST-YEAR"})
+    assert len(opened(answer(told)).track([AWB])[AWB].scans) == 2
     told.append(told[at] | {"tracking_history": [], "order_id": "WB-NEXT-YEAR"})
     assert not opened(answer(told)).track([AWB])[AWB].scans
 
@@ -517,6 +523,10 @@ def test_a_signed_event_is_believed_for_eight_hours():
         ("98230 44551 x5", "9823044551"),
         ("+0919823044551", "9823044551"),
         ("982304 HOME", "982304"),
+        ("9823044551ext12", "9823044551"),
+        ("98230 44551 extn. 5", "9823044551"),
+        ("98230 44551 #12", "9823044551"),
+        ("९८२३०४४५५१", "9823044551"),
         ("ask the porter", ""),
         ("9876543210", "9876543210"),
         ("9100000001", "9100000001"),

@@ -35,7 +35,8 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     """Book a collection for a validated order (``PickupRequestSerializer``).
 
     Gives it scheduled, or in ``needs_review`` when the carrier did not answer: no look-up could tell, and booking again
-    could send two vans. Booked with the account of the shipments, else with the one that orders use. Raises
+    could send two vans. Booked with the account of the shipments (also the platform's, where the merchant's own has
+    been switched off since: what is booked is to be collected), else with the one that orders use. Raises
     ``ValidationFailed`` naming a shipment that is unknown or of another account, and the carrier's refusal.
     """
     kind, names = adapter_class(order["carrier"]), order["shipment_ids"]

@@ -154,7 +154,8 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
 def _ours(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]:
     """What carries our reference: the account may hold parcels of others, which are nobody's here to book or void.
 
-    Raises ``CarrierUnavailable`` where all that it told of carries others: that is no answer to what was asked.
+    Raises ``CarrierUnavailable`` where all that it told of carries others: that is no answer to what was asked, and
+    adapters should have said so (``those_about``).
     """
     ours = [label for label in found if shipments.is_of(shipment, label)]
     if len(ours) < len(found):

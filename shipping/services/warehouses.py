@@ -16,7 +16,7 @@ from apikeys.errors import Conflict, ValidationFailed, WarehouseNotFound, Waybil
 from apikeys.tenancy import Tenant
 from carriers import accounts, types
 from carriers.adapters import ADAPTERS, adapter_class
-from carriers.errors import CarrierUnavailable, CarrierWarehouseNotFound
+from carriers.errors import CarrierWarehouseNotFound
 from carriers.models import Credential
 from shipping.events import WAREHOUSE_CHANGED
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
@@ -247,47 +247,58 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
         known = adapter.register_warehouse(request)
     except WaybillError as error:
         # What the carrier does not know under this name is told to it as a new place the next time.
-        known = "" if isinstance(error, CarrierWarehouseNotFound) else request.warehouse.carrier_id
-        return _store(row, credential, State.FAILED, known_as=known, failure=error.body()), error
+        name = "" if isinstance(error, CarrierWarehouseNotFound) else request.warehouse.carrier_id
+        try:
+            return _store(row, credential, State.FAILED, known_as=name, failure=error.body()), error
+        except _TakenName:
+            return _given_up(row, credential, name, error), error
     try:
         with transaction.atomic():
             is_current = _locked(row).updated_at == row.updated_at
             state = State.REGISTERED if is_current else State.PENDING
-            accounts.hold(credential)  # the name is of the account that was told
             return _store(row, credential, state, known_as=known.carrier_id), None
     except _TakenName:
         log.error("a carrier gave two places one name", extra={"warehouse": str(row.id)})
-        _tell_again(credential, known.carrier_id)
         error = Conflict(_("The carrier takes this place for another one: give it another name."))
-    except CarrierUnavailable as changed:
-        error = changed
-    return _store(row, credential, State.FAILED, failure=error.body()), error
+        return _given_up(row, credential, known.carrier_id, error), error
 
 
-def _tell_again(credential: Credential, name: str) -> None:
-    """The carrier may have another address now for the place that has this name: nothing departs before it is right."""
+def _given_up(row: Warehouse, credential: Credential, name: str, error: WaybillError) -> WarehouseRegistration:
+    """Not registered, since the name is another place's.
+
+    That one is told again, for the carrier may have this one's address for it now; but only when this one has no name
+    any more, or two could send each other back and forth.
+    """
+    failed = _store(row, credential, State.FAILED, failure=error.body())
     named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=name)
     for registration in named.select_related("warehouse"):
         named.filter(id=registration.id).update(state=State.PENDING, failure=None)
         _tell(registration.warehouse, credential)
+    return failed
 
 
 def _locked(row: Warehouse) -> Warehouse:
-    return Warehouse.objects.select_for_update().get(id=row.id)
+    return Warehouse.objects.select_for_update(no_key=True).get(id=row.id)  # purchases that name it do not wait
 
 
 def _store(
     row: Warehouse, credential: Credential, state: str, *, known_as: str = "", failure: dict[str, Any] | None = None
 ) -> WarehouseRegistration:
-    """Raises ``_TakenName``; what closed places and a former account's were called is nobody's any more."""
-    values = {"state": state, "failure": failure, "carrier_warehouse_id": known_as}
-    named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=known_as)
-    gone = Q(warehouse__is_active=False, warehouse__merchant_id=row.merchant_id)
-    if credential.account_since:
-        gone |= Q(updated_at__lt=credential.account_since)
+    """Raises ``_TakenName``; what closed places and a former account's were called is nobody's any more.
+
+    Of an account that has become another one meanwhile there is no name to keep.
+    """
     try:
         with transaction.atomic():
-            accounts.locked(credential.id)  # of two that take each other's former name one waits
+            account = accounts.locked(credential.id)  # of two that take each other's former name one waits
+            if account.account_since != credential.account_since:
+                changed = accounts.changed(credential)
+                state, known_as, failure = State.FAILED, "", failure or changed.body()
+            values = {"state": state, "failure": failure, "carrier_warehouse_id": known_as}
+            named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=known_as)
+            gone = Q(warehouse__is_active=False, warehouse__merchant_id=row.merchant_id)
+            if account.account_since:
+                gone |= Q(updated_at__lt=account.account_since)
             if known_as:
                 named.filter(gone).exclude(warehouse=row).update(carrier_warehouse_id="", state=State.FAILED)
             return WarehouseRegistration.objects.update_or_create(

@@ -27,6 +27,7 @@ from carriers.adapters.base import (
     account,
     read_time,
     text_field,
+    those_about,
 )
 from carriers.tests.contract import CarrierContract
 from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
@@ -69,8 +70,7 @@ class KestrelAdapter(CarrierAdapter):
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
         with self._reading("find_by_reference", safe=True):
-            found = Record(answer).records("parcels")
-            return [_label(item) for item in found if item.is_about("ref", reference)]
+            return [_label(item) for item in those_about(Record(answer).records("parcels"), "ref", reference)]
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found = {}

@@ -17,6 +17,7 @@ from apikeys.models import Merchant, Store
 from apikeys.tenancy import Tenant
 from carriers import accounts
 from carriers.adapters.velocity import VelocityAdapter
+from carriers.errors import CarrierUnavailable
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel, RegisteredWarehouse
 from shipping.models import Label, Parcel, Pickup, Shipment, Warehouse
@@ -939,6 +940,82 @@ def test_a_place_that_the_carrier_takes_for_another_one_is_not_registered(api, w
     # The other one's address is put right before anything departs from it.
     assert [one.warehouse.name for one in told] == ["Delhi", warehouse["name"]]
     bought(api, order)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """``meanwhile(happens)``: something happens once while the carrier is told of a place, ``before`` it hears or after."""
+    tell = VelocityAdapter.register_warehouse
+
+    def arrange(happens, before=None):
+        def told(self, wanted):
+            monkeypatch.setattr(VelocityAdapter, "register_warehouse", tell)
+            known = None if before else tell(self, wanted)
+            happens()
+            if before:
+                raise before
+            return known
+
+        monkeypatch.setattr(VelocityAdapter, "register_warehouse", told)
+
+    return arrange
+
+
+NO_ANSWER = CarrierUnavailable(carrier="Velocity Shipfast")
+
+
+def test_two_places_that_a_carrier_mixes_up_are_not_told_for_ever(api, put, warehouse, monkeypatch):
+    body = {"name": "Delhi", "address": DEPOT, "carriers": ["velocity"]}
+    other = api.post("/api/v1/warehouses", body).json()
+    names = [place["registrations"][0]["carrier_warehouse_id"] for place in (warehouse, other)]
+    told = []
+
+    def mixed_up(_self, wanted):
+        told.append(wanted.warehouse.carrier_id)
+        return RegisteredWarehouse(carrier_id=names[told[-1] == names[0]], name="")
+
+    monkeypatch.setattr(VelocityAdapter, "register_warehouse", mixed_up)
+    answer = put(f"/api/v1/warehouses/{other['id']}", body | {"address": DEPOT | {"street": "9 New Road"}})
+    assert (answer.status_code, answer.json()["registrations"][0]["state"]) == (200, "failed")
+    assert len(told) < 4
+
+
+def test_a_failure_does_not_make_a_former_accounts_name_the_new_ones(
+    api, put, sandbox, warehouse, tenant, sent, meanwhile
+):
+    path = f"/api/v1/warehouses/{warehouse['id']}"
+    meanwhile(lambda: other_account(sandbox, tenant), before=NO_ANSWER)
+    put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}})
+    assert api.post(f"{path}/registrations", {"carrier": "velocity"}).json()["state"] == "registered"
+    assert "warehouse_id" not in sent("register_warehouse")[-1]
+
+
+def test_a_new_webhook_secret_costs_no_place_its_name(put, warehouse, tenant, meanwhile):
+    account = {"tenant": tenant, "mode": "test", "carrier": "velocity", "environment": "sandbox"}
+    meanwhile(lambda: accounts.save(**account, fields={"webhook_secret": "another-secret"}))
+    body = {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}}
+    assert put(f"/api/v1/warehouses/{warehouse['id']}", body).json()["registrations"] == warehouse["registrations"]
+
+
+def test_a_place_that_was_closed_and_replaced_meanwhile_does_not_come_back(
+    api, client, api_key, put, warehouse, sent, meanwhile
+):
+    place = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
+    known = {"carrier": "velocity", "carrier_warehouse_id": warehouse["registrations"][0]["carrier_warehouse_id"]}
+
+    def replaced():
+        client.delete(f"/api/v1/warehouses/{warehouse['id']}", headers={"X-API-Key": api_key})
+        api.post(f"/api/v1/warehouses/{place['id']}/registrations", known)
+
+    meanwhile(replaced, before=NO_ANSWER)
+    body = {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}}
+    assert put(f"/api/v1/warehouses/{warehouse['id']}", body).status_code == 200
+    (registration,) = api.get(f"/api/v1/warehouses/{place['id']}").json()["registrations"]
+    assert (registration["state"], registration["carrier_warehouse_id"]) == (
+        "registered",
+        known["carrier_warehouse_id"],
+    )
+    assert sent("register_warehouse")[-1]["name"] == "Delhi"  # told again: the other address may be there
 
 
 def test_what_a_former_account_called_a_place_is_free_at_the_next(api, sandbox, warehouse, tenant):

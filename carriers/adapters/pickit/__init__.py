@@ -16,6 +16,7 @@ from carriers.adapters.base import (
     Record,
     account,
     text_field,
+    those_about,
 )
 from carriers.adapters.pickit import build, read
 
@@ -91,8 +92,7 @@ class PickitAdapter(CarrierAdapter):
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
         with self._reading("find_by_reference", safe=True):
-            found = Record(answer).records("data")
-            return [read.label(item) for item in found if item.is_about("reference", reference)]
+            return [read.label(item) for item in those_about(Record(answer).records("data"), "reference", reference)]
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         path = self._path("/shipments/{}/cancel", tracking_number)

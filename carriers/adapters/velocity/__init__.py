@@ -16,6 +16,7 @@ from carriers.adapters.base import (
     Record,
     account,
     text_field,
+    those_about,
 )
 from carriers.adapters.velocity import build, read
 
@@ -140,8 +141,8 @@ class VelocityAdapter(CarrierAdapter):
         query = {"type": "orders", "order_id": reference}
         answer = self._ask("find_by_reference", "GET", f"{API}/reports", safe=True, params=query)
         with self._reading("find_by_reference", safe=True):
-            rows = read.told(answer).records("data")
-            found = [read.label(row) for row in rows if row.is_about("order_id", reference)]
+            rows = those_about(read.told(answer).records("data"), "order_id", reference)
+            found = [read.label(row) for row in rows]
         return sorted(found, key=lambda label: label.created_at)
 
     def label_file(self, url: str) -> bytes:

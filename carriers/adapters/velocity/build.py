@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -12,6 +13,7 @@ from carriers import types
 from carriers.types import PaymentMethod
 
 COUNTRY = "India"  # it serves no other
+_EXTENSION = r"(?i)(?:ext(?:n|ension)?|(?<![a-z])x|[#,;])(?![a-z])\W*[0-9]{1,6}\W*$"
 CHOSEN_COURIER = r"courier_(\w+)"
 
 
@@ -103,7 +105,8 @@ def phone(text: str) -> str:
 
     Any other number keeps all its digits, and Velocity says what it thinks of it.
     """
-    digits = re.sub(r"[^0-9]", "", re.sub(r"(?i)\b(?:ext(?:ension)?|x)\W*[0-9]{1,6}\W*$", "", text))
+    plain = "".join(str(unicodedata.digit(sign)) if sign.isdigit() else sign for sign in text)
+    digits = re.sub(r"[^0-9]", "", re.sub(_EXTENSION, "", plain))
     national = re.fullmatch(r"(?:0{0,2}91)?0?([1-9][0-9]{9})", digits)
     return national[1] if national else digits
 

@@ -139,10 +139,8 @@ def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
     for item in listed(answer):
         try:
             if number := wanted.get(item.text("awb").casefold()):
-                order, track = item.hint(Record.text, "order_id", ""), _track(item, number)
-                former, before = found.get(number, (order, None))
-                # Another order's is an older parcel's, which had the number before.
-                found[number] = (order, _both(before, track) if before and former == order else track)
+                told = (item.hint(Record.text, "order_id", "").casefold(), _track(item, number))
+                found[number] = _both(found[number], told) if number in found else told
         except UNREADABLE as error:
             problems.append(error)
     if problems and not found:
@@ -161,11 +159,22 @@ def _track(item: Record, number: str) -> types.Track:
     )
 
 
-def _both(one: types.Track, other: types.Track) -> types.Track:
-    """Of a number that is told of twice."""
+def _both(before: tuple[str, types.Track], after: tuple[str, types.Track]) -> tuple[str, types.Track]:
+    """Of a number that is told of twice: all of one order; of two orders the younger parcel's, by its last scan.
+
+    Where one of the two has none, nothing is said of either yet: an older parcel's end must not become a new one's.
+    """
+    (order, one), (another, other) = before, after
+    if order and another and order != another:
+        return max(before, after, key=_age)
     scans = sorted((*one.scans, *other.scans), key=lambda scan: scan.occurred_at)
     estimate = other.estimated_delivery or one.estimated_delivery
-    return replace(other, scans=tuple(scans), estimated_delivery=estimate)
+    return order or another, replace(other, scans=tuple(scans), estimated_delivery=estimate)
+
+
+def _age(told: tuple[str, types.Track]) -> tuple[bool, list[datetime]]:
+    scans = told[1].scans
+    return not scans, [scan.occurred_at for scan in scans[-1:]]
 
 
 def _past_scan(event: Record) -> types.Scan:
