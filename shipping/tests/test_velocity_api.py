@@ -944,7 +944,7 @@ def test_a_place_that_the_carrier_takes_for_another_one_is_not_registered(api, w
 
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """``meanwhile(happens)``: something happens once while the carrier is told of a place, ``before`` it hears or after."""
+    """``meanwhile(happens)``: something happens once after the carrier was told, or ``before`` that fails."""
     tell = VelocityAdapter.register_warehouse
 
     def arrange(happens, before=None):
