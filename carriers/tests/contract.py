@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator
 
 from apikeys.errors import NotAuthenticated
 from carriers.adapters import ADAPTERS, adapter_class
-from carriers.adapters.base import FILE_STARTS, OPERATIONS, CarrierAdapter
+from carriers.adapters.base import OPERATIONS, CarrierAdapter
+from carriers.adapters.records import FILE_STARTS
 from carriers.errors import (
     CarrierAuthentication,
     CarrierError,

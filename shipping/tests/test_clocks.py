@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apikeys.fields import MomentField
 from apikeys.models import Event
-from carriers.adapters.base import read_time
+from carriers.adapters.records import read_time
 from carriers.types import Scan, Status
 from shipping.history import Point, summarize, timeline
 from shipping.models import BookingState, Checkpoint, Shipment

@@ -18,17 +18,8 @@ from django.utils import timezone
 
 from carriers import accounts, errors, types
 from carriers.adapters import ADAPTERS
-from carriers.adapters.base import (
-    UNREADABLE,
-    CarrierAdapter,
-    CarrierResponse,
-    Rate,
-    Record,
-    account,
-    read_time,
-    text_field,
-    those_about,
-)
+from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
+from carriers.adapters.records import UNREADABLE, Record, read_time, those_about
 from carriers.tests.contract import CarrierContract
 from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
 from shipping.models import Orphan, Shipment

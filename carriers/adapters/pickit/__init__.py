@@ -8,17 +8,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from carriers import errors, types
-from carriers.adapters.base import (
-    UNREADABLE,
-    CarrierAdapter,
-    CarrierResponse,
-    Rate,
-    Record,
-    account,
-    text_field,
-    those_about,
-)
+from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
 from carriers.adapters.pickit import build, read
+from carriers.adapters.records import UNREADABLE, Record, those_about
 
 # Error codes: docs/carriers/pickit.md#requests-and-answers
 ERRORS: dict[str, type[errors.CarrierError]] = {

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from carriers import types
-from carriers.adapters.base import Record, read_time
+from carriers.adapters.records import Record, read_time
 from carriers.types import Status
 
 # The codes of a scan, by tracking and by webhook: docs/carriers/pickit.md#status
@@ -131,7 +131,7 @@ def cancellation(answer: Record, reason: str) -> types.Cancellation:
 
 def track(answer: Record, number: str) -> types.Track:
     facts = {
-        "pickup_point": answer.hint(_free, "pickup_point", {}),
+        "pickup_point": answer.hint(Record.free, "pickup_point", {}),
         "pickup_code": answer.hint(Record.text, "pickup_code", ""),
         "delivery_attempts": answer.hint(Record.integer, "delivery_attempts", 0),
     }
@@ -151,12 +151,8 @@ def _track_scan(event: Record) -> types.Scan:
         event.text("timestamp"),
         description=event.hint(Record.text, "description", ""),
         location=event.hint(Record.text, "location", ""),
-        details=event.hint(_free, "details", {}),
+        details=event.hint(Record.free, "details", {}),
     )
-
-
-def _free(item: Record, name: str, default: dict[str, Any]) -> dict[str, Any]:
-    return item.free(name) or default
 
 
 def _scan(

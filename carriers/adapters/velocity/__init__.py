@@ -8,16 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from carriers import errors, types
-from carriers.adapters.base import (
-    UNREADABLE,
-    CarrierAdapter,
-    CarrierResponse,
-    Rate,
-    Record,
-    account,
-    text_field,
-    those_about,
-)
+from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
+from carriers.adapters.records import UNREADABLE, Record, those_about
 from carriers.adapters.velocity import build, read
 
 API = "/custom/api/v1"

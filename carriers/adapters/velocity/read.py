@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
-from carriers.adapters.base import UNREADABLE, Record, read_time, storable
+from carriers.adapters.records import UNREADABLE, Record, read_time, storable
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
