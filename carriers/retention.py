@@ -10,12 +10,12 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apikeys import batches
 from apikeys.tenancy import first_id_at
 from carriers import points
 from carriers.models import CarrierCall
 
 log = logging.getLogger(__name__)
-_BATCH = 2_000
 
 
 def old_calls(before: datetime) -> QuerySet[CarrierCall]:
@@ -24,9 +24,8 @@ def old_calls(before: datetime) -> QuerySet[CarrierCall]:
 
 
 def forget_calls(before: datetime) -> Iterator[int]:
-    """Delete ``old_calls`` batch by batch, so that nobody waits for long; yields the number of each."""
-    while ids := list(old_calls(before).order_by("id").values_list("id", flat=True)[:_BATCH]):
-        yield CarrierCall.objects.filter(id__in=ids).delete()[0]
+    """Delete ``old_calls`` batch by batch; yields the number of each."""
+    return batches.delete(old_calls(before))
 
 
 def clean() -> None:

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apikeys import batches
 from apikeys.tenancy import first_id_at
 from webhooks.inbound import WAIT_FOR_SHIPMENT
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
 log = logging.getLogger(__name__)
 State = InboundWebhook.State
-_BATCH = 2_000
 _UNREADABLE_KEEP = timedelta(days=365)
 
 
@@ -37,9 +37,5 @@ def clean() -> None:
 
 
 def _forget(rows: QuerySet[Any], after: timedelta) -> int:
-    """Delete what is older, batch by batch, so that nobody waits for long; how many."""
-    old, gone = rows.filter(id__lt=first_id_at(timezone.now() - after)), 0
-    while ids := list(old.order_by("id").values_list("id", flat=True)[:_BATCH]):
-        old.filter(id__in=ids).delete()
-        gone += len(ids)
-    return gone
+    """Delete what is older; how many."""
+    return sum(batches.delete(rows.filter(id__lt=first_id_at(timezone.now() - after))))

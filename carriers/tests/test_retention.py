@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from apikeys import batches
 from apikeys.tenancy import first_id_at
 from carriers import retention
 from carriers.models import CarrierCall
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def calls(monkeypatch):
     """Of each of these days ago one."""
-    monkeypatch.setattr(retention, "_BATCH", 2)
+    monkeypatch.setattr(batches, "SIZE", 2)
     for days in (1, 29, 31, 89, 91, 400, 500):
         at = timezone.now() - timedelta(days=days)
         CarrierCall.objects.create(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apikeys import batches
 from apikeys.tenancy import first_id_at
 from webhooks import retention
 from webhooks.models import InboundWebhook, UnmatchedNumber
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def pushed(credential, monkeypatch):
     """``pushed(days_ago, state)`` keeps a body with a number that nobody has."""
-    monkeypatch.setattr(retention, "_BATCH", 2)
+    monkeypatch.setattr(batches, "SIZE", 2)
 
     def one(days, state="processed"):
         at = timezone.now() - timedelta(days=days)
