@@ -11,7 +11,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
@@ -27,7 +26,7 @@ from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
 from carriers.errors import CarrierAuthentication, CarrierError, CarrierUnavailable, CredentialUnreadable
 from carriers.events import CREDENTIAL_DELETED, CREDENTIAL_ROTATED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
-from carriers.models import CLOCK_SKEW, ENVIRONMENT_OF_MODE, Credential, Environment
+from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment, still_lasting
 from carriers.tokens import StoredTokens
 from carriers.transport import Caller, HttpTransport
 
@@ -132,11 +131,12 @@ def find(tenant: Tenant, carrier: str) -> Credential:
     """
     adapter = adapter_class(carrier)
     rows = Credential.objects.filter(mode=tenant.mode, carrier=adapter.slug)
-    own = rows.filter(merchant_id=tenant.merchant_id).first()
-    if own and not own.is_active and readable_fields(own) != {}:
-        raise ValidationFailed(details={"carrier": [_("Operations have switched this account off; ask them.")]})
-    is_own = own is not None and own.is_active
-    chosen = own if is_own else rows.filter(merchant__isnull=True, is_active=True, is_open=True).first()
+    chosen = rows.filter(merchant_id=tenant.merchant_id).first()
+    if chosen and not chosen.is_active:
+        if readable_fields(chosen) != {}:
+            raise ValidationFailed(details={"carrier": [_("Operations have switched this account off; ask them.")]})
+        chosen = None  # a deleted one
+    chosen = chosen or rows.filter(merchant__isnull=True, is_active=True, is_open=True).first()
     if chosen is None:
         text = _("No %(environment)s credential for %(carrier)s; save one at /api/v1/carriers/%(carrier)s/credentials.")
         environment = ENVIRONMENT_OF_MODE[Mode(tenant.mode)]
@@ -224,8 +224,8 @@ def rotate(row: Credential) -> Credential:
     adapter = open_adapter(row)
     adapter.need("rotate_credentials")
     now = timezone.now()
-    until = now + timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)
-    free = Q(rotating_until=None) | Q(rotating_until__lt=now) | Q(rotating_until__gt=until + CLOCK_SKEW)
+    lease = timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)
+    until, free = now + lease, ~still_lasting("rotating_until", now, lease)
     mine = Credential.objects.filter(id=row.id, updated_at=row.updated_at, is_active=True)
     if not mine.filter(free).update(rotating_until=until):
         raise Conflict(_("This account is being changed by another request."))

@@ -7,18 +7,18 @@ with a fencing number, tries again: an answer closes it, a failure opens it anew
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apikeys import events
 from apikeys.tenancy import Tenant
 from carriers.events import BREAKER_CLOSED, BREAKER_OPENED
-from carriers.models import CLOCK_SKEW, Breaker, Credential
+from carriers.models import Breaker, Credential, breaker_rest, still_lasting
 
 _WHILE_PROBED_S = 5
 
@@ -55,7 +55,10 @@ class Permit:
         """5xx, no answer in time, no connection or one that broke."""
         if self.is_probe:
             self._mine().update(
-                retry_at=_rest_end(), probe_until=None, failures=F("failures") + 1, updated_at=timezone.now()
+                retry_at=timezone.now() + breaker_rest(),
+                probe_until=None,
+                failures=F("failures") + 1,
+                updated_at=timezone.now(),
             )
             return
         Breaker.objects.get_or_create(credential=self.credential, operation=self.operation)
@@ -63,7 +66,7 @@ class Permit:
             counted = {"failures": F("failures") + 1, "last_problem": problem[:100], "updated_at": timezone.now()}
             self._row().update(**counted)
             due = self._row().filter(opened_at=None, failures__gte=settings.CARRIER_BREAKER_FAILURES)
-            if due.update(opened_at=timezone.now(), retry_at=_rest_end(), probe_until=None):
+            if due.update(opened_at=timezone.now(), retry_at=timezone.now() + breaker_rest(), probe_until=None):
                 _tell(BREAKER_OPENED, self.credential, self.operation, problem=problem[:100])
 
     def unused(self) -> None:
@@ -86,9 +89,9 @@ def admit(credential: Credential, operation: str) -> Permit:
     now = timezone.now()
     if row.is_resting(now):
         raise Open(ceil((row.retry_at - now).total_seconds()))
-    free = Q(probe_until=None) | Q(probe_until__lt=now) | Q(probe_until__gt=_lease_end(now) + CLOCK_SKEW)
+    free = ~still_lasting("probe_until", now, _lease())
     claimed = Breaker.objects.filter(free, id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)
-    if claimed.update(probe_until=_lease_end(now), fence=row.fence + 1):
+    if claimed.update(probe_until=now + _lease(), fence=row.fence + 1):
         return Permit(credential, operation, failures=row.failures, fence=row.fence + 1)
     raise Open(_WHILE_PROBED_S)
 
@@ -116,9 +119,5 @@ def _tell(kind: events.EventType, credential: Credential, operation: str, **more
     events.record(kind, tenant=tenant, subject_id=credential.id, data=data)
 
 
-def _rest_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S)
-
-
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)

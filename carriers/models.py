@@ -21,10 +21,23 @@ class Environment(models.TextChoices):
     PRODUCTION = "production", "production"
 
 
-# So far the clocks of our own machines may differ. What ends later than it could was written before a clock was set
-# back, and counts for nothing: else an account would rest for as long as the clock was wrong.
-CLOCK_SKEW = timedelta(minutes=1)
 ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PRODUCTION}
+# So far the clocks of our own machines may differ.
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+def lasts(until: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Whether a lease or rest still runs that lasts so long at the most.
+
+    One that seems to end later was written before a clock was set back, and counts for nothing: else an account would
+    rest for as long as the clock was wrong.
+    """
+    return until is not None and now < until <= now + longest + _CLOCK_SKEW
+
+
+def still_lasting(name: str, now: datetime, longest: timedelta) -> models.Q:
+    """The same of a row's field; negated it is true of an empty one too."""
+    return models.Q(**{f"{name}__gt": now, f"{name}__lte": now + longest + _CLOCK_SKEW})
 
 
 class Credential(Row):
@@ -145,12 +158,12 @@ class Breaker(Row):
 
     def is_resting(self, now: datetime) -> bool:
         """Whether nothing is asked now; of a closed one never."""
-        return self.opened_at is not None and now < self.retry_at <= latest_rest(now)
+        return self.opened_at is not None and lasts(self.retry_at, now, breaker_rest())
 
 
-def latest_rest(now: datetime) -> datetime:
-    """When the rest of a breaker that opened just now can end at the latest."""
-    return now + timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S) + CLOCK_SKEW
+def breaker_rest() -> timedelta:
+    """How long an operation that failed again and again is left alone."""
+    return timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S)
 
 
 class PointAnswer(Row):

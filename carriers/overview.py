@@ -14,7 +14,7 @@ from apikeys.models import Merchant
 from apikeys.tenancy import Tenant, first_id_at
 from carriers.adapters import ADAPTERS, adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.models import Breaker, CarrierCall, Credential, latest_rest
+from carriers.models import Breaker, CarrierCall, Credential, breaker_rest, still_lasting
 
 _SPAN = timedelta(hours=1)
 _FAILING = 0.2  # share of calls
@@ -88,9 +88,8 @@ def _used(tenant: Tenant) -> dict[str, Credential]:
 
 def _open_breakers(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
     """The operations that are not asked now; one whose rest is over is asked at the next request."""
-    now = timezone.now()
-    rows = Breaker.objects.filter(credential__in=credential_ids, opened_at__isnull=False)
-    rows = rows.filter(retry_at__gt=now, retry_at__lte=latest_rest(now))
+    resting = still_lasting("retry_at", timezone.now(), breaker_rest())
+    rows = Breaker.objects.filter(resting, credential__in=credential_ids, opened_at__isnull=False)
     found: dict[uuid.UUID, list[str]] = {}
     for credential_id, operation in rows.values_list("credential_id", "operation").order_by("operation"):
         found.setdefault(credential_id, []).append(operation)

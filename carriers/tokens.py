@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -26,7 +26,7 @@ from apikeys.requests import seconds_left
 from apikeys.tenancy import Tenant
 from carriers import errors, metrics, slots, types
 from carriers.events import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
-from carriers.models import CLOCK_SKEW, Credential
+from carriers.models import Credential, lasts, still_lasting
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.1
@@ -73,7 +73,7 @@ class StoredTokens:
         stored = readable_token(row)
         if stored and stored != refused and self._lasts(row):
             return stored
-        if row.login_after and timedelta(0) < row.login_after - timezone.now() <= _login_rest() + CLOCK_SKEW:
+        if lasts(row.login_after, timezone.now(), _login_rest()):
             code, _colon, message = (row.refusal or "").partition(": ")
             raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
         if stored and stored == refused and _just_fetched(row):
@@ -199,28 +199,21 @@ def usable_until(row: Credential, margin: timedelta) -> datetime | None:
 def _lease(row: Credential) -> int | None:
     """Take the right to fetch; the fencing number, or None when somebody else has it."""
     now = timezone.now()
-    free = Q(token_lease_until__isnull=True) | ~_ends_soon("token_lease_until", now, _lease_end(now))
     # Between our read and this write another caller may have fetched and finished (the fence), or been refused.
-    free &= Q(login_after__isnull=True) | ~_ends_soon("login_after", now, now + _login_rest())
+    free = ~still_lasting("token_lease_until", now, _lease_time()) & ~still_lasting("login_after", now, _login_rest())
     mine = Credential.objects.filter(free, id=row.id, token_fence=row.token_fence)
-    return (
-        row.token_fence + 1 if mine.update(token_lease_until=_lease_end(now), token_fence=row.token_fence + 1) else None
-    )
+    fence = row.token_fence + 1
+    return fence if mine.update(token_lease_until=now + _lease_time(), token_fence=fence) else None
 
 
 def _is_leased(row: Credential) -> bool:
     """Whether the log-in that was under way when the row was read still is."""
     same = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
-    now = timezone.now()
-    return same.filter(_ends_soon("token_lease_until", now, _lease_end(now))).exists()
+    return same.filter(still_lasting("token_lease_until", timezone.now(), _lease_time())).exists()
 
 
-def _ends_soon(name: str, now: datetime, latest: datetime) -> Q:
-    return Q(**{f"{name}__gt": now, f"{name}__lte": latest + CLOCK_SKEW})
-
-
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
+def _lease_time() -> timedelta:
+    return timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
 
 
 def _login_rest() -> timedelta:
