@@ -90,9 +90,11 @@ def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, An
 
 def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The new parcels; what is not said of one stays, as it does at the carrier, where there are as many as before."""
-    before, after = shipment.request["packages"], changes.get("packages", ())
-    if not after or len(before) == len(after):
-        return {"packages": [{**old, **new} for old, new in zip(before, after, strict=True)]} if after else {}
+    if "packages" not in changes:
+        return {}
+    before, after = shipment.request["packages"], changes["packages"]
+    if len(before) == len(after):
+        return {"packages": [{**old, **new} for old, new in zip(before, after, strict=True)]}
     unsaid = {
         f"packages[{number}].{side}": [_("The number of parcels changes: say the sides of each.")]
         for number, package in enumerate(after)

@@ -453,7 +453,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
 
 
 class _NumberTaken(Exception):
-    """The carrier has sold another merchant's parcel under this number."""
+    """The carrier has sold another shipment's parcel under this number."""
 
 
 def _refuse_sold_twice(row: Shipment, number: str) -> None:

@@ -266,8 +266,8 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
 def _given_up(row: Warehouse, credential: Credential, name: str, error: WaybillError) -> WarehouseRegistration:
     """Not registered, since the name is another place's.
 
-    That one is told again, for the carrier may have this one's address for it now; but only when this one has no name
-    any more, or two could send each other back and forth.
+    That one is told again, for the carrier may have this one's address for it now. First this one loses its own name,
+    or two could send each other back and forth.
     """
     failed = _store(row, credential, State.FAILED, failure=error.body())
     named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=name)
