@@ -1,0 +1,90 @@
+"""A merchant with an account at Velocity's simulator, a place there and an order: for the tests of several files."""
+
+import uuid
+
+import pytest
+
+from carriers import accounts
+
+DEPOT = {
+    "contact_name": "Warehouse Manager",
+    "contact_phone": "+91 98765 43210",
+    "contact_email": "warehouse@example.com",
+    "street": "123 Main Street, Andheri East",
+    "city": "Mumbai",
+    "state": "Maharashtra",
+    "postal_code": "400069",
+    "country": "IN",
+}
+
+
+BUYER = {
+    "contact_name": "Asha Rao",
+    "contact_phone": "+919000000001",
+    "contact_email": "buyer@example.com",
+    "street": "12 Example Road",
+    "city": "Bangalore",
+    "state": "Karnataka",
+    "postal_code": "560102",
+    "country": "IN",
+}
+
+
+@pytest.fixture
+def account(tenant):
+    return accounts.save(
+        tenant=tenant,
+        mode="test",
+        carrier="velocity",
+        environment="sandbox",
+        fields={"username": "+910000000000", "password": "test-secret", "webhook_secret": "test-secret"},
+    )
+
+
+@pytest.fixture
+def warehouse(api):
+    body = {"name": f"Mumbai {uuid.uuid4().hex[:6]}", "address": DEPOT, "carriers": ["Velocity Shipfast"]}
+    made = api.post("/api/v1/warehouses", body)
+    assert made.status_code == 201, made.content
+    return made.json()
+
+
+@pytest.fixture
+def order(warehouse):
+    return {
+        "carrier": "velocity",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": DEPOT,
+        "destination": BUYER,
+        "packages": [{"weight_kg": 0.5, "length_cm": 100, "width_cm": 50, "height_cm": 10}],
+        "items": [{"name": "T-shirt Round Neck", "sku": "t-shirt-1", "quantity": 2, "unit_price": 500, "discount": 10}],
+        "payment_method": "COD",
+        "cod_amount": 990,
+        "currency": "INR",
+        "warehouse_id": warehouse["id"],
+    }
+
+
+@pytest.fixture
+def put(client, api_key):
+    return lambda path, body: client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+@pytest.fixture
+def sent(sandbox):
+    """What Velocity was asked, by operation."""
+    return lambda operation: [call["body"] for call in sandbox.calls(carrier="velocity", operation=operation)]
+
+
+def bought(api, order):
+    answer = api.post("/api/v1/labels", order)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+@pytest.fixture
+def on_the_platforms(account):
+    """The merchant uses the platform's account, as others do."""
+    accounts.delete(account)
+    fields = {"username": "+910000000000", "password": "test-secret"}
+    return accounts.save(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)
