@@ -590,34 +590,25 @@ def test_a_leftover_whose_account_is_gone_is_not_looked_up_for_ever(api, sandbox
     assert Shipment.objects.get().reconcile_at is None
 
 
-def test_a_number_that_another_shipment_has_is_never_called_off(api, sandbox, sold_late, order, credential):
-    shipment, number = sold_late
+def booked_with(number, shipment, **more):
+    """Another shipment of the same account that has this number."""
+    theirs = {"merchant_id": shipment.merchant_id, "mode": "test", "credential": shipment.credential, **more}
     Shipment.objects.create(
-        merchant_id=shipment.merchant_id,
-        mode="test",
-        carrier="pickit",
-        credential=credential,
-        booking_state=BookingState.BOOKED,
-        tracking_number=number,
-        reference="WB-OTHER",
+        carrier="pickit", booking_state="booked", tracking_number=number, reference="WB-OTHER", **theirs
     )
+
+
+def test_a_number_that_another_shipment_has_is_never_called_off(sandbox, sold_late):
+    shipment, number = sold_late
+    booked_with(number, shipment)
     assert reconcile_now() == {"orphan": 1}
     assert sandbox.calls(operation="cancel") == []
     assert Orphan.objects.get().refusal.startswith("another_shipment")
 
 
-def test_a_number_that_a_shipment_of_long_ago_had_is_called_off(api, sandbox, sold_late, order, credential):
+def test_a_number_that_a_shipment_of_long_ago_had_is_called_off(sandbox, sold_late):
     shipment, number = sold_late
-    Shipment.objects.create(
-        merchant_id=shipment.merchant_id,
-        mode="test",
-        carrier="pickit",
-        credential=credential,
-        booking_state=BookingState.BOOKED,
-        tracking_number=number,
-        reference="WB-OLD",
-        created_at=timezone.now() - timedelta(days=200),
-    )
+    booked_with(number, shipment, created_at=timezone.now() - timedelta(days=200))
     assert reconcile_now() == {"orphan": 1}
     assert len(sandbox.calls(operation="cancel")) == 1
     assert Orphan.objects.get().voided_at
