@@ -12,13 +12,17 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone, translation
 
-from apikeys import append_only, counters, keys, usage
+from apikeys.db import append_only
+from apikeys.db import counters
+from apikeys.keys import keys
+from apikeys.access import usage
 from apikeys.apps import make_standard_plans
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
-from shipping import counting, frozen
+from shipping.models import counting
+from shipping.models import frozen
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -177,7 +181,7 @@ def sandbox(sandbox_process, settings, request):
 @pytest.fixture
 def credential(tenant):
     """The merchant's own account at the simulated Pickit."""
-    return accounts.save(
+    return storage.save(
         tenant=tenant,
         mode="test",
         carrier="pickit",

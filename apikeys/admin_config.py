@@ -2,6 +2,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class StaffAdminConfig(AdminConfig):
-    """The admin behind ``apikeys.admin_site``."""
+    """The admin behind ``apikeys.admin.site``."""
 
-    default_site = "apikeys.admin_site.StaffSite"
+    default_site = "apikeys.admin.site.StaffSite"

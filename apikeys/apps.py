@@ -3,7 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from apikeys import crypto
+from apikeys.db import crypto
 
 
 class ApiKeysConfig(AppConfig):

@@ -16,12 +16,13 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import scopes
+from apikeys.models import scopes
 from apikeys.models import Event, Merchant
-from apikeys.views import ApiViewSet, PublicViewSet
+from apikeys.access.views import ApiViewSet
+from apikeys.access.views import PublicViewSet
 from config.urls import urlpatterns as of_waybill
 from shipping.models import Checkpoint, Shipment
-from shipping.services import histories
+from shipping.shipments import histories
 from tracking.models import IssuedNumber
 
 
@@ -107,7 +108,7 @@ urlpatterns = [
     path("bench/checkpoint", checkpoint),
     path("bench/number", number),
 ]
-handler400 = "apikeys.handler.bad_request"
-handler403 = "apikeys.handler.forbidden"
-handler404 = "apikeys.handler.not_found"
-handler500 = "apikeys.handler.server_error"
+handler400 = "apikeys.http.handler.bad_request"
+handler403 = "apikeys.http.handler.forbidden"
+handler404 = "apikeys.http.handler.not_found"
+handler500 = "apikeys.http.handler.server_error"

@@ -84,18 +84,18 @@ INSTALLED_APPS = [
     "webhooks",
 ]
 MIDDLEWARE = [
-    "apikeys.correlation.CorrelationMiddleware",
+    "apikeys.http.correlation.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "apikeys.compression.JsonGzipMiddleware",
-    "apikeys.requests.RequestGuardMiddleware",
+    "apikeys.http.compression.JsonGzipMiddleware",
+    "apikeys.http.guards.RequestGuardMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "apikeys.admin_site.StaffActorMiddleware",
+    "apikeys.admin.site.StaffActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -105,7 +105,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 AUTH_USER_MODEL = "apikeys.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apikeys.people.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apikeys.people.accounts.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -199,14 +199,14 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_CALLABLE = "apikeys.people.lock_account"
-AXES_LOCKOUT_CALLABLE = "apikeys.people.keep_answer"
+AXES_USERNAME_CALLABLE = "apikeys.people.accounts.lock_account"
+AXES_LOCKOUT_CALLABLE = "apikeys.people.accounts.keep_answer"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 # Not into its table of attempts, which keeps what forms sent.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "otp", "code", "csrfmiddlewaretoken", "next"]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
-AXES_CLIENT_IP_CALLABLE = "apikeys.actors.client_address"
+AXES_CLIENT_IP_CALLABLE = "apikeys.http.actors.client_address"
 AXES_VERBOSE = False
 # Staff sign in to the admin with a second factor; demo mode lets them put it off.
 STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=not DEMO)
@@ -214,7 +214,7 @@ OTP_TOTP_ISSUER = "Waybill"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 LOGIN_URL = "portal:sign-in"
 LOGIN_REDIRECT_URL = "portal:home"
-SESSION_SERIALIZER = "apikeys.crypto.SealedSessions"
+SESSION_SERIALIZER = "apikeys.db.crypto.SealedSessions"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -249,15 +249,15 @@ METRICS_ADDRESSES = env.list(
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "apikeys.authentication.ApiKeyAuthentication",
-        "apikeys.authentication.PersonAuthentication",
+        "apikeys.access.authentication.ApiKeyAuthentication",
+        "apikeys.access.authentication.PersonAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["apikeys.authentication.IsCaller"],
-    "DEFAULT_RENDERER_CLASSES": ["apikeys.rendering.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.rendering.AlwaysJson",
-    "DEFAULT_PARSER_CLASSES": ["apikeys.parsing.JsonParser"],
-    "DEFAULT_SCHEMA_CLASS": "apikeys.schema.WaybillSchema",
-    "EXCEPTION_HANDLER": "apikeys.handler.exception_handler",
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.access.authentication.IsCaller"],
+    "DEFAULT_RENDERER_CLASSES": ["apikeys.http.rendering.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.http.rendering.AlwaysJson",
+    "DEFAULT_PARSER_CLASSES": ["apikeys.http.parsing.JsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "apikeys.api.schema.WaybillSchema",
+    "EXCEPTION_HANDLER": "apikeys.http.handler.exception_handler",
     "UNAUTHENTICATED_USER": None,
     # The OpenAPI document describes the API; OPTIONS is a method like others that is not allowed.
     "DEFAULT_METADATA_CLASS": None,
@@ -274,7 +274,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["apikeys.schema.one_mount"],
+    "PREPROCESSING_HOOKS": ["apikeys.api.schema.one_mount"],
     "ENUM_NAME_OVERRIDES": {
         "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
         "CarrierAccountEnum": ["own", "platform", "none"],
@@ -286,7 +286,7 @@ SPECTACULAR_SETTINGS = {
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
-# Ours, in django-ratelimit's notation; those of API keys are their plan's (``apikeys.limits``).
+# Ours, in django-ratelimit's notation; those of API keys are their plan's (``apikeys.access.limits``).
 RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
 # Of each API key whose plan has no figures of its own; the first also of an address without a key.
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
@@ -388,13 +388,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "correlation": {"()": "apikeys.correlation.CorrelationFilter"},
+        "correlation": {"()": "apikeys.http.correlation.CorrelationFilter"},
         "with_traceback": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: record.exc_info is not None,
         },
     },
-    "formatters": {"json": {"()": "apikeys.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "apikeys.http.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["correlation"]}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {

@@ -3,15 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from apikeys.health import HealthViewSet, metrics
-from apikeys.openapi import DocsView, SchemaView
-from shipping.reports import BusinessMetricsViewSet
+from apikeys.access.health import HealthViewSet
+from apikeys.access.health import metrics
+from apikeys.api.openapi import DocsView
+from apikeys.api.openapi import SchemaView
+from shipping.reports.views import BusinessMetricsViewSet
 
 api = [
-    path("", include("apikeys.urls")),
-    path("", include("carriers.urls")),
+    path("", include("apikeys.api.urls")),
+    path("", include("carriers.api.urls")),
     path("", include("shipping.urls")),
-    path("", include("webhooks.api_urls")),
+    path("", include("config.worker.urls")),
 ]
 
 urlpatterns = [
@@ -26,14 +28,14 @@ urlpatterns = [
     path("api/v1/", include(api)),
     # The same views for clients of the second documented mount.
     path("api/week3-integrations/", include((api, "week3"), namespace="week3")),
-    path("webhooks/", include("webhooks.urls")),
+    path("webhooks/", include("webhooks.inbound.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(url_name="schema"), name="docs"),
     path("portal/", include("apikeys.portal.urls")),
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "apikeys.handler.bad_request"
-handler403 = "apikeys.handler.forbidden"
-handler404 = "apikeys.handler.not_found"
-handler500 = "apikeys.handler.server_error"
+handler400 = "apikeys.http.handler.bad_request"
+handler403 = "apikeys.http.handler.forbidden"
+handler404 = "apikeys.http.handler.not_found"
+handler500 = "apikeys.http.handler.server_error"

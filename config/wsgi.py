@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()
 
-from apikeys import usage  # noqa: E402 models are there only now
+from apikeys.access import usage  # noqa: E402 models are there only now
 
 usage.flush_in_background()
 # Read no further: Waybill refuses what is larger than MAX_BODY_BYTES, which is well below.

@@ -11,7 +11,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from apikeys.logs import JsonFormatter
+from apikeys.http.logs import JsonFormatter
 
 
 class SilentWorker(ThreadWorker):

@@ -14,13 +14,16 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.fields import CountryField, CurrencyField, MomentField, TextField
+from apikeys.http.fields import CountryField
+from apikeys.http.fields import CurrencyField
+from apikeys.http.fields import MomentField
+from apikeys.http.fields import TextField
 from apikeys.models import Store
-from apikeys.pages import PageSerializer
+from apikeys.http.pagination import PageSerializer
 from carriers.types import PaymentMethod, Status
 from shipping.models import Pickup
-from shipping.services.lookup import is_id
-from shipping.services.posting import POSTABLE
+from shipping.common.lookup import is_id
+from shipping.checkpoints.posting import POSTABLE
 from tracking import numbers
 
 MAX_PACKAGES = 100

@@ -3,8 +3,9 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from carriers import converters  # noqa: F401 registers "carrier" for paths
-from shipping import reports, views
+from carriers.api import converters  # noqa: F401 registers "carrier" for paths
+from shipping.reports import views as report_views
+from shipping import views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("quotes", views.QuoteViewSet, basename="quote")
@@ -29,8 +30,8 @@ urlpatterns = [
     ),
     path("returns", views.ReturnViewSet.as_view({"post": "create"}), name="returns"),
     path("serviceability", views.ServiceabilityViewSet.as_view({"post": "ask"}), name="serviceability"),
-    path("metrics/business", reports.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
-    path("analytics/performance", reports.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
+    path("metrics/business", report_views.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
+    path("analytics/performance", report_views.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
     path("pickups", views.PickupViewSet.as_view({"get": "list", "post": "create"}), name="pickups"),
     path("pickups/<str:pickup>", views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
     path("pickups/<str:pickup>/cancel", views.PickupViewSet.as_view({"post": "cancel"}), name="pickup-cancel"),

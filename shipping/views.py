@@ -18,28 +18,34 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import correlation, events, pages, scopes
-from apikeys.errors import NotFound, TrackingNotFound, ValidationFailed, WaybillError
-from apikeys.idempotency import idempotent
-from apikeys.pages import PageSerializer
-from apikeys.parsing import JsonParser, NdjsonParser
-from apikeys.views import ApiViewSet
+from apikeys.http import correlation
+from apikeys.audit import events
+from apikeys.http import pagination
+from apikeys.models import scopes
+from apikeys.http.errors import NotFound
+from apikeys.http.errors import TrackingNotFound
+from apikeys.http.errors import ValidationFailed
+from apikeys.http.errors import WaybillError
+from apikeys.access.idempotency import idempotent
+from apikeys.http.pagination import PageSerializer
+from apikeys.http.parsing import JsonParser
+from apikeys.http.parsing import NdjsonParser
+from apikeys.access.views import ApiViewSet
 from shipping import serializers, wire
 from shipping.models import LABEL_TYPES, MANIFEST_TYPE, BookingState, Pickup, Shipment, Warehouse, WarehouseRegistration
-from shipping.services import (
-    batches,
-    histories,
-    lookup,
-    orders,
-    pickups,
-    posting,
-    quotes,
-    sense,
-    shipments,
-    tracks,
-    warehouses,
-)
-from shipping.services.lists import filters_of, page_of_units
+from shipping.checkpoints import batches
+from shipping.shipments import histories
+from shipping.common import lookup
+from shipping.shipments import updates
+from shipping.pickups import pickups
+from shipping.checkpoints import posting
+from shipping.quotes import quotes
+from shipping.common import input_warnings
+from shipping.labels import purchase
+from shipping.shipments import tracking
+from shipping.warehouses import warehouses
+from shipping.shipments.lists import filters_of
+from shipping.shipments.lists import page_of_units
 
 NAME = OpenApiParameter(
     "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
@@ -114,7 +120,7 @@ class LabelViewSet(_PurchaseViewSet):
         It is then looked up, never bought again.
         """
         order = self.checked(serializers.LabelRequestSerializer, request.data)
-        return self.render(request, shipments.create(self.tenant, order).id)
+        return self.render(request, purchase.create(self.tenant, order).id)
 
 
 class ReturnViewSet(_PurchaseViewSet):
@@ -131,7 +137,7 @@ class ReturnViewSet(_PurchaseViewSet):
     def create(self, request: Request) -> Response:
         """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
         wanted = self.checked(serializers.ReturnRequestSerializer, request.data)
-        return self.render(request, shipments.create_return(self.tenant, wanted).id)
+        return self.render(request, purchase.create_return(self.tenant, wanted).id)
 
 
 class ServiceabilityViewSet(ApiViewSet):
@@ -177,8 +183,8 @@ class WarehouseViewSet(ApiViewSet):
         """The merchant's places, the newest first."""
         asked = self.checked(PageSerializer, request.query_params)
         rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant).filter(is_active=True))
-        page, pagination = pages.newest_first(rows, **asked)
-        return Response({"warehouses": [wire.warehouse(row) for row in page], "pagination": pagination})
+        page, page_info = pagination.newest_first(rows, **asked)
+        return Response({"warehouses": [wire.warehouse(row) for row in page], "pagination": page_info})
 
     @extend_schema(
         request=serializers.WarehouseRequestSerializer,
@@ -247,9 +253,9 @@ class TrackingViewSet(ApiViewSet):
         """
         asked = self.checked(serializers.TrackingRequestSerializer, request.data)
         if "tracking_numbers" in asked:
-            found = tracks.read(self.tenant, carrier=asked["carrier"], names=asked["tracking_numbers"])
+            found = tracking.read(self.tenant, carrier=asked["carrier"], names=asked["tracking_numbers"])
             return Response(wire.tracks(found))
-        shipment, stale = shipments.track(self.tenant, carrier=asked["carrier"], number=asked["tracking_number"])
+        shipment, stale = purchase.track(self.tenant, carrier=asked["carrier"], number=asked["tracking_number"])
         return Response(wire.track(shipment, stale=stale))
 
     @extend_schema(parameters=[NAME], responses={200: wire.HistorySerializer}, tags=["tracking"])
@@ -363,10 +369,10 @@ class ShipmentViewSet(ApiViewSet):
     def partial_update(self, request: Request, name: str) -> Response:
         """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
         shipment = lookup.find(self.tenant, name)
-        orders.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
+        updates.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
         changed = lookup.find(self.tenant, name)
         page = wire.shipment_page(changed, **file_urls(request, changed))
-        return Response(page | {"warnings": sense.of_order({**changed.request, **quotes.muted(self.tenant)})})
+        return Response(page | {"warnings": input_warnings.of_order({**changed.request, **quotes.muted(self.tenant)})})
 
     @extend_schema(
         parameters=[NAME],
@@ -414,14 +420,14 @@ class ShipmentViewSet(ApiViewSet):
     def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
         """Call a shipment off; asking again gives the same cancellation."""
         data = self.checked(serializers.CancelRequestSerializer, request.data)
-        row = shipments.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
+        row = purchase.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
         return Response(wire.cancellation(row, _("Shipment cancelled successfully")))
 
     @extend_schema(parameters=[NAME], request=None, responses={200: wire.ProofOfDeliverySerializer}, tags=["shipments"])
     @action(detail=True, methods=["get", "post"], url_path="proof-of-delivery")
     def proof_of_delivery(self, request: Request, name: str, carrier: str = "") -> Response:
         """Who took the parcel, when and where."""
-        return Response(wire.proof_of_delivery(shipments.proof_of_delivery(self.tenant, name, carrier=carrier)))
+        return Response(wire.proof_of_delivery(purchase.proof_of_delivery(self.tenant, name, carrier=carrier)))
 
 
 class PickupViewSet(ApiViewSet):
@@ -456,8 +462,8 @@ class PickupViewSet(ApiViewSet):
         """Collections, the newest first."""
         asked = self.checked(serializers.PickupListSerializer, request.query_params)
         rows = pickups.listed(self.tenant, asked)
-        page, pagination = pages.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
-        return Response({"pickups": [wire.pickup(row) for row in page], "pagination": pagination})
+        page, page_info = pagination.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
+        return Response({"pickups": [wire.pickup(row) for row in page], "pagination": page_info})
 
     @extend_schema(parameters=[PICKUP], responses={200: wire.PickupSerializer}, tags=["pickups"])
     def retrieve(self, request: Request, pickup: str) -> Response:

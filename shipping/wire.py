@@ -19,11 +19,11 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from apikeys.models import Event
-from apikeys.pages import PaginationSerializer as CursorPaginationSerializer
-from apikeys.rendering import rfc3339
-from carriers.adapters import adapter_class
+from apikeys.http.pagination import PaginationSerializer as CursorPaginationSerializer
+from apikeys.http.rendering import rfc3339
+from carriers.adapters.registry import adapter_class
 from carriers.types import Offer, PaymentMethod, ProofOfDelivery
-from shipping.history import Point
+from shipping.checkpoints.fold import Point
 from shipping.models import (
     BookingState,
     Checkpoint,
@@ -33,10 +33,12 @@ from shipping.models import (
     Warehouse,
     WarehouseRegistration,
 )
-from shipping.services import sense, warehouses
-from shipping.services.canonical import plain
-from shipping.services.posting import Outcome, Posted
-from shipping.services.tracks import Tracked
+from shipping.common import input_warnings
+from shipping.warehouses import warehouses
+from shipping.common.conversion import plain
+from shipping.checkpoints.posting import Outcome
+from shipping.checkpoints.posting import Posted
+from shipping.shipments.tracking import Tracked
 
 MAX_SHOWN_CHECKPOINTS = 1000
 _LATEST = ("-occurred_at", "-id")
@@ -78,7 +80,7 @@ class QuoteSerializer(OfferSerializer):
 def quote(offers: Sequence[tuple[Quote, Offer]], route: Mapping[str, Any]) -> dict[str, Any]:
     """The best offer as documented, and all of them in ``offers``."""
     shown = [_offer(row, offer) for row, offer in offers]
-    return shown[0] | {"offers": shown, "warnings": sense.of_order(route)}
+    return shown[0] | {"offers": shown, "warnings": input_warnings.of_order(route)}
 
 
 def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
         "total_price": number(shipment.total_price),
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
-        "warnings": sense.of_order(shipment.request),
+        "warnings": input_warnings.of_order(shipment.request),
     }
 
 
@@ -734,7 +736,7 @@ def warehouse(row: Warehouse) -> dict[str, Any]:
 def kept_warehouse(row: Warehouse, *, is_muted: bool) -> dict[str, Any]:
     """The same with what looks wrong with it."""
     ends = {} if is_muted else {"address": row.address, "return_address": row.return_address}
-    return warehouse(row) | {"warnings": sense.of_places(ends)}
+    return warehouse(row) | {"warnings": input_warnings.of_places(ends)}
 
 
 def registration(row: WarehouseRegistration) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.fields import kept
+from apikeys.http.fields import kept
 from tracking.countries import COUNTRIES
 
 MOST = 1000  # of one call

@@ -14,9 +14,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys import correlation, scopes
-from apikeys.errors import ValidationFailed
-from apikeys.views import ApiViewSet
+from apikeys.http import correlation
+from apikeys.models import scopes
+from apikeys.http.errors import ValidationFailed
+from apikeys.access.views import ApiViewSet
 from tracking import numbers, serializers, services, wire
 from tracking.numbers import NumberRequest
 

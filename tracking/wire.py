@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apikeys.rendering import rfc3339
+from apikeys.http.rendering import rfc3339
 from tracking.numbers import NumberRequest
 from tracking.services import Issued
 

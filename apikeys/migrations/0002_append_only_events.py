@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apikeys.append_only import append_only
+from apikeys.db.append_only import append_only
 
 
 class Migration(migrations.Migration):

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apikeys.outbox import self_filling
+from apikeys.db.outbox import self_filling
 
 
 class Migration(migrations.Migration):

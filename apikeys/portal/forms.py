@@ -10,7 +10,7 @@ from django.contrib.auth.forms import PasswordResetForm
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from apikeys import mail
+from apikeys.audit import mail
 from apikeys.models import User
 
 

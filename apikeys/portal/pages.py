@@ -9,9 +9,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from apikeys import actors, limits, second_factor
-from apikeys.errors import WaybillError
-from apikeys.limits import Facts
+from apikeys.http import actors
+from apikeys.access import limits
+from apikeys.people import second_factor
+from apikeys.http.errors import WaybillError
+from apikeys.access.limits import Facts
 from apikeys.models import User
 
 _POLICY = (

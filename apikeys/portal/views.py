@@ -20,8 +20,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 from django_otp import login as verify_session
 
-from apikeys import memberships, people, second_factor
-from apikeys.errors import NotAuthenticated, NotFound
+from apikeys.people import memberships
+from apikeys.people import accounts
+from apikeys.people import second_factor
+from apikeys.http.errors import NotAuthenticated
+from apikeys.http.errors import NotFound
 from apikeys.models import User
 from apikeys.portal.forms import CodeForm, JoinForm, ResetForm, SignInForm
 from apikeys.portal.pages import PortalPage, is_in_admin, lacks_code, merchants_of, own_path, with_next
@@ -71,14 +74,14 @@ class SignIn(PortalPage, View):
             return self._page(request, path, form)
         self.count_account(form.cleaned_data["email"])
         try:
-            user = people.check_password(request, **form.cleaned_data)
+            user = accounts.check_password(request, **form.cleaned_data)
         except NotAuthenticated:
             form.add_error(None, _("E-mail and password do not match."))
             return self._page(request, path, form, status=401)
         if second_factor.is_enrolled(user):
             _wait_for_code(request, user)
             return redirect(with_next("portal:sign-in", path))
-        people.open_session(request, user)
+        accounts.open_session(request, user)
         return redirect(_onward(user, path))
 
     def _code(self, request: HttpRequest, path: str) -> HttpResponse:
@@ -90,12 +93,12 @@ class SignIn(PortalPage, View):
             return self._page(request, path, form)
         self.count_account(user.get_username())
         try:
-            device = people.check_code(request, user, form.cleaned_data["code"])
+            device = accounts.check_code(request, user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
             return self._page(request, path, form, status=401)
         request.session.pop(_WAITING, None)
-        people.open_session(request, user, device)
+        accounts.open_session(request, user, device)
         return redirect(_onward(user, path))
 
     def _page(self, request: HttpRequest, path: str, form: Any, status: int = 200) -> HttpResponse:
@@ -177,7 +180,7 @@ class TwoFactor(PortalPage, View):
             return self._page(request, form)
         self.count_account(request.user.get_username())
         try:
-            people.check_code(request, request.user, form.cleaned_data["code"])
+            accounts.check_code(request, request.user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
             return self._page(request, form)
@@ -219,7 +222,7 @@ class Join(PortalPage, View):
                 return self._page(request, invitation, form)
             data = form.cleaned_data
             user = memberships.accept_as_new(token, name=data["name"], password=data["password"])
-            people.open_session(request, user)
+            accounts.open_session(request, user)
         messages.success(request, _("You are a member of %s now.") % invitation.merchant.name)
         return redirect("portal:home")
 
@@ -229,7 +232,7 @@ class Join(PortalPage, View):
             "invitation": invitation,
             "form": form,
             "is_mine": user.is_authenticated and memberships.is_for(invitation, user),
-            "is_known": people.find(invitation.email) is not None,
+            "is_known": accounts.find(invitation.email) is not None,
             "sign_in": with_next("portal:sign-in", request.path),
         }
         return render(request, "portal/invitation.html", context)
@@ -265,7 +268,7 @@ class PasswordResetConfirm(PortalPage, django_views.PasswordResetConfirmView):
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             response = super().form_valid(form)
-            people.password_changed(self.user, how="reset")
+            accounts.password_changed(self.user, how="reset")
         messages.success(self.request, _("Your password is changed. Sign in with the new one."))
         return response
 
@@ -286,7 +289,7 @@ class PasswordChange(PortalPage, View):
         if not form.is_valid():
             return render(request, "portal/password_change.html", {"form": form})
         with transaction.atomic():
-            people.password_changed(form.save(), how="change")
+            accounts.password_changed(form.save(), how="change")
         auth.update_session_auth_hash(request, form.user)
         messages.success(request, _("Your password is changed."))
         return redirect("portal:home")

@@ -7,8 +7,9 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from apikeys import events, keys
-from apikeys.events import EventType
+from apikeys.audit import events
+from apikeys.keys import keys
+from apikeys.audit.events import EventType
 from apikeys.models import ApiKey, Event, Merchant, Store, User
 
 pytestmark = pytest.mark.django_db

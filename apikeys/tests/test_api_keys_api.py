@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apikeys import keys, usage
+from apikeys.keys import keys
+from apikeys.access import usage
 from apikeys.models import ApiKey, Event, IdempotencyRecord, Merchant, Store
-from apikeys.scopes import DEFAULT, OF_KEYS
-from apikeys.tenancy import Tenant
+from apikeys.models.scopes import DEFAULT
+from apikeys.models.scopes import OF_KEYS
+from apikeys.db.tenancy import Tenant
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,13 @@ from django.test import RequestFactory
 from django.utils import timezone
 from rest_framework.response import Response
 
-from apikeys import idempotency
-from apikeys.errors import BusinessRuleViolated, IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
-from apikeys.idempotency import idempotent
+from apikeys.access import idempotency
+from apikeys.http.errors import BusinessRuleViolated
+from apikeys.http.errors import IdempotencyMismatch
+from apikeys.http.errors import InProgress
+from apikeys.http.errors import ValidationFailed
+from apikeys.http.errors import WaybillError
+from apikeys.access.idempotency import idempotent
 from apikeys.models import IdempotencyRecord
 
 pytestmark = pytest.mark.django_db(transaction=True)

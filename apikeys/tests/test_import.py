@@ -7,10 +7,10 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import ApiKey, Event, Store
-from apikeys.scopes import DEFAULT
-from apikeys.weakness import weakness
+from apikeys.models.scopes import DEFAULT
+from apikeys.keys.strength import weakness
 
 pytestmark = pytest.mark.django_db
 HEADER = "merchant,name,key,mode,scopes,store\n"

@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apikeys import actors, counters, keys, limits
-from apikeys.callers import Caller
-from apikeys.errors import RateLimited, Unavailable
-from apikeys.limits import Facts
+from apikeys.http import actors
+from apikeys.db import counters
+from apikeys.keys import keys
+from apikeys.access import limits
+from apikeys.http.callers import Caller
+from apikeys.http.errors import RateLimited
+from apikeys.http.errors import Unavailable
+from apikeys.access.limits import Facts
 from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 
 # Nothing here may depend on whether a window ends meanwhile.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]

@@ -12,8 +12,11 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from apikeys import people, second_factor
-from apikeys.errors import Conflict, NotAuthenticated, RateLimited
+from apikeys.people import accounts
+from apikeys.people import second_factor
+from apikeys.http.errors import Conflict
+from apikeys.http.errors import NotAuthenticated
+from apikeys.http.errors import RateLimited
 from apikeys.models import Event, SecurityNotice, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +40,7 @@ def enrol(user):
 
 def sign_in(address="203.0.113.7", email="shop@example.com", password=PASSWORD, otp=""):
     request = RequestFactory().post("/", REMOTE_ADDR=address)
-    return people.sign_in(request, email=email, password=password, otp=otp)
+    return accounts.sign_in(request, email=email, password=password, otp=otp)
 
 
 def reasons():

@@ -12,9 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from apikeys import mail, memberships, tokens
+from apikeys.audit import mail
+from apikeys.people import memberships
+from apikeys.people import tokens
 from apikeys.models import Event, Membership, Merchant, User
-from apikeys.scopes import OF_ROLES
+from apikeys.models.scopes import OF_ROLES
 from apikeys.tests.test_people import code_of, enrol
 
 pytestmark = pytest.mark.django_db(transaction=True)

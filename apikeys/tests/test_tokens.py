@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from apikeys import tokens
+from apikeys.people import tokens
 from apikeys.models import Event, Membership, Merchant, User
 
 pytestmark = pytest.mark.django_db(transaction=True)

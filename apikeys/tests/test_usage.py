@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apikeys import usage
+from apikeys.access import usage
 from apikeys.models import ApiKey, Event, Merchant, UsageDay
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 
 # Counts are by day, and none may end meanwhile.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]

@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
-from apikeys.errors import NotAuthenticated
-from carriers import errors, types
+from apikeys.http.errors import NotAuthenticated
+from carriers.types import errors
+from carriers import types
 from carriers.adapters.records import UNREADABLE, read_time, storable
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class CarrierResponse(Protocol):
 
 
 class Transport(Protocol):
-    """The one function that speaks HTTP to a carrier (``carriers.transport``)."""
+    """The one function that speaks HTTP to a carrier (``carriers.http.transport``)."""
 
     def send(
         self,
@@ -70,7 +71,7 @@ class Transport(Protocol):
 
 
 class TokenSource(Protocol):
-    """Hands out the credential's access token (``carriers.tokens``)."""
+    """Hands out the credential's access token (``carriers.credentials.tokens``)."""
 
     def current(self) -> str:
         """A token that is valid now, fetched if need be."""
@@ -216,7 +217,7 @@ class CarrierAdapter:
         names = [name for name in required if name not in secret] or required
         return {name: fields.get(name, "") for name in names}
 
-    # What a carrier can be asked. All raise the errors of ``carriers.errors``.
+    # What a carrier can be asked. All raise the errors of ``carriers.types.errors``.
 
     def fetch_token(self) -> types.Token:
         """Log in with the credential's fields."""

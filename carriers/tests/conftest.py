@@ -3,7 +3,8 @@
 import pytest
 
 from carriers.tests.server import Carrier
-from carriers.transport import Caller, HttpTransport
+from carriers.http.transport import Caller
+from carriers.http.transport import HttpTransport
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys.crypto import Ciphertext
+from apikeys.db.crypto import Ciphertext
 from apikeys.models import Event, Merchant, SecurityNotice
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.models import Breaker, CarrierCall, Credential
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -105,7 +105,7 @@ def test_a_second_account_at_one_carrier_is_a_conflict_that_names_the_first(api)
 
 
 def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, monkeypatch):
-    both_looked, check = threading.Barrier(2), accounts._check_environment
+    both_looked, check = threading.Barrier(2), storage._check_environment
 
     def checked_when_both_have_looked(*args):
         with suppress(threading.BrokenBarrierError):  # where one waits for the other's transaction
@@ -120,7 +120,7 @@ def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, mo
         finally:
             connection.close()
 
-    monkeypatch.setattr(accounts, "_check_environment", checked_when_both_have_looked)
+    monkeypatch.setattr(storage, "_check_environment", checked_when_both_have_looked)
     with ThreadPoolExecutor(2) as pool:
         answers = dict(zip(("secret-1", "secret-2"), pool.map(ask, ("secret-1", "secret-2")), strict=True))
     assert sorted(answer.status_code for answer in answers.values()) == [201, 409]
@@ -162,7 +162,7 @@ def test_a_choice_is_one_of_those_that_there_are(api):
 
 def test_another_merchants_account_is_not_found(api, put, delete):
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
-    row = accounts.save(
+    row = storage.save(
         tenant=Tenant(other.id, "test"), mode="test", carrier="pickit", environment="sandbox", fields=ACCOUNT
     )
     path = f"/api/v1/courier-credentials/{row.id}"
@@ -203,7 +203,7 @@ def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential
     Breaker.objects.update(retry_at=now)  # its rest is over: the next request is let through
     assert api.get("/api/v1/carriers/pickit").json()["health"]["status"] == "up"
 
-    platforms = accounts.save(
+    platforms = storage.save(
         tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=credential.fields
     )
     breaker.delete()
@@ -246,7 +246,7 @@ def test_another_merchants_calls_do_not_count(api, credential, order):
     api.post("/api/v1/quotes", order)
     Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
     other = Tenant(Merchant.objects.get(slug="other").id, "test")
-    from_others = accounts.save(tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    from_others = storage.save(tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     assert from_others.merchant_id != credential.merchant_id
     shown = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
     assert shown["velocity"]["account"] == "none"
@@ -278,10 +278,10 @@ def test_the_platforms_accounts_come_from_the_documented_variables(monkeypatch, 
     assert told.getvalue().splitlines() == ["stored: Pickit production, platform", "nothing new"]
     row = Credential.objects.get()
     assert (row.merchant_id, row.mode, row.fields["client_secret"]) == (None, "live", "platform-secret")
-    assert accounts.find(Tenant(merchant.id, "live"), "pickit").id == row.id
+    assert storage.find(Tenant(merchant.id, "live"), "pickit").id == row.id
     Credential.objects.update(is_open=False)
     with pytest.raises(Exception, match="not valid"):
-        accounts.find(Tenant(merchant.id, "live"), "pickit")
+        storage.find(Tenant(merchant.id, "live"), "pickit")
     monkeypatch.setenv("VELOCITY_USERNAME", "half-an-account")
     with pytest.raises(CommandError, match=r"not stored\nVELOCITY_PASSWORD: This field is required\."):
         call_command("save_platform_credentials", stdout=told)
@@ -298,7 +298,7 @@ def test_a_variable_s_secret_does_not_replace_one_that_the_carrier_made_since(mo
 
     fill(CLIENT_ID="pickit-platform", CLIENT_SECRET="test-secret")
     try:
-        made = [accounts.rotate(Credential.objects.get()).fields["client_secret"] for _ in range(2)][-1]
+        made = [storage.rotate(Credential.objects.get()).fields["client_secret"] for _ in range(2)][-1]
         assert fill()["client_secret"] == made
         assert fill(WEBHOOK_SECRET="of-the-webhooks") == {
             "client_id": "pickit-platform",
@@ -341,7 +341,7 @@ def test_what_staff_have_switched_off_a_merchant_does_not_switch_on(api, put, de
 def test_the_platforms_account_does_not_stand_in_for_one_that_is_switched_off(api, delete):
     row_id = api.post("/api/v1/courier-credentials", NEW).json()["id"]
     platform = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=platform)
+    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=platform)
     point = "/api/v1/pickit/pickup-points/PP-12345"
 
     def used():
@@ -459,7 +459,7 @@ def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_clie
     ).json()
     before = Credential.objects.get()
     put(f"/api/v1/courier-credentials/{made['id']}", {"credentials": own_client})
-    assert accounts.test(before)["ok"] is False
+    assert storage.test(before)["ok"] is False
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert (shown["refused_at"], shown["last_test"]) == (None, None)
     assert api.post("/api/v1/quotes", order).status_code == 200
@@ -471,7 +471,7 @@ def test_a_trial_of_what_the_account_was_before_takes_no_flag_off(api, put, own_
     before = Credential.objects.get()
     put(one, {"credentials": {"client_secret": "not-the-secret"}})
     assert api.post(f"{one}/test").json()["ok"] is False
-    assert accounts.test(before)["ok"] is True
+    assert storage.test(before)["ok"] is True
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert shown["refused_at"]
 

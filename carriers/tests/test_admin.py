@@ -3,11 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from apikeys.crypto import Ciphertext
-from apikeys.errors import ValidationFailed
+from apikeys.db.crypto import Ciphertext
+from apikeys.http.errors import ValidationFailed
 from apikeys.models import Event
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.models import CarrierCall, Credential
 
 pytestmark = pytest.mark.django_db
@@ -76,12 +76,12 @@ def test_the_platforms_account_is_opened_to_merchants_and_closed(admin_client, m
     add(admin_client, is_open="")
     row = Credential.objects.get()
     with pytest.raises(ValidationFailed):
-        accounts.find(Tenant(merchant.id, "test"), "pickit")
+        storage.find(Tenant(merchant.id, "test"), "pickit")
     change(admin_client, row)
-    assert accounts.find(Tenant(merchant.id, "test"), "pickit") == row
+    assert storage.find(Tenant(merchant.id, "test"), "pickit") == row
     change(admin_client, row, is_open="")
     with pytest.raises(ValidationFailed):
-        accounts.find(Tenant(merchant.id, "test"), "pickit")
+        storage.find(Tenant(merchant.id, "test"), "pickit")
 
 
 def test_a_switched_off_account_stays_off_under_new_secrets(admin_client, credential):

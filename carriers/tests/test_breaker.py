@@ -11,7 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.models import Event, User
-from carriers import breaker, budgets, errors
+from carriers.http import circuit_breaker
+from carriers.http import rate_limits
+from carriers.types import errors
 from carriers.adapters.base import Rate
 from carriers.models import Breaker, CarrierCall
 from carriers.tests.server import drop, hang
@@ -39,7 +41,7 @@ def fail(send, carrier):
 
 
 def spent(*args, **kwargs):
-    raise budgets.Refused("quote", Rate(1, "hour"), 60)
+    raise rate_limits.Refused("quote", Rate(1, "hour"), 60)
 
 
 def rest_is_over():
@@ -106,7 +108,7 @@ def test_other_operations_and_the_login_are_asked_as_before(send, carrier, fail)
 
 
 def test_a_request_that_came_too_late_is_not_the_carriers_failure(send, carrier, monkeypatch):
-    monkeypatch.setattr("carriers.transport.seconds_left", lambda: 0.1)
+    monkeypatch.setattr("carriers.http.transport.seconds_left", lambda: 0.1)
     carrier.answers = [hang(0.5)]
     for _ in range(6):
         with pytest.raises(errors.CarrierTimeout):
@@ -158,8 +160,8 @@ def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, f
     def one():
         barrier.wait()
         try:
-            permits.append(breaker.admit(credential, "quote"))
-        except breaker.Open:
+            permits.append(circuit_breaker.admit(credential, "quote"))
+        except circuit_breaker.Open:
             pass
         finally:
             connection.close()
@@ -186,11 +188,11 @@ def test_a_failed_probe_is_not_repeated_and_opens_it_for_another_rest(send, carr
 def test_a_probe_whose_process_died_is_replaced_when_its_lease_ends(credential, send, fail):
     fail(5)
     rest_is_over()
-    dead = breaker.admit(credential, "quote")
+    dead = circuit_breaker.admit(credential, "quote")
     with pytest.raises(errors.CarrierUnavailable):
         send()
     Breaker.objects.update(probe_until=timezone.now() - timedelta(seconds=1))
-    second = breaker.admit(credential, "quote")
+    second = circuit_breaker.admit(credential, "quote")
     dead.answered()
     assert Breaker.objects.get().state == "half_open"
     second.answered()
@@ -201,16 +203,16 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine)
     now = timezone.now()
     time_machine.move_to(now + timedelta(days=1))
     for _ in range(5):
-        breaker.admit(credential, "quote").failed("500")
-    with pytest.raises(breaker.Open):
-        breaker.admit(credential, "quote")
+        circuit_breaker.admit(credential, "quote").failed("500")
+    with pytest.raises(circuit_breaker.Open):
+        circuit_breaker.admit(credential, "quote")
     time_machine.move_to(now)
     assert Breaker.objects.get().state == "half_open"
-    assert breaker.admit(credential, "quote").is_probe
-    with pytest.raises(breaker.Open):
-        breaker.admit(credential, "quote")
+    assert circuit_breaker.admit(credential, "quote").is_probe
+    with pytest.raises(circuit_breaker.Open):
+        circuit_breaker.admit(credential, "quote")
     Breaker.objects.update(probe_until=now + timedelta(days=1))
-    assert breaker.admit(credential, "quote").is_probe
+    assert circuit_breaker.admit(credential, "quote").is_probe
 
 
 def test_opening_and_closing_are_events_of_the_account(credential, send, fail):
@@ -227,8 +229,8 @@ def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, f
     fail(5)
     rest_is_over()
     full = threading.BoundedSemaphore(1)
-    monkeypatch.setattr("carriers.slots._slots", full)
-    monkeypatch.setattr("carriers.slots._PATIENCE_S", 0.01)
+    monkeypatch.setattr("carriers.http.slots._slots", full)
+    monkeypatch.setattr("carriers.http.slots._PATIENCE_S", 0.01)
     with full, pytest.raises(errors.CarrierUnavailable) as refusal:
         send()
     assert (refusal.value.carrier_code, len(carrier.requests)) == ("busy", 5)
@@ -240,7 +242,7 @@ def test_a_probe_whose_turn_never_came_leaves_it_to_the_next(send, carrier, fail
     fail(5)
     rest_is_over()
     with monkeypatch.context() as patch, pytest.raises(errors.CarrierRateLimited):
-        patch.setattr("carriers.budgets.take", spent)
+        patch.setattr("carriers.http.rate_limits.take", spent)
         send()
     assert len(carrier.requests) == 5
     assert send().status == 200
@@ -259,7 +261,7 @@ def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
 
 def test_a_late_answer_to_a_call_begun_before_says_nothing_of_an_open_one(credential, send, fail):
     fail(1)
-    begun = breaker.admit(credential, "quote")
+    begun = circuit_breaker.admit(credential, "quote")
     fail(4)
     begun.answered()
     row = Breaker.objects.get()

@@ -7,7 +7,8 @@ import time
 import pytest
 from django.db import connection
 
-from carriers import budgets, errors
+from carriers.http import rate_limits
+from carriers.types import errors
 from carriers.adapters.base import Rate
 from carriers.adapters.pickit import PickitAdapter
 from carriers.models import CallBudget
@@ -36,13 +37,13 @@ def rates(monkeypatch):
 
 
 def take(credential, operation="quote", most_s=0.0):
-    return budgets.take(credential, operation, most_s=most_s)
+    return rate_limits.take(credential, operation, most_s=most_s)
 
 
 def test_so_many_pass_at_once_and_the_next_is_told_when(credential, rates):
     rates(quote=Rate(3, "hour"))
     assert [take(credential) for _ in range(3)] == [0, 0, 0]
-    with pytest.raises(budgets.Refused) as refusal:
+    with pytest.raises(rate_limits.Refused) as refusal:
         take(credential)
     assert 1195 <= refusal.value.retry_after_s <= 1200
     assert (refusal.value.endpoint, refusal.value.rate.limit) == ("quote", 3)
@@ -61,7 +62,7 @@ def test_operations_share_a_budget_only_where_the_carrier_says_so(credential, ra
     rates(buying=Rate(2, "hour", ("create_label", "create_return")), track=Rate(1, "hour"))
     take(credential, "create_label")
     take(credential, "create_return")
-    with pytest.raises(budgets.Refused):
+    with pytest.raises(rate_limits.Refused):
         take(credential, "create_label")
     take(credential, "track")
     assert [take(credential, "quote") for _ in range(9)] == [0] * 9
@@ -71,17 +72,17 @@ def test_one_budget_for_everything_stands_beside_the_others_and_a_refusal_takes_
     rates(**{"*": Rate(5, "hour"), "quote": Rate(1, "hour")})
     take(credential, "quote")
     for _ in range(10):
-        with pytest.raises(budgets.Refused):
+        with pytest.raises(rate_limits.Refused):
             take(credential, "quote")
     assert [take(credential, "track") for _ in range(4)] == [0] * 4
-    with pytest.raises(budgets.Refused):
+    with pytest.raises(rate_limits.Refused):
         take(credential, "track")
 
 
 def test_what_is_left_can_be_asked(credential, rates):
     rates(quote=Rate(4, "hour"), track=Rate(10, "minute", ("track", "proof_of_delivery")))
     take(credential)
-    quote, track = budgets.budgets(credential)
+    quote, track = rate_limits.budgets(credential)
     assert (quote.endpoint, quote.operations, quote.limit, quote.per) == ("quote", ("quote",), 4, "hour")
     assert quote.remaining == 3
     assert 0 < (quote.reset.timestamp() - time.time()) <= 900
@@ -97,7 +98,7 @@ def test_many_at_once_get_exactly_what_there_is(credential, rates):
             for _ in range(5):
                 take(credential)
                 passed.append(1)
-        except budgets.Refused:
+        except rate_limits.Refused:
             pass
         finally:
             connection.close()
@@ -137,11 +138,11 @@ def test_a_carriers_429_holds_back_every_caller_of_the_account(send, carrier, ra
 
 def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, rates):
     rates(quote=Rate(3, "second"))
-    budgets.hold(credential, "quote", 0.05)
+    rate_limits.hold(credential, "quote", 0.05)
     assert 0 < take(credential, most_s=1) <= 0.05
-    budgets.hold(credential, "quote", 10**6)
-    budgets.hold(credential, "quote", 1)
-    with pytest.raises(budgets.Refused) as refusal:
+    rate_limits.hold(credential, "quote", 10**6)
+    rate_limits.hold(credential, "quote", 1)
+    with pytest.raises(rate_limits.Refused) as refusal:
         take(credential)
     assert 3590 <= refusal.value.retry_after_s <= 3600
 
@@ -149,11 +150,11 @@ def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, r
 @pytest.fixture
 def a_day_ahead(monkeypatch):
     """A clock that was, until it was set right."""
-    real = budgets._now
+    real = rate_limits._now
 
     def ahead():
-        monkeypatch.setattr(budgets, "_now", lambda: real() + 24 * 3600 * 10**6)
-        return lambda: monkeypatch.setattr(budgets, "_now", real)
+        monkeypatch.setattr(rate_limits, "_now", lambda: real() + 24 * 3600 * 10**6)
+        return lambda: monkeypatch.setattr(rate_limits, "_now", real)
 
     return ahead
 
@@ -163,9 +164,9 @@ def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
     set_right = a_day_ahead()
     assert [take(credential), take(credential)] == [0, 0]
     set_right()
-    assert budgets.budgets(credential)[0].remaining == 2
+    assert rate_limits.budgets(credential)[0].remaining == 2
     assert [take(credential), take(credential)] == [0, 0]
-    with pytest.raises(budgets.Refused) as refusal:
+    with pytest.raises(rate_limits.Refused) as refusal:
         take(credential)
     assert 1795 <= refusal.value.retry_after_s <= 1800
 
@@ -173,24 +174,24 @@ def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
 def test_a_rest_is_kept_by_the_clock_that_was_set_right(credential, rates, a_day_ahead):
     rates(quote=Rate(2, "hour"))
     set_right = a_day_ahead()
-    budgets.hold(credential, "quote", 5000)
+    rate_limits.hold(credential, "quote", 5000)
     set_right()
-    budgets.hold(credential, "quote", 600)
-    with pytest.raises(budgets.Refused) as refusal:
+    rate_limits.hold(credential, "quote", 600)
+    with pytest.raises(rate_limits.Refused) as refusal:
         take(credential)
     assert 595 <= refusal.value.retry_after_s <= 600
 
 
 def test_what_waits_longest_is_no_leap_of_the_clock(credential, rates, settings, monkeypatch):
     rates(quote=Rate(2, "hour"))
-    budgets.hold(credential, "quote", 10**6)
-    late = budgets._now() - 30 * 10**6  # looked at long before its statement runs
-    monkeypatch.setattr(budgets, "_now", lambda: late)
+    rate_limits.hold(credential, "quote", 10**6)
+    late = rate_limits._now() - 30 * 10**6  # looked at long before its statement runs
+    monkeypatch.setattr(rate_limits, "_now", lambda: late)
     assert take(credential, most_s=3630 + settings.CARRIER_BUDGET_WAIT_S) > 3620
     for _ in range(2):
-        with pytest.raises(budgets.Refused):
+        with pytest.raises(rate_limits.Refused):
             take(credential, most_s=settings.CARRIER_BUDGET_WAIT_S)
-    assert budgets.budgets(credential)[0].remaining == 0
+    assert rate_limits.budgets(credential)[0].remaining == 0
 
 
 def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
@@ -204,10 +205,10 @@ def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
 
 @pytest.mark.parametrize("store", ["rows"], indirect=True)
 def test_a_lost_redis_leaves_the_rows(credential, rates, settings, monkeypatch):
-    monkeypatch.setattr(budgets._Rest, "until", 0.0)
+    monkeypatch.setattr(rate_limits._Rest, "until", 0.0)
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     rates(quote=Rate(1, "hour"))
     take(credential)
-    with pytest.raises(budgets.Refused):
+    with pytest.raises(rate_limits.Refused):
         take(credential)
     assert CallBudget.objects.get().endpoint == "quote"

@@ -1,6 +1,6 @@
 """Whatever a carrier does on the wire: the documented error, in bounded time, on record, and nothing bought twice.
 
-What is expected stands in ``carriers/faults.py``. A new carrier adds its lines to ``SAMPLES``.
+What is expected stands in ``carriers/http/faults.py``. A new carrier adds its lines to ``SAMPLES``.
 """
 
 import io
@@ -17,10 +17,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from carriers import accounts
-from carriers.adapters import ADAPTERS
+from carriers.credentials import storage
+from carriers.adapters.registry import ADAPTERS
 from carriers.adapters.base import CarrierAdapter
-from carriers.faults import FAULTS, WRITES
+from carriers.http.faults import FAULTS
+from carriers.http.faults import WRITES
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import test_pickit_adapter as pickit
@@ -179,7 +180,7 @@ def account(tenant, settings):
 
     def saved(slug: str) -> Credential:
         fields = dict(SAMPLES[slug].fields)
-        return accounts.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
+        return storage.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
 
     return saved
 
@@ -190,7 +191,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
     samples, credential = SAMPLES[slug], account(slug)
     has = {}
     if operation != "token":
-        has = samples.buy(accounts.open_adapter(credential))
+        has = samples.buy(storage.open_adapter(credential))
         samples.prepare.get(operation, lambda *_: None)(sandbox, has["number"])
         Credential.objects.update(token_fetched_at=timezone.now() - timedelta(hours=1))
     CarrierCall.objects.all().delete()
@@ -202,7 +203,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
         sandbox.control("POST", "/_sandbox/faults", {"carrier": slug, "operation": operation, **told})
     if fault.name.startswith("hang"):
         settings.CARRIER_TIMEOUT_S = 0.5
-    adapter, expected = accounts.open_adapter(credential), fault.ending(operation)
+    adapter, expected = storage.open_adapter(credential), fault.ending(operation)
 
     started, error = time.monotonic(), None
     try:

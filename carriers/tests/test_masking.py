@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 
-from carriers import masking
+from carriers.http import masking
 from carriers.models import CarrierCall
 
 SECRET = 'canary "é"/+&7f3a'

@@ -14,26 +14,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeys.errors import NotAuthenticated, ValidationFailed
-from carriers import accounts
-from carriers.adapters import adapter_class
+from apikeys.http.errors import NotAuthenticated
+from apikeys.http.errors import ValidationFailed
+from carriers.credentials import storage
+from carriers.adapters.registry import adapter_class
 from carriers.adapters.pickit import PickitAdapter
-from carriers.errors import (
-    CarrierAuthentication,
-    CarrierCannotCancel,
-    CarrierError,
-    CarrierNotFound,
-    CarrierRateLimited,
-    CarrierRejected,
-    CarrierShipmentNotFound,
-    CarrierUnavailable,
-    NotServiceable,
-    OutcomeUnknown,
-    ProofNotAvailable,
-)
+from carriers.types.errors import CarrierAuthentication
+from carriers.types.errors import CarrierCannotCancel
+from carriers.types.errors import CarrierError
+from carriers.types.errors import CarrierNotFound
+from carriers.types.errors import CarrierRateLimited
+from carriers.types.errors import CarrierRejected
+from carriers.types.errors import CarrierShipmentNotFound
+from carriers.types.errors import CarrierUnavailable
+from carriers.types.errors import NotServiceable
+from carriers.types.errors import OutcomeUnknown
+from carriers.types.errors import ProofNotAvailable
 from carriers.tests import recorded
 from carriers.tests.contract import CarrierContract, Replay, Tokens, answer
-from carriers.transport import Caller, HttpTransport
+from carriers.http.transport import Caller
+from carriers.http.transport import HttpTransport
 from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews
 
 NUMBER = "PKT-4081726350"
@@ -291,7 +291,7 @@ class TestRecords:
         self, tenant, carrier, settings, name, kind, wait
     ):
         settings.CARRIER_MAX_RETRIES = 0
-        account = accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=FIELDS)
+        account = storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=FIELDS)
         http = HttpTransport(Caller(account, tenant.merchant_id, PickitAdapter.name))
         carrier.answers = [(RECORDED[name]["status"], json.dumps(fixture(name)).encode(), {"Retry-After": "7"})]
         with pytest.raises(kind) as failed:

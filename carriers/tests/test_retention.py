@@ -7,9 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apikeys import batches
-from apikeys.tenancy import first_id_at
-from carriers import retention
+from apikeys.db import batches
+from apikeys.db.tenancy import first_id_at
+from carriers.http import retention
 from carriers.models import CarrierCall
 
 pytestmark = pytest.mark.django_db

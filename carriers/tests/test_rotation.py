@@ -7,7 +7,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from apikeys import crypto, rotation
+from apikeys.db import crypto
+from apikeys.db import rotation
 from carriers.models import Credential
 
 pytestmark = pytest.mark.django_db(transaction=True)

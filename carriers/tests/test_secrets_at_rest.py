@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from apikeys import crypto
+from apikeys.db import crypto
 from carriers.models import Credential
 
 pytestmark = pytest.mark.django_db

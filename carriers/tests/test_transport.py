@@ -15,12 +15,15 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from apikeys import correlation
-from carriers import errors
+from apikeys.http import correlation
+from carriers.types import errors
 from carriers.adapters.base import CarrierAdapter
 from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
-from carriers.transport import Caller, HttpTransport, TransactionOpen, _session
+from carriers.http.transport import Caller
+from carriers.http.transport import HttpTransport
+from carriers.http.transport import TransactionOpen
+from carriers.http.transport import _session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -284,8 +287,8 @@ def test_half_characters_do_not_cost_the_row(send, carrier):
 
 
 def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
-    monkeypatch.setattr("carriers.slots._slots", threading.BoundedSemaphore(1))
-    monkeypatch.setattr("carriers.slots._PATIENCE_S", 0.1)
+    monkeypatch.setattr("carriers.http.slots._slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr("carriers.http.slots._PATIENCE_S", 0.1)
     carrier.answers = [slow, (200, b"{}", {})]
     other = threading.Thread(target=send)
     other.start()

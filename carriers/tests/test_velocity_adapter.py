@@ -11,27 +11,27 @@ from decimal import Decimal
 
 import pytest
 
-from apikeys.errors import NotAuthenticated
-from carriers import accounts
-from carriers.adapters import adapter_class
+from apikeys.http.errors import NotAuthenticated
+from carriers.credentials import storage
+from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import OPERATIONS
-from carriers.adapters.velocity import VelocityAdapter, build
-from carriers.errors import (
-    CarrierAuthentication,
-    CarrierCannotCancel,
-    CarrierError,
-    CarrierNotFound,
-    CarrierRateLimited,
-    CarrierRejected,
-    CarrierShipmentNotFound,
-    CarrierUnavailable,
-    CarrierWarehouseNotFound,
-    NotServiceable,
-    OutcomeUnknown,
-)
+from carriers.adapters.velocity import VelocityAdapter
+from carriers.adapters.velocity import build
+from carriers.types.errors import CarrierAuthentication
+from carriers.types.errors import CarrierCannotCancel
+from carriers.types.errors import CarrierError
+from carriers.types.errors import CarrierNotFound
+from carriers.types.errors import CarrierRateLimited
+from carriers.types.errors import CarrierRejected
+from carriers.types.errors import CarrierShipmentNotFound
+from carriers.types.errors import CarrierUnavailable
+from carriers.types.errors import CarrierWarehouseNotFound
+from carriers.types.errors import NotServiceable
+from carriers.types.errors import OutcomeUnknown
 from carriers.tests import recorded
 from carriers.tests.contract import A_FILE, CarrierContract, Replay, Tokens, answer
-from carriers.transport import Caller, HttpTransport
+from carriers.http.transport import Caller
+from carriers.http.transport import HttpTransport
 from carriers.types import (
     Address,
     Item,
@@ -310,7 +310,7 @@ def test_a_recorded_refusal_of_a_recorded_request_keeps_the_carriers_words(name)
 def test_an_order_that_fails_at_the_courier_may_have_been_bought_and_nothing_else_may(tenant, carrier, settings, name):
     settings.CARRIER_MAX_RETRIES = 0
     one, fields = RECORDED[name], FIELDS | ACCOUNTS.get(name, {})
-    account = accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    account = storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     http = HttpTransport(Caller(account, tenant.merchant_id, VelocityAdapter.name))
     carrier.answers = [(one["status"], json.dumps(one["response"]).encode(), {})]
     with pytest.raises(CarrierError) as failed:

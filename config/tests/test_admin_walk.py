@@ -11,10 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apikeys import events, keys
-from apikeys.events import EventType
+from apikeys.audit import events
+from apikeys.keys import keys
+from apikeys.audit.events import EventType
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
-from carriers import accounts
+from carriers.credentials import storage
 from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
 from shipping.models import (
     BookingState,
@@ -112,7 +113,7 @@ def populate(merchant, tenant, number=1):
     UsageDay.objects.create(**owned, kind="key", subject_id=key.id, day=WHEN.date(), last_used_at=WHEN)
     events.record(EventType("api_key.misused", security=True), tenant=tenant, subject_id=key.id)
     IdempotencyRecord.objects.create(key=f"idem-{number}", fingerprint="f", lease_until=WHEN, **owned)
-    credential = Credential.objects.filter(**owned).first() or accounts.save(
+    credential = Credential.objects.filter(**owned).first() or storage.save(
         tenant=tenant,
         mode="test",
         carrier="pickit",

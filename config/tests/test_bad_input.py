@@ -168,7 +168,7 @@ def test_an_internal_error_tells_nothing_of_itself(api, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("canary of the inside")
 
-    monkeypatch.setattr("shipping.services.lookup.find_unit", broken)
+    monkeypatch.setattr("shipping.common.lookup.find_unit", broken)
     response = api.get("/api/v1/tracking/UNIT-1")
     assert response.status_code == 500
     assert response.json()["error"] == "internal_error"

@@ -32,7 +32,7 @@ def path_of(module):
 def reached_by_adapters():
     """The adapters, every module of ours that they import over however many others, and the packages of all these."""
     graph = grimp.build_graph(*APPS, include_external_packages=False)
-    adapters = {name for name in graph.modules if name.startswith("carriers.adapters")}
+    adapters = {name for name in graph.modules if name.startswith("carriers.adapters.registry")}
     reached = adapters.union(*(graph.find_upstream_modules(adapter) for adapter in adapters))
     parts = [module.split(".") for module in reached]
     return {".".join(names[:depth]) for names in parts for depth in range(1, len(names) + 1)}
@@ -65,7 +65,7 @@ def _is_refused(name):
 
 def test_an_adapter_reaches_neither_models_nor_settings_nor_requests():
     reached = reached_by_adapters()
-    assert {"carriers.adapters.pickit.build", "carriers.adapters.velocity.read", "apikeys.errors"} <= reached
+    assert {"carriers.adapters.pickit.build", "carriers.adapters.velocity.read", "apikeys.http.errors"} <= reached
     for module in sorted(reached):
         path = path_of(module)
         wrong = refused(imported(module, path.read_text(), is_package=path.name == "__init__.py"))
@@ -94,7 +94,7 @@ def test_an_adapter_reaches_neither_models_nor_settings_nor_requests():
         "from carriers import models",
         "from ...models import Credential",
         "from ... import transport",
-        "import carriers.views",
+        "import carriers.api.views",
     ],
 )
 def test_what_an_adapter_may_not_import_is_seen_wherever_it_stands(statement):
@@ -105,7 +105,7 @@ def test_what_an_adapter_may_not_import_is_seen_wherever_it_stands(statement):
 def test_a_relative_import_is_told_from_where_it_stands():
     text = "from ...models import Credential"
     assert imported("carriers.adapters.pickit.build", text) == {"carriers.models.Credential"}
-    assert imported("carriers.adapters.pickit.build", text, is_package=True) == {"carriers.adapters.models.Credential"}
+    assert imported("carriers.adapters.pickit.build", text, is_package=True) == {"carriers.adapters.registry.models.Credential"}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_relative_import_is_told_from_where_it_stands():
         "from django.utils.translation import gettext as _",
         "from django.utils.functional import Promise",
         "from carriers.types import Status",
-        "from apikeys.errors import ValidationFailed",
+        "from apikeys.http.errors import ValidationFailed",
         "from . import read",
         "from .. import base",
         "import requests_mock",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from carriers.adapters import ADAPTERS
+from carriers.adapters.registry import ADAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"""(?:env\.\w+|environ\.get)\(\s*["']([A-Z_]+)["']""")
@@ -19,7 +19,7 @@ def variables_read():
         ROOT / "config/settings.py",
         ROOT / "deploy/gunicorn.py",
         ROOT / "deploy/run.py",
-        ROOT / "apikeys/health.py",
+        ROOT / "apikeys/access/health.py",
     ]
     accounts = {name for adapter in ADAPTERS.values() for name in adapter.environment_names}
     return {name for file in files for name in READ.findall(file.read_text())} | accounts

@@ -15,11 +15,14 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apikeys import keys, tokens
+from apikeys.keys import keys
+from apikeys.people import tokens
 from apikeys.models import Membership, Merchant, Store, User
-from apikeys.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.models.scopes import MEMBERS_MANAGE
+from apikeys.models.scopes import OF_KEYS
+from apikeys.models.scopes import OF_ROLES
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,14 +87,14 @@ def store(merchant):
 def world(merchant, mode, store):
     """One row of each kind that a path can name, belonging to the merchant."""
     tenant = Tenant(merchant.id, mode, store.id)
-    accounts.save(
+    storage.save(
         tenant=tenant,
         mode=mode,
         carrier="pickit",
         environment={"test": "sandbox", "live": "production"}[mode],
         fields={"client_id": "a-client", "client_secret": "a-secret-of-the-first"},
     )
-    credential = accounts.find(tenant, "pickit")
+    credential = storage.find(tenant, "pickit")
     shipment = Shipment.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,

@@ -21,22 +21,22 @@ from config.wsgi import application as waybill
 POINTS = {
     # Of a purchase: before anything, reserved and not asked yet, asked and not answered, answered and nothing stored,
     # all stored and not committed, committed and not told.
-    "before_reserving": ("shipping.services.shipments", "_reserve"),
-    "before_call": ("shipping.services.shipments", "_purchase"),
-    "during_call": ("carriers.transport:_Exchange", "_exchange"),
-    "after_answer": ("shipping.services.shipments", "finish"),
-    "before_commit": ("shipping.services.shipments", "_book"),
+    "before_reserving": ("shipping.labels.purchase", "_reserve"),
+    "before_call": ("shipping.labels.purchase", "_purchase"),
+    "during_call": ("carriers.http.transport:_Exchange", "_exchange"),
+    "after_answer": ("shipping.labels.purchase", "finish"),
+    "before_commit": ("shipping.labels.purchase", "_book"),
     "after_commit": ("shipping.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
-    "making_key": ("apikeys.keychain", "create"),
-    "binding_key": ("apikeys.endpoints", "_bind"),
-    "recording_key": ("apikeys.keychain", "facts"),
-    "telling_key": ("apikeys.endpoints:ApiKeyViewSet", "_made"),
+    "making_key": ("apikeys.keys.lifecycle", "create"),
+    "binding_key": ("apikeys.api.endpoints", "_bind"),
+    "recording_key": ("apikeys.keys.lifecycle", "facts"),
+    "telling_key": ("apikeys.api.endpoints:ApiKeyViewSet", "_made"),
     # Of a checkpoint: before it, after the commit.
-    "posting": ("shipping.services.posting", "post"),
+    "posting": ("shipping.checkpoints.posting", "post"),
     "telling_checkpoint": ("shipping.wire", "posted"),
     # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
-    "keeping": ("apikeys.idempotency", "_keep"),
+    "keeping": ("apikeys.access.idempotency", "_keep"),
 }
 
 # At these the work named is done, and its transaction still open.

@@ -22,7 +22,7 @@ import psycopg
 import requests
 
 from deploy.services import free_port
-from webhooks.management.commands.seed_demo import OWN_CREDENTIAL
+from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0

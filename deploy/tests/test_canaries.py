@@ -20,7 +20,8 @@ import requests
 
 from deploy.tests.canaries import Canary, canary, found_in, given_out, signs, webhook_secret
 from deploy.tests.system import System
-from webhooks.management.commands.seed_demo import ENDPOINT, OWN_CREDENTIAL
+from config.management.commands.seed_demo import ENDPOINT
+from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 pytestmark = pytest.mark.system
 
@@ -66,7 +67,7 @@ endpoint.save()
 admin = User.objects.get(username="admin")
 session = SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(admin.pk), admin.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = "apikeys.people.EmailBackend"
+session[BACKEND_SESSION_KEY] = "apikeys.people.accounts.EmailBackend"
 session.create()
 print(session.session_key)
 """

@@ -36,7 +36,7 @@ PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "1120
 MERCHANT = """
 from apikeys import keychain, scopes
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 merchant = Merchant.objects.create(name="{slug}", slug="{slug}", plan_id="{plan}")
 print(keychain.create(Tenant(merchant.id, "test"), name="all", scopes=scopes.OF_KEYS)[1])
 """

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deploy.tests.system import ROOT, System
-from webhooks.management.commands.seed_demo import OWN_CREDENTIAL
+from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 pytestmark = pytest.mark.system
 

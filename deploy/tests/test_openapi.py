@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (
 from deploy.tests import things
 from deploy.tests.system import System
 from deploy.tests.things import CARRIER, Things
-from webhooks.management.commands.seed_demo import OWN_CREDENTIAL
+from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 pytestmark = pytest.mark.system
 KEY = {"X-API-Key": "test-api-key"}

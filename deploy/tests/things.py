@@ -10,7 +10,7 @@ from typing import Any
 
 from carriers.sandbox.pickit import sign
 from deploy.tests.system import System
-from webhooks.management.commands.seed_demo import ADMIN_PASSWORD
+from config.management.commands.seed_demo import ADMIN_PASSWORD
 
 CARRIER = "pickit"
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}

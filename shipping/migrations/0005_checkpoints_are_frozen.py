@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from shipping.frozen import frozen
+from shipping.models.frozen import frozen
 
 
 class Migration(migrations.Migration):

@@ -5,8 +5,8 @@ from django.db import migrations, models
 from django.db.models import F, Min, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from shipping.counting import counted
-from shipping.text_indexes import searchable
+from shipping.models.counting import counted
+from shipping.models.text_indexes import searchable
 
 
 def look_back(apps, schema_editor):

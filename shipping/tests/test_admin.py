@@ -7,10 +7,10 @@ from django.core.files.base import ContentFile
 from django.urls import reverse
 from django.utils import timezone
 
-from apikeys import events
+from apikeys.audit import events
 from apikeys.models import Merchant, User
 from carriers.models import CarrierCall
-from shipping.events import SHIPMENT_BOOKED
+from shipping.models.event_types import SHIPMENT_BOOKED
 from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Shipment
 
 pytestmark = pytest.mark.django_db
@@ -284,7 +284,7 @@ def test_the_list_is_filtered_by_what_ops_ask_for(admin_client, credential, ship
 
 
 def test_a_count_stops_where_nobody_turns_pages(admin_client, credential, monkeypatch):
-    monkeypatch.setattr("apikeys.admin_base.BoundedPaginator.limit", 2)
+    monkeypatch.setattr("apikeys.admin.base.BoundedPaginator.limit", 2)
     for number in range(4):
         make(credential, f"000000000{number}")
     assert admin_client.get(LIST).context["cl"].result_count == 2

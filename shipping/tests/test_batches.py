@@ -10,11 +10,12 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Event, Outbox
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from conftest import GUARDS
-from shipping.history import Point, summarize
+from shipping.checkpoints.fold import Point
+from shipping.checkpoints.fold import summarize
 from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db(transaction=True)

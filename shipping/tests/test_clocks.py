@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeys.fields import MomentField
+from apikeys.http.fields import MomentField
 from apikeys.models import Event
 from carriers.adapters.records import read_time
 from carriers.types import Scan, Status
-from shipping.history import Point, summarize, timeline
+from shipping.checkpoints.fold import Point
+from shipping.checkpoints.fold import summarize
+from shipping.checkpoints.fold import timeline
 from shipping.models import BookingState, Checkpoint, Shipment
-from shipping.services import checkpoints
+from shipping.checkpoints import carrier_reports
 
 ZONES = {name: ZoneInfo(name) for name in ("Europe/Oslo", "America/Bogota", "America/New_York")}
 zones = st.sampled_from(sorted(ZONES)).map(ZONES.get)
@@ -102,7 +104,7 @@ def test_on_the_days_when_clocks_change(zone, told, instant):
 )
 def test_a_carrier_s_scan_keeps_its_text_and_says_whether_the_zone_was_assumed(tenant, api, told, zone, assumed):
     shipment = booked(tenant, "PKT-CLOCK")
-    checkpoints.report(shipment.id, [scan(told, Status.IN_TRANSIT, zone=ZONES[zone])])
+    carrier_reports.report(shipment.id, [scan(told, Status.IN_TRANSIT, zone=ZONES[zone])])
     row = Checkpoint.objects.get()
     assert (row.occurred_text, row.tz_assumed) == (told, assumed)
     (shown,) = api.get("/api/v1/tracking/PKT-CLOCK").json()["checkpoints"]
@@ -182,9 +184,9 @@ def test_stored_one_by_one_or_all_at_once_every_order_reads_the_same(
     seen = []
     for number, order in enumerate(chosen):
         single, batch = booked(tenant, f"PKT-S{number}"), booked(tenant, f"PKT-B{number}")
-        assert [checkpoints.report(single.id, [one]) for one in order] == [1] * 7
-        assert checkpoints.report(batch.id, order) == 7
-        assert checkpoints.report(batch.id, order[::-1]) == 0
+        assert [carrier_reports.report(single.id, [one]) for one in order] == [1] * 7
+        assert carrier_reports.report(batch.id, order) == 7
+        assert carrier_reports.report(batch.id, order[::-1]) == 0
         seen += [shown(api, f"PKT-S{number}"), shown(api, f"PKT-B{number}")]
     assert all(one == seen[0] for one in seen)
     assert seen[0]["current_status"] == status.upper()

@@ -11,10 +11,10 @@ from django.db.models import Count, F, Sum
 from django.test import Client
 
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from conftest import ApiClient
 from shipping.models import BookingState, DeliveryTally, Shipment, UnitTally
-from shipping.services import tallies
+from shipping.reports import counters
 from shipping.tests.test_checkpoints_api import checkpoint
 
 pytestmark = pytest.mark.django_db
@@ -32,11 +32,11 @@ def made(tenant, number, **values):
 
 
 def exact():
-    return not any(tallies.differences().values())
+    return not any(counters.differences().values())
 
 
 def folded():
-    while tallies.fold():
+    while counters.fold():
         pass
 
 
@@ -54,7 +54,7 @@ def test_every_change_of_a_shipment_is_counted(tenant, merchant):
     Shipment.objects.filter(id=first.id).update(
         carrier="pickit", store=Store.objects.create(merchant=merchant, code="n")
     )
-    assert tallies.units(tenant, carrier="pickit") == tallies.units(tenant, carrier="") == 1
+    assert counters.units(tenant, carrier="pickit") == counters.units(tenant, carrier="") == 1
     Shipment.objects.filter(id=first.id).delete()
     assert units(tenant) == {"created": 1}
     assert exact()
@@ -150,7 +150,7 @@ def test_folding_keeps_the_sums_and_leaves_one_row_of_a_key(tenant, merchant):
         before[0]["rto"] = before[0].get("rto", 0) + 1
         folded()
         assert (units(tenant), units(other)) == before
-        for model in tallies.MODELS:
+        for model in counters.MODELS:
             doubles = model.objects.order_by().values(*model.KEYS).annotate(rows=Count("id")).filter(rows__gt=1)
             assert not doubles
             assert not model.objects.filter(is_folded=False).exists()
@@ -165,10 +165,10 @@ def test_what_comes_to_nothing_leaves_no_row(tenant):
 
 
 def test_folding_goes_in_bounded_steps(tenant, monkeypatch):
-    monkeypatch.setattr(tallies, "FOLDED_AT_ONCE", 3)
+    monkeypatch.setattr(counters, "FOLDED_AT_ONCE", 3)
     for number in range(8):
         made(tenant, number)
-    assert [tallies.fold() for _ in range(3)] == [True, True, False]
+    assert [counters.fold() for _ in range(3)] == [True, True, False]
     assert units(tenant) == {"created": 8}
     assert UnitTally.objects.count() == 1
 
@@ -214,10 +214,10 @@ def test_counts_are_exact_at_every_moment_of_parallel_writing_folding_and_repair
 
     def look():
         if not exact():
-            wrong.append(tallies.differences())
+            wrong.append(counters.differences())
 
     with ThreadPoolExecutor(7) as pool:
-        others = [pool.submit(disturb, what) for what in (tallies.fold, tallies.repair, look)]
+        others = [pool.submit(disturb, what) for what in (counters.fold, counters.repair, look)]
         writers = [pool.submit(write, worker) for worker in range(4)]
         for writer in writers:
             writer.exception()

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from shipping.models import Checkpoint, Shipment
-from shipping.services import batches
+from shipping.checkpoints import batches
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEADER = "tracking_id,status,location,description,timestamp\n"

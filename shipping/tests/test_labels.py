@@ -12,14 +12,15 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys.errors import BusinessRuleViolated
+from apikeys.http.errors import BusinessRuleViolated
 from apikeys.models import Event
-from carriers import accounts
-from carriers.adapters import PickitAdapter
-from carriers.errors import CarrierTimeout
+from carriers.credentials import storage
+from carriers.adapters.registry import PickitAdapter
+from carriers.types.errors import CarrierTimeout
 from carriers.models import CarrierCall
 from shipping.models import BookingState, Orphan, Shipment
-from shipping.services import reconciliation, shipments
+from shipping.labels import reconciliation
+from shipping.labels import purchase
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
 
@@ -219,10 +220,10 @@ def test_what_was_asked_of_another_account_is_a_persons_affair(
     buy(api, order)
     settings.RECONCILE_QUIET_PERIOD = timedelta(0)
     if how == "deleted and made anew":
-        accounts.delete(credential)
+        storage.delete(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
     sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
-    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert reconcile_now() == {"review": 1}
     assert Shipment.objects.get().booking_state == BookingState.NEEDS_REVIEW
     assert buy(api, order).status_code == 409  # not bought a second time
@@ -233,7 +234,7 @@ def test_what_is_pending_at_a_deleted_account_is_a_persons_affair_after_the_quie
 ):
     fault(sandbox, "cut", count=1)
     buy(api, order)
-    accounts.delete(credential)
+    storage.delete(credential)
     assert reconcile_now() == {"error": 1}
     assert Shipment.objects.get().booking_state == BookingState.PENDING
     settings.RECONCILE_QUIET_PERIOD = timedelta(0)
@@ -246,7 +247,7 @@ def test_a_new_secret_of_the_same_account_changes_nothing_for_what_is_pending(
 ):
     fault(sandbox, "cut", count=1)
     buy(api, order)
-    accounts.save(
+    storage.save(
         tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
     )
     assert reconcile_now() == {"booked": 1}
@@ -402,9 +403,9 @@ def test_what_is_delivered_is_not_cancelled(api, sandbox, order):
 def test_an_answer_that_was_stored_already_changes_nothing(api, sandbox, order):
     buy(api, order)
     shipment = Shipment.objects.get()
-    adapter = accounts.open_adapter(shipment.credential)
+    adapter = storage.open_adapter(shipment.credential)
     before = Event.objects.count()
-    shipments.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
+    purchase.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
     shipment.refresh_from_db()
     assert shipment.booking_state == BookingState.BOOKED
     assert Event.objects.count() == before
@@ -415,9 +416,9 @@ def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, or
     first = buy(api, order).json()["tracking_number"]
     buy(api, order, additional=True)
     other = Shipment.objects.get(sequence=2)
-    label = accounts.open_adapter(other.credential).find_by_reference(other.reference)[0]
+    label = storage.open_adapter(other.credential).find_by_reference(other.reference)[0]
     Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
-    shipments.finish(other.id, replace(label, tracking_number=first))
+    purchase.finish(other.id, replace(label, tracking_number=first))
     other.refresh_from_db()
     assert other.booking_state == BookingState.NEEDS_REVIEW
     assert first in other.failure["message"]
@@ -491,13 +492,13 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    adapter = accounts.open_adapter(shipment.credential)
-    adapter.create_label(shipments._purchase(shipment))
+    adapter = storage.open_adapter(shipment.credential)
+    adapter.create_label(purchase._purchase(shipment))
     first, second = adapter.find_by_reference(shipment.reference)
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        shipments.finish(shipment.id, second)
+        purchase.finish(shipment.id, second)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -518,8 +519,8 @@ def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_
     buy(api, order)
     shipment = Shipment.objects.get()
     sell(sandbox, credential)
-    _first, second = accounts.open_adapter(credential).find_by_reference(shipment.reference)
-    shipments.finish(shipment.id, second)
+    _first, second = storage.open_adapter(credential).find_by_reference(shipment.reference)
+    purchase.finish(shipment.id, second)
     assert reconcile_now() == {"booked": 1}
     assert sold(sandbox, shipment) == ["cancelled", "created"]
     assert Orphan.objects.get().tracking_number == second.tracking_number
@@ -532,12 +533,12 @@ def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_fai
     fault(sandbox, "close", after=True, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = accounts.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = storage.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     fault(sandbox, "status", "find_by_reference", status=503, count=1)
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        shipments.finish(shipment.id, label)
+        purchase.finish(shipment.id, label)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -553,7 +554,7 @@ def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_a
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    accounts.open_adapter(shipment.credential).create_label(shipments._purchase(shipment))
+    storage.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
     fault(sandbox, "status", operation="cancel", status=503, count=1)
     assert [reconcile_now(), reconcile_now(), reconcile_now()] == [{"booked": 1}, {"booked": 1}, {}]
     shipment.refresh_from_db()
@@ -568,7 +569,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    accounts.open_adapter(shipment.credential).create_label(shipments._purchase(shipment))
+    storage.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -583,7 +584,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
 
 def test_a_leftover_whose_account_is_gone_is_not_looked_up_for_ever(api, sandbox, order, credential):
     buy(api, order)
-    accounts.delete(credential)
+    storage.delete(credential)
     now = timezone.now()
     Shipment.objects.update(reconcile_at=now - timedelta(seconds=1), created_at=now - timedelta(days=3))
     assert reconciliation.reconcile() == {"given_up": 1}
@@ -618,10 +619,10 @@ def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = accounts.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = storage.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     due = timezone.now() + timedelta(minutes=1)
     for reconcile_at in (None, due):
-        shipments.finish(shipment.id, label, reconcile_at=reconcile_at)
+        purchase.finish(shipment.id, label, reconcile_at=reconcile_at)
     assert Shipment.objects.get().reconcile_at == due
 
 
@@ -633,7 +634,7 @@ def test_a_carriers_code_and_words_are_cut_to_what_is_read(api, sandbox):
 def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     assert reconciliation.look_up_now(Shipment.objects.all()) == 1
     assert reconcile_now() == {"booked": 1}
     assert Shipment.objects.get().failure is None
@@ -641,7 +642,7 @@ def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order,
 
 def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
     buy(api, order)
-    shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     shipment = Shipment.objects.get()
     assert (shipment.booking_state, shipment.failure) == (BookingState.BOOKED, None)
     assert told("needs_review", shipment) == 0
@@ -650,7 +651,7 @@ def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
 def test_what_turns_up_after_a_person_found_nothing_is_voided(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    shipment = shipments.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    shipment = purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     reconciliation.give_up(shipment, BusinessRuleViolated("Nothing was sold."))
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, shipment) == ["cancelled"]
@@ -746,7 +747,7 @@ def given_up(api, sandbox, order):
 
 def sell(sandbox, account):
     """The carrier makes a label of what it was asked last, whether late or once more."""
-    adapter = accounts.open_adapter(account)
+    adapter = storage.open_adapter(account)
     headers = {"Authorization": f"Bearer {adapter.tokens.current()}"}
     body = purchases(sandbox)[-1]["body"]
     sold = sandbox.session.post(f"{adapter.base_url}/shipments", json=body, headers=headers, timeout=30)
@@ -771,15 +772,15 @@ def test_a_failed_booking_is_not_watched_for_at_another_account_than_it_was_aske
     assert Shipment.objects.get().reconcile_at
     sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    accounts.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert reconcile_now() == {"watched": 1}
     assert Shipment.objects.get().reconcile_at is None
 
 
 def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):
     sell(sandbox, credential)
-    late = accounts.open_adapter(credential).find_by_reference(given_up.reference)[0]
-    assert shipments.finish(given_up.id, late).booking_state == BookingState.FAILED
+    late = storage.open_adapter(credential).find_by_reference(given_up.reference)[0]
+    assert purchase.finish(given_up.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, given_up) == ["cancelled"]
 

@@ -9,12 +9,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
-from shipping.services import lists
+from shipping.shipments import lists
 
 pytestmark = pytest.mark.django_db
 WHEN = datetime(2024, 1, 15, 10, tzinfo=UTC)

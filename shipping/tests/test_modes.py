@@ -8,10 +8,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from apikeys import keys
-from apikeys.tenancy import Tenant
-from carriers import accounts, refresh
-from shipping.services import polling, reconciliation
+from apikeys.keys import keys
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
+from carriers.credentials import refresh
+from shipping.checkpoints import polling
+from shipping.labels import reconciliation
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 ACCOUNTS = {
@@ -48,7 +50,7 @@ def production(settings, tenant):
     settings.CARRIER_BASE_URLS = settings.CARRIER_BASE_URLS | sides
     for carrier, fields in ACCOUNTS.items():
         for owner in (Tenant(tenant.merchant_id, "live"), None):
-            accounts.save(tenant=owner, mode="live", carrier=carrier, environment="production", fields=fields)
+            storage.save(tenant=owner, mode="live", carrier=carrier, environment="production", fields=fields)
     yield one
     one.socket.close()
 
@@ -112,7 +114,7 @@ def test_a_test_key_cannot_store_or_try_a_production_account(client, api_key, pr
     body = {"carrier": "velocity", "environment": "production", "credentials": ACCOUNTS["velocity"]}
     refused = client.post("/api/v1/courier-credentials", body, content_type="application/json", headers=headers)
     assert (refused.status_code, set(refused.json()["details"])) == (400, {"environment"})
-    theirs = accounts.Credential.objects.filter(mode="live").first()
+    theirs = storage.Credential.objects.filter(mode="live").first()
     tried = client.post(f"/api/v1/courier-credentials/{theirs.id}/test", headers=headers)
     assert tried.status_code == 404
     assert production.connections == 0

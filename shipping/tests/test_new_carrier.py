@@ -16,14 +16,18 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from carriers import accounts, errors, types
-from carriers.adapters import ADAPTERS
+from carriers.credentials import storage
+from carriers.types import errors
+from carriers import types
+from carriers.adapters.registry import ADAPTERS
 from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
 from carriers.adapters.records import UNREADABLE, Record, read_time, those_about
 from carriers.tests.contract import CarrierContract
 from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
 from shipping.models import Orphan, Shipment
-from shipping.services import polling, reconciliation, warehouses
+from shipping.checkpoints import polling
+from shipping.labels import reconciliation
+from shipping.warehouses import warehouses
 
 # The module
 
@@ -217,7 +221,7 @@ class TestKestrelKeepsTheContract(CarrierContract):
 @pytest.fixture
 def own_account(tenant, kestrel):
     fields = {"key": "right-key"}
-    return accounts.save(tenant=tenant, mode="test", carrier="Kestrel Post", environment="sandbox", fields=fields)
+    return storage.save(tenant=tenant, mode="test", carrier="Kestrel Post", environment="sandbox", fields=fields)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -240,7 +244,7 @@ def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
 
     def meanwhile(*arguments):
         account = {"tenant": tenant, "mode": "test", "carrier": "kestrel", "environment": "sandbox"}
-        accounts.save(**account, fields={"key": "another-key"})
+        storage.save(**account, fields={"key": "another-key"})
         return check(*arguments)
 
     monkeypatch.setattr(warehouses, "departure", meanwhile)

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.adapters.pickit import PickitAdapter
 from conftest import ApiClient
 from shipping.models import BookingState, Checkpoint, Orphan, Shipment
-from shipping.services import polling
+from shipping.checkpoints import polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 OLD_ID = "01900000-0000-7000-8000-000000000001"
@@ -22,7 +22,7 @@ OLD_ID = "01900000-0000-7000-8000-000000000001"
 @pytest.fixture
 def platform(db):
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret", "webhook_secret": "test-secret"}
-    return accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    return storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.models import Event
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.models import Credential
 from carriers.types import ReportedPickup
 from shipping.models import Pickup, Shipment
-from shipping.services import pickups
+from shipping.pickups import pickups
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
@@ -306,12 +306,12 @@ def test_a_pickup_for_an_unknown_shipment_names_it(api, number):
 
 
 def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(api, sandbox, credential, order):
-    accounts.delete(credential)
+    storage.delete(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     theirs = api.post("/api/v1/labels", order).json()["tracking_number"]
     fields = {"client_id": "test-client-id", "client_secret": "test-secret"}
-    accounts.save(
+    storage.save(
         tenant=Tenant(credential.merchant_id, "test"),
         mode="test",
         carrier="pickit",
@@ -332,7 +332,7 @@ def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(ap
 
 def test_a_pickup_says_of_a_shipment_of_another_account_that_it_is_one(api, number, order):
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    platform = accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    platform = storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     theirs = api.post("/api/v1/labels", order | {"order_id": "THEIRS"}).json()["tracking_number"]
     Shipment.objects.filter(tracking_number=theirs).update(credential=platform)
     refused = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, theirs]))

@@ -8,14 +8,15 @@ import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall
 from shipping.models import Shipment
-from shipping.services import checkpoints, polling
+from shipping.checkpoints import carrier_reports
+from shipping.checkpoints import polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 VELOCITY = {"username": "+910000000000", "password": "test-secret"}
@@ -106,14 +107,14 @@ def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, 
     numbers = [api.post("/api/v1/labels", order | {"order_id": f"O-{n}"}).json()["tracking_number"] for n in range(3)]
     for number in numbers:
         advance(number, "in_transit")
-    add, broken = checkpoints.add_scans, {numbers[1]}
+    add, broken = carrier_reports.add_scans, {numbers[1]}
 
     def add_unless_broken(row, scans):
         if row.tracking_number in broken:
             raise RuntimeError
         return add(row, scans)
 
-    monkeypatch.setattr(checkpoints, "add_scans", add_unless_broken)
+    monkeypatch.setattr(carrier_reports, "add_scans", add_unless_broken)
     with later(hours=7):
         counts = polling.poll()
         assert (counts["asked"], counts["failed"]) == (3, 1)
@@ -141,9 +142,9 @@ def test_what_another_worker_claimed_first_is_left_to_it(number, sandbox, monkey
 
 
 def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, order, tenant, advance, monkeypatch):
-    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     number = api.post("/api/v1/labels", order).json()["tracking_number"]
-    indian = accounts.find(tenant, "velocity")
+    indian = storage.find(tenant, "velocity")
     Shipment.objects.create(
         merchant_id=tenant.merchant_id,
         mode="test",
@@ -188,9 +189,9 @@ def test_the_command_tells_what_it_did(number):
 
 
 def test_at_an_account_that_merchants_share_each_call_is_about_one_of_them(api, client, order, credential):
-    accounts.delete(credential)
+    storage.delete(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    accounts.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise", default_country="US")
     key = keys.generate("test")
     keys.create(Tenant(other.id, "test"), key, name="tests")

@@ -6,13 +6,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from carriers.types import Scan, Status
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
-from shipping.services import checkpoints, tallies
+from shipping.checkpoints import carrier_reports
+from shipping.reports import counters
 from shipping.tests.test_checkpoints_api import checkpoint
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +63,7 @@ def scan(status, days):
 def delivered(row, days, picked_up=0.0):
     """Created a day before it is picked up."""
     told = [scan("created", picked_up - 1), scan("picked_up", picked_up), scan("delivered", days)]
-    checkpoints.report(row.id, told)
+    carrier_reports.report(row.id, told)
 
 
 def client_of(tenant, client, scopes=("reports:read",)):
@@ -100,7 +101,7 @@ def test_before_anything_happened_the_figures_are_zero(api):
 
 
 def test_other_statuses_are_counted_when_they_occur(api, booked):
-    checkpoints.report(booked("PKT-1").id, [scan("ndr", 1)])
+    carrier_reports.report(booked("PKT-1").id, [scan("ndr", 1)])
     body = api.get(BUSINESS).json()
     assert body["units_by_status"]["NDR"] == 1
     assert body["total_units"] == sum(body["units_by_status"].values()) == 1
@@ -140,8 +141,8 @@ def test_on_time_and_transit_figures_by_carrier_and_lane(api, booked):
 def test_on_time_means_the_first_estimate_however_often_the_carrier_moves_it(api, booked):
     row = booked("PKT-1", promised_days=2)
     moved = (WHEN + timedelta(days=9), WHEN + timedelta(hours=1))
-    checkpoints.report(row.id, [scan("picked_up", 0)], estimates=[moved])
-    checkpoints.report(row.id, [scan("delivered", 5)])
+    carrier_reports.report(row.id, [scan("picked_up", 0)], estimates=[moved])
+    carrier_reports.report(row.id, [scan("delivered", 5)])
     total = api.get(PERFORMANCE, **JANUARY).json()["total"]
     assert (total["promised"], total["on_time"], total["late"]) == (1, 0, 1)
 
@@ -150,7 +151,7 @@ def test_a_delivery_that_turns_out_a_return_is_taken_back(api, booked):
     row = booked("PKT-1")
     delivered(row, 2)
     assert api.get(PERFORMANCE, **JANUARY).json()["total"]["deliveries"] == 1
-    checkpoints.report(row.id, [scan("rto", 3)])
+    carrier_reports.report(row.id, [scan("rto", 3)])
     assert api.get(PERFORMANCE, **JANUARY).json()["total"] == NOTHING
 
 
@@ -206,7 +207,7 @@ def test_no_figure_reads_a_shipment_and_folding_changes_none(api, booked):
         delivered(booked(f"PKT-{number}", promised_days=2), number)
     paths = ((BUSINESS, {}), (PERFORMANCE, JANUARY))
     before = [api.get(path, **query).json() for path, query in paths]
-    tallies.fold()
+    counters.fold()
     with CaptureQueriesContext(connection) as captured:
         assert [api.get(path, **query).json() for path, query in paths] == before
     assert len(captured) == 4  # twice the key and the figures

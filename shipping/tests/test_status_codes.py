@@ -20,10 +20,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.models import Event, Outbox, User
-from carriers import accounts
+from carriers.credentials import storage
 from carriers.types import Scan, Status
 from shipping.models import BookingState, Checkpoint, Shipment, StatusCode
-from shipping.services import checkpoints, codes, polling, tallies
+from shipping.checkpoints import carrier_reports
+from shipping.checkpoints import status_codes
+from shipping.checkpoints import polling
+from shipping.reports import counters
 from shipping.tests.test_admin import grant, make
 from shipping.tests.test_lists import plan_of
 
@@ -44,15 +47,15 @@ def known(hours=0, status=Status.PICKED_UP):
 def reported(credential, number, *scans):
     """A booked shipment with these scans."""
     shipment = make(credential, f"{number:010}", status="", carrier=credential.carrier)
-    checkpoints.report(shipment.id, scans)
+    carrier_reports.report(shipment.id, scans)
     shipment.refresh_from_db()
     return shipment
 
 
 def placed(status="in_transit", **which):
     for row in StatusCode.objects.filter(**which):
-        assert codes.place(row.id, status)
-    while codes.settle():
+        assert status_codes.place(row.id, status)
+    while status_codes.settle():
         pass
 
 
@@ -65,7 +68,7 @@ def told(shipment, kind="shipment.status_changed"):
 @pytest.fixture
 def velocity(tenant):
     fields = {"username": "+910000000000", "password": "test-secret"}
-    return accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
 
 
 # Met
@@ -97,7 +100,7 @@ def test_a_code_longer_than_its_column_is_one_code(credential):
 def test_known_scans_ask_for_no_code(credential):
     shipment = make(credential)
     with CaptureQueriesContext(connection) as captured:
-        checkpoints.report(shipment.id, [known(), known(1, Status.IN_TRANSIT)])
+        carrier_reports.report(shipment.id, [known(), known(1, Status.IN_TRANSIT)])
     assert captured.captured_queries
     assert not any("statuscode" in one["sql"] for one in captured)
 
@@ -120,7 +123,7 @@ def test_two_that_meet_a_code_at_once_list_it_once(credential):
     def meet(shipment, names):
         try:
             barrier.wait()
-            checkpoints.report(shipment.id, [scan(name) for name in names])
+            carrier_reports.report(shipment.id, [scan(name) for name in names])
         except Exception as error:  # shown by the test, not by the thread
             problems.append(error)
         finally:
@@ -150,7 +153,7 @@ def test_old_scans_count_once_their_code_is_placed(credential):
     assert told(shipment)[-1] == ("picked_up", "delivered")
     assert Outbox.objects.filter(event__type="shipment.status_changed").count() == len(told(shipment))
     assert Event.objects.filter(subject_id=shipment.pk, type="shipment.checkpoint").count() == 2
-    assert not any(tallies.differences().values())
+    assert not any(counters.differences().values())
 
 
 def test_an_old_scan_that_decides_nothing_changes_no_status(credential):
@@ -190,7 +193,7 @@ def test_a_new_scan_of_a_placed_code_has_its_status_at_once(credential):
     assert shipment.status == "at_pickup_point"
     event = Event.objects.filter(subject_id=shipment.pk, type="shipment.checkpoint").latest("id")
     assert event.data["checkpoint"]["status"] == "at_pickup_point"
-    assert codes.settle() == 0
+    assert status_codes.settle() == 0
 
 
 def test_a_status_that_the_adapter_knows_by_now_is_taken_before_the_placed_one(credential):
@@ -210,7 +213,7 @@ def test_a_scan_that_was_being_written_while_its_code_was_placed_is_found(creden
         code="teleported",
         occurred_at=WHEN + timedelta(hours=5),
     )
-    assert codes.settle() == 1
+    assert status_codes.settle() == 1
     assert not Checkpoint.objects.filter(status="unknown").exists()
 
 
@@ -226,7 +229,7 @@ def test_placing_anew_is_for_the_scans_to_come(credential):
 def test_a_code_is_never_placed_as_unknown(credential):
     reported(credential, 1, scan())
     with pytest.raises(IntegrityError), transaction.atomic():
-        codes.place(StatusCode.objects.get().id, "unknown")
+        status_codes.place(StatusCode.objects.get().id, "unknown")
 
 
 def parcel_of_an_unknown_code(api, order):
@@ -262,31 +265,31 @@ def test_a_round_takes_no_more_than_its_share(credential):
     for number in range(5):
         reported(credential, number, scan(), scan(hours=1), scan("beamed", hours=2))
     for row in StatusCode.objects.all():
-        codes.place(row.id, "in_transit")
-    assert [codes.settle(limit=4) for _ in range(4)] == [4, 4, 2, 0]
+        status_codes.place(row.id, "in_transit")
+    assert [status_codes.settle(limit=4) for _ in range(4)] == [4, 4, 2, 0]
 
 
 def test_one_that_cannot_be_stored_keeps_the_others_from_nothing(credential, monkeypatch):
     shipments = [reported(credential, number, scan()) for number in range(3)]
-    placing = checkpoints.place
+    placing = carrier_reports.place
 
     def place(shipment_id, *rest):
         if shipment_id == shipments[0].id:
             raise RuntimeError("a bug")
         return placing(shipment_id, *rest)
 
-    monkeypatch.setattr(checkpoints, "place", place)
-    codes.place(StatusCode.objects.get().id, "in_transit")
-    assert [codes.settle(), codes.settle()] == [2, 0]
+    monkeypatch.setattr(carrier_reports, "place", place)
+    status_codes.place(StatusCode.objects.get().id, "in_transit")
+    assert [status_codes.settle(), status_codes.settle()] == [2, 0]
     monkeypatch.undo()
-    assert codes.settle() == 1
+    assert status_codes.settle() == 1
 
 
 SETTLE = """
 import os, signal, sys, django
 django.setup()
-from shipping.services import checkpoints, codes
-whole, left = checkpoints._settle, int(sys.argv[1])
+from shipping.checkpoints import carrier_reports, status_codes
+whole, left = carrier_reports._settle, int(sys.argv[1])
 
 def settle(*args):
     global left
@@ -295,8 +298,8 @@ def settle(*args):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-checkpoints._settle = settle
-while codes.settle(limit=7):
+carrier_reports._settle = settle
+while status_codes.settle(limit=7):
     pass
 """
 
@@ -313,14 +316,14 @@ def process(*, killed_at=0):
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_worker_loses_nothing_and_two_at_once_do_nothing_twice(credential):
     shipments = [reported(credential, number, known(), scan(hours=1)) for number in range(30)]
-    codes.place(StatusCode.objects.get().id, "in_transit")
+    status_codes.place(StatusCode.objects.get().id, "in_transit")
     assert process(killed_at=5).wait(60) == -signal.SIGKILL
     assert Shipment.objects.filter(status="in_transit").count() == 4
     assert [one.wait(60) for one in [process(), process()]] == [0, 0]
     assert not Checkpoint.objects.filter(status="unknown").exists()
     for shipment in shipments:
         assert told(shipment) == [(None, "picked_up"), ("picked_up", "in_transit")]
-    assert not any(tallies.differences().values())
+    assert not any(counters.differences().values())
 
 
 # The indexes
@@ -362,7 +365,7 @@ def plans(captured, table):
 
 def test_an_index_lies_under_what_the_worker_looks_for(many):
     with CaptureQueriesContext(connection) as captured:
-        assert codes.settle() == 6
+        assert status_codes.settle() == 6
     looked_up = [one for one in captured if '"shipping_statuscode"' in one["sql"] or "DISTINCT" in one["sql"]]
     assert len(looked_up) == 2
     for one in looked_up:
@@ -372,7 +375,7 @@ def test_an_index_lies_under_what_the_worker_looks_for(many):
 
 def test_an_index_lies_under_the_writers_look_up(many):
     with CaptureQueriesContext(connection) as captured:
-        checkpoints._placed("pickit", [scan("code-0")])
+        carrier_reports._placed("pickit", [scan("code-0")])
     (plan,) = plans(captured, "shipping_statuscode")
     assert "status_code_once_per_carrier" in plan or "sqlite_autoindex_shipping_statuscode" in plan, plan
 
@@ -433,7 +436,7 @@ def test_a_person_places_a_code_and_the_worker_does_the_rest(admin_client, crede
     assert "get it from the worker" in page.content.decode()
     shipment.refresh_from_db()
     assert shipment.status == "picked_up"
-    assert codes.settle() == 1
+    assert status_codes.settle() == 1
     shipment.refresh_from_db()
     assert shipment.status == "out_for_delivery"
     event = Event.objects.get(type="status_code.placed")

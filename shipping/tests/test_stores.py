@@ -2,9 +2,9 @@
 
 import pytest
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Store
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from conftest import ApiClient
 from shipping.models import Shipment
 

@@ -7,16 +7,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.adapters.pickit import PickitAdapter
 from carriers.models import CarrierCall
 from carriers.types import Track
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
-from shipping.services import lookup, shipments
+from shipping.common import lookup
+from shipping.labels import purchase
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
@@ -135,8 +136,8 @@ def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, b
 
 def test_an_account_that_the_carrier_refuses_is_told_for_each_number(api, sandbox, buy, monkeypatch):
     numbers = buy(2)
-    monkeypatch.setattr("carriers.tokens.StoredTokens.current", lambda _self: "stale")
-    monkeypatch.setattr("carriers.tokens.StoredTokens.renew", lambda _self, _failed: "stale too")
+    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.current", lambda _self: "stale")
+    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.renew", lambda _self, _failed: "stale too")
     assert {one["error"] for one in ask(api, numbers)} == {"carrier_authentication"}
 
 
@@ -184,7 +185,7 @@ def test_of_two_shipments_with_one_number_the_newest_is_meant(tenant, buy):
 def indian_numbers(api, tenant):
     """The numbers of five shipments at Velocity."""
     fields = {"username": "+910000000000", "password": "test-secret"}
-    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     place = api.post("/api/v1/warehouses", {"name": "Mumbai", "address": INDIAN, "carriers": ["velocity"]}).json()
     order = {
         "carrier": "velocity",
@@ -207,7 +208,7 @@ def test_a_carrier_that_is_asked_for_many_is_asked_once(api, sandbox, indian_num
 
 
 def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypatch):
-    monkeypatch.setattr("shipping.services.shipments.store_track", lambda *_, **__: 0)
+    monkeypatch.setattr("shipping.labels.purchase.store_track", lambda *_, **__: 0)
 
     def queries(numbers):
         with CaptureQueriesContext(connection) as captured:
@@ -219,14 +220,14 @@ def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypat
 
 
 def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_numbers, monkeypatch):
-    store = shipments.store_track
+    store = purchase.store_track
 
     def broken(shipment, found, **more):
         if shipment.tracking_number == indian_numbers[0]:
             raise RuntimeError("a bug")
         return store(shipment, found, **more)
 
-    monkeypatch.setattr(shipments, "store_track", broken)
+    monkeypatch.setattr(purchase, "store_track", broken)
     results = ask(api, indian_numbers[:3], carrier="velocity")
     assert [stale(one) for one in results] == [True, False, False]
 
@@ -237,5 +238,5 @@ def test_a_track_that_was_asked_for_before_an_estimate_was_told_does_not_undo_it
     shipment.save(update_fields=shipment.estimate(told, told_at=now))
     track = Track(tracking_number=shipment.tracking_number, scans=(), estimated_delivery=later)
     for asked_at, estimate in ((now - timedelta(minutes=1), told), (now + timedelta(minutes=1), later)):
-        shipments.store_track(shipment, track, asked_at=asked_at)
+        purchase.store_track(shipment, track, asked_at=asked_at)
         assert Shipment.objects.get(id=shipment.id).estimated_delivery == estimate

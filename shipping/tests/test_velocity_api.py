@@ -12,14 +12,16 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Tenant
+from apikeys.db.tenancy import Tenant
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
 from shipping.models import Label, Parcel, Pickup, Shipment
-from shipping.services import label_files, polling, reconciliation
+from shipping.labels import documents
+from shipping.checkpoints import polling
+from shipping.labels import reconciliation
 from shipping.tests.velocity import BUYER, DEPOT, bought
 from shipping.tests.velocity import account as account
 from shipping.tests.velocity import on_the_platforms as on_the_platforms
@@ -60,7 +62,7 @@ def test_a_change_that_nobody_lived_to_store_has_the_label_drawn_anew(api, order
     bought(api, order)
     label = Label.objects.get()
     Shipment.objects.update(changing_until=timezone.now() - timedelta(seconds=1))
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert Label.objects.get().file.name != label.file.name
     assert Shipment.objects.get().changing_until is None
 
@@ -69,7 +71,7 @@ def test_a_change_that_is_under_way_is_left_alone_by_the_worker(api, order):
     bought(api, order)
     until = timezone.now() + timedelta(seconds=30)
     Shipment.objects.update(changing_until=until)
-    assert label_files.fetch_missing() == 0
+    assert documents.fetch_missing() == 0
     assert Shipment.objects.get().changing_until == until
 
 
@@ -130,7 +132,7 @@ def test_a_manifest_that_cannot_be_had_yet_is_not_found_until_it_is_here(api, or
     missing = api.get(path)
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
     assert missing.json()["message"] == "This shipment has no manifest."
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert api.get(path).status_code == 200
 
 
@@ -489,7 +491,7 @@ def test_the_label_of_a_changed_order_is_the_carriers_new_one(api, patch, order,
     assert api.get(f"{path}/label").status_code == 404  # rather none than another's
     sandbox.control("DELETE", "/_sandbox/faults")
     Label.objects.update(fetch_at=timezone.now())
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert api.get(f"{path}/label").status_code == 200
 
 
@@ -563,7 +565,7 @@ def test_after_a_change_without_an_answer_the_label_is_fetched_anew(api, patch, 
     sandbox.control("POST", "/_sandbox/faults", fault)
     assert patch(path, {"destination": BUYER | {"contact_name": "Zed Zulu"}}).status_code == 504
     assert api.get(f"{path}/label").status_code == 404  # rather none than one that shows another name
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert api.get(f"{path}/label").getvalue() != before
 
 
@@ -605,7 +607,7 @@ def test_a_lost_answer_is_found_by_our_reference_and_nothing_is_bought_again(api
     shipment = Shipment.objects.get(id=answer.json()["shipment_id"])
     assert shipment.tracking_number.startswith("SHPHYB")
     assert len(sent("create_label")) == 1
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert api.get(f"/api/v1/shipments/{shipment.id}/label").status_code == 200
 
 
@@ -616,14 +618,14 @@ def test_a_file_that_was_fetched_while_its_order_was_changed_is_not_kept(api, or
 
     def changed_meanwhile(adapter, url):
         content = fetch(adapter, url)
-        label_files.forget(Shipment.objects.get())
+        documents.forget(Shipment.objects.get())
         return content
 
     with monkeypatch.context() as patched:
         patched.setattr(VelocityAdapter, "label_file", changed_meanwhile)
-        assert label_files.fetch_missing() == 0
+        assert documents.fetch_missing() == 0
     assert api.get(f"{path}/label").status_code == 404
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     assert api.get(f"{path}/label").status_code == 200
 
 
@@ -640,7 +642,7 @@ def test_a_files_address_is_kept_whole_or_not_at_all(length, kept):
         created_at=timezone.now(),
         carrier_label_url=url,
     )
-    made = label_files.made(uuid.uuid4(), booked)
+    made = documents.made(uuid.uuid4(), booked)
     assert (made.carrier_url, made.fetch_at is not None) == (url if kept else "", kept)
 
 
@@ -651,7 +653,7 @@ def test_a_label_whose_file_cannot_be_had_is_booked_and_completed_later(api, ord
     label = bought(api, order)
     assert label["label_data"] is None
     assert label["status"] == "created"
-    assert label_files.fetch_missing() == 1
+    assert documents.fetch_missing() == 1
     file = api.get(f"/api/v1/shipments/{label['shipment_id']}/label")
     assert b"".join(file.streaming_content).startswith(b"%PDF")
 

@@ -6,15 +6,15 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from apikeys import keys
+from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.adapters.velocity import VelocityAdapter
-from carriers.errors import CarrierUnavailable
+from carriers.types.errors import CarrierUnavailable
 from carriers.types import RegisteredWarehouse
 from shipping.models import Warehouse, WarehouseRegistration
-from shipping.services import warehouses
+from shipping.warehouses import warehouses
 from shipping.tests.velocity import DEPOT, bought
 from shipping.tests.velocity import account as account
 from shipping.tests.velocity import on_the_platforms as on_the_platforms
@@ -45,7 +45,7 @@ def test_a_changed_warehouse_is_changed_at_the_carrier_under_its_id(api, client,
 
 
 def test_a_warehouse_can_be_changed_when_its_carriers_account_is_gone(api, client, api_key, warehouse, account, sent):
-    accounts.delete(account)
+    storage.delete(account)
     body = {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}}
     path = f"/api/v1/warehouses/{warehouse['id']}"
     changed = client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
@@ -84,11 +84,11 @@ def test_nothing_departs_from_or_comes_back_to_an_address_that_the_carrier_refus
 
 
 def test_a_place_changed_while_its_account_was_gone_is_told_again_first(api, put, warehouse, account, order, tenant):
-    accounts.delete(account)
+    storage.delete(account)
     path = f"/api/v1/warehouses/{warehouse['id']}"
     put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}})
     fields = {"username": "+910000000000", "password": "test-secret"}
-    accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
     told = api.post(f"{path}/registrations", {"carrier": "velocity"}).json()
     # As a new place, for nobody remembers whether the deleted account was this one.
@@ -155,7 +155,7 @@ def test_a_place_that_did_not_change_sells_on_while_its_carrier_is_away(api, put
 def other_account(sandbox, tenant):
     sandbox.control("PUT", "/_sandbox/accounts/+910000000077", {"carrier": "velocity", "secret": "test-secret"})
     fields = {"username": "+910000000077", "password": "test-secret"}
-    return accounts.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
 
 
 def test_a_place_is_told_anew_to_another_account(api, sandbox, warehouse, order, tenant):
@@ -348,7 +348,7 @@ def test_a_failure_does_not_make_a_former_accounts_name_the_new_ones(
 
 def test_a_new_webhook_secret_costs_no_place_its_name(put, warehouse, tenant, meanwhile):
     account = {"tenant": tenant, "mode": "test", "carrier": "velocity", "environment": "sandbox"}
-    meanwhile(lambda: accounts.save(**account, fields={"webhook_secret": "another-secret"}))
+    meanwhile(lambda: storage.save(**account, fields={"webhook_secret": "another-secret"}))
     body = {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}}
     assert put(f"/api/v1/warehouses/{warehouse['id']}", body).json()["registrations"] == warehouse["registrations"]
 

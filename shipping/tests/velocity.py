@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from carriers import accounts
+from carriers.credentials import storage
 
 DEPOT = {
     "contact_name": "Warehouse Manager",
@@ -32,7 +32,7 @@ BUYER = {
 
 @pytest.fixture
 def account(tenant):
-    return accounts.save(
+    return storage.save(
         tenant=tenant,
         mode="test",
         carrier="velocity",
@@ -85,6 +85,6 @@ def bought(api, order):
 @pytest.fixture
 def on_the_platforms(account):
     """The merchant uses the platform's account, as others do."""
-    accounts.delete(account)
+    storage.delete(account)
     fields = {"username": "+910000000000", "password": "test-secret"}
-    return accounts.save(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)

@@ -5,12 +5,12 @@ import json
 import pytest
 from django.urls import reverse
 
-from apikeys import events
-from apikeys.crypto import Ciphertext
+from apikeys.audit import events
+from apikeys.db.crypto import Ciphertext
 from apikeys.models import User
-from shipping.events import SHIPMENT_BOOKED
+from shipping.models.event_types import SHIPMENT_BOOKED
 from shipping.models import BookingState, Checkpoint, Shipment
-from webhooks import inbound
+from webhooks.inbound import service
 from webhooks.models import Attempt, Delivery, InboundWebhook, WebhookEndpoint
 
 pytestmark = pytest.mark.django_db
@@ -67,14 +67,14 @@ def test_a_failed_webhook_is_run_again(admin_client, credential, shipment):
 
 def test_one_that_breaks_does_not_stop_the_others(admin_client, credential, shipment, monkeypatch):
     first, second = kept(credential, b"{}"), kept(credential, b"{not json")
-    whole = inbound.process
+    whole = service.process
 
     def process(inbound_id):
         if inbound_id == first.id:
             raise RuntimeError("a bug")
         return whole(inbound_id)
 
-    monkeypatch.setattr(inbound, "process", process)
+    monkeypatch.setattr(service, "process", process)
     page = run(admin_client, "inboundwebhook", "run_again", first, second)
     assert "1 broke (RuntimeError), 1 failed" in page.content.decode()
 

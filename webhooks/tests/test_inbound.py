@@ -15,13 +15,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys.crypto import Ciphertext
+from apikeys.db.crypto import Ciphertext
 from apikeys.models import Merchant
-from apikeys.tenancy import Tenant
-from carriers import accounts
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
 from carriers.models import Credential
 from shipping.models import BookingState, Checkpoint, Pickup, Shipment, StatusCode
-from webhooks import inbound
+from webhooks.inbound import service
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +121,7 @@ def test_an_event_within_eight_hours_is_taken(credential):
 
 
 def test_the_bare_path_takes_the_platforms_signature_only(credential):
-    platform = accounts.save(
+    platform = storage.save(
         tenant=None,
         mode="test",
         carrier="pickit",
@@ -137,7 +137,7 @@ def test_the_bare_path_takes_the_platforms_signature_only(credential):
 
 def test_an_event_touches_only_shipments_of_the_credential_that_signed_it(credential):
     other = Merchant.objects.create(name="Other", slug="other")
-    theirs = accounts.save(
+    theirs = storage.save(
         tenant=Tenant(other.id, "test"),
         mode="test",
         carrier="pickit",
@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_kept_and_listed_and_can_be_run_again(credential,
     assert row.state == "failed"
     assert row.error
     assert bytes(row.body) == body
-    assert inbound.process(row.id) == "failed"
+    assert service.process(row.id) == "failed"
 
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted(FIXTURES.glob("event_*.json"))}
@@ -242,20 +242,20 @@ def test_the_eight_events_of_the_document_are_recorded():
 def test_an_event_that_comes_before_its_shipment_waits_for_it(credential):
     push(event(), credential)
     assert InboundWebhook.objects.get().state == "unmatched"
-    assert inbound.sweep() == 0
+    assert service.sweep() == 0
     shipment = booked(credential)
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
     assert InboundWebhook.objects.get().state == "processed"
-    assert inbound.sweep() == 0
+    assert service.sweep() == 0
 
 
 def test_what_a_killed_process_left_unread_is_read_by_the_worker(credential):
     shipment = booked(credential)
     kept = {"carrier": "pickit", "credential": credential, "body": json.dumps(event()).encode(), "digest": "0" * 64}
     InboundWebhook.objects.create(**kept, received_at=timezone.now() - timedelta(minutes=1))
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     assert shipment.checkpoints.count() == 1
 
 
@@ -293,9 +293,9 @@ def test_news_of_a_pickup_whose_booking_is_not_stored_yet_wait_for_it(credential
     done = {"pickup_id": "PCK-1", "completed_at": "2024-01-16T11:30:00Z", "shipment_ids": []}
     push({"event_type": "pickup.completed", "timestamp": "2024-01-16T11:30:00Z", "data": done}, credential)
     assert InboundWebhook.objects.get().state == "unmatched"
-    assert inbound.sweep() == 0
+    assert service.sweep() == 0
     pickup = scheduled(credential)
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     pickup.refresh_from_db()
     assert (pickup.state, InboundWebhook.objects.get().state) == ("completed", "processed")
 
@@ -336,7 +336,7 @@ def test_parallel_scans_of_one_shipment_end_in_the_right_status(credential):
 
     with ThreadPoolExecutor(12) as pool:
         assert set(pool.map(one, HISTORY * 2)) == {200}
-    while inbound.sweep():
+    while service.sweep():
         pass
     shipment.refresh_from_db()
     assert shipment.status == "delivered"
@@ -345,7 +345,7 @@ def test_parallel_scans_of_one_shipment_end_in_the_right_status(credential):
 
 def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(credential):
     other = Merchant.objects.create(name="Other", slug="other")
-    theirs = accounts.save(
+    theirs = storage.save(
         tenant=Tenant(other.id, "test"),
         mode="test",
         carrier="pickit",
@@ -388,7 +388,7 @@ def test_of_two_estimates_told_at_one_time_the_later_stands(credential, days):
 def platform(mode, **changes):
     fields = {"client_id": f"platform-{mode}", "client_secret": "test-secret", "webhook_secret": "one-for-both"}
     environment = {"test": "sandbox", "live": "production"}[mode]
-    return accounts.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
+    return storage.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
 
 
 @pytest.mark.parametrize(("state", "left"), [(BookingState.PENDING, 1), (BookingState.BOOKED, 0)])
@@ -406,15 +406,15 @@ def test_a_scan_does_not_wait_for_what_was_ordered_after_it(credential):
     push(event(), credential)
     InboundWebhook.objects.update(received_at=timezone.now() - timedelta(days=3))
     booked(credential)
-    assert [inbound.sweep(), inbound.sweep()] == [0, 0]
+    assert [service.sweep(), service.sweep()] == [0, 0]
 
 
 def test_a_scan_does_not_wait_for_a_pickup_of_its_number(credential):
     scheduled(credential, NUMBER)
     push(event(), credential)
-    assert [inbound.sweep(), inbound.sweep()] == [0, 0]
+    assert [service.sweep(), service.sweep()] == [0, 0]
     booked(credential)
-    assert [inbound.sweep(), inbound.sweep()] == [1, 0]
+    assert [service.sweep(), service.sweep()] == [1, 0]
 
 
 def test_a_scan_waits_for_the_purchase_under_way_that_may_have_an_old_shipments_number(credential):
@@ -425,7 +425,7 @@ def test_a_scan_waits_for_the_purchase_under_way_that_may_have_an_old_shipments_
     assert InboundWebhook.objects.get().state == "unmatched"
     Shipment.objects.filter(id=old.id).update(carrier="elsewhere")  # a merchant has each number once at a carrier
     Shipment.objects.filter(id=new.id).update(booking_state=BookingState.BOOKED, tracking_number=NUMBER)
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     assert {row.id: row.status for row in Shipment.objects.all()} == {old.id: "in_transit", new.id: "delivered"}
 
 
@@ -435,7 +435,7 @@ def test_a_scan_of_an_old_shipment_is_its_own_once_the_purchases_of_that_time_ar
     Shipment.objects.filter(id=new.id).update(booking_state=BookingState.PENDING)
     push(event("shipment.delivered"), credential)
     Shipment.objects.filter(id=new.id).update(booking_state=BookingState.BOOKED, tracking_number="PKT-ANOTHER")
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     old.refresh_from_db()
     assert old.status == "delivered"
 
@@ -449,7 +449,7 @@ def test_a_scan_of_an_old_shipment_does_not_wait_for_purchases_that_were_begun_a
     Shipment.objects.filter(id=bought.id).update(booking_state=BookingState.BOOKED, tracking_number="PKT-ANOTHER")
     later = booked(credential, "")
     Shipment.objects.filter(id=later.id).update(booking_state=BookingState.PENDING)
-    assert inbound.sweep() == 1
+    assert service.sweep() == 1
     old.refresh_from_db()
     assert old.status == "delivered"
 
@@ -460,9 +460,9 @@ def test_a_scan_of_an_old_shipment_is_its_own_after_two_days_whoever_has_not_set
     Shipment.objects.filter(id=new.id).update(booking_state=BookingState.NEEDS_REVIEW)
     push(event("shipment.delivered"), credential)
     # Nothing came further, so the worker's lane rests before it looks again.
-    assert (inbound.sweep(), InboundWebhook.objects.get().state) == (0, "unmatched")
+    assert (service.sweep(), InboundWebhook.objects.get().state) == (0, "unmatched")
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
-        inbound.sweep()
+        service.sweep()
     old.refresh_from_db()
     assert old.status == "delivered"
 
@@ -476,7 +476,7 @@ def test_where_one_of_two_accounts_that_may_be_meant_cannot_be_read_the_carrier_
     assert push(event(at="2024-01-17T08:00:00Z"), secret="one-for-both").status_code == 200
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
-    accounts.delete(both["live"])
+    storage.delete(both["live"])
     assert push(event(tracking_number="PKT-NOBODYS"), secret="one-for-both").status_code == 200
 
 
@@ -501,8 +501,8 @@ def test_an_account_that_is_switched_off_still_hears_of_what_is_under_way(creden
 def test_what_a_deleted_account_has_sent_before_is_applied_and_nothing_after(credential):
     push(event(), credential)
     shipment = booked(credential)
-    accounts.delete(credential)
-    assert inbound.sweep() == 1
+    storage.delete(credential)
+    assert service.sweep() == 1
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
     assert push(event(at="2024-01-17T08:00:00Z"), credential).status_code == 404
@@ -515,10 +515,10 @@ def test_an_event_that_cannot_be_applied_is_listed_after_so_many_tries(credentia
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(inbound.checkpoints, "report", broken)
+    monkeypatch.setattr(service.checkpoints, "report", broken)
     long_ago = timezone.now() - timedelta(hours=1)
     for _ in range(22):
-        inbound.sweep()
+        service.sweep()
         InboundWebhook.objects.update(received_at=long_ago, lease_until=None)
     row = InboundWebhook.objects.get()
     assert (row.state, row.error) == ("failed", "processing failed each time")
@@ -532,10 +532,10 @@ def test_an_event_that_is_run_again_moves_whose_number_it_was(credential):
     gone = {"tracking_number": "", "reference": "REF-GONE", "created_at": timezone.now() - timedelta(days=26)}
     Shipment.objects.filter(id=first.id).update(**gone)
     second = booked(credential)
-    assert inbound.process(row.id) == "unmatched"
+    assert service.process(row.id) == "unmatched"
     second.refresh_from_db()
     assert second.status == ""
-    assert inbound.sweep() == 0
+    assert service.sweep() == 0
 
 
 def test_with_one_secret_for_both_modes_nothing_waits_for_what_was_the_other_s(merchant):

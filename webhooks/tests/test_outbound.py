@@ -13,11 +13,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from apikeys import correlation, events
-from apikeys.events import EventType
+from apikeys.http import correlation
+from apikeys.audit import events
+from apikeys.audit.events import EventType
 from apikeys.models import Event, Merchant, Outbox
-from apikeys.tenancy import Tenant
-from webhooks import egress, outbound, signing
+from apikeys.db.tenancy import Tenant
+from webhooks.outbound import egress
+from webhooks.outbound import deliveries
+from webhooks.outbound import signing
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,13 +77,13 @@ def pool():
 
 def deliver(pool):
     """Attempt what is due, wait for the outcomes; how many attempts."""
-    running = outbound.Dispatcher(pool).start_due()
+    running = deliveries.Dispatcher(pool).start_due()
     wait(running)
     return len(running)
 
 
 def work(pool):
-    outbound.fan_out()
+    deliveries.fan_out()
     return deliver(pool)
 
 
@@ -155,7 +158,7 @@ def test_a_dead_delivery_can_be_sent_again_under_its_id(tenant, endpoint, receiv
     work(pool)
     Delivery.objects.update(state="dead")
     receiver.status = 204
-    assert outbound.replay([Delivery.objects.get().id]) == 1
+    assert deliveries.replay([Delivery.objects.get().id]) == 1
     deliver(pool)
     assert Delivery.objects.get().state == "delivered"
     assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"]
@@ -179,7 +182,7 @@ def test_retry_after_is_obeyed_up_to_an_hour(tenant, endpoint, receiver, pool):
 
 def test_a_worker_killed_between_claim_and_answer_loses_nothing(tenant, endpoint, receiver, pool):
     events.record(PUBLIC, tenant=tenant)
-    outbound.fan_out()
+    deliveries.fan_out()
     # As a killed worker leaves it: claimed, never finished.
     Delivery.objects.update(lease_until=timezone.now() + timedelta(minutes=1), fence=1)
     assert deliver(pool) == 0
@@ -190,10 +193,10 @@ def test_a_worker_killed_between_claim_and_answer_loses_nothing(tenant, endpoint
 
 def test_what_a_slow_worker_writes_after_its_lease_is_refused(tenant, endpoint, receiver):
     events.record(PUBLIC, tenant=tenant)
-    outbound.fan_out()
+    deliveries.fan_out()
     delivery = Delivery.objects.get()
     Delivery.objects.update(fence=5)
-    assert outbound.attempt(delivery.id, fence=4) is None
+    assert deliveries.attempt(delivery.id, fence=4) is None
     assert Delivery.objects.get().state == "pending"
 
 
@@ -210,10 +213,10 @@ def test_several_workers_make_one_attempt_each(tenant, endpoint, receiver, pool)
 
 
 def _worker(pool):
-    outbound.fan_out()
+    deliveries.fan_out()
     while deliver(pool):
         pass
-    outbound.connection.close()
+    deliveries.connection.close()
 
 
 def test_a_slow_endpoint_holds_up_only_itself(tenant, endpoint, receiver, pool):
@@ -230,10 +233,10 @@ def test_a_slow_endpoint_holds_up_only_itself(tenant, endpoint, receiver, pool):
     )
     for _ in range(12):
         events.record(PUBLIC, tenant=tenant)
-    outbound.fan_out()
+    deliveries.fan_out()
     with ThreadPoolExecutor(16) as roomy, pytest.MonkeyPatch.context() as patch:
         patch.setattr(egress, "post", post)
-        dispatcher, running = outbound.Dispatcher(roomy, slots=16), []
+        dispatcher, running = deliveries.Dispatcher(roomy, slots=16), []
         while len(receiver.got) < 12:
             running += dispatcher.start_due()
         assert slow.got == []

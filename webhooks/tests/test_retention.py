@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apikeys import batches
-from apikeys.tenancy import first_id_at
-from webhooks import retention
+from apikeys.db import batches
+from apikeys.db.tenancy import first_id_at
+from webhooks.inbound import retention
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
 pytestmark = pytest.mark.django_db

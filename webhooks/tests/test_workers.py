@@ -9,13 +9,15 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apikeys import events
-from apikeys.events import EventType
+from apikeys.audit import events
+from apikeys.audit.events import EventType
 from apikeys.models import Outbox, SecurityNotice
 from carriers.models import Credential
-from webhooks import outbound, work, workers
+from webhooks.outbound import deliveries
+from config.worker import tasks
+from config.worker import heartbeat
 from webhooks.models import Delivery, InboundWebhook, WebhookEndpoint, Worker
-from webhooks.views import WorkStatusSerializer
+from webhooks.inbound.views import WorkStatusSerializer
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +29,9 @@ def booked_event(tenant):
 
 
 def beating(lanes=("fan-out",)):
-    heartbeat = workers.Heartbeat({name: workers.Record(workers.queue_of(name)) for name in lanes})
-    heartbeat.beat()
-    return heartbeat
+    beats = heartbeat.Heartbeat({name: heartbeat.Record(heartbeat.queue_of(name)) for name in lanes})
+    beats.beat()
+    return beats
 
 
 def test_without_a_worker_it_says_so(api):
@@ -70,7 +72,7 @@ def test_each_worker_is_there_while_its_heart_beats(api):
     first.end()
     first.beat()  # of a lane that was slower than the end
     assert api.get(PATH).json()["active_workers"] == 1
-    Worker.objects.update(seen_at=timezone.now() - workers.alive_for() - timedelta(seconds=1))
+    Worker.objects.update(seen_at=timezone.now() - heartbeat.alive_for() - timedelta(seconds=1))
     assert api.get(PATH).json()["active_workers"] == 0
 
 
@@ -87,7 +89,7 @@ def test_it_counts_what_waits_and_what_is_being_done(api, tenant, credential):
     Outbox.objects.all().delete()
     booked_event(tenant)
     assert api.get(PATH).json()["queues"]["notifications"] == {"queued": 1, "active": 0}
-    while outbound.fan_out():
+    while deliveries.fan_out():
         pass
     assert api.get(PATH).json()["queues"]["notifications"] == {"queued": 1, "active": 0}
     now = timezone.now()
@@ -121,7 +123,7 @@ def test_a_running_worker_shows_its_lanes_and_leaves_nothing_when_it_stops(api, 
 
     def worker():
         try:
-            work.run(stop)
+            tasks.run(stop)
         finally:
             connection.close()
 
@@ -131,9 +133,9 @@ def test_a_running_worker_shows_its_lanes_and_leaves_nothing_when_it_stops(api, 
         lanes = wait_for(lambda: [lane for lane in shown_lanes(api) if lane["name"] == "fan-out" and lane["runs"] > 1])
         assert lanes[0]["failures"] == 0
         assert lanes[0]["last_run_at"]
-        assert {lane["queue"] for lane in shown_lanes(api)} == set(workers.QUEUES)
+        assert {lane["queue"] for lane in shown_lanes(api)} == set(heartbeat.QUEUES)
         names = {lane["name"] for lane in shown_lanes(api)}
-        assert set().union(*workers.QUEUES.values()) <= names, "a lane that the table of queues names is gone"
+        assert set().union(*heartbeat.QUEUES.values()) <= names, "a lane that the table of queues names is gone"
     finally:
         stop.set()
         thread.join(timeout=30)

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apikeys import keychain, scopes
+from apikeys.keys import lifecycle
+from apikeys.models import scopes
 from apikeys.models import Merchant, Store
-from apikeys.tenancy import Mode, Tenant
+from apikeys.db.tenancy import Mode
+from apikeys.db.tenancy import Tenant
 
 
 class Command(BaseCommand):
@@ -29,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])
         store = find_store(merchant, options["store"]) if options["store"] else None
-        _row, text = keychain.create(
+        _row, text = lifecycle.create(
             Tenant(merchant.id, options["mode"], store.id if store else None),
             name=options["name"],
             scopes=options["scope"] or scopes.DEFAULT,

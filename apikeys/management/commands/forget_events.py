@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from apikeys import retention
+from apikeys.audit import retention
 
 
 class Command(BaseCommand):

@@ -12,10 +12,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from tqdm import tqdm
 
-from apikeys import audit, events, keychain, keys, scopes
+from apikeys.audit import security
+from apikeys.audit import events
+from apikeys.keys import lifecycle
+from apikeys.keys import keys
+from apikeys.models import scopes
 from apikeys.models import ApiKey, Merchant, Store
-from apikeys.tenancy import Mode, Tenant
-from apikeys.weakness import weakness
+from apikeys.db.tenancy import Mode
+from apikeys.db.tenancy import Tenant
+from apikeys.keys.strength import weakness
 
 COLUMNS = ("merchant", "name", "key", "mode", "scopes", "store")
 
@@ -104,5 +109,5 @@ def _checked(row: dict[str, str], places: dict[tuple[str, str], tuple[Any, Any]]
 
 def _import(line: Line) -> None:
     row = keys.create(line.tenant, line.key, name=line.name, scopes=line.scopes)
-    data = keychain.facts(row) | {"imported": True}
-    events.record(audit.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=data)
+    data = lifecycle.facts(row) | {"imported": True}
+    events.record(security.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=data)

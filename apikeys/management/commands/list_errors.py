@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import module_has_submodule
 
-from apikeys.errors import WaybillError
+from apikeys.http.errors import WaybillError
 
 INTRODUCTION = """# Errors
 

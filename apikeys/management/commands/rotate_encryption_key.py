@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apikeys import rotation
+from apikeys.db import rotation
 
 
 class Command(BaseCommand):

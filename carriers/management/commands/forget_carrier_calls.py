@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from carriers import retention
+from carriers.http import retention
 
 
 class Command(BaseCommand):

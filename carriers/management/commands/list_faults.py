@@ -6,8 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from carriers.adapters import ADAPTERS
-from carriers.faults import FAULTS, WRITES, Ending, Fault
+from carriers.adapters.registry import ADAPTERS
+from carriers.http.faults import FAULTS
+from carriers.http.faults import WRITES
+from carriers.http.faults import Ending
+from carriers.http.faults import Fault
 
 HEAD = """| what the carrier does | a read ends as | a write ends as | a login ends as |
 |---|---|---|---|

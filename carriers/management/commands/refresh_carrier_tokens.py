@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from carriers.refresh import refresh_tokens
+from carriers.credentials.refresh import refresh_tokens
 
 
 class Command(BaseCommand):

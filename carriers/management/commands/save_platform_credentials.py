@@ -5,14 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from carriers import accounts
+from carriers.credentials import storage
 
 
 class Command(BaseCommand):
     help = "Store the platform's accounts of PICKIT_*, VELOCITY_* … variables, which merchants without their own use."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stored, problems = accounts.fill_platform(os.environ)
+        stored, problems = storage.fill_platform(os.environ)
         for row in stored:
             self.stdout.write(f"stored: {row}")
         if problems:

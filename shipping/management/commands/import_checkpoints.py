@@ -13,10 +13,12 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from apikeys.errors import ValidationFailed, WaybillError
+from apikeys.http.errors import ValidationFailed
+from apikeys.http.errors import WaybillError
 from apikeys.management.commands.create_api_key import find_merchant
-from apikeys.tenancy import Mode, Tenant
-from shipping.services import batches
+from apikeys.db.tenancy import Mode
+from apikeys.db.tenancy import Tenant
+from shipping.checkpoints import batches
 
 COLUMNS = ("tracking_id", "status", "location", "description", "timestamp")
 _AT_ONCE = batches.MAX_ITEMS

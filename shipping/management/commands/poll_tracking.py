@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from shipping.services.polling import poll
+from shipping.checkpoints.polling import poll
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from shipping.services.reconciliation import reconcile
+from shipping.labels.reconciliation import reconcile
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shipping.services import tallies
+from shipping.reports import counters
 
 
 class Command(BaseCommand):
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="Only compare; exit 1 where there is a difference.")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        found = tallies.differences()
+        found = counters.differences()
         for table, rows in found.items():
             self.stdout.write(f"{table}: {f'{len(rows)} keys differ' if rows else 'exact'}")
             for row in rows[:20]:
@@ -25,8 +25,8 @@ class Command(BaseCommand):
             return
         if check:
             raise CommandError("The counts differ; run recount without --check to repair them.", returncode=1)
-        tallies.repair()
-        left = sum(map(len, tallies.differences().values()))
+        counters.repair()
+        left = sum(map(len, counters.differences().values()))
         if left:
             raise CommandError("The counts still differ. Are the triggers there?", returncode=1)
         self.stdout.write("repaired")

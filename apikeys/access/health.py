@@ -1,0 +1,104 @@
+"""Whether Waybill is well, and its counters for Prometheus."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.utils import extend_schema
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from apikeys.http import actors
+from apikeys.db import counters
+from apikeys.http.errors import MethodNotAllowed
+from apikeys.http.errors import PermissionRefused
+from apikeys.http.rendering import error_response
+from apikeys.http.rendering import rfc3339
+
+log = logging.getLogger(__name__)
+HEALTHY, DEGRADED, UNHEALTHY, NOT_CONFIGURED = "healthy", "degraded", "unhealthy", "not_configured"
+
+
+class HealthSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(choices=[HEALTHY, DEGRADED, UNHEALTHY])
+    timestamp = serializers.DateTimeField()
+    services = serializers.DictField(child=serializers.CharField())
+
+
+class HealthViewSet(ViewSet):
+    """For load balancers and people; no key needed."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(responses={200: HealthSerializer, 503: HealthSerializer}, tags=["health"], auth=[])
+    def retrieve(self, request: Request) -> Response:
+        """200 while the database answers; what is not configured on this installation says so."""
+        services = {"database": _database(), "redis": _redis(), "celery": NOT_CONFIGURED}
+        status = _overall(services)
+        body = {"status": status, "timestamp": rfc3339(timezone.now()), "services": services}
+        response = Response(body, status=503 if status == UNHEALTHY else 200)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+@csrf_exempt
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus text for METRICS_ADDRESSES and the bearer of METRICS_TOKEN.
+
+    Of all processes where PROMETHEUS_MULTIPROC_DIR is set.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return error_response(MethodNotAllowed())
+    if not _may_read_metrics(request):
+        return error_response(PermissionRefused())
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    token = settings.METRICS_TOKEN.encode()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    if token and hmac.compare_digest(given, token):
+        return True
+    return actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES)
+
+
+def _overall(services: dict[str, str]) -> str:
+    """Without the database nothing works; without Redis only limits and caches suffer."""
+    if services["database"] == UNHEALTHY:
+        return UNHEALTHY
+    return DEGRADED if UNHEALTHY in services.values() else HEALTHY
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        log.exception("health: database")
+        return UNHEALTHY
+    return HEALTHY
+
+
+def _redis() -> str:
+    if not settings.REDIS_URL:
+        return NOT_CONFIGURED
+    if counters.reachable():
+        return HEALTHY
+    log.error("health: redis does not answer")
+    return UNHEALTHY

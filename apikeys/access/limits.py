@@ -1,0 +1,180 @@
+"""How often: every limit of Waybill's own in one table, on django-ratelimit's model of groups, keys and rates.
+
+A window belongs to one policy, one identity and one rate; where it ends is django-ratelimit's arithmetic (spread over
+the identities, so that not all of them start afresh in the same second). All windows of a request are counted in one
+round trip. The limits of carriers are the carriers' own and are counted where they are called.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django_ratelimit.core import EXPIRATION_FUDGE, _get_window, _make_cache_key, _split_rate
+
+from apikeys.db import counters
+from apikeys.audit import events
+from apikeys.http.callers import Caller
+from apikeys.http.errors import RateLimited
+from apikeys.http.errors import Unavailable
+from apikeys.audit.events import EventType
+
+log = logging.getLogger(__name__)
+# Once for each window of each caller.
+EXCEEDED = EventType("rate_limit.exceeded", audit=True)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What limits go by: where a request comes from, who sends it, which account it tries to open."""
+
+    address: str
+    caller: Caller | None = None
+    account: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``rates`` in django-ratelimit's notation (``10/15m``); ``identity`` None: the policy does not apply."""
+
+    name: str
+    identity: Callable[[Facts], str | None]
+    rates: Callable[[Facts], Sequence[str]]
+    # With the store down, a request under such a policy is refused; one under the others passes.
+    fails_closed: bool = False
+
+
+def _network(facts: Facts) -> str:
+    """An IPv6 customer has at least a /64 to choose addresses from."""
+    address = ipaddress.ip_address(facts.address)
+    return str(ipaddress.ip_network(f"{address}/{32 if address.version == 4 else 64}", strict=False))
+
+
+def _of_caller(kind: str) -> Callable[[Facts], str | None]:
+    return lambda facts: facts.caller.name if facts.caller and facts.caller.name.startswith(kind) else None
+
+
+def _store(facts: Facts) -> str | None:
+    return str(facts.caller.tenant.store_id) if facts.caller and facts.caller.store_rate else None
+
+
+def _merchant(facts: Facts) -> str | None:
+    if not facts.caller or not facts.caller.merchant_rate:
+        return None
+    return f"{facts.caller.tenant.merchant_id}:{facts.caller.tenant.mode}"
+
+
+POLICIES = {
+    policy.name: policy
+    for policy in (
+        # Endpoints that need no key, and whoever shows none that opens.
+        Policy("public", _network, lambda facts: settings.PUBLIC_RATES),
+        Policy("user", _of_caller("person:"), lambda facts: settings.USER_RATES),
+        # By the merchant's plan, or the key's own.
+        Policy(
+            "api_key",
+            _of_caller("key:"),
+            lambda facts: [f"{facts.caller.key_rates[0]}/m", f"{facts.caller.key_rates[1]}/h"],
+        ),
+        Policy("store", _store, lambda facts: [f"{facts.caller.store_rate}/m"]),
+        Policy("merchant", _merchant, lambda facts: [f"{facts.caller.merchant_rate}/m"]),
+        # Changing keys and credentials, testing a connection, signing in.
+        Policy(
+            "sensitive",
+            lambda facts: facts.caller.name if facts.caller else _network(facts),
+            lambda facts: settings.SENSITIVE_RATES,
+            fails_closed=True,
+        ),
+        # Guesses at one account from many addresses.
+        Policy("account", lambda facts: facts.account or None, lambda facts: settings.ACCOUNT_RATES, fails_closed=True),
+    )
+}
+OF_CALLERS = ("api_key", "user", "store", "merchant")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Where the caller stands in the limit that is nearest to its end."""
+
+    policy: str
+    limit: int
+    count: int
+    reset_at: datetime
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.count)
+
+    @property
+    def exceeded(self) -> bool:
+        return self.count > self.limit
+
+    def headers(self) -> dict[str, str]:
+        """The documented headers."""
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": self.reset_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+
+
+def count(facts: Facts, names: Sequence[str]) -> Usage | None:
+    """Count a request against these policies; the limit nearest to its end.
+
+    None while limits are switched off, or while the store is down. Raises ``Unavailable`` when it is down and one of
+    the policies fails closed.
+    """
+    if not settings.RATE_LIMITS_ENABLED:
+        return None
+    policies = [POLICIES[name] for name in names]
+    windows = [window for policy in policies for window in _windows(policy, facts)]
+    try:
+        counts = counters.count([(key, lifetime) for key, lifetime, *_ in windows])
+    except counters.StoreDown as error:
+        if any(policy.fails_closed for policy in policies):
+            raise Unavailable(retry_after_s=5) from error
+        log.warning("limits are not counted: the store is down")
+        return None
+    usages = [
+        Usage(policy, limit, counted, ends)
+        for (_key, _life, policy, limit, ends), counted in zip(windows, counts, strict=True)
+    ]
+    _tell_of_violations(facts, usages)
+    return min(usages, key=lambda usage: (not usage.exceeded, usage.remaining), default=None)
+
+
+def refuse_if_exceeded(usage: Usage | None) -> None:
+    """Raises ``RateLimited``, with the seconds until the window ends."""
+    if usage is not None and usage.exceeded:
+        wait = max(1, math.ceil(usage.reset_at.timestamp() - time.time()))
+        raise RateLimited(details={"limit": [usage.policy]}, retry_after_s=wait)
+
+
+def _windows(policy: Policy, facts: Facts) -> list[tuple[str, int, str, int, datetime]]:
+    """(key, lifetime, policy, limit, end) of each rate that applies."""
+    identity = policy.identity(facts)
+    if identity is None:
+        return []
+    found = []
+    for rate in policy.rates(facts):
+        limit, period = _split_rate(rate)
+        last_second = _get_window(identity, period)
+        key = _make_cache_key(policy.name, last_second, rate, identity, None)
+        ends = last_second + 1
+        lifetime = ends - int(time.time()) + EXPIRATION_FUDGE
+        found.append((key, lifetime, policy.name, limit, datetime.fromtimestamp(ends, UTC)))
+    return found
+
+
+def _tell_of_violations(facts: Facts, usages: Sequence[Usage]) -> None:
+    """Counts are exact, so the first request over a limit is one single request of all processes."""
+    for usage in usages:
+        if usage.count == usage.limit + 1:
+            data = {"limit": usage.policy, "allowed": usage.limit, "reset": usage.reset_at.isoformat()}
+            events.record(EXCEEDED, tenant=facts.caller.tenant if facts.caller else None, data=data)

@@ -1,0 +1,195 @@
+"""Statistics of use, per key and per credential and day: counted in memory, written in batches.
+
+A process that is killed loses the counts of the last ``USAGE_FLUSH_S`` seconds; requests never wait for a write.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.utils import timezone
+
+from apikeys.http import actors
+from apikeys.audit import security
+from apikeys.audit import events
+from apikeys.models import ApiKey, UsageDay
+from apikeys.db.tenancy import Tenant
+from apikeys.db.tenancy import new_id
+
+log = logging.getLogger(__name__)
+Kind = UsageDay.Kind
+
+
+@dataclass(frozen=True, order=True)
+class _Subject:
+    kind: str
+    id: uuid.UUID
+    day: date
+    merchant_id: uuid.UUID
+    mode: str
+
+
+@dataclass
+class _Count:
+    last: datetime
+    requests: int = 0
+    failures: int = 0
+
+
+_lock = threading.Lock()
+_pending: dict[_Subject, _Count] = {}
+
+_ADD = """
+INSERT INTO apikeys_usageday
+    (id, kind, subject_id, day, merchant_id, mode, requests, failures, last_used_at, is_summarised)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (merchant_id, kind, subject_id, day) DO UPDATE SET
+    requests = apikeys_usageday.requests + excluded.requests,
+    failures = apikeys_usageday.failures + excluded.failures,
+    last_used_at = excluded.last_used_at,
+    is_summarised = excluded.is_summarised
+"""
+_NOTE_ON_KEY = "UPDATE apikeys_apikey SET use_count = use_count + %s, last_used_at = %s WHERE id = %s"
+
+
+def count(kind: str, subject_id: uuid.UUID, tenant: Tenant, *, failed: bool) -> None:
+    """One more use of a key or a credential. Costs no write now."""
+    now = timezone.now()
+    subject = _Subject(str(kind), subject_id, now.date(), tenant.merchant_id, str(tenant.mode))
+    with _lock:
+        counted = _pending.setdefault(subject, _Count(now))
+        counted.requests += 1
+        counted.failures += failed
+        counted.last = now
+
+
+def flush() -> int:
+    """Write what has been counted; the number of rows. What cannot be written is kept for the next time."""
+    with _lock:
+        taken = dict(_pending)
+        _pending.clear()
+    if not taken:
+        return 0
+    try:
+        with transaction.atomic():
+            # In one order everywhere, so that two processes never wait for each other in a circle.
+            _write(sorted(taken.items(), key=lambda item: item[0]))
+    except DatabaseError:
+        log.exception("usage: not written, kept for the next time")
+        _put_back(taken)
+        return 0
+    return len(taken)
+
+
+def forget() -> None:
+    """Drop what has not been written (for tests)."""
+    with _lock:
+        _pending.clear()
+
+
+def flush_in_background() -> None:
+    """Start the thread that writes every ``USAGE_FLUSH_S`` seconds; the rest is written when the process ends."""
+    threading.Thread(target=_flush_for_ever, name="usage", daemon=True).start()
+    atexit.register(flush)
+
+
+def by_day(tenant: Tenant, since: date, until: date) -> list[dict[str, Any]]:
+    """``{date, requests, failures, keys: […], credentials: […]}`` for each day with any use, the latest first."""
+    flush()
+    rows = UsageDay.objects.of(tenant).filter(day__gte=since, day__lte=until).order_by("-day", "kind", "-requests")
+    days: dict[date, dict[str, Any]] = {}
+    for row in rows:
+        day = days.setdefault(row.day, {"date": row.day, "requests": 0, "failures": 0, "keys": [], "credentials": []})
+        used = {
+            "id": row.subject_id,
+            "requests": row.requests,
+            "failures": row.failures,
+            "last_used_at": row.last_used_at,
+        }
+        if row.kind == Kind.KEY:
+            day["keys"].append(used)
+            day["requests"] += row.requests
+            day["failures"] += row.failures
+        else:
+            day["credentials"].append(used)
+    return list(days.values())
+
+
+def summarise_days(limit: int = 500) -> int:
+    """Put yesterday's and older use of keys on record, once for each key and day; how many."""
+    with transaction.atomic():
+        due = UsageDay.objects.select_for_update(skip_locked=True).filter(
+            is_summarised=False, day__lt=timezone.now().date()
+        )
+        rows = list(due.order_by("day")[:limit])
+        for row in rows:
+            if row.kind == Kind.KEY:
+                data = {"date": row.day.isoformat(), "requests": row.requests, "failures": row.failures}
+                events.record(security.KEY_DAILY_USE, tenant=row.tenant, subject_id=row.subject_id, data=data)
+        UsageDay.objects.filter(pk__in=[row.pk for row in rows]).update(is_summarised=True)
+    return len(rows)
+
+
+def _write(items: Sequence[tuple[_Subject, _Count]]) -> None:
+    ops = connection.ops
+    days = [
+        [
+            _uuid(new_id()),
+            subject.kind,
+            _uuid(subject.id),
+            ops.adapt_datefield_value(subject.day),
+            _uuid(subject.merchant_id),
+            subject.mode,
+            counted.requests,
+            counted.failures,
+            ops.adapt_datetimefield_value(counted.last),
+            False,
+        ]
+        for subject, counted in items
+    ]
+    keys = {subject: counted for subject, counted in items if subject.kind == Kind.KEY}
+    uses = [[one.requests, ops.adapt_datetimefield_value(one.last), _uuid(key.id)] for key, one in keys.items()]
+    with connection.cursor() as cursor:
+        cursor.executemany(_ADD, days)
+        cursor.executemany(_NOTE_ON_KEY, uses)
+    _tell_of_first_use(keys)
+
+
+def _tell_of_first_use(keys: Mapping[_Subject, _Count]) -> None:
+    new = set(ApiKey.objects.filter(id__in={key.id for key in keys}, first_used_at=None).values_list("id", flat=True))
+    for key, counted in keys.items():
+        if key.id in new and ApiKey.objects.filter(id=key.id, first_used_at=None).update(first_used_at=counted.last):
+            tenant = Tenant(key.merchant_id, key.mode)
+            with actors.at(None):
+                events.record(security.KEY_FIRST_USED, tenant=tenant, subject_id=key.id)
+
+
+def _put_back(taken: dict[_Subject, _Count]) -> None:
+    with _lock:
+        for subject, counted in taken.items():
+            kept = _pending.setdefault(subject, _Count(counted.last))
+            kept.requests += counted.requests
+            kept.failures += counted.failures
+
+
+def _flush_for_ever() -> None:
+    pause = threading.Event()
+    while not pause.wait(settings.USAGE_FLUSH_S):
+        try:
+            flush()
+        finally:
+            close_old_connections()
+            connection.close()
+
+
+def _uuid(value: uuid.UUID) -> Any:
+    return value if connection.features.has_native_uuid_field else value.hex

@@ -1,0 +1,284 @@
+"""What the admin pages share: bounded lists, read-only logs, tables of related rows, what needs a person."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from apikeys.audit import security
+from apikeys.audit import events
+from apikeys.models import Merchant
+
+# A tone has a shape as well as a colour, so that it is also read without colours.
+SHAPES = {"good": "✔", "moving": "➤", "waiting": "◷", "alert": "▲", "bad": "✖", "off": "○"}
+NOTHING = "–"
+MAX_TEXT = 20_000
+_MAX_CHOICES = 50
+_MAX_RECORDED = 100
+_LATEST = 50
+
+
+def badge(word: str, tone: str) -> str:
+    """A state as a word with a shape; ``tone`` is a key of ``SHAPES``."""
+    if not word:
+        return NOTHING
+    return format_html(
+        '<span class="wb-badge wb-{}"><span aria-hidden="true">{}</span> {}</span>', tone, SHAPES[tone], word
+    )
+
+
+def pretty(value: Any) -> str:
+    """A JSON value, or text or bytes that may hold one, laid out to be read."""
+    if value in (None, "", b"", {}, []):
+        return NOTHING
+    text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else value
+    if isinstance(text, str):
+        try:
+            text = json.loads(text)
+        except ValueError:
+            return format_html('<pre class="wb-text">{}</pre>', text[:MAX_TEXT])
+    laid_out = json.dumps(text, indent=2, ensure_ascii=False)
+    return format_html('<pre class="wb-text">{}</pre>', laid_out[:MAX_TEXT])
+
+
+def json_display(name: str, label: str = "") -> Callable[..., str]:
+    """A display method for a column that holds JSON."""
+
+    @admin.display(description=label or name.replace("_", " "))
+    def show(_admin: Any, row: models.Model) -> str:
+        return pretty(getattr(row, name))
+
+    return show
+
+
+def moment(value: datetime | None) -> str:
+    """A time in UTC to the second."""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if value else NOTHING
+
+
+def list_url(model: type[models.Model], **query: Any) -> str:
+    """The address of a model's list, filtered."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{url}?{urlencode(query)}" if query else url
+
+
+def page_link(row: models.Model, text: Any) -> str:
+    """A link to a row's page."""
+    url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
+def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether this person may look at a model's rows."""
+    app, name = model._meta.app_label, model._meta.model_name
+    return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than anybody turns pages; counting a whole log takes longer than reading a page of it."""
+
+    limit = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[: self.limit].count()
+
+
+class MerchantFilter(admin.SimpleListFilter):
+    """The first merchants by name, and the chosen one."""
+
+    title = "merchant"
+    parameter_name = "merchant"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        known = Merchant.objects.order_by("name").values_list("id", "name")
+        choices = {str(merchant_id): name for merchant_id, name in known[:_MAX_CHOICES]}
+        chosen = _as_uuid(self.value() or "")
+        if chosen and str(chosen) not in choices:
+            choices |= {str(merchant_id): name for merchant_id, name in known.filter(id=chosen)}
+        return list(choices.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        chosen = _as_uuid(self.value())
+        return queryset.filter(merchant_id=chosen) if chosen else queryset.none()
+
+
+class _LeanChangeList(ChangeList):
+    """A list that leaves the big columns in the database."""
+
+    def get_queryset(self, request: HttpRequest, **kwargs: Any) -> QuerySet:
+        return super().get_queryset(request, **kwargs).defer(*self.model_admin.list_defer)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of related rows on a row's page, the latest first."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    more_url: str
+    is_cut: bool
+
+
+def section(
+    request: HttpRequest, title: str, rows: QuerySet, columns: Mapping[str, Callable[[Any], Any]], **query: Any
+) -> Section | None:
+    """The first fifty of ``rows`` and a link to the list filtered by ``query``; None for who may not see them.
+
+    The first column is a link to the row's page.
+    """
+    if not may_view(request, rows.model):
+        return None
+    found = list(rows[: _LATEST + 1])
+    cells = [[_cell(read(row)) for read in columns.values()] for row in found[:_LATEST]]
+    linked = [[page_link(row, first), *rest] for row, (first, *rest) in zip(found, cells, strict=False)]
+    return Section(title, list(columns), linked, list_url(rows.model, **query), is_cut=len(found) > _LATEST)
+
+
+class WaybillAdmin(admin.ModelAdmin):
+    """Lists that stay quick on millions of rows."""
+
+    list_per_page = 50
+    list_max_show_all = 200
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
+    change_form_template = "admin/record.html"
+    # Columns that a list need not read.
+    list_defer: ClassVar[tuple[str, ...]] = ()
+    # Columns that a search for a whole id looks in.
+    id_search: ClassVar[tuple[str, ...]] = ("id",)
+    # ``f(request, row) -> Section | None``; apps above add theirs.
+    sections: Sequence[Callable[[HttpRequest, Any], Section | None]] = ()
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["admin/waybill.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return _LeanChangeList
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        wanted = _as_uuid(search_term.strip())
+        if wanted:
+            found = queryset.filter(Q(*((name, wanted) for name in self.id_search), _connector=Q.OR))
+            if found.exists():
+                return found, False
+        return super().get_search_results(request, queryset, search_term)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        row = context.get("original")
+        made = [make(request, row) for make in self.sections] if row else []
+        context["sections"] = [one for one in made if one]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        _record("added", [obj], message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        _record("changed", [obj], message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        _record("deleted", list(queryset), "")
+        return super().log_deletions(request, queryset)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """For actions: who may change a row may also set it going again, where its columns are read-only."""
+        return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+
+def _record(action: str, rows: Sequence[models.Model], message: Any) -> None:
+    """What staff did goes on the one stream of events: which rows, which fields by name, never a value."""
+    data = {
+        "action": action,
+        "model": rows[0]._meta.label if rows else "",
+        "ids": [str(row.pk) for row in rows[:_MAX_RECORDED]],
+        "rows": len(rows),
+        "message": message if isinstance(message, str) else json.loads(json.dumps(message, default=str)),
+    }
+    events.record(security.ADMIN_CHANGED, tenant=None, subject_id=_as_uuid(str(rows[0].pk)) if rows else None, data=data)
+
+
+class KeptAdmin(WaybillAdmin):
+    """Rows that are switched off, never deleted, since history points to them."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(KeptAdmin):
+    """Rows to look at: none is added, changed or deleted here."""
+
+    # Columns that no page shows as they are.
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        if self.fields:
+            return self.fields
+        return [f.name for f in self.opts.concrete_fields if f.name not in self.hidden]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        if self.fieldsets:
+            return [name for _title, options in self.fieldsets for name in options["fields"]]
+        return self.get_fields(request, obj)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A list that is best empty; the admin's first page tells how full it is."""
+
+    text: str
+    rows: Callable[[], QuerySet]
+    query: Mapping[str, str]
+    tone: str = "alert"
+
+
+# Each app adds its own.
+WATCHES: list[Watch] = []
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return moment(value)
+    return NOTHING if value in (None, "") else value
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def lines(values: Sequence[str]) -> SafeString:
+    """Texts under each other; empty ones are left out."""
+    kept = [format_html("{}", value) for value in values if value]
+    return mark_safe("<br>".join(kept)) if kept else mark_safe(NOTHING)  # noqa: S308 each part is escaped above

@@ -1,0 +1,154 @@
+"""The people of a merchant: who they are, inviting more, what each may do."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.audit import mail
+from apikeys.people import memberships
+from apikeys.http import pagination
+from apikeys.models import scopes
+from apikeys.http.errors import Unavailable
+from apikeys.access.idempotency import idempotent
+from apikeys.models import Invitation, Membership, Merchant, User
+from apikeys.http.pagination import PageSerializer
+from apikeys.http.pagination import PaginationSerializer
+from apikeys.access.views import ApiViewSet
+
+_MAX_INVITATIONS = 100
+
+
+class RoleSerializer(serializers.Serializer):
+    """What a person may do."""
+
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+
+
+class InvitationRequestSerializer(RoleSerializer):
+    """Whom to invite."""
+
+    email = serializers.EmailField(max_length=120)
+
+
+class MemberSerializer(serializers.Serializer):
+    id = serializers.UUIDField(help_text="Of the membership.")
+    person_id = serializers.UUIDField(help_text="As events name the person.")
+    name = serializers.CharField(allow_blank=True)
+    email = serializers.CharField(allow_null=True)
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+    is_active = serializers.BooleanField(help_text="Whether the person can sign in.")
+    two_factor = serializers.BooleanField(help_text="Whether the person signs in with a second factor.")
+
+
+class InvitationSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    email = serializers.CharField()
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+    invited_by = serializers.UUIDField(allow_null=True, help_text="A person's id.")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class MemberPageSerializer(serializers.Serializer):
+    members = MemberSerializer(many=True)
+    invitations = InvitationSerializer(many=True, help_text="Those that wait to be accepted, the newest first.")
+    pagination = PaginationSerializer()
+
+
+class MemberViewSet(ApiViewSet):
+    """The people of the merchant, who are the same in both modes. Only people manage people; no key can."""
+
+    scopes: ClassVar = dict.fromkeys(("list", "invite", "update", "destroy"), scopes.MEMBERS_MANAGE)
+    sensitive = frozenset({"invite", "update", "destroy"})
+    merchant_wide = True
+
+    @extend_schema(parameters=[PageSerializer], responses={200: MemberPageSerializer}, tags=["members"])
+    def list(self, request: Request) -> Response:
+        """Members, the newest first, and open invitations."""
+        asked = self.checked(PageSerializer, request.query_params)
+        rows = _with_second_factor().filter(merchant_id=self.tenant.merchant_id)
+        page, page_info = pagination.newest_first(rows, **asked)
+        waiting = Invitation.objects.filter(
+            merchant_id=self.tenant.merchant_id, accepted_at=None, expires_at__gt=timezone.now()
+        )
+        return Response(
+            {
+                "members": [member_wire(row) for row in page],
+                "invitations": [invitation_wire(row) for row in waiting.order_by("-id")[:_MAX_INVITATIONS]],
+                "pagination": page_info,
+            }
+        )
+
+    @extend_schema(request=InvitationRequestSerializer, responses={201: InvitationSerializer}, tags=["members"])
+    @idempotent()
+    def invite(self, request: Request) -> Response:
+        """Invite a person by e-mail; the link in the mail works for seven days and once. The same address again: a
+        new mail, and the earlier link ends."""
+        data = self.checked(InvitationRequestSerializer, request.data)
+        inviter = User.objects.get(id=request.auth.name.removeprefix("person:"))
+        merchant = Merchant.objects.get(id=self.tenant.merchant_id)
+        invitation, token = memberships.invite(
+            merchant, email=data["email"], role=data["role"], by=inviter, reach=request.auth.scopes
+        )
+        link = mail.link(request._request, reverse("portal:invitation", args=[token]))
+        message = mail.write("invitation", invitation.email, invitation=invitation, merchant=merchant, link=link)
+        try:
+            message.send()
+        except OSError as error:  # smtplib's errors are OSErrors
+            raise Unavailable(_("The mail could not be sent; invite again later."), retry_after_s=60) from error
+        return Response(invitation_wire(invitation), status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=RoleSerializer, responses={200: MemberSerializer}, tags=["members"])
+    def update(self, request: Request, member_id: uuid.UUID) -> Response:
+        """Change what a member may do; it counts from the next request on. A merchant keeps at least one owner."""
+        memberships.find(self.tenant, member_id)
+        role = self.checked(RoleSerializer, request.data)["role"]
+        memberships.change_role(self.tenant, member_id, role=role, reach=request.auth.scopes)
+        return Response(member_wire(_with_second_factor().get(id=member_id)))
+
+    @extend_schema(request=None, responses={204: None}, tags=["members"])
+    def destroy(self, request: Request, member_id: uuid.UUID) -> Response:
+        """End a membership, at once. A merchant keeps at least one owner."""
+        memberships.remove(self.tenant, member_id, reach=request.auth.scopes)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _with_second_factor() -> Any:
+    devices = TOTPDevice.objects.filter(user=OuterRef("user"), confirmed=True)
+    return Membership.objects.select_related("user").annotate(two_factor=Exists(devices))
+
+
+def member_wire(row: Any) -> dict[str, Any]:
+    """``MemberSerializer``'s shape, for a row of ``_with_second_factor``."""
+    return {
+        "id": row.id,
+        "person_id": row.user_id,
+        "name": row.user.get_full_name(),
+        "email": row.user.email,
+        "role": row.role,
+        "is_active": row.user.is_active,
+        "two_factor": row.two_factor,
+    }
+
+
+def invitation_wire(row: Invitation) -> dict[str, Any]:
+    """``InvitationSerializer``'s shape."""
+    return {
+        "id": row.id,
+        "email": row.email,
+        "role": row.role,
+        "invited_by": row.invited_by_id,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+    }

@@ -1,0 +1,48 @@
+"""The OpenAPI document and the page that shows it: for everybody, counted by address."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.translation import get_language
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from apikeys.http.errors import MethodNotAllowed
+from apikeys.http.rendering import error_response
+from apikeys.access.views import CountedMixin
+
+
+class _PublicPage(CountedMixin):
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.count("public")
+        super().initial(request, *args, **kwargs)
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        response = error_response(MethodNotAllowed())
+        response["Allow"] = "GET, HEAD"
+        return response
+
+
+class SchemaView(_PublicPage, SpectacularAPIView):
+    """The document as YAML or JSON."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Drawn up once for each process, language and format: it takes a second or two of computing."""
+        content = _document(get_language() or "", type(request.accepted_renderer))
+        return HttpResponse(content, content_type=request.accepted_renderer.media_type)
+
+
+class DocsView(_PublicPage, SpectacularSwaggerView):
+    """Swagger UI, served from here."""
+
+
+@lru_cache(maxsize=8)
+def _document(language: str, renderer: type[BaseRenderer]) -> bytes:
+    return renderer().render(SchemaGenerator().get_schema(public=True), renderer_context={})

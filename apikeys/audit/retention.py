@@ -1,0 +1,84 @@
+"""How long events are kept, and the one way in which they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.utils import ProgrammingError
+
+from apikeys.db import append_only
+from apikeys.models import Event
+from apikeys.db.tenancy import first_id_at
+
+_TABLE = "apikeys_event"
+_BATCH = 2_000
+
+
+class RoleMissing(Exception):
+    """This database account may not become the role that old events are deleted by; the text says what to do."""
+
+
+def old_events(before: datetime) -> QuerySet[Event]:
+    """Events from before a moment that no other row points to any more (a delivery still to be replayed, for one)."""
+    rows = Event.objects.filter(id__lt=first_id_at(before))
+    for relation in Event._meta.get_fields(include_hidden=True):
+        if relation.one_to_many or relation.one_to_one and relation.auto_created:
+            pointing = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
+            rows = rows.exclude(Exists(pointing))
+    return rows
+
+
+def forget_events(before: datetime) -> Iterator[int]:
+    """Delete ``old_events`` batch by batch; yields the number of each. Raises ``RoleMissing``."""
+    while True:
+        with transaction.atomic():
+            ids = list(old_events(before).order_by("id").values_list("id", flat=True)[:_BATCH])
+            if ids:
+                _delete(ids)
+        if not ids:
+            return
+        yield len(ids)
+
+
+def _delete(ids: list[Any]) -> None:
+    marks = ", ".join(["%s"] * len(ids))
+    values = ids if connection.features.has_native_uuid_field else [one.hex for one in ids]
+    with _allowed(), connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_TABLE} WHERE id IN ({marks})", values)  # noqa: S608 a table of ours
+
+
+@contextmanager
+def _allowed() -> Iterator[None]:
+    if connection.vendor == "postgresql":
+        with _as_role():
+            yield
+        return
+    with connection.cursor() as cursor:
+        for statement in append_only.removal(connection.vendor, _TABLE):
+            cursor.execute(statement)
+        yield
+        for statement in append_only.statements(connection.vendor, _TABLE):
+            cursor.execute(statement)
+
+
+@contextmanager
+def _as_role() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET LOCAL ROLE {append_only.RETENTION_ROLE}")
+        except ProgrammingError as error:
+            raise RoleMissing(ROLE_ADVICE) from error
+        yield
+        cursor.execute("RESET ROLE")
+
+
+ROLE_ADVICE = f"""This database account may not delete events. Once, as an administrator of the database:
+  CREATE ROLE {append_only.RETENTION_ROLE} NOLOGIN;
+  GRANT SELECT, DELETE ON {_TABLE} TO {append_only.RETENTION_ROLE};
+  GRANT {append_only.RETENTION_ROLE} TO <the account that runs this command>;
+Grant it to an account of its own, not to the one that web and worker use; give that one by DATABASE_URL."""

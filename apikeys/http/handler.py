@@ -1,0 +1,103 @@
+"""The one place where exceptions become answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from apikeys.http import errors
+from apikeys.http.rendering import error_body
+from apikeys.http.rendering import error_response
+
+log = logging.getLogger(__name__)
+
+
+def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's ``EXCEPTION_HANDLER``."""
+    error = as_waybill_error(exception)
+    response = Response(error_body(error), status=error.status)
+    if error.retry_after_s is not None:
+        response["Retry-After"] = str(error.retry_after_s)
+    if isinstance(exception, drf.MethodNotAllowed):
+        response["Allow"] = ", ".join(context["view"].allowed_methods)
+    return response
+
+
+def as_waybill_error(exception: Exception) -> errors.WaybillError:
+    """Translate DRF's and Django's own.
+
+    Anything unforeseen is logged with its traceback and answers ``internal_error``.
+    """
+    match exception:
+        case errors.WaybillError():
+            return exception
+        case drf.ValidationError():
+            return errors.ValidationFailed(details=field_texts(exception.detail))
+        case drf.ParseError():
+            return errors.ValidationFailed(details={"body": [str(exception.detail)]})
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return errors.InvalidApiKey()
+        case drf.PermissionDenied() | PermissionDenied():
+            return errors.PermissionRefused()
+        case drf.NotFound() | Http404():
+            return errors.NotFound()
+        case drf.MethodNotAllowed():
+            return errors.MethodNotAllowed()
+        case drf.UnsupportedMediaType():
+            return errors.UnsupportedMediaType()
+        case RequestDataTooBig():
+            return errors.PayloadTooLarge()
+        case SuspiciousOperation():
+            return errors.ValidationFailed(str(exception))
+    log.error("unhandled exception", exc_info=exception)
+    return errors.WaybillError()
+
+
+def field_texts(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested details as one flat mapping: ``{"packages[0].weight_kg": ["…"]}``."""
+    if isinstance(detail, Mapping):
+        merged: dict[str, list[str]] = {}
+        for key, value in detail.items():
+            merged |= field_texts(value, _name(path, key))
+        return merged
+    if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):
+        merged = {}
+        for number, item in enumerate(detail):
+            merged |= field_texts(item, f"{path}[{number}]") if item else {}
+        return merged
+    texts = detail if isinstance(detail, list) else [detail]
+    return {path or "body": [str(text) for text in texts]}
+
+
+def _name(path: str, key: Any) -> str:
+    if key == "non_field_errors":
+        return path
+    if path and str(key).isdigit():  # an item of a list
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler400``."""
+    return error_response(as_waybill_error(exception))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler403``."""
+    return error_response(errors.PermissionRefused())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's ``handler404``."""
+    return error_response(errors.NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's ``handler500``; Django itself has logged the traceback."""
+    return error_response(errors.WaybillError())

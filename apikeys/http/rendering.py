@@ -1,0 +1,76 @@
+"""JSON out: one renderer, no content negotiation, one way to write an error outside of a view."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+from django.utils.functional import Promise
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+
+from apikeys.http import correlation
+from apikeys.http.errors import WaybillError
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, dict):  # DRF's ReturnDict and the like
+        return dict(value)
+    if isinstance(value, list):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def to_json(value: Any) -> bytes:
+    """Compact UTF-8 JSON; times as RFC 3339 in UTC with Z, decimals as numbers."""
+    return orjson.dumps(value, default=_other, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """``2024-01-15T10:30:00Z``: UTC, no fraction unless there is one."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class JsonRenderer(BaseRenderer):
+    """What every API view answers with."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "text"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return b"" if data is None else to_json(data)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """JSON whatever ``Accept`` says: an API client never gets HTML, nor a 406."""
+
+    def select_parser(self, request: Any, parsers: list[Any]) -> Any:
+        kind = (request.content_type or "").split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == kind), None)
+
+    def select_renderer(self, request: Any, renderers: list[Any], format_suffix: str | None = None) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
+def error_body(error: WaybillError) -> dict[str, Any]:
+    """The error shape of ``apikeys.http.errors`` with the correlation id."""
+    return error.body() | {"correlation_id": correlation.current()}
+
+
+def error_response(error: WaybillError) -> HttpResponse:
+    """The same answer outside of a DRF view."""
+    response = HttpResponse(to_json(error_body(error)), status=error.status, content_type="application/json")
+    if error.retry_after_s is not None:
+        response["Retry-After"] = str(error.retry_after_s)
+    return response

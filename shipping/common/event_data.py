@@ -1,0 +1,47 @@
+"""What events say of shipments and checkpoints: ids and facts, no personal data."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from apikeys.http.rendering import rfc3339
+
+
+def shipment_facts(shipment: Any) -> dict[str, object]:
+    """Of a ``Shipment``, or whatever has its columns under the same names."""
+    return {
+        "shipment_id": str(shipment.id),
+        "tracking_number": shipment.tracking_number,
+        "carrier": shipment.carrier_name or None,
+        "order_id": shipment.order_id or None,
+        "status": shipment.status or None,
+        "booking_state": shipment.booking_state,
+        "estimated_delivery": rfc3339(shipment.estimated_delivery),
+        "delivered_at": rfc3339(shipment.delivered_at),
+    }
+
+
+def scan_facts(
+    checkpoint_id: uuid.UUID,
+    *,
+    status: str,
+    code: str,
+    description: str,
+    location: str,
+    occurred_at: datetime,
+    tz_assumed: bool,
+) -> dict[str, object]:
+    """Of one checkpoint."""
+    return {
+        "checkpoint": {
+            "id": str(checkpoint_id),
+            "status": status,
+            "code": code,
+            "description": description,
+            "location": location,
+            "occurred_at": rfc3339(occurred_at),
+            "tz_assumed": tz_assumed,
+        }
+    }

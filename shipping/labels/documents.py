@@ -1,0 +1,116 @@
+"""Label files: stored with the booking, or fetched later where the carrier gave out only their address."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.utils import timezone
+
+from apikeys.http import correlation
+from carriers.credentials import storage
+from carriers.types.errors import CarrierError
+from carriers.types import BookedLabel
+from shipping.models import Label, Shipment
+
+log = logging.getLogger(__name__)
+_HOLD = timedelta(minutes=2)  # longer than a download can take: nobody else fetches meanwhile
+_AGAIN = timedelta(minutes=1)
+_GIVE_UP = timedelta(days=2)
+
+
+def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
+    """The label's row, not saved yet, with its files stored.
+
+    The files go first: a file without a row is rubbish, a row without its file is a lost label.
+    """
+    label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
+    label.carrier_url, label.manifest_url = _kept(booked.carrier_label_url), _kept(booked.carrier_manifest_url)
+    if booked.content:
+        _keep(label, booked.content)
+    if booked.manifest:
+        label.manifest.save("manifest.pdf", ContentFile(booked.manifest), save=False)
+    if _lacks_file(label):
+        label.fetch_at = timezone.now()
+    return label
+
+
+def fetch_missing(*, limit: int = 20) -> int:
+    """Ask carriers for files that are due; how many labels were completed."""
+    _forget_after_killed_changes(limit)
+    due = Label.objects.filter(fetch_at__lte=timezone.now()).order_by("fetch_at").values_list("id", "fetch_at")
+    completed = 0
+    for label_id, seen_at in due[:limit]:
+        if Label.objects.filter(id=label_id, fetch_at=seen_at).update(fetch_at=timezone.now() + _HOLD):
+            with correlation.scope():
+                completed += _fetch(label_id)
+    return completed
+
+
+def _forget_after_killed_changes(limit: int) -> None:
+    """Of an order whose change nobody lived to store: its carrier may have taken it, and drawn the label anew."""
+    killed = Shipment.objects.filter(changing_until__lt=timezone.now())
+    for row in list(killed.order_by("changing_until")[:limit]):
+        with transaction.atomic():
+            if killed.filter(id=row.id).update(changing_until=None):
+                forget(row)
+
+
+def forget(shipment: Shipment) -> None:
+    """The carrier draws the label anew: what is stored shows another address. To be called in a transaction."""
+    label = Label.objects.filter(shipment=shipment).exclude(carrier_url="").first()
+    if label is None:
+        return
+    old = [(file.storage, file.name) for file in (label.file, label.manifest) if file]
+    label.file, label.manifest, label.created_at = "", "", timezone.now()
+    label.fetch_at = label.created_at
+    label.save(update_fields=["file", "manifest", "created_at", "fetch_at"])
+    transaction.on_commit(lambda: [files.delete(name) for files, name in old])
+
+
+def fetch_anew(shipment: Shipment) -> None:
+    """What was forgotten, at once; what cannot be had now the worker fetches."""
+    now = timezone.now()
+    due = Label.objects.filter(shipment=shipment, fetch_at__lte=now)
+    label = due.first()
+    if label and due.filter(fetch_at=label.fetch_at).update(fetch_at=now + _HOLD):
+        _fetch(label.id)
+
+
+def _fetch(label_id: uuid.UUID) -> bool:
+    label = Label.objects.select_related("shipment__credential").get(id=label_id)
+    shipment = label.shipment
+    try:
+        adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+        if not label.file:
+            _keep(label, adapter.label_file(label.carrier_url))
+        if label.manifest_url and not label.manifest:
+            label.manifest.save("manifest.pdf", ContentFile(adapter.label_file(label.manifest_url)), save=False)
+    except CarrierError as error:
+        log.warning("label file not fetched", extra={"shipment": str(shipment.id), "error": str(error)})
+    except Exception:  # one label that cannot be stored must not keep the others from it
+        log.exception("label file not stored", extra={"shipment": str(shipment.id)})
+    lacks = _lacks_file(label)
+    given_up = timezone.now() - label.created_at > _GIVE_UP
+    again = timezone.now() + _AGAIN if lacks and not given_up else None
+    # Unless the order was changed meanwhile: then this is not its label.
+    mine = Label.objects.filter(id=label_id, fetch_at=label.fetch_at)
+    return (
+        bool(mine.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)) and not lacks
+    )
+
+
+def _kept(url: str) -> str:
+    """Whole or not at all: the beginning of an address is none."""
+    return url if len(url) <= Label._meta.get_field("carrier_url").max_length else ""
+
+
+def _lacks_file(label: Label) -> bool:
+    return (not label.file and bool(label.carrier_url)) or (not label.manifest and bool(label.manifest_url))
+
+
+def _keep(label: Label, content: bytes) -> None:
+    label.file.save(f"label.{label.format.lower()}", ContentFile(content), save=False)

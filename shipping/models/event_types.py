@@ -1,0 +1,21 @@
+"""The kinds of event that this app records. Only the public ones reach merchants' endpoints."""
+
+from apikeys.audit.events import EventType
+
+SHIPMENT_BOOKED = EventType("shipment.booked", public=True)  # a label was bought
+SHIPMENT_FAILED = EventType("shipment.failed", public=True)  # a booking failed for good
+SHIPMENT_CANCELLED = EventType("shipment.cancelled", public=True)
+SHIPMENT_CHECKPOINT = EventType("shipment.checkpoint", public=True)  # one new scan or event
+SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
+PICKUP_SCHEDULED = EventType("pickup.scheduled", public=True)
+PICKUP_COMPLETED = EventType("pickup.completed", public=True)
+PICKUP_CANCELLED = EventType("pickup.cancelled", public=True)
+
+SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
+SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
+ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # a label that nobody waited for was called off
+ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # and the carrier would not call it off
+PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")
+SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier took a change of the order
+WAREHOUSE_CHANGED = EventType("warehouse.changed")
+STATUS_CODE_PLACED = EventType("status_code.placed")  # operations said what a carrier's code means

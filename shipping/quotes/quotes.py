@@ -1,0 +1,137 @@
+"""Prices for a route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from apikeys.models import Merchant
+from apikeys.db.tenancy import Tenant
+from carriers.credentials import storage
+from carriers.adapters.base import CarrierAdapter
+from carriers.types.errors import CarrierError
+from carriers.types.errors import NotServiceable
+from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
+from shipping.models import Quote
+from shipping.points import suggestions
+from shipping.common import carrier_limits
+from shipping.common.conversion import as_address
+from shipping.common.conversion import as_packages
+from shipping.common.conversion import plain
+
+
+def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]]:
+    """Ask the carrier and keep its offers, best first. Raises ``CarrierError``, ``NotServiceable`` among them."""
+    credential = storage.find(tenant, route["carrier"])
+    adapter = storage.open_adapter(credential, merchant_id=tenant.merchant_id)
+    carrier_limits.check(type(adapter), route)
+    offers = adapter.quote(
+        QuoteRequest(
+            origin=as_address(route["origin"]),
+            destination=as_address(route["destination"]),
+            packages=as_packages(route["packages"]),
+            service_type=route["service_type"],
+            pickup_point_id=route["metadata"].get("pickup_point_id", ""),
+            extras=route["metadata"],
+            **_payment(route),
+        )
+    )
+    offers = _with_alternative(adapter, offers, route["metadata"].get("pickup_point_id", ""))
+    rows = [_row(tenant, credential, route, offer) for offer in offers]
+    Quote.objects.bulk_create(rows)
+    return list(zip(rows, offers, strict=True))
+
+
+def _with_alternative(adapter: CarrierAdapter, offers: Sequence[Offer], point_id: str) -> list[Offer]:
+    """Where the carrier says that the chosen pickup point cannot take it: with the nearest one that is open."""
+    if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
+        return list(offers)
+    other = suggestions.nearest(adapter, point_id)
+    told = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
+    return [replace(offer, extras={**offer.extras, **told}) for offer in offers]
+
+
+def muted(tenant: Tenant) -> dict[str, bool]:
+    """``{"mute_warnings": True}`` for a merchant that wants no warnings, else nothing."""
+    wants_none = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
+    return {"mute_warnings": True} if wants_none else {}
+
+
+def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:
+    """Whether a carrier goes from one place to another: its services (none: it does not), and why not.
+
+    A carrier that tells what it serves by place is asked that, any other for its prices. Raises ``CarrierError``.
+    """
+    credential = storage.find(tenant, asked["carrier"])
+    adapter = storage.open_adapter(credential, merchant_id=tenant.merchant_id)
+    if reason := carrier_limits.unserved(type(adapter), asked):
+        return adapter, (), reason
+    carrier_limits.check(type(adapter), asked)
+    try:
+        if "coverage" in adapter.capabilities():
+            if asked["origin"].get("city"):  # of which nobody can ask without it
+                _by_coverage(adapter, asked, "origin")
+            return adapter, _by_coverage(adapter, asked, "destination"), ""
+        return adapter, _by_price(adapter, asked), ""
+    except NotServiceable as error:
+        return adapter, (), error.carrier_message or str(error)
+
+
+def _by_coverage(adapter: CarrierAdapter, asked: Mapping[str, Any], end: str) -> list[Offer]:
+    place = asked[end]
+    try:
+        found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
+    except CarrierError as error:
+        error.details = {f"{end}.{name}": told for name, told in error.details.items()}
+        raise
+    if not found.service_available:
+        raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))
+    days = found.estimated_transit_days
+    return [
+        Offer(service_type=name, total_price=None, currency="", breakdown={}, transit_days=days.get(name))
+        for name in found.service_types
+    ]
+
+
+def _by_price(adapter: CarrierAdapter, asked: Mapping[str, Any]) -> Sequence[Offer]:
+    try:
+        return adapter.quote(_route(asked))
+    except CarrierError as error:  # the one package of the route is no more than a weight here
+        details = error.details.items()
+        error.details = {"weight_kg" if name.startswith("packages") else name: told for name, told in details}
+        raise
+
+
+def _route(asked: Mapping[str, Any]) -> QuoteRequest:
+    return QuoteRequest(
+        origin=as_address(asked["origin"]),
+        destination=as_address(asked["destination"]),
+        packages=(Package(weight_kg=asked["weight_kg"]),),
+        **_payment(asked),
+    )
+
+
+def _payment(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "payment_method": PaymentMethod(asked["payment_method"]),
+        "cod_amount": asked.get("cod_amount"),
+        "currency": asked.get("currency", ""),
+    }
+
+
+def _row(tenant: Tenant, credential: Any, route: Mapping[str, Any], offer: Offer) -> Quote:
+    return Quote(
+        merchant_id=tenant.merchant_id,
+        mode=tenant.mode,
+        carrier=credential.carrier,
+        credential=credential,
+        carrier_quote_id=offer.carrier_quote_id,
+        service_type=offer.service_type,
+        total_price=offer.total_price,
+        currency=offer.currency,
+        breakdown=plain(offer.breakdown),
+        transit_days=offer.transit_days,
+        estimated_delivery=offer.estimated_delivery,
+        request=plain(route),
+    )

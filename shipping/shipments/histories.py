@@ -1,0 +1,59 @@
+"""A unit's history by its tracking number, the most frequent question: one statement, no model instances."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet, Subquery
+
+from apikeys.db.prepared import Select
+from apikeys.db.tenancy import Tenant
+from shipping.checkpoints.fold import Point
+from shipping.models import UNIT_STATES, Checkpoint, Shipment
+from shipping.common import lookup
+
+MAX_SHOWN = 1000
+_COLUMNS = (
+    "id",
+    "status",
+    "code",
+    "location",
+    "description",
+    "details",
+    "occurred_at",
+    "shipment__tracking_number",
+    "shipment__status",
+    "shipment__booking_state",
+    "shipment__store_id",
+    "shipment__checkpoint_count",
+    "shipment__first_at",
+    "shipment__last_at",
+    "shipment__delivered_at",
+    "shipment__estimated_delivery",
+)
+
+
+def _by_number(merchant_id: uuid.UUID, mode: str, number: str) -> QuerySet[Checkpoint]:
+    """The checkpoints of the newest shipment with this number, the latest first."""
+    named = Shipment.objects.filter(merchant_id=merchant_id, mode=mode, tracking_number=number)
+    newest = Subquery(named.order_by("-id").values("id")[:1])
+    return Checkpoint.objects.filter(shipment_id=newest).order_by("-occurred_at", "-id")[:MAX_SHOWN]
+
+
+_select = Select(_by_number, _COLUMNS, [uuid.UUID(int=1), "mode", "a number"])
+
+
+def find(tenant: Tenant, name: str) -> list[Any]:
+    """A unit's checkpoints with the unit's own columns (``shipment__…``), oldest first; empty: look further.
+
+    Only what goes by its tracking number and has checkpoints, which is nearly everything; ``lookup`` knows the rest.
+    """
+    if not name or lookup.is_id(name):
+        return []
+    rows = _select.all(tenant.merchant_id, tenant.mode, name)
+    if not rows or rows[0].shipment__booking_state not in UNIT_STATES:
+        return []
+    if tenant.store_id not in (None, rows[0].shipment__store_id):
+        return []
+    return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)

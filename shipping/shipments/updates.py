@@ -1,0 +1,161 @@
+"""Changing a booked order at its carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apikeys.audit import events
+from apikeys.http.errors import BusinessRuleViolated
+from apikeys.http.errors import InProgress
+from apikeys.http.errors import ValidationFailed
+from carriers.credentials import storage
+from carriers.adapters.base import CarrierAdapter
+from carriers.types.errors import CarrierTimeout
+from carriers.types.errors import OutcomeUnknown
+from carriers.types import OrderUpdate, PaymentMethod
+from shipping.models.event_types import SHIPMENT_UPDATED
+from shipping.common.event_data import shipment_facts
+from shipping.checkpoints.fold import FINAL
+from shipping.models import Parcel, Shipment
+from shipping.labels import documents
+from shipping.labels import purchase
+from shipping.common import carrier_limits
+from shipping.common.conversion import as_address
+from shipping.common.conversion import as_items
+from shipping.common.conversion import as_packages
+from shipping.common.conversion import plain
+
+_RETRY_AFTER_S = 2
+_SIDES = ("length_cm", "width_cm", "height_cm")
+_RECIPIENT = ("contact_name", "contact_phone", "contact_email")
+
+
+def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
+    """Ask the carrier first, then store what it took; the same changes may be sent again.
+
+    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), ``InProgress`` (another change of it runs),
+    ``ValidationFailed`` naming what does not go with the rest of the order, ``CarrierTimeout`` where it is not known
+    whether the carrier took it, and the carrier's refusal, ``CarrierUnsupported`` among them.
+    """
+    purchase.need_booking(shipment)
+    if shipment.status in FINAL:
+        raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
+    adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    adapter.need("update_order")
+    with _alone(shipment):
+        row = _changed(shipment, adapter, changes)
+    documents.fetch_anew(row)
+    return row
+
+
+@contextmanager
+def _alone(shipment: Shipment) -> Iterator[None]:
+    """One change at a time, or the last one at the carrier is not the last one here."""
+    now = timezone.now()
+    until = now + timedelta(seconds=settings.REQUEST_DEADLINE_S + settings.CARRIER_TIMEOUT_S)  # longer than a request
+    this = Shipment.objects.filter(id=shipment.id)
+    if not this.filter(Q(changing_until=None) | Q(changing_until__lt=now)).update(changing_until=until):
+        raise InProgress(_("Another request is changing this shipment."), retry_after_s=_RETRY_AFTER_S)
+    try:
+        shipment.refresh_from_db()
+        yield
+    finally:
+        this.filter(changing_until=until).update(changing_until=None)
+
+
+def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
+    changes = {**changes, **_readdressed(shipment, changes), **_remeasured(shipment, changes)}
+    carrier_limits.check(type(adapter), changes)
+    _check_payment(shipment, changes)
+    try:
+        adapter.update_order(_canonical(shipment, changes))
+    except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
+        with transaction.atomic():
+            documents.forget(shipment)
+        raise CarrierTimeout(
+            carrier=error.carrier, carrier_code=error.carrier_code, carrier_message=error.carrier_message
+        ) from error
+    return _store(shipment, changes)
+
+
+def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The new destination; what is not said of the recipient stays, as it does at the carrier."""
+    if "destination" not in changes:
+        return {}
+    kept = {name: shipment.destination[name] for name in _RECIPIENT if shipment.destination.get(name)}
+    return {"destination": {**kept, **changes["destination"]}}
+
+
+def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The new parcels; what is not said of one stays, as it does at the carrier, where there are as many as before."""
+    if "packages" not in changes:
+        return {}
+    before, after = shipment.request["packages"], changes["packages"]
+    if len(before) == len(after):
+        return {"packages": [{**old, **new} for old, new in zip(before, after, strict=True)]}
+    unsaid = {
+        f"packages[{number}].{side}": [_("The number of parcels changes: say the sides of each.")]
+        for number, package in enumerate(after)
+        for side in _SIDES
+        if side not in package and any(side in old for old in before)
+    }
+    if unsaid:
+        raise ValidationFailed(details=unsaid)
+    return {}
+
+
+def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:
+    if shipment.return_of_id and (changes.get("payment_method") == PaymentMethod.COD or "cod_amount" in changes):
+        field = "cod_amount" if "cod_amount" in changes else "payment_method"
+        raise ValidationFailed(details={field: [_("A return is prepaid: nobody collects cash for it.")]})
+    after = {"payment_method": PaymentMethod.PREPAID, **shipment.request, **changes}
+    is_cod = after["payment_method"] == PaymentMethod.COD
+    if is_cod and not after.get("cod_amount"):
+        raise ValidationFailed(details={"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
+    if not is_cod and "cod_amount" in changes:
+        raise ValidationFailed(details={"cod_amount": [_("There is nothing to collect without cod.")]})
+
+
+def _canonical(shipment: Shipment, changes: Mapping[str, Any]) -> OrderUpdate:
+    method = changes.get("payment_method")
+    cod = changes.get("cod_amount")
+    return OrderUpdate(
+        tracking_number=shipment.tracking_number,
+        carrier_shipment_id=shipment.carrier_shipment_id,
+        destination=as_address(changes["destination"]) if "destination" in changes else None,
+        packages=as_packages(changes["packages"]) if "packages" in changes else None,
+        items=as_items(changes["items"]) if "items" in changes else None,
+        payment_method=PaymentMethod(method) if method else None,
+        cod_amount=None if cod is None else Decimal(cod),
+        currency=shipment.request.get("currency", ""),
+    )
+
+
+def _store(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        documents.forget(row)
+        row.request = row.request | plain(changes)
+        if row.request.get("payment_method") == PaymentMethod.PREPAID:
+            row.request.pop("cod_amount", None)
+        if "destination" in changes:
+            row.destination = plain(changes["destination"])
+            row.recipient = changes["destination"].get("contact_name") or changes["destination"].get("company", "")
+        row.save(update_fields=["request", "destination", "recipient", "updated_at"])
+        if "packages" in changes:
+            row.parcels.all().delete()
+            parcels = enumerate(changes["packages"], start=1)
+            Parcel.objects.bulk_create(Parcel(shipment=row, number=number, **package) for number, package in parcels)
+        data = shipment_facts(row) | {"changed": sorted(changes)}
+        events.record(SHIPMENT_UPDATED, tenant=row.tenant, subject_id=row.id, data=data)
+    return row
