@@ -12,17 +12,15 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone, translation
 
-from apikeys.db import append_only
-from apikeys.db import counters
-from apikeys.keys import keys
 from apikeys.access import usage
 from apikeys.apps import make_standard_plans
-from apikeys.models import Merchant
+from apikeys.db import append_only, counters
 from apikeys.db.tenancy import Tenant
+from apikeys.keys import keys
+from apikeys.models import Merchant
 from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
-from shipping.models import counting
-from shipping.models import frozen
+from shipping.models import counting, frozen
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

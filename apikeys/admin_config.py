@@ -2,6 +2,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class StaffAdminConfig(AdminConfig):
-    """The admin behind ``apikeys.admin.site``."""
+    """The admin behind ``apikeys.admin_site``."""
 
-    default_site = "apikeys.admin.site.StaffSite"
+    default_site = "apikeys.admin_site.StaffSite"

@@ -16,10 +16,8 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.models import scopes
-from apikeys.models import Event, Merchant
-from apikeys.access.views import ApiViewSet
-from apikeys.access.views import PublicViewSet
+from apikeys.access.views import ApiViewSet, PublicViewSet
+from apikeys.models import Event, Merchant, scopes
 from config.urls import urlpatterns as of_waybill
 from shipping.models import Checkpoint, Shipment
 from shipping.shipments import histories

@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "carriers",
     "shipping",
     "webhooks",
+    "config",
 ]
 MIDDLEWARE = [
     "apikeys.http.correlation.CorrelationMiddleware",
@@ -95,7 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "apikeys.admin.site.StaffActorMiddleware",
+    "apikeys.admin_site.StaffActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",

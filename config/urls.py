@@ -3,10 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from apikeys.access.health import HealthViewSet
-from apikeys.access.health import metrics
-from apikeys.api.openapi import DocsView
-from apikeys.api.openapi import SchemaView
+from apikeys.access.health import HealthViewSet, metrics
+from apikeys.api.openapi import DocsView, SchemaView
 from shipping.reports.views import BusinessMetricsViewSet
 
 api = [

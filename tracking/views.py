@@ -14,10 +14,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.http import correlation
-from apikeys.models import scopes
-from apikeys.http.errors import ValidationFailed
 from apikeys.access.views import ApiViewSet
+from apikeys.http import correlation
+from apikeys.http.errors import ValidationFailed
+from apikeys.models import scopes
 from tracking import numbers, serializers, services, wire
 from tracking.numbers import NumberRequest
 

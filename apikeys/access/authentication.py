@@ -10,13 +10,12 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from apikeys.http import actors
 from apikeys.audit import security
+from apikeys.http import actors
+from apikeys.http.callers import Caller
+from apikeys.http.errors import InvalidApiKey, PermissionRefused
 from apikeys.keys import keys
 from apikeys.people import tokens
-from apikeys.http.callers import Caller
-from apikeys.http.errors import InvalidApiKey
-from apikeys.http.errors import PermissionRefused
 
 FROM_ELSEWHERE = _("This API key does not work from this address.")
 

@@ -19,12 +19,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apikeys.http import actors
 from apikeys.db import counters
-from apikeys.http.errors import MethodNotAllowed
-from apikeys.http.errors import PermissionRefused
-from apikeys.http.rendering import error_response
-from apikeys.http.rendering import rfc3339
+from apikeys.http import actors
+from apikeys.http.errors import MethodNotAllowed, PermissionRefused
+from apikeys.http.rendering import error_response, rfc3339
 
 log = logging.getLogger(__name__)
 HEALTHY, DEGRADED, UNHEALTHY, NOT_CONFIGURED = "healthy", "degraded", "unhealthy", "not_configured"

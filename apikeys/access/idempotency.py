@@ -30,14 +30,10 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.http.errors import IdempotencyMismatch
-from apikeys.http.errors import InProgress
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WaybillError
-from apikeys.models import IdempotencyRecord
-from apikeys.http.rendering import error_body
-from apikeys.http.rendering import to_json
 from apikeys.db.tenancy import Tenant
+from apikeys.http.errors import IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
+from apikeys.http.rendering import error_body, to_json
+from apikeys.models import IdempotencyRecord
 
 REPLAYED = "Idempotent-Replayed"
 _POLL_S = 0.1

@@ -18,12 +18,11 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django_ratelimit.core import EXPIRATION_FUDGE, _get_window, _make_cache_key, _split_rate
 
-from apikeys.db import counters
 from apikeys.audit import events
-from apikeys.http.callers import Caller
-from apikeys.http.errors import RateLimited
-from apikeys.http.errors import Unavailable
 from apikeys.audit.events import EventType
+from apikeys.db import counters
+from apikeys.http.callers import Caller
+from apikeys.http.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
 # Once for each window of each caller.

@@ -18,12 +18,10 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.utils import timezone
 
+from apikeys.audit import events, security
+from apikeys.db.tenancy import Tenant, new_id
 from apikeys.http import actors
-from apikeys.audit import security
-from apikeys.audit import events
 from apikeys.models import ApiKey, UsageDay
-from apikeys.db.tenancy import Tenant
-from apikeys.db.tenancy import new_id
 
 log = logging.getLogger(__name__)
 Kind = UsageDay.Kind

@@ -10,16 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from apikeys.http import actors
-from apikeys.access import limits
-from apikeys.access import usage
-from apikeys.http.callers import Caller
-from apikeys.http.errors import InvalidApiKey
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import PermissionRefused
+from apikeys.access import limits, usage
 from apikeys.access.limits import Facts
-from apikeys.models import UsageDay
 from apikeys.db.tenancy import Tenant
+from apikeys.http import actors
+from apikeys.http.callers import Caller
+from apikeys.http.errors import InvalidApiKey, NotAuthenticated, PermissionRefused
+from apikeys.models import UsageDay
 
 
 class CountedMixin:

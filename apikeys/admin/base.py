@@ -21,8 +21,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from apikeys.audit import security
-from apikeys.audit import events
+from apikeys.audit import events, security
 from apikeys.models import Merchant
 
 # A tone has a shape as well as a colour, so that it is also read without colours.
@@ -218,7 +217,9 @@ def _record(action: str, rows: Sequence[models.Model], message: Any) -> None:
         "rows": len(rows),
         "message": message if isinstance(message, str) else json.loads(json.dumps(message, default=str)),
     }
-    events.record(security.ADMIN_CHANGED, tenant=None, subject_id=_as_uuid(str(rows[0].pk)) if rows else None, data=data)
+    events.record(
+        security.ADMIN_CHANGED, tenant=None, subject_id=_as_uuid(str(rows[0].pk)) if rows else None, data=data
+    )
 
 
 class KeptAdmin(WaybillAdmin):

@@ -14,21 +14,16 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.audit import events
-from apikeys.access import idempotency
-from apikeys.keys import lifecycle
-from apikeys.http import pagination
-from apikeys.people import accounts
-from apikeys.models import scopes
-from apikeys.api import serializers
-from apikeys.people import tokens
-from apikeys.access import usage
-from apikeys.http.errors import PermissionRefused
-from apikeys.http.errors import ValidationFailed
+from apikeys.access import idempotency, usage
 from apikeys.access.idempotency import idempotent
-from apikeys.models import ApiKey, Membership, Merchant, User
-from apikeys.access.views import ApiViewSet
-from apikeys.access.views import PublicViewSet
+from apikeys.access.views import ApiViewSet, PublicViewSet
+from apikeys.api import serializers
+from apikeys.audit import events
+from apikeys.http import pagination
+from apikeys.http.errors import PermissionRefused, ValidationFailed
+from apikeys.keys import lifecycle
+from apikeys.models import ApiKey, Membership, Merchant, User, scopes
+from apikeys.people import accounts, tokens
 
 
 class ApiKeyViewSet(ApiViewSet):

@@ -15,16 +15,14 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.audit import mail
-from apikeys.people import memberships
-from apikeys.http import pagination
-from apikeys.models import scopes
-from apikeys.http.errors import Unavailable
 from apikeys.access.idempotency import idempotent
-from apikeys.models import Invitation, Membership, Merchant, User
-from apikeys.http.pagination import PageSerializer
-from apikeys.http.pagination import PaginationSerializer
 from apikeys.access.views import ApiViewSet
+from apikeys.audit import mail
+from apikeys.http import pagination
+from apikeys.http.errors import Unavailable
+from apikeys.http.pagination import PageSerializer, PaginationSerializer
+from apikeys.models import Invitation, Membership, Merchant, User, scopes
+from apikeys.people import memberships
 
 _MAX_INVITATIONS = 100
 

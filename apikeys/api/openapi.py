@@ -13,9 +13,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from apikeys.access.views import CountedMixin
 from apikeys.http.errors import MethodNotAllowed
 from apikeys.http.rendering import error_response
-from apikeys.access.views import CountedMixin
 
 
 class _PublicPage(CountedMixin):

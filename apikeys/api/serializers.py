@@ -10,13 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.models import scopes
-from apikeys.http.fields import MomentField
-from apikeys.http.fields import TextField
-from apikeys.models import ApiKey, Store
-from apikeys.http.pagination import PageSerializer
-from apikeys.http.pagination import PaginationSerializer
 from apikeys.db.tenancy import Mode
+from apikeys.http.fields import MomentField, TextField
+from apikeys.http.pagination import PageSerializer, PaginationSerializer
+from apikeys.models import ApiKey, Store, scopes
 
 MAX_OVERLAP_S = 7 * 24 * 3600
 MAX_USAGE_DAYS = 366

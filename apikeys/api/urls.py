@@ -2,10 +2,7 @@
 
 from django.urls import path
 
-from apikeys.api.endpoints import ApiKeyViewSet
-from apikeys.api.endpoints import EventViewSet
-from apikeys.api.endpoints import TokenViewSet
-from apikeys.api.endpoints import UsageViewSet
+from apikeys.api.endpoints import ApiKeyViewSet, EventViewSet, TokenViewSet, UsageViewSet
 from apikeys.api.members import MemberViewSet
 
 keys = ApiKeyViewSet.as_view({"get": "list", "post": "create"})

@@ -15,13 +15,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apikeys.http import actors
-from apikeys.http import correlation
-from apikeys.models import Event, SecurityNotice
 from apikeys.db.prepared import Insert
-from apikeys.db.tenancy import Tenant
-from apikeys.db.tenancy import first_id_at
-from apikeys.db.tenancy import new_id
+from apikeys.db.tenancy import Tenant, first_id_at, new_id
+from apikeys.http import actors, correlation
+from apikeys.models import Event, SecurityNotice
 
 
 @dataclass(frozen=True)

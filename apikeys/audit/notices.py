@@ -19,9 +19,8 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
 from apikeys.db.leases import claim
+from apikeys.http.rendering import rfc3339, to_json
 from apikeys.models import Event, Membership, SecurityNotice
-from apikeys.http.rendering import rfc3339
-from apikeys.http.rendering import to_json
 
 log = logging.getLogger(__name__)
 _LEASE = timedelta(seconds=120)

@@ -12,8 +12,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.utils import ProgrammingError
 
 from apikeys.db import append_only
-from apikeys.models import Event
 from apikeys.db.tenancy import first_id_at
+from apikeys.models import Event
 
 _TABLE = "apikeys_event"
 _BATCH = 2_000

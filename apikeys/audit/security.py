@@ -6,11 +6,11 @@ import logging
 import uuid
 from typing import Any
 
-from apikeys.db import counters
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.models import ApiKey
+from apikeys.db import counters
 from apikeys.db.tenancy import Tenant
+from apikeys.models import ApiKey
 
 log = logging.getLogger(__name__)
 

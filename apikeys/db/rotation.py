@@ -14,8 +14,7 @@ from django.db import models, transaction
 from django.db.models.functions import Left
 
 from apikeys.db import crypto
-from apikeys.db.crypto import Ciphertext
-from apikeys.db.crypto import EncryptedField
+from apikeys.db.crypto import Ciphertext, EncryptedField
 
 _BATCH = 200
 

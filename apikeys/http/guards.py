@@ -11,9 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import PayloadTooLarge
-from apikeys.http.errors import ValidationFailed
+from apikeys.http.errors import NotFound, PayloadTooLarge, ValidationFailed
 from apikeys.http.rendering import error_response
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)

@@ -12,8 +12,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from apikeys.http import errors
-from apikeys.http.rendering import error_body
-from apikeys.http.rendering import error_response
+from apikeys.http.rendering import error_body, error_response
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ import bcrypt
 from django.conf import settings
 from django.utils import timezone
 
+from apikeys.db.prepared import Select
+from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
 from apikeys.http.callers import Caller
 from apikeys.models import ApiKey
-from apikeys.db.prepared import Select
 from apikeys.models.scopes import OF_KEYS
-from apikeys.db.tenancy import Tenant
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What a request's key is judged by: one query, and no model instances on the hottest path.

@@ -13,16 +13,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apikeys.audit import security
-from apikeys.audit import events
-from apikeys.keys import keys
-from apikeys.http.callers import Caller
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import PermissionRefused
-from apikeys.models import ApiKey
-from apikeys.http.rendering import rfc3339
+from apikeys.audit import events, security
 from apikeys.db.tenancy import Tenant
+from apikeys.http.callers import Caller
+from apikeys.http.errors import Conflict, NotFound, PermissionRefused
+from apikeys.http.rendering import rfc3339
+from apikeys.keys import keys
+from apikeys.models import ApiKey
 
 CHANGEABLE = ("name", "scopes", "store_id", "allowed_ips", "per_minute", "per_hour", "expires_at")
 # Called inside the transaction that makes a key, to bind what must not be made twice.

@@ -20,15 +20,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import ngettext
 from django_otp.models import Device
 
+from apikeys.audit import events, mail, security
 from apikeys.http import actors
-from apikeys.audit import security
-from apikeys.audit import events
-from apikeys.audit import mail
-from apikeys.people import second_factor
-from apikeys.people import tokens
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import RateLimited
+from apikeys.http.errors import NotAuthenticated, RateLimited
 from apikeys.models import User
+from apikeys.people import second_factor, tokens
 
 BACKEND = "apikeys.people.accounts.EmailBackend"
 

@@ -15,16 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apikeys.audit import security
-from apikeys.audit import events
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import PermissionRefused
+from apikeys.audit import events, security
+from apikeys.db.tenancy import Mode, Tenant
+from apikeys.http.errors import Conflict, NotFound, PermissionRefused
 from apikeys.models import Invitation, Membership, Merchant, User
-from apikeys.models.scopes import MEMBERS_MANAGE
-from apikeys.models.scopes import OF_ROLES
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
+from apikeys.models.scopes import MEMBERS_MANAGE, OF_ROLES
 
 _OWNER = Membership.Role.OWNER
 OVER = gettext_lazy("This invitation is not valid any more. Ask for a new one.")
@@ -54,7 +49,9 @@ def invite(merchant: Merchant, *, email: str, role: str, by: User, reach: frozen
                 "expires_at": now + settings.INVITATION_KEEP,
             },
         )
-        events.record(security.MEMBER_INVITED, tenant=_stream(merchant.id), subject_id=invitation.id, data={"role": role})
+        events.record(
+            security.MEMBER_INVITED, tenant=_stream(merchant.id), subject_id=invitation.id, data={"role": role}
+        )
     return invitation, token
 
 

@@ -17,9 +17,7 @@ from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from apikeys.audit import security
-from apikeys.audit import events
-from apikeys.audit import mail
+from apikeys.audit import events, mail, security
 from apikeys.http.errors import Conflict
 from apikeys.models import User
 

@@ -18,14 +18,12 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from apikeys.audit import security
-from apikeys.audit import events
+from apikeys.audit import events, security
+from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.callers import Caller
 from apikeys.http.errors import NotAuthenticated
 from apikeys.models import Membership, User
 from apikeys.models.scopes import OF_ROLES
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
 
 _DAY_S = 24 * 3600
 

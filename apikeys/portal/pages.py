@@ -9,12 +9,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from apikeys.http import actors
 from apikeys.access import limits
-from apikeys.people import second_factor
-from apikeys.http.errors import WaybillError
 from apikeys.access.limits import Facts
+from apikeys.http import actors
+from apikeys.http.errors import WaybillError
 from apikeys.models import User
+from apikeys.people import second_factor
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

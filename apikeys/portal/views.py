@@ -20,12 +20,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 from django_otp import login as verify_session
 
-from apikeys.people import memberships
-from apikeys.people import accounts
-from apikeys.people import second_factor
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import NotFound
+from apikeys.http.errors import NotAuthenticated, NotFound
 from apikeys.models import User
+from apikeys.people import accounts, memberships, second_factor
 from apikeys.portal.forms import CodeForm, JoinForm, ResetForm, SignInForm
 from apikeys.portal.pages import PortalPage, is_in_admin, lacks_code, merchants_of, own_path, with_next
 

@@ -6,10 +6,7 @@ from typing import Any
 
 from django import template
 
-from apikeys.admin.base import WATCHES
-from apikeys.admin.base import badge
-from apikeys.admin.base import list_url
-from apikeys.admin.base import may_view
+from apikeys.admin.base import WATCHES, badge, list_url, may_view
 
 register = template.Library()
 # Nobody needs to know how much more than this it is.

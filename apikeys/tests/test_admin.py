@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.audit import events
-from apikeys.keys import keys
 from apikeys.audit.events import EventType
+from apikeys.keys import keys
 from apikeys.models import ApiKey, Event, Merchant, Store, User
 
 pytestmark = pytest.mark.django_db

@@ -5,12 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apikeys.keys import keys
 from apikeys.access import usage
-from apikeys.models import ApiKey, Event, IdempotencyRecord, Merchant, Store
-from apikeys.models.scopes import DEFAULT
-from apikeys.models.scopes import OF_KEYS
 from apikeys.db.tenancy import Tenant
+from apikeys.keys import keys
+from apikeys.models import ApiKey, Event, IdempotencyRecord, Merchant, Store
+from apikeys.models.scopes import DEFAULT, OF_KEYS
 
 pytestmark = pytest.mark.django_db
 

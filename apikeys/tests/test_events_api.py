@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from apikeys.http import actors
 from apikeys.audit import events
-from apikeys.keys import keys
 from apikeys.audit.events import EventType
+from apikeys.db.tenancy import Tenant, first_id_at
+from apikeys.http import actors
+from apikeys.keys import keys
 from apikeys.models import Event, Merchant, Store
-from apikeys.db.tenancy import Tenant
-from apikeys.db.tenancy import first_id_at
 
 pytestmark = pytest.mark.django_db
 TOLD, READ, HIDDEN = (

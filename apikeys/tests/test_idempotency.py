@@ -12,12 +12,8 @@ from django.utils import timezone
 from rest_framework.response import Response
 
 from apikeys.access import idempotency
-from apikeys.http.errors import BusinessRuleViolated
-from apikeys.http.errors import IdempotencyMismatch
-from apikeys.http.errors import InProgress
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WaybillError
 from apikeys.access.idempotency import idempotent
+from apikeys.http.errors import BusinessRuleViolated, IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
 from apikeys.models import IdempotencyRecord
 
 pytestmark = pytest.mark.django_db(transaction=True)

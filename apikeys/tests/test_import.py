@@ -8,9 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apikeys.keys import keys
+from apikeys.keys.strength import weakness
 from apikeys.models import ApiKey, Event, Store
 from apikeys.models.scopes import DEFAULT
-from apikeys.keys.strength import weakness
 
 pytestmark = pytest.mark.django_db
 HEADER = "merchant,name,key,mode,scopes,store\n"

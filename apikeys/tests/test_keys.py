@@ -6,9 +6,9 @@ import bcrypt
 import pytest
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import ApiKey
-from apikeys.db.tenancy import Tenant
 
 pytestmark = pytest.mark.django_db
 

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apikeys.http import actors
-from apikeys.db import counters
-from apikeys.keys import keys
 from apikeys.access import limits
-from apikeys.http.callers import Caller
-from apikeys.http.errors import RateLimited
-from apikeys.http.errors import Unavailable
 from apikeys.access.limits import Facts
-from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
+from apikeys.db import counters
 from apikeys.db.tenancy import Tenant
+from apikeys.http import actors
+from apikeys.http.callers import Caller
+from apikeys.http.errors import RateLimited, Unavailable
+from apikeys.keys import keys
+from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
 
 # Nothing here may depend on whether a window ends meanwhile.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]

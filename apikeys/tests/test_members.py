@@ -10,14 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from apikeys.people import memberships
-from apikeys.people import second_factor
-from apikeys.people import tokens
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import PermissionRefused
+from apikeys.http.errors import Conflict, NotFound, PermissionRefused
 from apikeys.models import Event, Invitation, Membership, Merchant, User
 from apikeys.models.scopes import OF_ROLES
+from apikeys.people import memberships, second_factor, tokens
 from apikeys.tests.test_people import code_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

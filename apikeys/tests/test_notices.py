@@ -9,11 +9,10 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from apikeys.audit import events
-from apikeys.audit import notices
+from apikeys.audit import events, notices
 from apikeys.audit.events import EventType
-from apikeys.models import Event, Membership, Merchant, SecurityNotice, User
 from apikeys.db.tenancy import Tenant
+from apikeys.models import Event, Membership, Merchant, SecurityNotice, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALARM = EventType("credential.saved", audit=True, security=True)

@@ -12,12 +12,9 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from apikeys.people import accounts
-from apikeys.people import second_factor
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import RateLimited
+from apikeys.http.errors import Conflict, NotAuthenticated, RateLimited
 from apikeys.models import Event, SecurityNotice, User
+from apikeys.people import accounts, second_factor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a good long passphrase"

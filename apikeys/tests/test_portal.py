@@ -13,10 +13,9 @@ from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from apikeys.audit import mail
-from apikeys.people import memberships
-from apikeys.people import tokens
 from apikeys.models import Event, Membership, Merchant, User
 from apikeys.models.scopes import OF_ROLES
+from apikeys.people import memberships, tokens
 from apikeys.tests.test_people import code_of, enrol
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,11 +9,11 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apikeys.db import append_only
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.models import Event, Outbox
+from apikeys.db import append_only
 from apikeys.db.tenancy import first_id_at
+from apikeys.models import Event, Outbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from apikeys.people import tokens
 from apikeys.models import Event, Membership, Merchant, User
+from apikeys.people import tokens
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a good long passphrase"

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.access import usage
-from apikeys.models import ApiKey, Event, Merchant, UsageDay
 from apikeys.db.tenancy import Tenant
+from apikeys.models import ApiKey, Event, Merchant, UsageDay
 
 # Counts are by day, and none may end meanwhile.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]

@@ -18,9 +18,9 @@ from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 from apikeys.http.errors import NotAuthenticated
-from carriers.types import errors
 from carriers import types
 from carriers.adapters.records import UNREADABLE, read_time, storable
+from carriers.types import errors
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ import re
 
 from django.urls import register_converter
 
-from carriers.adapters.registry import ADAPTERS
-from carriers.adapters.registry import adapter_class
+from carriers.adapters.registry import ADAPTERS, adapter_class
 
 
 class CarrierConverter:

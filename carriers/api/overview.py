@@ -10,12 +10,10 @@ from datetime import datetime, timedelta
 from django.db.models import Avg, Count, Q, Subquery
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant, first_id_at
 from apikeys.models import Merchant
-from apikeys.db.tenancy import Tenant
-from apikeys.db.tenancy import first_id_at
-from carriers.adapters.registry import ADAPTERS
-from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.registry import ADAPTERS, adapter_class
 from carriers.models import Breaker, CarrierCall, Credential, breaker_rest, still_lasting
 
 _SPAN = timedelta(hours=1)

@@ -6,71 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
+from carriers.api.overview import Overview
 from carriers.http.rate_limits import Budget
 from carriers.models import Credential
-from carriers.api.overview import Overview
-from carriers.types import Coverage, PickupPoint, Report, ReportRequest
-
-
-class PointAddressSerializer(serializers.Serializer):
-    street = serializers.CharField()
-    city = serializers.CharField()
-    state = serializers.CharField()
-    postal_code = serializers.CharField()
-    country = serializers.CharField()
-
-
-class LocationSerializer(serializers.Serializer):
-    latitude = serializers.FloatField()
-    longitude = serializers.FloatField()
-
-
-class PickupPointSerializer(serializers.Serializer):
-    id = serializers.CharField()
-    name = serializers.CharField()
-    code = serializers.CharField()
-    type = serializers.CharField()
-    address = PointAddressSerializer()
-    location = LocationSerializer()
-    distance_km = serializers.FloatField()
-    opening_hours = serializers.DictField(child=serializers.CharField())
-    services = serializers.ListField(child=serializers.CharField())
-    capacity = serializers.DictField(child=serializers.IntegerField())
-
-
-@extend_schema_serializer(many=False)
-class PickupPointListSerializer(serializers.Serializer):
-    status = serializers.CharField()
-    count = serializers.IntegerField()
-    pickup_points = PickupPointSerializer(many=True)
-    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
-
-
-class PointDetailSerializer(serializers.Serializer):
-    id = serializers.CharField()
-    name = serializers.CharField()
-    code = serializers.CharField()
-    type = serializers.CharField()
-    active = serializers.BooleanField()
-    address = PointAddressSerializer()
-    location = LocationSerializer()
-    opening_hours = serializers.DictField(child=serializers.CharField())
-    services = serializers.ListField(child=serializers.CharField())
-    capacity = serializers.DictField(child=serializers.IntegerField())
-    accessibility = serializers.DictField(child=serializers.BooleanField())
-    images = serializers.ListField(child=serializers.CharField())
-    instructions = serializers.CharField()
-
-
-class PickupPointDetailSerializer(serializers.Serializer):
-    status = serializers.CharField()
-    pickup_point = PointDetailSerializer()
-    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
+from carriers.types import Coverage, Report, ReportRequest
 
 
 class CoverageSerializer(serializers.Serializer):
@@ -91,26 +34,6 @@ class ServiceCoverageSerializer(serializers.Serializer):
     coverage = CoverageSerializer()
 
 
-def pickup_points(points: Sequence[PickupPoint]) -> dict[str, Any]:
-    """A search's answer, as documented."""
-    return {
-        "status": "success",
-        "count": len(points),
-        "pickup_points": [_place(point) | {"distance_km": point.distance_km} for point in points],
-    }
-
-
-def pickup_point(point: PickupPoint) -> dict[str, Any]:
-    """One point, as documented."""
-    details = {
-        "active": point.active,
-        "accessibility": dict(point.accessibility),
-        "images": list(point.images),
-        "instructions": point.instructions,
-    }
-    return {"status": "success", "pickup_point": _place(point) | details}
-
-
 def coverage(place: Coverage) -> dict[str, Any]:
     """A place's coverage, as documented."""
     return {
@@ -127,27 +50,6 @@ def coverage(place: Coverage) -> dict[str, Any]:
             "restrictions": list(place.restrictions),
             "surcharges": dict(place.surcharges),
         },
-    }
-
-
-def _place(point: PickupPoint) -> dict[str, Any]:
-    address = point.address
-    return {
-        "id": point.id,
-        "name": point.name,
-        "code": point.code,
-        "type": point.kind,
-        "address": {
-            "street": address.street,
-            "city": address.city,
-            "state": address.state,
-            "postal_code": address.postal_code,
-            "country": address.country,
-        },
-        "location": {"latitude": point.latitude, "longitude": point.longitude},
-        "opening_hours": dict(point.opening_hours),
-        "services": list(point.services),
-        "capacity": dict(point.capacity),
     }
 
 

@@ -8,11 +8,10 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import CountryField
-from apikeys.http.fields import TextField
+from apikeys.http.fields import CountryField, TextField
 from apikeys.http.pagination import PaginationSerializer
-from carriers.credentials import storage
 from carriers.adapters.registry import adapter_class
+from carriers.credentials import storage
 from carriers.models import Credential, Environment
 
 MOST_DAYS = timedelta(days=92)
@@ -94,25 +93,6 @@ class CredentialPageSerializer(serializers.Serializer):
 
     credentials = CredentialSerializer(many=True)
     pagination = PaginationSerializer()
-
-
-class CoordinateField(serializers.FloatField):
-    """A finite number of degrees."""
-
-    def to_internal_value(self, data: Any) -> float:
-        value = super().to_internal_value(data)
-        if value != value or value in (float("inf"), float("-inf")):
-            self.fail("invalid")
-        return value
-
-
-class PointSearchSerializer(serializers.Serializer):
-    """The documented bounds of a search for pickup points."""
-
-    latitude = CoordinateField(min_value=-90, max_value=90)
-    longitude = CoordinateField(min_value=-180, max_value=180)
-    radius_km = CoordinateField(min_value=0.1, max_value=50, default=5.0)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
 
 
 class CoverageSearchSerializer(serializers.Serializer):

@@ -2,12 +2,9 @@
 
 from django.urls import path
 
-from carriers.api import converters
-from carriers.api import views  # noqa: F401 registers "carrier" for paths
+from carriers.api import converters, views  # noqa: F401 registers "carrier" for paths
 
 credentials = views.CarrierCredentialViewSet.as_view({"post": "save"})
-points = views.PickupPointViewSet.as_view({"get": "list"})
-point = views.PickupPointViewSet.as_view({"get": "retrieve"})
 coverage = views.CoverageViewSet.as_view({"get": "retrieve"})
 
 reports = views.ReportViewSet.as_view({"get": "retrieve"})
@@ -32,11 +29,7 @@ urlpatterns = [
     path("courier-credentials/<uuid:own_credential_id>/test", test_credential, name="courier-credential-test"),
     path("courier-credentials/<uuid:own_credential_id>/rotate", rotate_credential, name="courier-credential-rotate"),
     path("carriers/<carrier:carrier>/credentials", credentials, name="credentials"),
-    path("pickup-points", points, name="pickup-points"),
-    path("pickup-points/<str:point_id>", point, name="pickup-point"),
     path("service-coverage", coverage, name="coverage"),
-    path("<carrier:carrier>/pickup-points", points, name="carrier-pickup-points"),
-    path("<carrier:carrier>/pickup-points/<str:point_id>", point, name="carrier-pickup-point"),
     path("reports", reports, name="reports"),
     path("<carrier:carrier>/reports", reports, name="carrier-reports"),
     path("<carrier:carrier>/service-coverage", coverage, name="carrier-coverage"),

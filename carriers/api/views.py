@@ -12,22 +12,17 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.http import pagination
-from apikeys.models import scopes
-from apikeys.http.errors import PermissionRefused
-from apikeys.http.errors import ValidationFailed
 from apikeys.access.idempotency import idempotent
+from apikeys.access.views import ApiViewSet
+from apikeys.http import pagination
+from apikeys.http.errors import PermissionRefused, ValidationFailed
 from apikeys.http.pagination import PageSerializer
 from apikeys.http.rendering import rfc3339
-from apikeys.access.views import ApiViewSet
+from apikeys.models import scopes
+from carriers.adapters.base import CarrierAdapter
+from carriers.api import overview, rendering, serializers
 from carriers.credentials import storage
 from carriers.http import rate_limits
-from carriers.http import metrics
-from carriers.api import overview
-from shipping.points import points
-from carriers.api import serializers
-from carriers.api import rendering
-from carriers.adapters.base import CarrierAdapter
 from carriers.models import Credential
 from carriers.types import ReportRequest
 
@@ -157,7 +152,9 @@ class CarrierListViewSet(ApiViewSet):
         """The same of one, with the fields of its account as JSON Schema."""
         return Response(rendering.carrier_detail(overview.one_carrier(self.tenant, carrier)))
 
-    @extend_schema(responses={200: rendering.AccountHealthSerializer, 503: rendering.AccountHealthSerializer}, tags=["carriers"])
+    @extend_schema(
+        responses={200: rendering.AccountHealthSerializer, 503: rendering.AccountHealthSerializer}, tags=["carriers"]
+    )
     def health(self, request: Request, carrier: str) -> Response:
         """Whether the account that your requests use works, asked of the carrier for real; 503 where a check fails."""
         checks = storage.health(self.tenant, carrier)
@@ -170,31 +167,6 @@ class CarrierListViewSet(ApiViewSet):
         """What the carrier's own limits leave of the account that your requests use, by endpoint."""
         credential = storage.find(self.tenant, carrier)
         return Response(rendering.rate_limit(credential, rate_limits.budgets(credential)))
-
-
-class PickupPointViewSet(CarrierViewSet):
-    """Places to collect a parcel from."""
-
-    scopes: ClassVar = dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ)
-
-    @extend_schema(
-        parameters=[CARRIER, serializers.PointSearchSerializer],
-        responses={200: rendering.PickupPointListSerializer},
-        tags=["pickup points"],
-    )
-    def list(self, request: Request, carrier: str = "") -> Response:
-        """Active points around a place, the nearest first, as the carrier told at ``as_of``, mostly within the hour."""
-        credential, adapter = self.account(request, carrier)
-        search = self.checked(serializers.PointSearchSerializer, request.query_params)
-        found = points.near(credential, adapter, search)
-        metrics.points_searched(adapter.slug).inc()
-        return Response(rendering.pickup_points(found.points) | {"as_of": rfc3339(found.as_of)})
-
-    @extend_schema(parameters=[CARRIER], responses={200: rendering.PickupPointDetailSerializer}, tags=["pickup points"])
-    def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
-        """One point with everything that the carrier says of it."""
-        found = points.one(*self.account(request, carrier), point_id)
-        return Response(rendering.pickup_point(found.points[0]) | {"as_of": rfc3339(found.as_of)})
 
 
 class ReportViewSet(CarrierViewSet):

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
-from carriers.http import metrics
-from carriers.credentials.storage import open_adapter
 from carriers.adapters.registry import ADAPTERS
-from carriers.types.errors import CarrierError
+from carriers.credentials.storage import open_adapter
+from carriers.credentials.tokens import readable_token, usable_until
+from carriers.http import metrics
 from carriers.models import Credential
-from carriers.credentials.tokens import readable_token
-from carriers.credentials.tokens import usable_until
+from carriers.types.errors import CarrierError
 
 log = logging.getLogger(__name__)
 AHEAD = timedelta(minutes=2)  # more than the time between two runs of the worker

@@ -16,31 +16,20 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, ValidationError
 
-from apikeys.audit import events
 from apikeys.access import idempotency
+from apikeys.audit import events
 from apikeys.db.crypto import Undecryptable
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import ValidationFailed
+from apikeys.db.tenancy import Mode, Tenant
+from apikeys.http.errors import Conflict, NotFound, ValidationFailed
 from apikeys.http.rendering import rfc3339
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
-from carriers.credentials import tokens
-from carriers.adapters.registry import ADAPTERS
-from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import CredentialUnreadable
-from carriers.models.event_types import CREDENTIAL_DELETED
-from carriers.models.event_types import CREDENTIAL_ROTATED
-from carriers.models.event_types import CREDENTIAL_SAVED
-from carriers.models.event_types import CREDENTIAL_TESTED
-from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment, still_lasting
+from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.credentials import tokens
 from carriers.credentials.tokens import StoredTokens
-from carriers.http.transport import Caller
-from carriers.http.transport import HttpTransport
+from carriers.http.transport import Caller, HttpTransport
+from carriers.models import ENVIRONMENT_OF_MODE, Credential, Environment, still_lasting
+from carriers.models.event_types import CREDENTIAL_DELETED, CREDENTIAL_ROTATED, CREDENTIAL_SAVED, CREDENTIAL_TESTED
+from carriers.types.errors import CarrierAuthentication, CarrierError, CarrierUnavailable, CredentialUnreadable
 
 MAX_FIELD_LENGTH = 500
 _NO_TRANSPORT: Any = None

@@ -22,15 +22,13 @@ from django.utils.translation import gettext as _
 
 from apikeys.audit import events
 from apikeys.db.crypto import Undecryptable
-from apikeys.http.guards import seconds_left
 from apikeys.db.tenancy import Tenant
-from carriers.types import errors
-from carriers.http import metrics
-from carriers.http import slots
+from apikeys.http.guards import seconds_left
 from carriers import types
-from carriers.models.event_types import CREDENTIAL_ACCEPTED
-from carriers.models.event_types import CREDENTIAL_REFUSED
+from carriers.http import metrics, slots
 from carriers.models import Credential, lasts, still_lasting
+from carriers.models.event_types import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
+from carriers.types import errors
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.1

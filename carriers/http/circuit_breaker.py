@@ -17,9 +17,8 @@ from django.utils import timezone
 
 from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from carriers.models.event_types import BREAKER_CLOSED
-from carriers.models.event_types import BREAKER_OPENED
 from carriers.models import Breaker, Credential, breaker_rest, still_lasting
+from carriers.models.event_types import BREAKER_CLOSED, BREAKER_OPENED
 
 _WHILE_PROBED_S = 5
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierRateLimited
-from carriers.types.errors import CarrierTimeout
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import OutcomeUnknown
+from carriers.types.errors import (
+    CarrierAuthentication,
+    CarrierError,
+    CarrierRateLimited,
+    CarrierTimeout,
+    CarrierUnavailable,
+    OutcomeUnknown,
+)
 
 # What buys, cancels or changes: repeated only when nothing can have happened. Everything else is a read, a login too.
 WRITES = frozenset(

@@ -25,8 +25,8 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from apikeys.db.tenancy import new_id
-from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import Rate
+from carriers.adapters.registry import adapter_class
 from carriers.models import CallBudget, Credential
 
 log = logging.getLogger(__name__)

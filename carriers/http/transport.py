@@ -31,25 +31,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
-from apikeys.http import correlation
-from apikeys.audit import events
 from apikeys.access import usage
-from apikeys.models import UsageDay
-from apikeys.http.guards import seconds_left
+from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from carriers.http import circuit_breaker
-from carriers.http import rate_limits
-from carriers.types import errors
-from carriers.http import metrics
-from carriers.http import connection_pool
-from carriers.http import slots
+from apikeys.http import correlation
+from apikeys.http.guards import seconds_left
+from apikeys.models import UsageDay
 from carriers.adapters.registry import adapter_class
-from carriers.models.event_types import CALL_FAILED
-from carriers.http.masking import concealed
-from carriers.http.masking import masked
-from carriers.http.masking import masked_url
-from carriers.http.masking import personal_values
+from carriers.http import circuit_breaker, connection_pool, metrics, rate_limits, slots
+from carriers.http.masking import concealed, masked, masked_url, personal_values
 from carriers.models import CarrierCall, Credential, Environment
+from carriers.models.event_types import CALL_FAILED
+from carriers.types import errors
 
 log = logging.getLogger(__name__)
 Outcome = CarrierCall.Outcome
@@ -227,7 +220,9 @@ class _Exchange:
         except circuit_breaker.Open as error:
             raise before from error
 
-    def _attempt(self, attempt: int, permit: circuit_breaker.Permit) -> tuple[Answer | None, errors.CarrierError | None]:
+    def _attempt(
+        self, attempt: int, permit: circuit_breaker.Permit
+    ) -> tuple[Answer | None, errors.CarrierError | None]:
         try:
             self._wait_for_turn()
             started, left = time.monotonic(), self._left()

@@ -2,9 +2,8 @@
 
 import pytest
 
+from carriers.http.transport import Caller, HttpTransport
 from carriers.tests.server import Carrier
-from carriers.http.transport import Caller
-from carriers.http.transport import HttpTransport
 
 
 @pytest.fixture

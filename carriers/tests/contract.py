@@ -15,21 +15,22 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from apikeys.http.errors import NotAuthenticated
-from carriers.adapters.registry import ADAPTERS
-from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import OPERATIONS, CarrierAdapter
 from carriers.adapters.records import FILE_STARTS
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierRejected
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import CarrierUnsupported
-from carriers.types.errors import NotServiceable
-from carriers.types.errors import OutcomeUnknown
+from carriers.adapters.registry import ADAPTERS, adapter_class
 from carriers.http.faults import WRITES
-from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.http.transport import Answer
+from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.types import BookedLabel, Scan, Status, WebhookNews
+from carriers.types.errors import (
+    CarrierAuthentication,
+    CarrierError,
+    CarrierRejected,
+    CarrierUnavailable,
+    CarrierUnsupported,
+    NotServiceable,
+    OutcomeUnknown,
+)
 
 PAYLOADS = 10_000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 1_000
 GARBAGE = {

@@ -15,8 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys.db.crypto import Ciphertext
-from apikeys.models import Event, Merchant, SecurityNotice
 from apikeys.db.tenancy import Tenant
+from apikeys.models import Event, Merchant, SecurityNotice
 from carriers.credentials import storage
 from carriers.models import Breaker, CarrierCall, Credential
 

@@ -4,9 +4,9 @@ import pytest
 from django.urls import reverse
 
 from apikeys.db.crypto import Ciphertext
+from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
 from apikeys.models import Event
-from apikeys.db.tenancy import Tenant
 from carriers.credentials import storage
 from carriers.models import CarrierCall, Credential
 

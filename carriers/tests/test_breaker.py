@@ -11,12 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apikeys.models import Event, User
-from carriers.http import circuit_breaker
-from carriers.http import rate_limits
-from carriers.types import errors
 from carriers.adapters.base import Rate
+from carriers.http import circuit_breaker, rate_limits
 from carriers.models import Breaker, CarrierCall
 from carriers.tests.server import drop, hang
+from carriers.types import errors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

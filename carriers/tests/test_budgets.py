@@ -7,11 +7,11 @@ import time
 import pytest
 from django.db import connection
 
-from carriers.http import rate_limits
-from carriers.types import errors
 from carriers.adapters.base import Rate
 from carriers.adapters.pickit import PickitAdapter
+from carriers.http import rate_limits
 from carriers.models import CallBudget
+from carriers.types import errors
 
 REDIS = os.environ.get("REDIS_URL_TEST", "")
 

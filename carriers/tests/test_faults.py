@@ -17,11 +17,10 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from carriers.credentials import storage
-from carriers.adapters.registry import ADAPTERS
 from carriers.adapters.base import CarrierAdapter
-from carriers.http.faults import FAULTS
-from carriers.http.faults import WRITES
+from carriers.adapters.registry import ADAPTERS
+from carriers.credentials import storage
+from carriers.http.faults import FAULTS, WRITES
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import test_pickit_adapter as pickit

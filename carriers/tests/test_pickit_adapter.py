@@ -14,27 +14,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import ValidationFailed
-from carriers.credentials import storage
-from carriers.adapters.registry import adapter_class
+from apikeys.http.errors import NotAuthenticated, ValidationFailed
 from carriers.adapters.pickit import PickitAdapter
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierCannotCancel
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierNotFound
-from carriers.types.errors import CarrierRateLimited
-from carriers.types.errors import CarrierRejected
-from carriers.types.errors import CarrierShipmentNotFound
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import NotServiceable
-from carriers.types.errors import OutcomeUnknown
-from carriers.types.errors import ProofNotAvailable
+from carriers.adapters.registry import adapter_class
+from carriers.credentials import storage
+from carriers.http.transport import Caller, HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import CarrierContract, Replay, Tokens, answer
-from carriers.http.transport import Caller
-from carriers.http.transport import HttpTransport
 from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews
+from carriers.types.errors import (
+    CarrierAuthentication,
+    CarrierCannotCancel,
+    CarrierError,
+    CarrierNotFound,
+    CarrierRateLimited,
+    CarrierRejected,
+    CarrierShipmentNotFound,
+    CarrierUnavailable,
+    NotServiceable,
+    OutcomeUnknown,
+    ProofNotAvailable,
+)
 
 NUMBER = "PKT-4081726350"
 BASE = "http://127.0.0.1:8010/pickit/v2"

@@ -7,8 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from apikeys.db import crypto
-from apikeys.db import rotation
+from apikeys.db import crypto, rotation
 from carriers.models import Credential
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,11 +13,9 @@ from django.db import connection
 from django.utils import timezone
 
 from apikeys.models import Event, SecurityNotice
-from carriers.credentials import storage
-from carriers.credentials import refresh
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierUnavailable
+from carriers.credentials import refresh, storage
 from carriers.models import Credential
+from carriers.types.errors import CarrierAuthentication, CarrierUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,14 +16,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys.http import correlation
-from carriers.types import errors
 from carriers.adapters.base import CarrierAdapter
+from carriers.http.transport import Caller, HttpTransport, TransactionOpen, _session
 from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
-from carriers.http.transport import Caller
-from carriers.http.transport import HttpTransport
-from carriers.http.transport import TransactionOpen
-from carriers.http.transport import _session
+from carriers.types import errors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.types.units import LENGTHS
-from carriers.types.units import WEIGHTS
-from carriers.types.units import announced
-from carriers.types.units import convert
+from carriers.types.units import LENGTHS, WEIGHTS, announced, convert
 
 SIZES = st.decimals(min_value=0, max_value=10**6, places=6, allow_nan=False)
 PAIRS = st.sampled_from([(one, other) for units in (WEIGHTS, LENGTHS) for one in units for other in units])

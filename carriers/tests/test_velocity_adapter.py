@@ -12,26 +12,13 @@ from decimal import Decimal
 import pytest
 
 from apikeys.http.errors import NotAuthenticated
-from carriers.credentials import storage
-from carriers.adapters.registry import adapter_class
 from carriers.adapters.base import OPERATIONS
-from carriers.adapters.velocity import VelocityAdapter
-from carriers.adapters.velocity import build
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierCannotCancel
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierNotFound
-from carriers.types.errors import CarrierRateLimited
-from carriers.types.errors import CarrierRejected
-from carriers.types.errors import CarrierShipmentNotFound
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import CarrierWarehouseNotFound
-from carriers.types.errors import NotServiceable
-from carriers.types.errors import OutcomeUnknown
+from carriers.adapters.registry import adapter_class
+from carriers.adapters.velocity import VelocityAdapter, build
+from carriers.credentials import storage
+from carriers.http.transport import Caller, HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import A_FILE, CarrierContract, Replay, Tokens, answer
-from carriers.http.transport import Caller
-from carriers.http.transport import HttpTransport
 from carriers.types import (
     Address,
     Item,
@@ -45,6 +32,19 @@ from carriers.types import (
     Status,
     Warehouse,
     WarehouseRequest,
+)
+from carriers.types.errors import (
+    CarrierAuthentication,
+    CarrierCannotCancel,
+    CarrierError,
+    CarrierNotFound,
+    CarrierRateLimited,
+    CarrierRejected,
+    CarrierShipmentNotFound,
+    CarrierUnavailable,
+    CarrierWarehouseNotFound,
+    NotServiceable,
+    OutcomeUnknown,
 )
 
 BASE = "http://127.0.0.1:8010/velocity"

@@ -10,9 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from apikeys.http.errors import Details
-from apikeys.http.errors import Text
-from apikeys.http.errors import WaybillError
+from apikeys.http.errors import Details, Text, WaybillError
 
 _MOST_CODE, _MOST_WORDS = 64, 1_000  # characters of what a carrier says of itself
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apikeys.audit import events
-from apikeys.keys import keys
 from apikeys.audit.events import EventType
+from apikeys.keys import keys
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers.credentials import storage
 from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer

@@ -15,13 +15,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from apikeys.keys import keys
-from apikeys.people import tokens
-from apikeys.models import Membership, Merchant, Store, User
-from apikeys.models.scopes import MEMBERS_MANAGE
-from apikeys.models.scopes import OF_KEYS
-from apikeys.models.scopes import OF_ROLES
 from apikeys.db.tenancy import Tenant
+from apikeys.keys import keys
+from apikeys.models import Membership, Merchant, Store, User
+from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
+from apikeys.people import tokens
 from carriers.credentials import storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 

@@ -17,9 +17,9 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apikeys.models import Outbox, SecurityNotice
-from apikeys.http.rendering import rfc3339
 from apikeys.db.tenancy import new_id
+from apikeys.http.rendering import rfc3339
+from apikeys.models import Outbox, SecurityNotice
 from webhooks.models import Delivery, InboundWebhook, Worker
 
 log = logging.getLogger(__name__)

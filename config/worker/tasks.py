@@ -11,25 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from apikeys.access import cleanup
-from apikeys.http import correlation
+from apikeys.access import cleanup, usage
 from apikeys.audit import notices
-from apikeys.access import usage
-from shipping.points import points
-from carriers.http import retention as carriers_retention
+from apikeys.http import correlation
 from carriers.credentials.refresh import refresh_tokens
-from shipping.checkpoints import status_codes
+from carriers.http import retention as carriers_retention
+from config.worker.heartbeat import Heartbeat, Record, queue_of
+from shipping.checkpoints import polling, status_codes
 from shipping.labels import documents
-from shipping.pickups import pickups
-from shipping.checkpoints import polling
-from shipping.reports import counters
 from shipping.labels.reconciliation import reconcile
-from webhooks.inbound import service
+from shipping.pickups import pickups
+from shipping.points import points
+from shipping.reports import counters
+from webhooks.inbound import retention, service
 from webhooks.outbound import deliveries
-from webhooks.inbound import retention
-from config.worker.heartbeat import Heartbeat
-from config.worker.heartbeat import Record
-from config.worker.heartbeat import queue_of
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +79,7 @@ def run(stop: threading.Event) -> None:
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
             Lane("cleaning", _idle(cleanup.clean), 3600, stop),
+            Lane("old pickup points", points.forget_old, 3600, stop),
             Lane("call log", carriers_retention.clean, 3600, stop),
             Lane("carriers' webhooks", retention.clean, 3600, stop),
         ]

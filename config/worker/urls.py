@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from webhooks.inbound.views import WorkStatusViewSet
+from config.worker.views import WorkStatusViewSet
 
 urlpatterns = [path("celery/status", WorkStatusViewSet.as_view({"get": "retrieve"}), name="celery-status")]

@@ -18,8 +18,8 @@ django.setup()
 from django.db import connection  # noqa: E402 Django is set up first
 
 from carriers.credentials import storage  # noqa: E402
-from carriers.types.errors import CarrierError  # noqa: E402
 from carriers.models import Credential  # noqa: E402
+from carriers.types.errors import CarrierError  # noqa: E402
 
 
 def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 import psycopg
 import requests
 
-from deploy.services import free_port
 from config.management.commands.seed_demo import OWN_CREDENTIAL
+from deploy.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0

@@ -18,10 +18,9 @@ from typing import Any
 import pytest
 import requests
 
+from config.management.commands.seed_demo import ENDPOINT, OWN_CREDENTIAL
 from deploy.tests.canaries import Canary, canary, found_in, given_out, signs, webhook_secret
 from deploy.tests.system import System
-from config.management.commands.seed_demo import ENDPOINT
-from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 pytestmark = pytest.mark.system
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from deploy.tests.system import ROOT, System
 from config.management.commands.seed_demo import OWN_CREDENTIAL
+from deploy.tests.system import ROOT, System
 
 pytestmark = pytest.mark.system
 

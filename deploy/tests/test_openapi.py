@@ -30,10 +30,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from config.management.commands.seed_demo import OWN_CREDENTIAL
 from deploy.tests import things
 from deploy.tests.system import System
 from deploy.tests.things import CARRIER, Things
-from config.management.commands.seed_demo import OWN_CREDENTIAL
 
 pytestmark = pytest.mark.system
 KEY = {"X-API-Key": "test-api-key"}

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from carriers.sandbox.pickit import sign
-from deploy.tests.system import System
 from config.management.commands.seed_demo import ADMIN_PASSWORD
+from deploy.tests.system import System
 
 CARRIER = "pickit"
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}

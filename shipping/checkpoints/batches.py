@@ -8,14 +8,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
+from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
 from apikeys.http.fields import kept
 from apikeys.http.handler import field_texts
-from apikeys.db.tenancy import Tenant
-from shipping.serializers import CheckpointRequestSerializer
 from shipping.checkpoints import posting
-from shipping.checkpoints.posting import Item
-from shipping.checkpoints.posting import Outcome
+from shipping.checkpoints.posting import Item, Outcome
+from shipping.checkpoints.serializers import CheckpointRequestSerializer
 
 MAX_ITEMS = 1000
 

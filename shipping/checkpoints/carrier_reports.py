@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,14 +10,20 @@ from datetime import datetime
 from django.db import transaction
 
 from apikeys.audit import events
-from carriers.types import Scan, Status
-from shipping.models.event_types import SHIPMENT_CHECKPOINT
-from shipping.models.event_types import SHIPMENT_STATUS_CHANGED
-from shipping.common.event_data import scan_facts
-from shipping.common.event_data import shipment_facts
-from shipping.checkpoints.fold import Point
-from shipping.checkpoints.fold import summarize
+from carriers.types import (
+    Scan,
+    Status,
+    Track,
+)
+from shipping.checkpoints import carrier_reports
+from shipping.checkpoints.fold import Point, summarize
+from shipping.common.conversion import plain
+from shipping.common.event_data import scan_facts, shipment_facts
 from shipping.models import Checkpoint, Shipment, StatusCode
+from shipping.models.event_types import (
+    SHIPMENT_CHECKPOINT,
+    SHIPMENT_STATUS_CHANGED,
+)
 
 _CODE = 64
 
@@ -123,3 +130,30 @@ def _scan(row: Checkpoint) -> dict[str, object]:
         occurred_at=row.occurred_at,
         tz_assumed=row.tz_assumed,
     )
+
+
+log = logging.getLogger(__name__)
+
+
+def store_track(shipment: Shipment, found: Track, *, asked_at: datetime) -> int:
+    """What a carrier's track says, asked for at a time, and we did not know; how many scans were new."""
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if changed := row.estimate(found.estimated_delivery, told_at=asked_at):
+            row.save(update_fields=changed)
+        extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
+        if found.current_location:
+            extras["current_location"] = found.current_location
+        if any(row.carrier_details.get(key) != value for key, value in extras.items()):
+            row.carrier_details = row.carrier_details | extras
+            row.save(update_fields=["carrier_details", "updated_at"])
+        return carrier_reports.add_scans(row, found.scans)
+
+
+def stored_safely(shipment: Shipment, found: Track, *, asked_at: datetime) -> int | None:
+    """The same, of one among many: None for what cannot be stored, which must not keep the others from it."""
+    try:
+        return store_track(shipment, found, asked_at=asked_at)
+    except Exception:
+        log.exception("track not stored", extra={"shipment": str(shipment.id)})
+        return None

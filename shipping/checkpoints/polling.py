@@ -18,13 +18,13 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from apikeys.http import correlation
-from carriers.credentials import storage
 from carriers.adapters.base import CarrierAdapter
+from carriers.credentials import storage
 from carriers.types.errors import CarrierError
+from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import FINAL
-from shipping.models import Shipment
 from shipping.common import lookup
-from shipping.labels import purchase
+from shipping.models import Shipment
 
 log = logging.getLogger(__name__)
 _HOLD = timedelta(minutes=10)  # longer than a round of calls can take: nobody else asks meanwhile
@@ -99,7 +99,7 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
     missing = [row for row in rows if row.tracking_number not in found]
     _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
     told = [row for row in rows if row.tracking_number in found]
-    news = {row.id: purchase.stored_safely(row, found[row.tracking_number], asked_at=asked_at) for row in told}
+    news = {row.id: carrier_reports.stored_safely(row, found[row.tracking_number], asked_at=asked_at) for row in told}
     _look_again([row for row in told if news[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
     unstored = [row for row in told if news[row.id] is None]
     _look_again(unstored, timezone.now() + _AFTER_FAILURE)

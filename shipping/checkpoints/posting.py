@@ -17,26 +17,18 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apikeys.audit import events
 from apikeys.access import idempotency
-from apikeys.http.errors import BusinessRuleViolated
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WaybillError
+from apikeys.audit import events
+from apikeys.db.prepared import Insert, Select, Update
+from apikeys.db.tenancy import Tenant, new_id
+from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed, WaybillError
 from apikeys.http.fields import Moment
-from apikeys.db.prepared import Insert
-from apikeys.db.prepared import Select
-from apikeys.db.prepared import Update
 from apikeys.http.rendering import rfc3339
-from apikeys.db.tenancy import Tenant
-from apikeys.db.tenancy import new_id
 from carriers.adapters.registry import adapter_class
 from carriers.types import Status
-from shipping.models.event_types import SHIPMENT_CHECKPOINT
-from shipping.models.event_types import SHIPMENT_STATUS_CHANGED
-from shipping.common.event_data import scan_facts
-from shipping.common.event_data import shipment_facts
+from shipping.common.event_data import scan_facts, shipment_facts
 from shipping.models import BookingState, Checkpoint, Shipment
+from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
 # What may follow what when the merchant posts; in_transit alone may repeat.
 NEXT = {

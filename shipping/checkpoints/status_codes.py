@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from apikeys.audit import events
 from carriers.types import Status
-from shipping.models.event_types import STATUS_CODE_PLACED
-from shipping.models import Checkpoint, StatusCode
 from shipping.checkpoints import carrier_reports
+from shipping.models import Checkpoint, StatusCode
+from shipping.models.event_types import STATUS_CODE_PLACED
 
 log = logging.getLogger(__name__)
 

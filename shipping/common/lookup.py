@@ -7,9 +7,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from apikeys.http.errors import ShipmentNotFound
 from apikeys.db.tenancy import Tenant
+from apikeys.http.errors import (
+    Conflict,
+    ShipmentNotFound,
+    UnsupportedOperation,
+)
+from carriers.adapters.base import CarrierAdapter
+from carriers.credentials import storage
+from shipping.common import lookup
 from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
 
 _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
@@ -116,3 +124,23 @@ def find_unit(tenant: Tenant, name: str) -> Shipment | None:
     except ShipmentNotFound:
         return None
     return shipment if shipment.booking_state in UNIT_STATES else None
+
+
+def open_adapter(shipment: Shipment) -> CarrierAdapter:
+    return storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+
+
+def need_booking(shipment: Shipment) -> None:
+    """What may be asked of the carrier about it.
+
+    Raises ``UnsupportedOperation`` for a self-tracked unit, and ``Conflict`` for what no carrier has confirmed, or by
+    whose number it knows another parcel now.
+    """
+    if not shipment.carrier:
+        raise UnsupportedOperation(_("This unit is tracked by your own checkpoints; no carrier has booked it."))
+    if shipment.booking_state in (BookingState.PENDING, BookingState.NEEDS_REVIEW):
+        raise Conflict(_("The carrier has not confirmed this booking yet."))
+    if shipment.booking_state == BookingState.FAILED:
+        raise Conflict(_("The booking of this shipment failed."))
+    if not lookup.holds_its_number(shipment):
+        raise Conflict(_("The carrier has given this tracking number to another parcel since."))

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from apikeys.http import correlation
 from carriers.credentials import storage
-from carriers.types.errors import CarrierError
 from carriers.types import BookedLabel
+from carriers.types.errors import CarrierError
 from shipping.models import Label, Shipment
 
 log = logging.getLogger(__name__)

@@ -17,25 +17,26 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apikeys.http import correlation
 from apikeys.audit import events
+from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
-from carriers.credentials import storage
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierAuthentication
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierRateLimited
-from carriers.types.errors import CarrierTimeout
-from carriers.types.errors import CarrierUnavailable
-from carriers.types.errors import CarrierUnsupported
-from carriers.types.errors import CredentialUnreadable
-from carriers.types.errors import OutcomeUnknown
+from carriers.credentials import storage
 from carriers.types import BookedLabel
-from shipping.models.event_types import ORPHAN_NOT_VOIDED
-from shipping.models.event_types import ORPHAN_VOIDED
-from shipping.models import BookingState, Orphan, Shipment
+from carriers.types.errors import (
+    CarrierAuthentication,
+    CarrierError,
+    CarrierRateLimited,
+    CarrierTimeout,
+    CarrierUnavailable,
+    CarrierUnsupported,
+    CredentialUnreadable,
+    OutcomeUnknown,
+)
 from shipping.common import lookup
-from shipping.labels import purchase
+from shipping.labels import booking
+from shipping.models import BookingState, Orphan, Shipment
+from shipping.models.event_types import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def look_up_now(rows: QuerySet[Shipment]) -> int:
 
 def give_up(shipment: Shipment, error: WaybillError) -> None:
     """A booking of which a person found that nothing was bought; what turns up nevertheless is called off."""
-    purchase.fail(shipment, error, reconcile_at=timezone.now())
+    booking.fail(shipment, error, reconcile_at=timezone.now())
 
 
 def void_now(rows: QuerySet[Orphan]) -> int:
@@ -105,14 +106,14 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
     except CarrierUnsupported:
         if shipment.booking_state == BookingState.PENDING:
             text = _("The carrier cannot be asked by reference; look into its own back-office.")
-            purchase.review(shipment.id, text)
+            booking.review(shipment.id, text)
             return "review"
         _leave(shipment)
         return "done"
     except CredentialUnreadable:
         if shipment.booking_state == BookingState.PENDING and _quiet(shipment) <= timedelta(0):
             text = _("Its account is gone or cannot be read: look into the account's back-office at the carrier.")
-            purchase.review(shipment.id, text)
+            booking.review(shipment.id, text)
             return "review"
         return _after_failed_lookup(shipment)
     except CarrierError as error:
@@ -128,7 +129,7 @@ def _after_failed_lookup(shipment: Shipment) -> str:
     if shipment.booking_state != BookingState.PENDING:
         _leave(shipment)
         return "given_up"
-    purchase.review(shipment.id, _("The carrier could not be asked about this booking for a day."))
+    booking.review(shipment.id, _("The carrier could not be asked about this booking for a day."))
     return "review"
 
 
@@ -139,7 +140,7 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
             return _not_found(shipment)
         # The request's own answer may come meanwhile, and with another one of them: what is booked then is the label.
         leftovers_due = timezone.now() + _HOLD if len(live) > 1 else None
-        shipment = purchase.finish(shipment.id, live[0], reconcile_at=leftovers_due)
+        shipment = booking.finish(shipment.id, live[0], reconcile_at=leftovers_due)
         if shipment.booking_state == BookingState.NEEDS_REVIEW:
             return "review"
     unwanted = [label for label in found if label.tracking_number != shipment.tracking_number]
@@ -158,7 +159,7 @@ def _ours(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]
     Raises ``CarrierUnavailable`` where all that it told of carries others: that is no answer to what was asked, and
     adapters should have said so (``those_about``).
     """
-    ours = [label for label in found if purchase.is_of(shipment, label)]
+    ours = [label for label in found if booking.is_of(shipment, label)]
     if len(ours) < len(found):
         log.error("a look-up was answered with other references", extra={"shipment": str(shipment.id)})
     if found and not ours:
@@ -172,9 +173,9 @@ def _not_found(shipment: Shipment) -> str:
         return "waiting"
     if _account_changed(shipment):
         text = _("The account was changed after this was asked for: look into the former account's back-office.")
-        purchase.review(shipment.id, text)
+        booking.review(shipment.id, text)
         return "review"
-    purchase.fail(shipment, _never_arrived(shipment), reconcile_at=timezone.now() + _ORPHAN_EVERY)
+    booking.fail(shipment, _never_arrived(shipment), reconcile_at=timezone.now() + _ORPHAN_EVERY)
     return "failed"
 
 

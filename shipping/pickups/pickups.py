@@ -13,28 +13,20 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apikeys.audit import events
 from apikeys.access import idempotency
-from apikeys.http.errors import CannotCancel
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import NotFound
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WaybillError
-from apikeys.http.rendering import rfc3339
+from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
+from apikeys.http.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
+from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
-from carriers.types.errors import OutcomeUnknown
+from carriers.credentials import storage
 from carriers.models import Credential
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
-from shipping.models.event_types import PICKUP_CANCELLED
-from shipping.models.event_types import PICKUP_COMPLETED
-from shipping.models.event_types import PICKUP_NEEDS_REVIEW
-from shipping.models.event_types import PICKUP_SCHEDULED
-from shipping.models import BookingState, Pickup, Shipment
+from carriers.types.errors import OutcomeUnknown
 from shipping.common import lookup
-from shipping.common.conversion import as_address
-from shipping.common.conversion import plain
+from shipping.common.conversion import as_address, plain
+from shipping.models import BookingState, Pickup, Shipment
+from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.shipments.lists import within
 
 _LOST_AFTER = timedelta(minutes=10)

@@ -23,12 +23,11 @@ from django.utils import timezone
 
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
-from carriers.credentials import storage
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierNotFound
+from carriers.credentials import storage
 from carriers.models import Credential, PointAnswer
 from carriers.types import Address, PickupPoint
+from carriers.types.errors import CarrierError, CarrierNotFound
 
 log = logging.getLogger(__name__)
 MOST_KEPT = 2_000  # answers of an account in the database; beyond that the oldest go

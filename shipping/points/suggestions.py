@@ -6,8 +6,8 @@ import logging
 
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierError
 from carriers.types import PickupPoint
+from carriers.types.errors import CarrierError
 
 log = logging.getLogger(__name__)
 FIELD = "metadata.pickup_point_id"

@@ -6,19 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from apikeys.models import Merchant
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierError
-from carriers.types.errors import NotServiceable
+from carriers.credentials import storage
 from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
+from carriers.types.errors import CarrierError, NotServiceable
+from shipping.common import carrier_limits
+from shipping.common.conversion import as_address, as_packages, plain
 from shipping.models import Quote
 from shipping.points import suggestions
-from shipping.common import carrier_limits
-from shipping.common.conversion import as_address
-from shipping.common.conversion import as_packages
-from shipping.common.conversion import plain
 
 
 def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]]:
@@ -50,12 +46,6 @@ def _with_alternative(adapter: CarrierAdapter, offers: Sequence[Offer], point_id
     other = suggestions.nearest(adapter, point_id)
     told = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
     return [replace(offer, extras={**offer.extras, **told}) for offer in offers]
-
-
-def muted(tenant: Tenant) -> dict[str, bool]:
-    """``{"mute_warnings": True}`` for a merchant that wants no warnings, else nothing."""
-    wants_none = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
-    return {"mute_warnings": True} if wants_none else {}
 
 
 def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:

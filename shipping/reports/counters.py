@@ -10,8 +10,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
 
 from apikeys.db.tenancy import Tenant
-from shipping.models import counting
-from shipping.models import DeliveryTally, UnitTally
+from shipping.models import DeliveryTally, UnitTally, counting
 
 FOLDED_AT_ONCE = 5_000
 MODELS: tuple[type[UnitTally] | type[DeliveryTally], ...] = (UnitTally, DeliveryTally)

@@ -11,8 +11,8 @@ from django.db.models import Sum
 
 from apikeys.db.tenancy import Tenant
 from carriers.adapters.registry import adapter_class
-from shipping.models import DeliveryTally, UnitTally
 from shipping.checkpoints.posting import POSTABLE
+from shipping.models import DeliveryTally, UnitTally
 
 DAY_S = 86_400
 MAX_LANES = 1_000

@@ -10,11 +10,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apikeys.models import scopes
-from apikeys.http.fields import CountryField
-from apikeys.http.fields import TextField
-from apikeys.api.serializers import UsageQuerySerializer
 from apikeys.access.views import ApiViewSet
+from apikeys.api.serializers import UsageQuerySerializer
+from apikeys.http.fields import CountryField, TextField
+from apikeys.models import scopes
 from shipping.reports import figures
 
 

@@ -10,8 +10,8 @@ from django.db.models import QuerySet, Subquery
 from apikeys.db.prepared import Select
 from apikeys.db.tenancy import Tenant
 from shipping.checkpoints.fold import Point
-from shipping.models import UNIT_STATES, Checkpoint, Shipment
 from shipping.common import lookup
+from shipping.models import UNIT_STATES, Checkpoint, Shipment
 
 MAX_SHOWN = 1000
 _COLUMNS = (

@@ -10,13 +10,13 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from apikeys.db.tenancy import Tenant
 from apikeys.http.fields import Moment
 from apikeys.http.pagination import newest_first
-from apikeys.db.tenancy import Tenant
 from carriers.adapters.registry import adapter_class
 from shipping.models import UNIT_STATES, Shipment
-from shipping.reports import counters
 from shipping.models.text_indexes import SEARCHED
+from shipping.reports import counters
 
 # Counting further than this costs more than the number is worth.
 COUNTED = 10_000

@@ -9,18 +9,28 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from apikeys.http.errors import ShipmentNotFound
-from apikeys.http.errors import WaybillError
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
+from apikeys.http.errors import (
+    ShipmentNotFound,
+    WaybillError,
+)
 from carriers.adapters.registry import adapter_class
-from carriers.types.errors import CarrierError
-from carriers.types.errors import CarrierTimeout
-from carriers.types.errors import CarrierUnavailable
-from carriers.types import Track
-from shipping.models import BookingState, Shipment
+from carriers.credentials import storage
+from carriers.types import (
+    ProofOfDelivery,
+    Track,
+)
+from carriers.types.errors import (
+    CarrierError,
+    CarrierTimeout,
+    CarrierUnavailable,
+    CredentialUnreadable,
+)
+from shipping.checkpoints import carrier_reports
+from shipping.checkpoints.carrier_reports import store_track
 from shipping.common import lookup
-from shipping.labels import purchase
+from shipping.common.lookup import need_booking, open_adapter
+from shipping.models import BookingState, Shipment
 
 _Troubles = dict[uuid.UUID, CarrierError | None]
 
@@ -72,7 +82,7 @@ def _asked(rows: list[Shipment]) -> _Troubles:
     stored = {
         row.id
         for row in found
-        if purchase.stored_safely(row, told[row.tracking_number], asked_at=asked_at) is not None
+        if carrier_reports.stored_safely(row, told[row.tracking_number], asked_at=asked_at) is not None
     }
     return {row.id: None for row in rows if row.id not in stored}
 
@@ -85,3 +95,46 @@ def _tracked(name: str, row: Shipment | None, troubles: Mapping[uuid.UUID, Carri
     if error and not (is_away and row.checkpoint_count):
         return Tracked(name, error)
     return Tracked(name, row, stale=row.id in troubles)
+
+
+def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]:
+    """Read a parcel's history at the carrier into ours.
+
+    The shipment, and whether it is stale: the carrier did not answer, or not of this one, or its account is gone.
+
+    Raises ``ShipmentNotFound`` for a number that is not this merchant's: an account shared by merchants must not show
+    one's parcels to another.
+    """
+    slug = adapter_class(carrier).slug
+    shipment = lookup.find(tenant, number, carrier=slug)
+    if shipment.booking_state != BookingState.BOOKED:
+        raise ShipmentNotFound
+    try:
+        was_told = _refresh(shipment)
+    except (CarrierUnavailable, CarrierTimeout, CredentialUnreadable):
+        if not shipment.checkpoint_count:
+            raise
+        return shipment, True
+    shipment.refresh_from_db()
+    return shipment, not was_told
+
+
+def proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofOfDelivery:
+    """The carrier's proof. Raises ``ShipmentNotFound``.
+
+    ``UnsupportedOperation`` and ``CarrierNotFound`` before delivery.
+    """
+    shipment = lookup.find(tenant, name, carrier=carrier)
+    need_booking(shipment)
+    return open_adapter(shipment).proof_of_delivery(shipment.tracking_number)
+
+
+def _refresh(shipment: Shipment) -> bool:
+    """Store what the carrier tells of it; False where it does not tell of it. Raises ``CarrierError``."""
+    if not lookup.holds_its_number(shipment):
+        return False
+    asked_at = timezone.now()
+    found = open_adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)
+    if found:
+        store_track(shipment, found, asked_at=asked_at)
+    return found is not None

@@ -15,25 +15,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.audit import events
-from apikeys.http.errors import BusinessRuleViolated
-from apikeys.http.errors import InProgress
-from apikeys.http.errors import ValidationFailed
-from carriers.credentials import storage
+from apikeys.http.errors import BusinessRuleViolated, InProgress, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
-from carriers.types.errors import CarrierTimeout
-from carriers.types.errors import OutcomeUnknown
+from carriers.credentials import storage
 from carriers.types import OrderUpdate, PaymentMethod
-from shipping.models.event_types import SHIPMENT_UPDATED
-from shipping.common.event_data import shipment_facts
+from carriers.types.errors import CarrierTimeout, OutcomeUnknown
 from shipping.checkpoints.fold import FINAL
-from shipping.models import Parcel, Shipment
+from shipping.common import carrier_limits, lookup
+from shipping.common.conversion import as_address, as_items, as_packages, plain
+from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
-from shipping.labels import purchase
-from shipping.common import carrier_limits
-from shipping.common.conversion import as_address
-from shipping.common.conversion import as_items
-from shipping.common.conversion import as_packages
-from shipping.common.conversion import plain
+from shipping.models import Parcel, Shipment
+from shipping.models.event_types import SHIPMENT_UPDATED
 
 _RETRY_AFTER_S = 2
 _SIDES = ("length_cm", "width_cm", "height_cm")
@@ -47,7 +40,7 @@ def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     ``ValidationFailed`` naming what does not go with the rest of the order, ``CarrierTimeout`` where it is not known
     whether the carrier took it, and the carrier's refusal, ``CarrierUnsupported`` among them.
     """
-    purchase.need_booking(shipment)
+    lookup.need_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
     adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from apikeys.audit import events
 from apikeys.models import Merchant, User
 from carriers.models import CarrierCall
-from shipping.models.event_types import SHIPMENT_BOOKED
 from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Shipment
+from shipping.models.event_types import SHIPMENT_BOOKED
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/shipping/shipment/"

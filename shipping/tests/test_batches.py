@@ -10,12 +10,11 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Event, Outbox
-from apikeys.db.tenancy import Tenant
 from conftest import GUARDS
-from shipping.checkpoints.fold import Point
-from shipping.checkpoints.fold import summarize
+from shipping.checkpoints.fold import Point, summarize
 from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,11 +13,9 @@ from apikeys.http.fields import MomentField
 from apikeys.models import Event
 from carriers.adapters.records import read_time
 from carriers.types import Scan, Status
-from shipping.checkpoints.fold import Point
-from shipping.checkpoints.fold import summarize
-from shipping.checkpoints.fold import timeline
-from shipping.models import BookingState, Checkpoint, Shipment
 from shipping.checkpoints import carrier_reports
+from shipping.checkpoints.fold import Point, summarize, timeline
+from shipping.models import BookingState, Checkpoint, Shipment
 
 ZONES = {name: ZoneInfo(name) for name in ("Europe/Oslo", "America/Bogota", "America/New_York")}
 zones = st.sampled_from(sorted(ZONES)).map(ZONES.get)

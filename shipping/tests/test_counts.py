@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Sum
 from django.test import Client
 
-from apikeys.models import Merchant, Store
 from apikeys.db.tenancy import Tenant
+from apikeys.models import Merchant, Store
 from conftest import ApiClient
 from shipping.models import BookingState, DeliveryTally, Shipment, UnitTally
 from shipping.reports import counters

@@ -8,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.types import Status
-from shipping.checkpoints.fold import ABSORBING
-from shipping.checkpoints.fold import RANK
-from shipping.checkpoints.fold import Point
-from shipping.checkpoints.fold import summarize
-from shipping.checkpoints.fold import timeline
+from shipping.checkpoints.fold import ABSORBING, RANK, Point, summarize, timeline
 
 START = datetime(2024, 1, 15, 10, tzinfo=UTC)
 

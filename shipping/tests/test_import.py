@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from shipping.models import Checkpoint, Shipment
 from shipping.checkpoints import batches
+from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEADER = "tracking_id,status,location,description,timestamp\n"

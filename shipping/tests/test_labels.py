@@ -14,13 +14,12 @@ from django.utils import timezone
 
 from apikeys.http.errors import BusinessRuleViolated
 from apikeys.models import Event
-from carriers.credentials import storage
 from carriers.adapters.registry import PickitAdapter
-from carriers.types.errors import CarrierTimeout
+from carriers.credentials import storage
 from carriers.models import CarrierCall
+from carriers.types.errors import CarrierTimeout
+from shipping.labels import booking, purchase, reconciliation
 from shipping.models import BookingState, Orphan, Shipment
-from shipping.labels import reconciliation
-from shipping.labels import purchase
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
 
@@ -405,7 +404,7 @@ def test_an_answer_that_was_stored_already_changes_nothing(api, sandbox, order):
     shipment = Shipment.objects.get()
     adapter = storage.open_adapter(shipment.credential)
     before = Event.objects.count()
-    purchase.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
+    booking.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
     shipment.refresh_from_db()
     assert shipment.booking_state == BookingState.BOOKED
     assert Event.objects.count() == before
@@ -418,7 +417,7 @@ def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, or
     other = Shipment.objects.get(sequence=2)
     label = storage.open_adapter(other.credential).find_by_reference(other.reference)[0]
     Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
-    purchase.finish(other.id, replace(label, tracking_number=first))
+    booking.finish(other.id, replace(label, tracking_number=first))
     other.refresh_from_db()
     assert other.booking_state == BookingState.NEEDS_REVIEW
     assert first in other.failure["message"]
@@ -498,7 +497,7 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        purchase.finish(shipment.id, second)
+        booking.finish(shipment.id, second)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -520,7 +519,7 @@ def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_
     shipment = Shipment.objects.get()
     sell(sandbox, credential)
     _first, second = storage.open_adapter(credential).find_by_reference(shipment.reference)
-    purchase.finish(shipment.id, second)
+    booking.finish(shipment.id, second)
     assert reconcile_now() == {"booked": 1}
     assert sold(sandbox, shipment) == ["cancelled", "created"]
     assert Orphan.objects.get().tracking_number == second.tracking_number
@@ -538,7 +537,7 @@ def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_fai
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        purchase.finish(shipment.id, label)
+        booking.finish(shipment.id, label)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -622,7 +621,7 @@ def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox
     (label,) = storage.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     due = timezone.now() + timedelta(minutes=1)
     for reconcile_at in (None, due):
-        purchase.finish(shipment.id, label, reconcile_at=reconcile_at)
+        booking.finish(shipment.id, label, reconcile_at=reconcile_at)
     assert Shipment.objects.get().reconcile_at == due
 
 
@@ -634,7 +633,7 @@ def test_a_carriers_code_and_words_are_cut_to_what_is_read(api, sandbox):
 def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     assert reconciliation.look_up_now(Shipment.objects.all()) == 1
     assert reconcile_now() == {"booked": 1}
     assert Shipment.objects.get().failure is None
@@ -642,7 +641,7 @@ def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order,
 
 def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
     buy(api, order)
-    purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     shipment = Shipment.objects.get()
     assert (shipment.booking_state, shipment.failure) == (BookingState.BOOKED, None)
     assert told("needs_review", shipment) == 0
@@ -651,7 +650,7 @@ def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
 def test_what_turns_up_after_a_person_found_nothing_is_voided(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    shipment = purchase.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    shipment = booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     reconciliation.give_up(shipment, BusinessRuleViolated("Nothing was sold."))
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, shipment) == ["cancelled"]
@@ -780,7 +779,7 @@ def test_a_failed_booking_is_not_watched_for_at_another_account_than_it_was_aske
 def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):
     sell(sandbox, credential)
     late = storage.open_adapter(credential).find_by_reference(given_up.reference)[0]
-    assert purchase.finish(given_up.id, late).booking_state == BookingState.FAILED
+    assert booking.finish(given_up.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, given_up) == ["cancelled"]
 

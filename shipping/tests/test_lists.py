@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.db.tenancy import Tenant
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
 from shipping.shipments import lists

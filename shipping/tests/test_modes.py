@@ -8,10 +8,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from apikeys.keys import keys
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
-from carriers.credentials import refresh
+from apikeys.keys import keys
+from carriers.credentials import refresh, storage
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 

@@ -16,17 +16,16 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from carriers.credentials import storage
-from carriers.types import errors
 from carriers import types
-from carriers.adapters.registry import ADAPTERS
 from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
 from carriers.adapters.records import UNREADABLE, Record, read_time, those_about
+from carriers.adapters.registry import ADAPTERS
+from carriers.credentials import storage
 from carriers.tests.contract import CarrierContract
-from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status
-from shipping.models import Orphan, Shipment
+from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status, errors
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
+from shipping.models import Orphan, Shipment
 from shipping.warehouses import warehouses
 
 # The module

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
 from carriers.adapters.pickit import PickitAdapter
+from carriers.credentials import storage
 from conftest import ApiClient
-from shipping.models import BookingState, Checkpoint, Orphan, Shipment
 from shipping.checkpoints import polling
+from shipping.models import BookingState, Checkpoint, Orphan, Shipment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 OLD_ID = "01900000-0000-7000-8000-000000000001"

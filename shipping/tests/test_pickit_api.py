@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apikeys.models import Event
 from apikeys.db.tenancy import Tenant
+from apikeys.models import Event
 from carriers.credentials import storage
 from carriers.models import Credential
 from carriers.types import ReportedPickup

@@ -8,15 +8,14 @@ import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
 from carriers.adapters.velocity import VelocityAdapter
+from carriers.credentials import storage
 from carriers.models import CarrierCall
+from shipping.checkpoints import carrier_reports, polling
 from shipping.models import Shipment
-from shipping.checkpoints import carrier_reports
-from shipping.checkpoints import polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 VELOCITY = {"username": "+910000000000", "password": "test-secret"}

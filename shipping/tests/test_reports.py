@@ -6,13 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.db.tenancy import Tenant
 from carriers.types import Scan, Status
 from conftest import ApiClient
-from shipping.models import BookingState, Shipment
 from shipping.checkpoints import carrier_reports
+from shipping.models import BookingState, Shipment
 from shipping.reports import counters
 from shipping.tests.test_checkpoints_api import checkpoint
 

@@ -3,8 +3,8 @@
 import pytest
 
 from apikeys.models import Merchant
-from shipping.models import Shipment
 from shipping.common import input_warnings
+from shipping.models import Shipment
 
 OSLO = {"country": "NO", "postal_code": "0150", "city": "Oslo", "contact_phone": "+47 22 12 34 56"}
 AUSTIN = {

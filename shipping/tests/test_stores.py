@@ -2,9 +2,9 @@
 
 import pytest
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Store
-from apikeys.db.tenancy import Tenant
 from conftest import ApiClient
 from shipping.models import Shipment
 

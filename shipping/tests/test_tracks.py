@@ -7,17 +7,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant
-from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
 from carriers.adapters.pickit import PickitAdapter
+from carriers.credentials import storage
 from carriers.models import CarrierCall
 from carriers.types import Track
 from conftest import ApiClient
-from shipping.models import BookingState, Shipment
+from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
-from shipping.labels import purchase
+from shipping.models import BookingState, Shipment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
 
@@ -208,7 +208,7 @@ def test_a_carrier_that_is_asked_for_many_is_asked_once(api, sandbox, indian_num
 
 
 def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypatch):
-    monkeypatch.setattr("shipping.labels.purchase.store_track", lambda *_, **__: 0)
+    monkeypatch.setattr("shipping.checkpoints.carrier_reports.store_track", lambda *_, **__: 0)
 
     def queries(numbers):
         with CaptureQueriesContext(connection) as captured:
@@ -220,14 +220,14 @@ def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypat
 
 
 def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_numbers, monkeypatch):
-    store = purchase.store_track
+    store = carrier_reports.store_track
 
     def broken(shipment, found, **more):
         if shipment.tracking_number == indian_numbers[0]:
             raise RuntimeError("a bug")
         return store(shipment, found, **more)
 
-    monkeypatch.setattr(purchase, "store_track", broken)
+    monkeypatch.setattr(carrier_reports, "store_track", broken)
     results = ask(api, indian_numbers[:3], carrier="velocity")
     assert [stale(one) for one in results] == [True, False, False]
 
@@ -238,5 +238,5 @@ def test_a_track_that_was_asked_for_before_an_estimate_was_told_does_not_undo_it
     shipment.save(update_fields=shipment.estimate(told, told_at=now))
     track = Track(tracking_number=shipment.tracking_number, scans=(), estimated_delivery=later)
     for asked_at, estimate in ((now - timedelta(minutes=1), told), (now + timedelta(minutes=1), later)):
-        purchase.store_track(shipment, track, asked_at=asked_at)
+        carrier_reports.store_track(shipment, track, asked_at=asked_at)
         assert Shipment.objects.get(id=shipment.id).estimated_delivery == estimate

@@ -12,16 +12,15 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.db.tenancy import Tenant
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
 from carriers.types import BookedLabel
-from shipping.models import Label, Parcel, Pickup, Shipment
-from shipping.labels import documents
 from shipping.checkpoints import polling
-from shipping.labels import reconciliation
+from shipping.labels import documents, reconciliation
+from shipping.models import Label, Parcel, Pickup, Shipment
 from shipping.tests.velocity import BUYER, DEPOT, bought
 from shipping.tests.velocity import account as account
 from shipping.tests.velocity import on_the_platforms as on_the_platforms

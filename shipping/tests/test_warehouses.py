@@ -6,15 +6,14 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+from apikeys.db.tenancy import Tenant
 from apikeys.keys import keys
 from apikeys.models import Merchant, Store
-from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
 from carriers.adapters.velocity import VelocityAdapter
-from carriers.types.errors import CarrierUnavailable
+from carriers.credentials import storage
 from carriers.types import RegisteredWarehouse
+from carriers.types.errors import CarrierUnavailable
 from shipping.models import Warehouse, WarehouseRegistration
-from shipping.warehouses import warehouses
 from shipping.tests.velocity import DEPOT, bought
 from shipping.tests.velocity import account as account
 from shipping.tests.velocity import on_the_platforms as on_the_platforms
@@ -22,6 +21,7 @@ from shipping.tests.velocity import order as order
 from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent as sent
 from shipping.tests.velocity import warehouse as warehouse
+from shipping.warehouses import warehouses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
 

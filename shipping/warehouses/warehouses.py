@@ -11,24 +11,19 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from apikeys.audit import events
 from apikeys.access import idempotency
-from apikeys.http.errors import Conflict
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WarehouseNotFound
-from apikeys.http.errors import WaybillError
+from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
+from apikeys.http.errors import Conflict, ValidationFailed, WarehouseNotFound, WaybillError
 from carriers import types
-from carriers.adapters.registry import ADAPTERS
-from carriers.adapters.registry import adapter_class
-from carriers.types.errors import CarrierWarehouseNotFound
+from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.credentials import storage
 from carriers.models import Credential
-from shipping.models.event_types import WAREHOUSE_CHANGED
-from shipping.models import Shipment, Warehouse, WarehouseRegistration
+from carriers.types.errors import CarrierWarehouseNotFound
 from shipping.common import carrier_limits
-from shipping.common.conversion import as_address
-from shipping.common.conversion import plain
+from shipping.common.conversion import as_address, plain
+from shipping.models import Shipment, Warehouse, WarehouseRegistration
+from shipping.models.event_types import WAREHOUSE_CHANGED
 
 log = logging.getLogger(__name__)
 State = WarehouseRegistration.State

@@ -19,18 +19,17 @@ from django.utils import timezone
 
 from apikeys.db import leases
 from apikeys.http import correlation
-from apikeys.http.errors import NotAuthenticated
-from apikeys.http.errors import Unavailable
+from apikeys.http.errors import NotAuthenticated, Unavailable
 from carriers.credentials import storage
-from carriers.types.errors import CredentialUnreadable
 from carriers.models import Credential
 from carriers.types import ReportedScan
-from shipping.models import BookingState, Pickup, Shipment
+from carriers.types.errors import CredentialUnreadable
 from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
+from shipping.models import BookingState, Pickup, Shipment
 from shipping.pickups import pickups
-from webhooks.models.metrics import RECEIVED
 from webhooks.models import InboundWebhook, UnmatchedNumber
+from webhooks.models.metrics import RECEIVED
 
 log = logging.getLogger(__name__)
 State = InboundWebhook.State

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -12,10 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apikeys.models import scopes
-from apikeys.access.views import ApiViewSet
 from webhooks.inbound import service
-from config.worker import heartbeat
 
 
 class AcknowledgementSerializer(serializers.Serializer):
@@ -37,49 +33,3 @@ class InboundViewSet(ViewSet):
         headers = {name.lower(): value for name, value in request.headers.items()}
         service.receive(carrier, credential_id, headers=headers, body=request._request.body)
         return Response({"status": "success", "message": "Event processed"})
-
-
-class LaneSerializer(serializers.Serializer):
-    name = serializers.CharField()
-    queue = serializers.ChoiceField(choices=list(heartbeat.QUEUES))
-    runs = serializers.IntegerField()
-    failures = serializers.IntegerField()
-    last_run_at = serializers.DateTimeField(allow_null=True)
-
-
-class WorkerSerializer(serializers.Serializer):
-    id = serializers.UUIDField()
-    started_at = serializers.DateTimeField()
-    last_heartbeat_at = serializers.DateTimeField()
-    lanes = LaneSerializer(many=True)
-
-
-class QueueSerializer(serializers.Serializer):
-    queued = serializers.IntegerField(help_text="Due, and nobody is at it.")
-    active = serializers.IntegerField(help_text="Under a worker's lease.")
-
-
-class WorkStatusSerializer(serializers.Serializer):
-    active_workers = serializers.IntegerField(help_text="Worker processes with a fresh heartbeat.")
-    registered_tasks = serializers.ListField(child=serializers.CharField(), help_text="The lanes of these workers.")
-    active_tasks = serializers.IntegerField()
-    queued_tasks = serializers.IntegerField()
-    executor = serializers.ChoiceField(choices=["embedded"], help_text="Waybill's own workers, over database rows.")
-    broker = serializers.ChoiceField(
-        choices=["not_configured", "not_used"], help_text="not_used: one is configured, and no work goes through it."
-    )
-    queues = serializers.DictField(child=QueueSerializer())
-    workers = WorkerSerializer(many=True)
-
-
-class WorkStatusViewSet(ApiViewSet):
-    """How the background work of the whole installation stands."""
-
-    scopes: ClassVar = {"retrieve": scopes.REPORTS_READ}
-
-    @extend_schema(responses={200: WorkStatusSerializer}, tags=["health"])
-    def retrieve(self, request: Request) -> Response:
-        """Which workers run and how much waits for them, on the documented path."""
-        response = Response(heartbeat.status())
-        response["Cache-Control"] = "no-store"
-        return response

@@ -18,19 +18,17 @@ from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from apikeys.db import leases
-from apikeys.http import correlation
 from apikeys.audit import events
-from apikeys.db.crypto import Undecryptable
 from apikeys.audit.events import EventType
+from apikeys.db import leases
+from apikeys.db.crypto import Undecryptable
+from apikeys.http import correlation
+from apikeys.http.rendering import rfc3339, to_json
 from apikeys.models import Event, Outbox
-from apikeys.http.rendering import rfc3339
-from apikeys.http.rendering import to_json
-from webhooks.outbound import egress
-from webhooks.outbound import signing
-from webhooks.outbound.egress import Result
-from webhooks.models.metrics import ATTEMPTS
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
+from webhooks.models.metrics import ATTEMPTS
+from webhooks.outbound import egress, signing
+from webhooks.outbound.egress import Result
 
 log = logging.getLogger(__name__)
 State = Delivery.State

@@ -8,8 +8,8 @@ from django.urls import reverse
 from apikeys.audit import events
 from apikeys.db.crypto import Ciphertext
 from apikeys.models import User
-from shipping.models.event_types import SHIPMENT_BOOKED
 from shipping.models import BookingState, Checkpoint, Shipment
+from shipping.models.event_types import SHIPMENT_BOOKED
 from webhooks.inbound import service
 from webhooks.models import Attempt, Delivery, InboundWebhook, WebhookEndpoint
 

@@ -16,8 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys.db.crypto import Ciphertext
-from apikeys.models import Merchant
 from apikeys.db.tenancy import Tenant
+from apikeys.models import Merchant
 from carriers.credentials import storage
 from carriers.models import Credential
 from shipping.models import BookingState, Checkpoint, Pickup, Shipment, StatusCode

@@ -13,15 +13,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from apikeys.http import correlation
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.models import Event, Merchant, Outbox
 from apikeys.db.tenancy import Tenant
-from webhooks.outbound import egress
-from webhooks.outbound import deliveries
-from webhooks.outbound import signing
+from apikeys.http import correlation
+from apikeys.models import Event, Merchant, Outbox
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
+from webhooks.outbound import deliveries, egress, signing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PUBLIC = EventType("shipment.booked", public=True)

@@ -12,17 +12,16 @@ import pytest
 from django.utils import timezone
 
 from apikeys.audit import events
-from apikeys.db.crypto import Ciphertext
 from apikeys.audit.events import EventType
-from apikeys.models import IdempotencyRecord, Merchant
+from apikeys.db.crypto import Ciphertext
 from apikeys.db.tenancy import Tenant
-from carriers.credentials import storage
-from carriers.credentials import refresh
+from apikeys.models import IdempotencyRecord, Merchant
+from carriers.credentials import refresh, storage
 from carriers.models import Credential
-from shipping.models import BookingState, Pickup, Shipment
 from shipping.labels.reconciliation import reconcile
-from webhooks.outbound import signing
+from shipping.models import BookingState, Pickup, Shipment
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
+from webhooks.outbound import signing
 from webhooks.tests.test_inbound import booked, event, push
 from webhooks.tests.test_outbound import Receiver, work
 

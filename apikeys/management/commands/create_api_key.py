@@ -6,11 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apikeys.db.tenancy import Mode, Tenant
 from apikeys.keys import lifecycle
-from apikeys.models import scopes
-from apikeys.models import Merchant, Store
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
+from apikeys.models import Merchant, Store, scopes
 
 
 class Command(BaseCommand):

@@ -12,15 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from tqdm import tqdm
 
-from apikeys.audit import security
-from apikeys.audit import events
-from apikeys.keys import lifecycle
-from apikeys.keys import keys
-from apikeys.models import scopes
-from apikeys.models import ApiKey, Merchant, Store
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
+from apikeys.audit import events, security
+from apikeys.db.tenancy import Mode, Tenant
+from apikeys.keys import keys, lifecycle
 from apikeys.keys.strength import weakness
+from apikeys.models import ApiKey, Merchant, Store, scopes
 
 COLUMNS = ("merchant", "name", "key", "mode", "scopes", "store")
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from carriers.types import errors
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
-from carriers.adapters.pickit import build
-from carriers.adapters.pickit import read
+from carriers.adapters.pickit import build, read
 from carriers.adapters.records import UNREADABLE, Record, those_about
+from carriers.types import errors
 
 # Error codes: docs/carriers/pickit.md#requests-and-answers
 ERRORS: dict[str, type[errors.CarrierError]] = {

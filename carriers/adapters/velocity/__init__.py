@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from carriers.types import errors
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
 from carriers.adapters.records import UNREADABLE, Record, those_about
-from carriers.adapters.velocity import build
-from carriers.adapters.velocity import read
+from carriers.adapters.velocity import build, read
+from carriers.types import errors
 
 API = "/custom/api/v1"
 # Fields of Velocity's requests -> ours: docs/carriers/velocity.md#errors

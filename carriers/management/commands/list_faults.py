@@ -7,10 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from carriers.adapters.registry import ADAPTERS
-from carriers.http.faults import FAULTS
-from carriers.http.faults import WRITES
-from carriers.http.faults import Ending
-from carriers.http.faults import Fault
+from carriers.http.faults import FAULTS, WRITES, Ending, Fault
 
 HEAD = """| what the carrier does | a read ends as | a write ends as | a login ends as |
 |---|---|---|---|

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from carriers.sandbox import labels
-from carriers.sandbox import magic
-from carriers.sandbox import pictures
-from carriers.sandbox.pickit import points
+from carriers.sandbox import labels, magic, pictures
 from carriers.sandbox.messages import Answer, Request, now, rfc3339
+from carriers.sandbox.pickit import points
 from carriers.sandbox.store import Store
 from carriers.sandbox.webhooks import Pusher
 

@@ -14,13 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from carriers.sandbox import labels
-from carriers.sandbox import magic
-from carriers.sandbox.velocity import manifests
-from carriers.sandbox.velocity import reports
-from carriers.sandbox.velocity import rules
+from carriers.sandbox import labels, magic
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.store import Store
+from carriers.sandbox.velocity import manifests, reports, rules
 from carriers.sandbox.webhooks import Pusher
 
 ACCOUNTS = ("+910000000000", "velocity-platform")
@@ -261,9 +258,7 @@ class Velocity:
             _refuse_if(rules.of_update(sent, before=before))
             _refuse_unserved(sent.get("shipping_pincode"))
             order |= {"body": before | sent, "to": "shipping"}
-            order["freight_charges"] = reports.freight(
-                _RATES[order["courier_company_id"]], order["body"]["weight"]
-            )
+            order["freight_charges"] = reports.freight(_RATES[order["courier_company_id"]], order["body"]["weight"])
             self._keep(order)
         told = {"message": "Order updated successfully", "awb": order["awb"], "order_id": order["order_id"]}
         return Answer(200, told | {"updated_fields": [name for name in sent if sent[name] != before.get(name)]})

@@ -11,17 +11,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from apikeys.keys import keys
+from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.fields import Moment
+from apikeys.keys import keys
 from apikeys.models import ApiKey, Membership, Merchant, User
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
 from carriers.credentials import storage
 from carriers.models import Credential, Environment
 from carriers.types import Status
-from shipping.models import BookingState, Shipment
 from shipping.checkpoints import posting
 from shipping.checkpoints.posting import Item
+from shipping.models import BookingState, Shipment
 from webhooks.models import WebhookEndpoint
 
 # The simulator reports to a path with this id, so it is the same on every installation.

@@ -13,11 +13,9 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from apikeys.http.errors import ValidationFailed
-from apikeys.http.errors import WaybillError
+from apikeys.db.tenancy import Mode, Tenant
+from apikeys.http.errors import ValidationFailed, WaybillError
 from apikeys.management.commands.create_api_key import find_merchant
-from apikeys.db.tenancy import Mode
-from apikeys.db.tenancy import Tenant
 from shipping.checkpoints import batches
 
 COLUMNS = ("tracking_id", "status", "location", "description", "timestamp")

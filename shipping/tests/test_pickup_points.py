@@ -6,12 +6,12 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from carriers.credentials import storage
-from shipping.points import points
 from carriers.adapters.pickit import PickitAdapter
-from carriers.types.errors import CarrierNotFound
+from carriers.credentials import storage
 from carriers.models import PointAnswer
 from carriers.tests.test_pickit_adapter import NEAR
+from carriers.types.errors import CarrierNotFound
+from shipping.points import points
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
 

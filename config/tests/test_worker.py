@@ -13,11 +13,10 @@ from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.models import Outbox, SecurityNotice
 from carriers.models import Credential
-from webhooks.outbound import deliveries
-from config.worker import tasks
-from config.worker import heartbeat
+from config.worker import heartbeat, tasks
+from config.worker.views import WorkStatusSerializer
 from webhooks.models import Delivery, InboundWebhook, WebhookEndpoint, Worker
-from webhooks.inbound.views import WorkStatusSerializer
+from webhooks.outbound import deliveries
 
 pytestmark = pytest.mark.django_db
 

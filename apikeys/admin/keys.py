@@ -1,0 +1,161 @@
+"""API keys."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from apikeys.admin.base import (
+    KeptAdmin,
+    MerchantFilter,
+    badge,
+)
+from apikeys.db.tenancy import Tenant
+from apikeys.keys import lifecycle
+from apikeys.models import (
+    ApiKey,
+)
+from apikeys.models.scopes import DEFAULT, OF_KEYS
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A key's owner and what it may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in OF_KEYS], widget=forms.CheckboxSelectMultiple, initial=list(DEFAULT)
+    )
+    allowed_ips = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Addresses or networks, separated by blanks or commas; empty: from anywhere.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["allowed_ips"] = " ".join(self.instance.allowed_ips)
+
+    def clean_allowed_ips(self) -> list[str]:
+        """Raises ``ValidationError`` naming the first that is none."""
+        return [_network(text) for text in self.cleaned_data["allowed_ips"].replace(",", " ").split()]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        store, merchant = data.get("store"), data.get("merchant")
+        if store and merchant and store.merchant_id != merchant.id:
+            self.add_error("store", "This store belongs to another merchant.")
+        return data
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise forms.ValidationError(f"{text} is no address or network.") from error
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(KeptAdmin):
+    """Keys: made here, shown once, told apart by their first characters."""
+
+    form = ApiKeyForm
+    list_display = (
+        "name",
+        "shown_prefix",
+        "merchant",
+        "mode",
+        "store",
+        "state",
+        "use_count",
+        "last_used_at",
+        "expires_at",
+    )
+    list_select_related = ("merchant", "store")
+    list_filter = (
+        "mode",
+        ("revoked_at", admin.EmptyFieldListFilter),
+        "revoked_for",
+        MerchantFilter,
+        "last_used_at",
+        "expires_at",
+    )
+    list_defer = ("digest", "hash")
+    search_fields = ("name", "prefix", "merchant__name", "merchant__slug")
+    search_help_text = "Name, first characters or merchant."
+    autocomplete_fields = ("merchant", "store")
+    actions = ("revoke", "revoke_as_leaked")
+    changeable = ("name", "scopes", "allowed_ips", "per_minute", "per_hour", "expires_at")
+    shown = (
+        "id",
+        "merchant",
+        "mode",
+        "store",
+        "shown_prefix",
+        "state",
+        "use_count",
+        "first_used_at",
+        "last_used_at",
+        "created_at",
+        "revoked_at",
+        "revoked_for",
+        "replaces",
+        "is_demo",
+    )
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        return (*self.changeable, *self.shown) if obj else ("merchant", "mode", "store", *self.changeable)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        return self.shown if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
+        """The way of the API's: on record with what changed; a new key is generated and shown this once."""
+        columns = {name: form.cleaned_data[name] for name in self.changeable if name != "name"}
+        if change:
+            lifecycle.change(obj, {"name": obj.name} | columns)
+            return
+        row, key = lifecycle.create(Tenant(obj.merchant_id, obj.mode), name=obj.name, store_id=obj.store_id, **columns)
+        obj.pk, obj.prefix = row.pk, row.prefix
+        shown = format_html("The key, shown only now; hand it over safely: <code>{}</code>", key)
+        self.message_user(request, shown, messages.WARNING)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """A revoked key is looked at, not changed."""
+        return super().has_change_permission(request, obj) and not (obj and obj.revoked_at)
+
+    @admin.display(description="key", ordering="prefix")
+    def shown_prefix(self, row: ApiKey) -> str:
+        return f"{row.prefix}…"
+
+    @admin.display(description="state")
+    def state(self, row: ApiKey) -> str:
+        return key_state(row)
+
+    @admin.action(description="Revoke selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """At once and for good; the web processes read the row on every call."""
+        self._revoke(request, queryset, ApiKey.Revocation.REVOKED)
+
+    @admin.action(description="Revoke selected keys as leaked: later use raises an alarm", permissions=["change"])
+    def revoke_as_leaked(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The same, and each later use is told to people."""
+        self._revoke(request, queryset, ApiKey.Revocation.LEAKED)
+
+    def _revoke(self, request: HttpRequest, queryset: QuerySet, reason: str) -> None:
+        live = list(queryset.exclude(revoked_for=reason))
+        for row in live:
+            lifecycle.revoke(row, reason)
+            self.log_change(request, row, f"Revoked: {reason}.")
+        self.message_user(request, f"{len(live)} keys revoked.", messages.SUCCESS)
+
+
+def key_state(row: ApiKey) -> str:
+    """Why a key works or does not."""
+    state = lifecycle.state(row)
+    word, tone = {"active": ("usable", "good"), "expired": ("expired", "off")}.get(state, (state, "bad"))
+    return badge(word, tone)

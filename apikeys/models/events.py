@@ -1,0 +1,84 @@
+"""Events, the outbox and security notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.db.leases import Claimable
+from apikeys.db.tenancy import Mode, Row, TenantQuerySet
+from apikeys.models.merchants import Merchant
+
+
+class EventQuerySet(TenantQuerySet):
+    """Append-only: the database's triggers refuse more than this does."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise TypeError("Events are never changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("Events are never deleted.")
+
+
+class Event(Row):
+    """Something that happened: ids and facts, no personal data. Rows without a merchant are the platform's."""
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", "public: goes to the merchant's endpoints"
+        AUDIT = "audit", "audit: the merchant may read it"
+        INTERNAL = "internal", "internal: for operations staff"
+
+    merchant = models.ForeignKey(Merchant, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    mode = models.CharField(max_length=4, choices=Mode.choices, blank=True)
+    type = models.CharField(max_length=64)
+    visibility = models.CharField(max_length=8, choices=Visibility.choices)
+    subject_id = models.UUIDField(null=True, blank=True)
+    data = models.JSONField(default=dict)
+    actor = models.CharField(
+        max_length=64, blank=True, help_text="key:<id>, person:<id> or staff:<id>; empty: Waybill."
+    )
+    address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the actor called from.")
+    correlation_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: Any = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["subject_id", "id"], name="event_by_subject"),
+            models.Index(fields=["merchant", "mode", "id"], name="event_by_tenant"),
+            models.Index(fields=["merchant", "mode", "type", "id"], name="event_by_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.subject_id or ''}"
+
+
+class Outbox(models.Model):
+    """A public event that merchants' endpoints have not been offered yet.
+
+    Written in the event's transaction, deleted by the fan-out.
+    """
+
+    event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "outbox"
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class SecurityNotice(Claimable):
+    """A security event that nobody has been told of yet. Written in the event's transaction, deleted once it is out."""
+
+    event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = "security notice"
+
+    def __str__(self) -> str:
+        return str(self.event_id)

@@ -1,0 +1,111 @@
+"""API keys, their usage, and idempotency keys."""
+
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from apikeys.db.tenancy import Tenant, TenantRow
+from apikeys.models import scopes
+from apikeys.models.merchants import Store, _limit_field
+
+
+class ApiKey(TenantRow):
+    """A way in for a merchant's program; the key itself is shown once and kept only as digest and bcrypt hash."""
+
+    class Revocation(models.TextChoices):
+        REVOKED = "revoked", "revoked"
+        LEAKED = "leaked", "leaked"
+
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16, help_text="The first characters, to tell keys apart.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hash = models.CharField(max_length=72, editable=False)
+    store = models.ForeignKey(Store, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    scopes = models.JSONField(default=scopes.of_every_key, help_text="What the key may do.")
+    allowed_ips = models.JSONField(
+        default=list, blank=True, help_text="Addresses or networks that the key works from; empty: from anywhere."
+    )
+    per_minute = _limit_field("with this key, instead of the plan's")
+    per_hour = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="The same for an hour."
+    )
+    is_demo = models.BooleanField(default=False, editable=False, help_text="Works only with DEBUG=true.")
+    use_count = models.PositiveBigIntegerField(default=0, editable=False)
+    first_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_for = models.CharField(max_length=8, choices=Revocation.choices, blank=True, editable=False)
+    replaces = models.OneToOneField(
+        "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="replaced_by"
+    )
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["merchant", "mode", "id"], name="api_key_by_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def tenant(self) -> Tenant:
+        return Tenant(self.merchant_id, self.mode, self.store_id, self.id)
+
+
+class UsageDay(TenantRow):
+    """What one key, or one credential at a carrier, was used for on one day (UTC)."""
+
+    class Kind(models.TextChoices):
+        KEY = "key", "API key"
+        CREDENTIAL = "credential", "carrier credential"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    subject_id = models.UUIDField()
+    day = models.DateField()
+    requests = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0, help_text="Answered with 400 or above, or not at all.")
+    last_used_at = models.DateTimeField()
+    is_summarised = models.BooleanField(default=False, editable=False, help_text="The day's event has been written.")
+
+    class Meta:
+        ordering = ["-day"]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "kind", "subject_id", "day"], name="one_usage_row_per_day")
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "mode", "day"], name="usage_by_tenant"),
+            models.Index(fields=["day"], condition=models.Q(is_summarised=False), name="usage_to_summarise"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject_id} on {self.day}: {self.requests}"
+
+
+class IdempotencyRecord(TenantRow):
+    """A creating request with an Idempotency-Key (``apikeys.access.idempotency``)."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    lease_until = models.DateTimeField()
+    fence = models.PositiveIntegerField(default=1)
+    subject = models.UUIDField(null=True, help_text="What the request made; a replay renders its current state.")
+    response_status = models.PositiveSmallIntegerField(null=True)
+    response_body = models.BinaryField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "mode", "key"], name="idempotency_key_per_tenant")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.state}"

@@ -1,0 +1,148 @@
+"""Merchants, their stores, plans and members."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from apikeys.db.tenancy import Row
+from apikeys.models.people import User
+
+
+class Plan(models.Model):
+    """What a merchant pays for: how often each of its API keys may call. Operations staff edit the figures.
+
+    Without a figure of its own it goes by the installation's RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR.
+    """
+
+    code = models.SlugField(max_length=16, primary_key=True)
+    name = models.CharField(max_length=40)
+    per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests a minute with each key; empty: RATE_LIMIT_PER_MINUTE.",
+    )
+    per_hour = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests an hour with each key; empty: RATE_LIMIT_PER_HOUR.",
+    )
+
+    class Meta:
+        ordering = [models.F("per_minute").asc(nulls_first=True)]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def rates(self) -> tuple[int, int]:
+        """Requests a minute and an hour."""
+        return (self.per_minute or settings.RATE_LIMIT_PER_MINUTE, self.per_hour or settings.RATE_LIMIT_PER_HOUR)
+
+
+# code: (name, requests a minute, requests an hour); made by each migrate where they are missing, never overwritten.
+STANDARD_PLANS = {
+    "free": ("Free", None, None),
+    "starter": ("Starter", 300, 10_000),
+    "pro": ("Pro", 1_000, 50_000),
+    "enterprise": ("Enterprise", 5_000, 250_000),
+}
+
+
+def _limit_field(whose: str) -> models.PositiveIntegerField:
+    return models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=f"Requests a minute {whose}; empty: no limit.",
+    )
+
+
+class Merchant(Row):
+    """A tenant."""
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=64, unique=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, default="free", db_column="plan", related_name="+")
+    per_minute = _limit_field("over all keys and people of the merchant")
+    language = models.CharField(max_length=5, choices=[("en", "English"), ("es", "Spanish")], default="en")
+    mute_warnings = models.BooleanField(
+        default=False, help_text="Quotes and labels tell of no odd addresses and parcels."
+    )
+    default_country = models.CharField(
+        max_length=2, blank=True, validators=[RegexValidator(r"^[A-Z]{2}$", "An ISO 3166-1 alpha-2 code, like US.")]
+    )
+    is_active = models.BooleanField(default=True)
+    members = models.ManyToManyField(User, through="Membership", related_name="merchants")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(Row):
+    """What a person may do for a merchant."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        DEVELOPER = "developer", "Developer"
+        OPERATOR = "operator", "Operator"
+        VIEWER = "viewer", "Viewer"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE)
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "user"], name="one_membership_per_merchant")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.merchant}: {self.role}"
+
+
+class Store(Row):
+    """A merchant's sales channel."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="stores")
+    name = models.CharField(max_length=200)
+    code = models.SlugField(max_length=64)
+    per_minute = _limit_field("over all keys of the store")
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="store_code_per_merchant")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Invitation(Row):
+    """A person is asked by e-mail to join a merchant; the token in the mail is kept only as a digest."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Membership.Role.choices)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "email"], condition=models.Q(accepted_at=None), name="one_open_invitation"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.merchant}: {self.role}"

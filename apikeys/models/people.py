@@ -1,0 +1,20 @@
+"""People."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from apikeys.db.tenancy import new_id
+
+
+class User(AbstractUser):
+    """A person: staff in the admin, or a member of merchants."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(unique=True, null=True, blank=True)
+
+    def clean(self) -> None:
+        """Several people may have no address: none is NULL, not a blank that is taken already."""
+        super().clean()
+        self.email = self.email or None

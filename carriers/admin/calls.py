@@ -1,0 +1,195 @@
+"""Carrier calls, circuit breakers, rates and stored pickup points."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apikeys.admin.base import (
+    WATCHES,
+    MerchantFilter,
+    ReadOnlyAdmin,
+    Watch,
+    badge,
+    json_display,
+    moment,
+)
+from carriers.admin.base import CarrierFilter, carrier_name
+from carriers.http import circuit_breaker
+from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
+
+WATCHES += [
+    Watch(
+        "Accounts that their carrier refuses to log in",
+        lambda: Credential.objects.filter(is_active=True, refused_at__isnull=False),
+        {"refused_at__isempty": "0"},
+    ),
+]
+_BREAKER_TONES = {"closed": "good", "open": "bad", "half_open": "waiting"}
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    """Operations of accounts that have failed; those that are open are not asked for a while."""
+
+    list_display = (
+        "credential",
+        "operation",
+        "shown_state",
+        "failures",
+        "last_problem",
+        "opened_at",
+        "retry_at",
+        "updated_at",
+    )
+    list_select_related = ("credential__merchant",)
+    list_filter = (("opened_at", admin.EmptyFieldListFilter), "operation")
+    search_fields = ("operation__exact", "credential__carrier")
+    search_help_text = "An operation, a carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    actions = ("close",)
+    hidden = ("fence",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.display(description="state", ordering="opened_at")
+    def shown_state(self, row: Breaker) -> str:
+        return badge(row.state.replace("_", " "), _BREAKER_TONES[row.state])
+
+    @admin.action(description="Close: ask the carrier again at once", permissions=["operate"])
+    def close(self, request: HttpRequest, rows: QuerySet) -> None:
+        closed = [row for row in rows if circuit_breaker.reset(row)]
+        for row in closed:
+            self.log_change(request, row, "Closed by hand.")
+        self.message_user(request, f"{len(closed)} closed.")
+
+
+@admin.register(CallBudget)
+class CallBudgetAdmin(ReadOnlyAdmin):
+    """How far accounts have used what their carriers allow; empty where Redis keeps it."""
+
+    list_display = ("credential", "endpoint", "full_again")
+    list_select_related = ("credential__merchant",)
+    list_filter = ("endpoint",)
+    search_fields = ("endpoint__exact", "credential__carrier")
+    search_help_text = "An endpoint, a carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    fields = ("credential", "endpoint", "full_again")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.display(ordering="full_at")
+    def full_again(self, row: CallBudget) -> str:
+        return moment(datetime.fromtimestamp(row.full_at // 1_000_000, UTC))
+
+
+@admin.register(PointAnswer)
+class PointAnswerAdmin(ReadOnlyAdmin):
+    """Pickup points as carriers told of them; older than an hour they are asked for again when somebody wants them."""
+
+    list_display = ("credential", "operation", "question", "fetched_at", "refresh_at")
+    list_select_related = ("credential__merchant",)
+    list_filter = ("operation", "fetched_at")
+    list_defer = ("answer",)
+    search_fields = ("credential__carrier",)
+    search_help_text = "A carrier, or the id of an account."
+    id_search = ("id", "credential_id")
+    ordering = ("-fetched_at",)
+    actions = ("ask_again",)
+    fields = ("credential", "operation", "shown_question", "fetched_at", "refresh_at", "shown_answer")
+    shown_question = json_display("question")
+    shown_answer = json_display("answer")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+    @admin.action(description="Ask the carrier again", permissions=["operate"])
+    def ask_again(self, request: HttpRequest, rows: QuerySet) -> None:
+        """The worker asks at its next turn; what is known is given until then."""
+        asked = PointAnswer.objects.filter(pk__in=rows.values("pk")).update(refresh_at=timezone.now())
+        self.message_user(request, f"{asked} will be asked again.")
+
+
+_CALL_TONES = {
+    CarrierCall.Outcome.OK: "good",
+    CarrierCall.Outcome.REFUSED: "alert",
+    CarrierCall.Outcome.FAILED: "bad",
+    CarrierCall.Outcome.TIMEOUT: "bad",
+    CarrierCall.Outcome.UNREACHABLE: "bad",
+    CarrierCall.Outcome.BROKEN: "bad",
+}
+
+
+def call_outcome(row: CarrierCall) -> str:
+    """How an exchange with a carrier ended."""
+    return badge(row.get_outcome_display(), _CALL_TONES.get(row.outcome, "off"))
+
+
+@admin.register(CarrierCall)
+class CarrierCallAdmin(ReadOnlyAdmin):
+    """What was said to carriers, as it was masked when it was written."""
+
+    list_display = (
+        "created_at",
+        "shown_carrier",
+        "operation",
+        "shown_outcome",
+        "status",
+        "duration_ms",
+        "attempt",
+        "merchant",
+        "mode",
+        "subject_id",
+    )
+    list_select_related = ("merchant",)
+    list_filter = ("outcome", CarrierFilter, "mode", MerchantFilter, "created_at")
+    list_defer = ("request_body", "response_body")
+    search_fields = ("operation__exact", "correlation_id__exact")
+    search_help_text = "The id of the shipment or pickup, an operation's name, or a whole correlation id."
+    id_search = ("id", "subject_id")
+    ordering = ("-id",)
+    fieldsets = (
+        (
+            "Call",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "shown_carrier",
+                    "operation",
+                    "shown_outcome",
+                    "status",
+                    "error",
+                    "attempt",
+                    "duration_ms",
+                    "created_at",
+                ),
+            },
+        ),
+        (
+            "For whom",
+            {
+                "classes": ("wb-card",),
+                "fields": ("merchant", "mode", "credential", "subject_id", "correlation_id", "id"),
+            },
+        ),
+        (
+            "Said",
+            {"classes": ("wb-wide",), "fields": ("method", "url", "shown_request", "shown_response")},
+        ),
+    )
+    shown_request = json_display("request_body")
+    shown_response = json_display("response_body")
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: CarrierCall) -> str:
+        return carrier_name(row.carrier)
+
+    @admin.display(description="outcome", ordering="outcome")
+    def shown_outcome(self, row: CarrierCall) -> str:
+        return call_outcome(row)

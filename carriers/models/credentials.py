@@ -1,0 +1,111 @@
+"""Credentials."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.db.crypto import EncryptedField
+from apikeys.db.tenancy import Mode, Row, TenantQuerySet
+from carriers.adapters.registry import adapter_class
+
+
+class Environment(models.TextChoices):
+    """The carrier's side that a credential opens."""
+
+    SANDBOX = "sandbox", "sandbox"
+    PRODUCTION = "production", "production"
+
+
+ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PRODUCTION}
+# So far the clocks of our own machines may differ.
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+def lasts(until: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Whether a lease or rest still runs that lasts so long at the most.
+
+    One that seems to end later was written before a clock was set back, and counts for nothing: else an account would
+    rest for as long as the clock was wrong.
+    """
+    return until is not None and now < until <= now + longest + _CLOCK_SKEW
+
+
+def still_lasting(name: str, now: datetime, longest: timedelta) -> models.Q:
+    """The same of a row's field; negated it is true of an empty one too."""
+    return models.Q(**{f"{name}__gt": now, f"{name}__lte": now + longest + _CLOCK_SKEW})
+
+
+class Credential(Row):
+    """An account at a carrier: a merchant's own, or (without a merchant) the platform's, which every merchant may use.
+
+    Test rows open the carrier's sandbox and live rows its production, so a test key never reaches a production account.
+    """
+
+    merchant = models.ForeignKey(
+        "apikeys.Merchant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: the platform's.",
+    )
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    carrier = models.CharField(max_length=20)
+    fields = EncryptedField(null=True, help_text="The carrier's credential fields, as its adapter names them.")
+    is_active = models.BooleanField(default=True)
+    is_open = models.BooleanField(
+        default=True, help_text="Of the platform's: merchants without an account of their own may use it."
+    )
+    account_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since when it is this account at the carrier, where it was another one before.",
+    )
+    last_test = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the account was last tried, and how it went.",
+    )
+    token = EncryptedField(null=True, blank=True)
+    token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    replaced = models.JSONField(null=True, editable=False, help_text="Digests of what the carrier has replaced.")
+    token_used_at = models.DateTimeField(null=True, editable=False, help_text="To the hour.")
+    token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    token_fence = models.PositiveIntegerField(default=0, editable=False)
+    refused_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when the carrier refuses to log us in."
+    )
+    refusal = models.CharField(max_length=200, null=True, blank=True, editable=False)  # in the carrier's words
+    login_after = models.DateTimeField(null=True, editable=False)  # a refused account is not tried again before
+    rotating_until = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: Any = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["carrier", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "mode", "carrier"],
+                condition=models.Q(merchant__isnull=False),
+                name="one_own_credential",
+            ),
+            models.UniqueConstraint(
+                fields=["mode", "carrier"], condition=models.Q(merchant__isnull=True), name="one_platform_credential"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{adapter_class(self.carrier).name} {self.environment}, {self.merchant or 'platform'}"
+
+    @property
+    def environment(self) -> str:
+        """``sandbox`` or ``production``."""
+        return ENVIRONMENT_OF_MODE[Mode(self.mode)]

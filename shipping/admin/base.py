@@ -1,0 +1,187 @@
+"""Badges, sections and the base class of the shipping pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apikeys.admin.base import (
+    NOTHING,
+    WATCHES,
+    ReadOnlyAdmin,
+    Section,
+    Watch,
+    badge,
+    lines,
+    section,
+)
+from apikeys.models import Event
+from carriers.admin.base import CarrierFilter, carrier_name
+from carriers.admin.calls import call_outcome
+from carriers.models import CarrierCall
+from carriers.types import Status
+from shipping.models import (
+    BookingState,
+    Checkpoint,
+    Orphan,
+    Pickup,
+    Shipment,
+    StatusCode,
+    WarehouseRegistration,
+)
+
+MAX_SETTLED = 200
+_BOOKING_TONES = {
+    BookingState.NONE: "off",
+    BookingState.PENDING: "waiting",
+    BookingState.BOOKED: "good",
+    BookingState.FAILED: "bad",
+    BookingState.NEEDS_REVIEW: "alert",
+}
+_STATUS_TONES = {
+    Status.CREATED: "waiting",
+    Status.PICKED_UP: "moving",
+    Status.IN_TRANSIT: "moving",
+    Status.AT_PICKUP_POINT: "moving",
+    Status.OUT_FOR_DELIVERY: "moving",
+    Status.DELIVERED: "good",
+    Status.EXCEPTION: "alert",
+    Status.RETURNED: "off",
+    Status.CANCELLED: "off",
+    Status.NDR: "alert",
+    Status.RTO: "alert",
+    Status.LOST: "bad",
+    Status.DAMAGED: "bad",
+    Status.UNKNOWN: "off",
+}
+_PICKUP_TONES = {
+    Pickup.State.PENDING: "waiting",
+    Pickup.State.SCHEDULED: "moving",
+    Pickup.State.COMPLETED: "good",
+    Pickup.State.CANCELLED: "off",
+    Pickup.State.FAILED: "bad",
+    Pickup.State.NEEDS_REVIEW: "alert",
+}
+WATCHES += [
+    Watch(
+        "Warehouses that a carrier refused or did not answer about",
+        lambda: WarehouseRegistration.objects.exclude(state=WarehouseRegistration.State.REGISTERED),
+        {"state__exact": WarehouseRegistration.State.FAILED},
+    ),
+    Watch(
+        "Shipments that need review: only the carrier's own back-office can tell what became of them",
+        lambda: Shipment.objects.filter(booking_state=BookingState.NEEDS_REVIEW),
+        {"booking_state__exact": BookingState.NEEDS_REVIEW},
+    ),
+    Watch(
+        "Shipments still without the carrier's answer, looked up by the worker",
+        lambda: Shipment.objects.filter(booking_state=BookingState.PENDING),
+        {"booking_state__exact": BookingState.PENDING},
+        tone="waiting",
+    ),
+    Watch(
+        "Labels that carriers sold and nobody waits for, not called off yet",
+        lambda: Orphan.objects.filter(voided_at=None),
+        {"voided_at__isempty": "1"},
+    ),
+    Watch(
+        "Pickups that need review: the carrier did not say whether it comes",
+        lambda: Pickup.objects.filter(state=Pickup.State.NEEDS_REVIEW),
+        {"state__exact": Pickup.State.NEEDS_REVIEW},
+    ),
+    Watch(
+        "Status codes that nobody knows: their scans count for nothing until somebody places them",
+        lambda: StatusCode.objects.filter(status__isnull=True),
+        {"status__isnull": "True"},
+    ),
+]
+
+
+def booking_badge(row: Shipment) -> str:
+    """How far the purchase got."""
+    return badge(row.get_booking_state_display(), _BOOKING_TONES.get(row.booking_state, "off"))
+
+
+def status_badge(row: Shipment | Checkpoint | StatusCode) -> str:
+    """Where the parcel is in its life."""
+    return badge(row.get_status_display(), _STATUS_TONES.get(row.status, "off"))
+
+
+def pickup_badge(row: Pickup) -> str:
+    """Whether somebody comes."""
+    return badge(row.get_state_display(), _PICKUP_TONES.get(row.state, "off"))
+
+
+def address_lines(address: Mapping[str, Any]) -> str:
+    """An address as on an envelope; what it holds besides, below."""
+    known = ("contact_name", "company", "street", "city", "state", "postal_code", "country")
+    get = {name: str(address.get(name) or "") for name in known}
+    place = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
+    others = {name.removeprefix("contact_"): value for name, value in address.items() if name not in known and value}
+    rest = [f"{name.replace('_', ' ')}: {value}" for name, value in others.items()]
+    return lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
+
+
+def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
+    """What was said to the carrier about it."""
+    return section(
+        request,
+        "Carrier calls",
+        CarrierCall.objects.filter(subject_id=row.pk).order_by("-id").defer("request_body", "response_body"),
+        {
+            "at (UTC)": lambda one: one.created_at,
+            "operation": lambda one: one.operation,
+            "outcome": call_outcome,
+            "HTTP": lambda one: one.status,
+            "took": lambda one: f"{one.duration_ms} ms",
+            "error": lambda one: one.error,
+        },
+        subject_id=row.pk,
+    )
+
+
+def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
+    """What happened."""
+    return section(
+        request,
+        "Events",
+        Event.objects.filter(subject_id=row.pk).order_by("-id"),
+        {
+            "at (UTC)": lambda one: one.created_at,
+            "type": lambda one: one.type,
+            "visibility": lambda one: one.visibility,
+            "facts": lambda one: lines([f"{name}: {value}" for name, value in one.data.items()]),
+        },
+        subject_id=row.pk,
+    )
+
+
+def _money(amount: Any, currency: str) -> str:
+    return f"{amount} {currency}".strip() if amount is not None else NOTHING
+
+
+class ShippingAdmin(ReadOnlyAdmin):
+    """What every page of this app shows in one way."""
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: Any) -> str:
+        return carrier_name(row.carrier) or NOTHING
+
+    @admin.display(description="price", ordering="total_price")
+    def price(self, row: Any) -> str:
+        return _money(row.total_price, row.currency)
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, row: Any) -> str:
+        return status_badge(row)
+
+
+class ShipmentCarrierFilter(CarrierFilter):
+    """Of rows that hang on a shipment."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(shipment__carrier=self.value()) if self.value() else queryset

@@ -1,0 +1,121 @@
+"""Checkpoints and status codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import IntegerField, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+
+from apikeys.admin.base import (
+    KeptAdmin,
+    MerchantFilter,
+    Section,
+    badge,
+    json_display,
+    section,
+)
+from carriers.admin.base import CarrierFilter
+from carriers.types import Status
+from shipping.admin.base import ShipmentCarrierFilter, ShippingAdmin, status_badge
+from shipping.checkpoints import status_codes
+from shipping.models import (
+    Checkpoint,
+    StatusCode,
+)
+
+# Nobody needs to know how many more than this there are.
+_COUNTED = 1000
+
+
+def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
+    """Scans with a code that nobody knows, those of the latest shipments first."""
+    return section(
+        request,
+        "Unknown checkpoints",
+        status_codes.unknown_scans(row.carrier, row.code).select_related("shipment").order_by("-shipment_id"),
+        {
+            "shipment": lambda one: one.shipment,
+            "occurred (UTC)": lambda one: one.occurred_at,
+            "place": lambda one: one.location,
+            "text": lambda one: one.description,
+        },
+        status__exact=Status.UNKNOWN.value,
+        carrier=row.carrier,
+        code=row.code,
+    )
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ShippingAdmin):
+    """Scans and events of shipments."""
+
+    list_display = ("shipment", "occurred_at", "shown_status", "code", "location", "source", "merchant", "mode")
+    list_select_related = ("shipment", "merchant")
+    list_filter = ("status", "source", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
+    list_defer = ("details", "shipment__request", "shipment__carrier_details")
+    search_fields = ("shipment__tracking_number__exact", "shipment__order_id__exact", "code__exact")
+    search_help_text = "A whole tracking number, order or carrier's code, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "shipment",
+        "merchant",
+        "mode",
+        "source",
+        "shown_status",
+        "code",
+        "description",
+        "location",
+        "occurred_at",
+        "occurred_text",
+        "tz_assumed",
+        "shown_details",
+        "created_at",
+    )
+    shown_details = json_display("details")
+
+
+class _Count(Subquery):
+    """How many rows a query finds."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+@admin.register(StatusCode)
+class StatusCodeAdmin(KeptAdmin):
+    """Carriers' codes that their adapters do not know; choosing a status places one."""
+
+    list_display = ("shown_carrier", "code", "example", "unknown_scans", "shown_status", "first_seen_at", "placed_at")
+    list_filter = ("status", CarrierFilter)
+    search_fields = ("code", "example")
+    search_help_text = "A code, what the carrier says with it, or our id."
+    ordering = ("-id",)
+    sections = (unknown_section,)
+    fields = ("shown_carrier", "code", "example", "unknown_scans", "first_seen_at", "status", "placed_at")
+    readonly_fields = tuple(name for name in fields if name != "status")
+    shown_carrier = ShippingAdmin.shown_carrier
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        unknown = status_codes.unknown_scans(OuterRef("carrier"), OuterRef("code")).order_by().values("pk")
+        return super().get_queryset(request).annotate(unknown=_Count(unknown[: _COUNTED + 1]))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: StatusCode, form: Any, change: bool) -> None:
+        """The worker does the rest: there may be more scans than a page can wait for."""
+        if status_codes.place(obj.pk, obj.status):
+            told = "New scans have this status at once; those that are still unknown get it from the worker."
+            self.message_user(request, told)
+
+    @admin.display(description="unknown checkpoints")
+    def unknown_scans(self, row: StatusCode) -> str:
+        return f"{_COUNTED}+" if row.unknown > _COUNTED else str(row.unknown)
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, row: StatusCode) -> str:
+        return status_badge(row) if row.status else badge(row.get_status_display(), "alert")

@@ -1,0 +1,126 @@
+"""Pickups."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apikeys.admin.base import (
+    MerchantFilter,
+    Section,
+    json_display,
+    section,
+)
+from apikeys.http.errors import BusinessRuleViolated
+from carriers.admin.base import CarrierFilter
+from shipping.admin.base import (
+    MAX_SETTLED,
+    ShippingAdmin,
+    address_lines,
+    booking_badge,
+    calls_section,
+    events_section,
+    pickup_badge,
+    status_badge,
+)
+from shipping.admin.shipments import ShipmentAdmin
+from shipping.models import (
+    Pickup,
+)
+from shipping.pickups import pickups
+
+
+def shipments_section(request: HttpRequest, row: Pickup) -> Section | None:
+    """What a pickup collects."""
+    return section(
+        request,
+        "Shipments",
+        row.shipments.order_by("-id"),
+        {"shipment": str, "order": lambda one: one.order_id, "booking": booking_badge, "status": status_badge},
+        pickups=row.pk,
+    )
+
+
+@admin.register(Pickup)
+class PickupAdmin(ShippingAdmin):
+    """Collections at merchants' doors."""
+
+    list_display = (
+        "name",
+        "state_badge",
+        "shown_carrier",
+        "scheduled_date",
+        "window",
+        "packages_count",
+        "merchant",
+        "mode",
+    )
+    list_select_related = ("merchant",)
+    list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
+    list_defer = ("address", "request", "carrier_details", "failure")
+    search_fields = ("confirmation_number", "carrier_pickup_id", "shipments__tracking_number__exact")
+    search_help_text = "Confirmation number, the carrier's pickup id, a whole tracking number, or our id."
+    date_hierarchy = "scheduled_date"
+    ordering = ("-id",)
+    actions = ("nothing_booked",)
+    sections = (shipments_section, calls_section, events_section)
+    fieldsets = (
+        (
+            "Pickup",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "state_badge",
+                    "trouble",
+                    "scheduled_date",
+                    "window",
+                    "packages_count",
+                    "total_weight_kg",
+                    "confirmation_number",
+                    "carrier_pickup_id",
+                    "completed_at",
+                    "cancelled_at",
+                    "cancel_reason",
+                ),
+            },
+        ),
+        (
+            "Parties",
+            {
+                "classes": ("wb-card",),
+                "fields": ("merchant", "mode", "shown_carrier", "credential", "where", "created_at"),
+            },
+        ),
+        (
+            "As asked and answered",
+            {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
+        ),
+    )
+    shown_request = json_display("request", "the merchant's request")
+    shown_details = json_display("carrier_details", "what the carrier added")
+    trouble = ShipmentAdmin.trouble
+
+    @admin.action(description="No van was booked: fail the pickup (needs review)", permissions=["operate"])
+    def nothing_booked(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """For pickups that only the carrier's back-office could explain; the merchant can then book anew."""
+        found = queryset.filter(state=Pickup.State.NEEDS_REVIEW)[:MAX_SETTLED]
+        for pickup in found:
+            pickups.fail(pickup, BusinessRuleViolated("Operations found that the carrier booked nothing."))
+        self.message_user(request, f"{len(found)} pickups failed.", messages.SUCCESS)
+
+    @admin.display(description="pickup", ordering="confirmation_number")
+    def name(self, row: Pickup) -> str:
+        return str(row)
+
+    @admin.display(description="state", ordering="state")
+    def state_badge(self, row: Pickup) -> str:
+        return pickup_badge(row)
+
+    @admin.display(description="between")
+    def window(self, row: Pickup) -> str:
+        return f"{row.window_start}–{row.window_end}"
+
+    @admin.display(description="where")
+    def where(self, row: Pickup) -> str:
+        return address_lines(row.address)

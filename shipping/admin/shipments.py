@@ -1,0 +1,374 @@
+"""Shipments, their parcels, labels, and labels that were sold too late."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from apikeys.admin.base import (
+    NOTHING,
+    MerchantFilter,
+    Section,
+    badge,
+    json_display,
+    lines,
+    section,
+)
+from apikeys.http.errors import BusinessRuleViolated
+from carriers.admin.base import CarrierFilter
+from shipping.admin.base import (
+    MAX_SETTLED,
+    ShippingAdmin,
+    _money,
+    address_lines,
+    booking_badge,
+    calls_section,
+    events_section,
+    pickup_badge,
+    status_badge,
+)
+from shipping.labels import reconciliation
+from shipping.models import (
+    BookingState,
+    Checkpoint,
+    Label,
+    Orphan,
+    Parcel,
+    Pickup,
+    Shipment,
+)
+
+
+def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """The parcel's history, the latest first."""
+    return section(
+        request,
+        "Checkpoints",
+        Checkpoint.objects.filter(shipment=row).order_by("-occurred_at", "-id"),
+        {
+            "occurred (UTC)": lambda one: one.occurred_at,
+            "status": status_badge,
+            "place": lambda one: one.location,
+            "text": lambda one: one.description,
+            "code": lambda one: one.code,
+            "said by": lambda one: one.get_source_display(),
+        },
+        shipment=row.pk,
+    )
+
+
+def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """What is in it."""
+    return section(
+        request,
+        "Parcels",
+        Parcel.objects.filter(shipment=row).order_by("number"),
+        {
+            "number": lambda one: one.number,
+            "weight": lambda one: f"{one.weight_kg.normalize():f} kg",
+            "size": parcel_size,
+            "declared value": lambda one: _money(one.declared_value, one.currency),
+            "content": lambda one: one.description,
+        },
+        shipment=row.pk,
+    )
+
+
+def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
+    """Who comes for it."""
+    return section(
+        request,
+        "Pickups",
+        Pickup.objects.filter(shipments=row).order_by("-id"),
+        {
+            "confirmation": str,
+            "state": pickup_badge,
+            "day": lambda one: f"{one.scheduled_date:%Y-%m-%d}, {one.window_start}–{one.window_end}",
+            "packages": lambda one: one.packages_count,
+        },
+        shipments=row.pk,
+    )
+
+
+def parcel_size(row: Parcel) -> str:
+    """Length × width × height in cm."""
+    sides = (row.length_cm, row.width_cm, row.height_cm)
+    return " × ".join(f"{side.normalize():f}" for side in sides) + " cm" if all(sides) else NOTHING
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(ShippingAdmin):
+    """Shipments; what is done to one is done by the API or by the actions here."""
+
+    list_display = (
+        "name",
+        "booking",
+        "shown_status",
+        "shown_carrier",
+        "order_id",
+        "recipient",
+        "merchant",
+        "mode",
+        "created_at",
+    )
+    list_select_related = ("merchant",)
+    list_filter = (
+        "booking_state",
+        ("return_of", admin.EmptyFieldListFilter),
+        "status",
+        CarrierFilter,
+        MerchantFilter,
+        "mode",
+        "created_at",
+    )
+    list_defer = ("origin", "destination", "request", "carrier_details", "failure", "cancellation")
+    search_fields = (
+        "order_id",
+        "reference",
+        "tracking_number",
+        "carrier_shipment_id",
+        "customer_reference",
+        "recipient",
+        "merchant__slug__exact",
+    )
+    search_help_text = (
+        "Order, tracking number, our reference, the carrier's shipment id, customer reference, recipient, our id, "
+        "or a merchant's whole slug."
+    )
+    ordering = ("-id",)
+    actions = ("look_up", "nothing_bought")
+    sections = (checkpoints_section, parcels_section, pickups_section, calls_section, events_section)
+    fieldsets = (
+        (
+            "Booking",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "booking",
+                    "trouble",
+                    "tracking_number",
+                    "label_file",
+                    "shown_carrier",
+                    "service_type",
+                    "carrier_shipment_id",
+                    "reference",
+                    "credential",
+                    "reconcile_at",
+                    "poll_at",
+                    "warehouse",
+                    "return_of",
+                    "created_at",
+                ),
+            },
+        ),
+        (
+            "Status",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "shown_status",
+                    "location",
+                    "first_at",
+                    "last_at",
+                    "estimated_delivery",
+                    "delivered_at",
+                    "checkpoint_count",
+                    "shown_cancellation",
+                    "updated_at",
+                ),
+            },
+        ),
+        (
+            "Parties",
+            {
+                "classes": ("wb-card",),
+                "fields": (
+                    "merchant",
+                    "mode",
+                    "store",
+                    "order_id",
+                    "sequence",
+                    "customer_reference",
+                    "sender_address",
+                    "recipient_address",
+                    "pickup_point_id",
+                ),
+            },
+        ),
+        ("Money", {"classes": ("wb-card",), "fields": ("price",)}),
+        (
+            "As asked and answered",
+            {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
+        ),
+    )
+    shown_request = json_display("request", "the merchant's request")
+    shown_details = json_display("carrier_details", "what the carrier added")
+    shown_cancellation = json_display("cancellation")
+
+    def get_urls(self) -> list[URLPattern]:
+        files = [
+            path(f"<path:object_id>/{kind}/", self.admin_site.admin_view(view), name=f"shipping_shipment_{kind}")
+            for kind, view in (("label", self.label), ("manifest", self.manifest))
+        ]
+        return [*files, *super().get_urls()]
+
+    def label(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
+        """The label's file, for staff who may see the shipment (``admin_view`` forbids caches to keep it)."""
+        return self._file(request, object_id, "label", "This shipment has no label file.")
+
+    def manifest(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
+        """The manifest, for the same."""
+        return self._file(request, object_id, "manifest", "This shipment has no manifest.")
+
+    def _file(self, request: HttpRequest, object_id: str, kind: str, missing: str) -> HttpResponse | FileResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        label = Label.objects.filter(shipment=row).first()
+        found = label.download(kind) if label else None
+        try:
+            file = found.file.open("rb") if found and found.file else None
+        except OSError:
+            file = None
+        if found is None or file is None:
+            self.message_user(request, missing, messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
+        is_shown = found.content_type in ("application/pdf", "image/png")
+        return FileResponse(file, as_attachment=not is_shown, filename=found.name, content_type=found.content_type)
+
+    @admin.display(description="shipment", ordering="tracking_number")
+    def name(self, row: Shipment) -> str:
+        return row.tracking_number or row.order_id or row.reference
+
+    @admin.display(description="booking", ordering="booking_state")
+    def booking(self, row: Shipment) -> str:
+        return booking_badge(row)
+
+    @admin.display(description="trouble")
+    def trouble(self, row: Shipment) -> str:
+        failure = row.failure or {}
+        told = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
+        return lines([str(text) for text in dict.fromkeys(told) if text])
+
+    @admin.display(description="label")
+    def label_file(self, row: Shipment) -> str:
+        return file_links(getattr(row, "label", None))
+
+    @admin.display(description="from")
+    def sender_address(self, row: Shipment) -> str:
+        return address_lines(row.origin)
+
+    @admin.display(description="to")
+    def recipient_address(self, row: Shipment) -> str:
+        return address_lines(row.destination)
+
+    @admin.action(description="Look up at the carrier now (pending, needs review)", permissions=["operate"])
+    def look_up(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The worker asks the carrier at once instead of at the next turn; nothing is bought."""
+        asked = reconciliation.look_up_now(queryset)
+        if asked:
+            self.message_user(request, f"{asked} bookings are looked up at once.", messages.SUCCESS)
+        else:
+            text = "None of these is pending or needs review: nothing to look up."
+            self.message_user(request, text, messages.WARNING)
+
+    @admin.action(description="Nothing was bought: fail the booking (needs review)", permissions=["operate"])
+    def nothing_bought(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """For bookings that only the carrier's back-office could explain; the order can then be bought anew."""
+        found = queryset.filter(booking_state=BookingState.NEEDS_REVIEW)[:MAX_SETTLED]
+        for shipment in found:
+            reconciliation.give_up(shipment, BusinessRuleViolated("Operations found that the carrier sold nothing."))
+        self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
+
+
+def file_links(label: Label | None) -> str:
+    """Links that open the files for staff: the label, and the manifest where the carrier gives one out."""
+    if label is None:
+        return NOTHING
+    links = [_file_link(label, "label", f"Open the {label.format} label")]
+    if label.has_manifest:
+        links.append(_file_link(label, "manifest", "Open the manifest"))
+    return lines(links)
+
+
+def _file_link(label: Label, kind: str, text: str) -> str:
+    if not label.download(kind).file:
+        return badge(f"waiting for the carrier's {kind}", "waiting" if label.fetch_at else "bad")
+    url = reverse(f"admin:shipping_shipment_{kind}", args=[label.shipment_id])
+    return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', url, text)
+
+
+@admin.register(Parcel)
+class ParcelAdmin(ShippingAdmin):
+    """Packages of shipments."""
+
+    list_display = ("shipment", "number", "weight_kg", "size", "declared", "description")
+    list_select_related = ("shipment",)
+    list_filter = (("shipment__mode", admin.ChoicesFieldListFilter),)
+    search_fields = ("shipment__tracking_number", "shipment__order_id", "description")
+    search_help_text = "Tracking number, order, content, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+
+    @admin.display(description="size")
+    def size(self, row: Parcel) -> str:
+        return parcel_size(row)
+
+    @admin.display(description="declared value", ordering="declared_value")
+    def declared(self, row: Parcel) -> str:
+        return _money(row.declared_value, row.currency)
+
+
+@admin.register(Label)
+class LabelAdmin(ShippingAdmin):
+    """Printable files; they are opened through the shipment's permission-checked address only."""
+
+    list_display = ("shipment", "format", "size", "opened", "created_at")
+    list_select_related = ("shipment",)
+    list_filter = ("format", "size", "created_at")
+    search_fields = ("shipment__tracking_number", "shipment__order_id")
+    search_help_text = "Tracking number, order, or the id of the shipment."
+    id_search = ("id", "shipment_id")
+    ordering = ("-id",)
+    fields = ("id", "shipment", "format", "size", "opened", "carrier_url", "created_at")
+
+    @admin.display(description="file")
+    def opened(self, row: Label) -> str:
+        return file_links(row)
+
+
+@admin.register(Orphan)
+class OrphanAdmin(ShippingAdmin):
+    """Labels that turned up too late, or once too often; the worker has the carrier call them off."""
+
+    list_display = ("tracking_number", "state", "shown_carrier", "shipment", "merchant", "mode", "created_at")
+    list_select_related = ("shipment", "merchant")
+    list_filter = (("voided_at", admin.EmptyFieldListFilter), MerchantFilter, "mode", "created_at")
+    search_fields = ("tracking_number", "shipment__reference", "shipment__order_id")
+    search_help_text = "Tracking number, our reference, an order, or our id."
+    actions = ("void",)
+    ordering = ("-id",)
+    fields = ("id", "merchant", "mode", "shipment", "tracking_number", "state", "refusal", "voided_at", "created_at")
+
+    @admin.display(description="carrier")
+    def shown_carrier(self, row: Orphan) -> str:
+        return row.shipment.carrier_name
+
+    @admin.display(description="state")
+    def state(self, row: Orphan) -> str:
+        if row.voided_at:
+            return badge("called off", "good")
+        return badge(f"refused: {row.refusal}", "bad") if row.refusal else badge("being called off", "waiting")
+
+    @admin.action(description="Look up and call off at the carrier now", permissions=["operate"])
+    def void(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """The worker asks the carrier at once; one that was called off in its back-office is then known to be."""
+        asked = reconciliation.void_now(queryset)
+        self.message_user(request, f"{asked} labels are called off at once.", messages.SUCCESS)

@@ -1,0 +1,98 @@
+"""Responses to posted checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from shipping.checkpoints.posting import Outcome, Posted
+
+
+class CheckpointDataSerializer(serializers.Serializer):
+    tracking_id = serializers.CharField()
+    checkpoint_id = serializers.UUIDField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    description = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    unit_created = serializers.BooleanField()
+
+
+class CheckpointSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+    data = CheckpointDataSerializer()
+
+
+class HistoryItemSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    description = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    details = serializers.DictField()
+
+
+def posted(result: Posted, message: str) -> dict[str, Any]:
+    """A stored checkpoint, as documented."""
+    return {"success": True, "message": message, "data": _posted(result)}
+
+
+def _posted(result: Posted) -> dict[str, Any]:
+    item = result.item
+    return {
+        "tracking_id": item.tracking_id,
+        "checkpoint_id": result.checkpoint_id,
+        "status": item.status.upper(),
+        "location": item.location,
+        "description": item.description,
+        "timestamp": item.moment.at,
+        "unit_created": result.unit_created,
+    }
+
+
+class RefusedItemSerializer(serializers.Serializer):
+    error = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+
+
+class BatchResultSerializer(serializers.Serializer):
+    index = serializers.IntegerField(help_text="The item's place in the request, from 0.")
+    result = serializers.ChoiceField(choices=["stored", "repeated", "refused"])
+    data = CheckpointDataSerializer(required=False)
+    error = RefusedItemSerializer(required=False)
+
+
+class BatchSerializer(serializers.Serializer):
+    success = serializers.BooleanField(help_text="Nothing was refused.")
+    stored = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = BatchResultSerializer(many=True)
+
+
+def batch(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What became of each item of a batch, in its order."""
+    results = [_batch_result(index, outcome) for index, outcome in enumerate(outcomes)]
+    counts = {kind: sum(result["result"] == kind for result in results) for kind in ("stored", "repeated", "refused")}
+    return {"success": not counts["refused"], **counts, "results": results}
+
+
+def _batch_result(index: int, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Posted):
+        return {"index": index, "result": "repeated" if outcome.repeated else "stored", "data": _posted(outcome)}
+    return {"index": index, "result": "refused", "error": outcome.body()}
+
+
+def history_item(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "status": row.status.upper(),
+        "location": row.location,
+        "description": row.description,
+        "timestamp": row.occurred_at,
+        "details": row.details,
+    }

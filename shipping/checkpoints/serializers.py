@@ -1,0 +1,28 @@
+"""Requests that post checkpoints."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apikeys.http.fields import MomentField, TextField
+from shipping.checkpoints.posting import POSTABLE
+from shipping.common.request_fields import StatusField
+
+
+class CheckpointRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/checkpoints``"""
+
+    tracking_id = TextField(
+        min_length=6,
+        max_length=50,
+        validators=[
+            RegexValidator(r"^[^\s/\\?#%]+$", _("Blanks, slashes, ?, # and percent signs cannot stand in it."))
+        ],
+        error_messages={"min_length": _("The tracking ID must have at least {min_length} characters.")},
+    )
+    status = StatusField(states=POSTABLE)
+    location = TextField(max_length=200)
+    description = TextField(max_length=500)
+    timestamp = MomentField()

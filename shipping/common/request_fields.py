@@ -1,0 +1,147 @@
+"""Serializer fields and parts of requests that several resources share."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apikeys.http.fields import CountryField, CurrencyField, TextField
+from carriers.types import PaymentMethod
+
+MAX_PACKAGES = 100
+MAX_ITEMS = 500
+
+
+class LowerCaseChoiceField(serializers.ChoiceField):
+    """One of the choices, in any case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data.lower() if isinstance(data, str) else data)
+
+
+class AddressSerializer(serializers.Serializer):
+    """A place that is known well enough for a price."""
+
+    company = TextField(max_length=100, required=False, allow_blank=True)
+    contact_name = TextField(max_length=100, required=False, allow_blank=True)
+    contact_phone = TextField(max_length=40, required=False, allow_blank=True)
+    contact_email = TextField(max_length=254, required=False, allow_blank=True)
+    street = TextField(max_length=200, required=False, allow_blank=True)
+    city = TextField(max_length=100)
+    state = TextField(max_length=60, required=False, allow_blank=True)
+    postal_code = TextField(max_length=20)
+    country = CountryField()
+
+
+class StreetAddressSerializer(AddressSerializer):
+    """A place that a parcel can be sent from or to."""
+
+    street = TextField(max_length=200)
+
+
+class PackageSerializer(serializers.Serializer):
+    """One parcel: kilograms and centimetres."""
+
+    weight_kg = serializers.DecimalField(max_digits=9, decimal_places=3, min_value=Decimal("0.001"))
+    length_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    width_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    height_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    declared_value = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), required=False)
+    currency = CurrencyField(required=False)
+    description = TextField(max_length=200, required=False, allow_blank=True)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {},
+        "properties": {
+            "pickup_point_id": {"type": "string", "maxLength": 64},
+            "customer_reference": {"type": "string", "maxLength": 100},
+        },
+    }
+)
+class MetadataField(serializers.JSONField):
+    """An object of the merchant's own; ``pickup_point_id`` and ``customer_reference`` are ours to read."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(_("An object is expected."))
+        for name, limit in (("pickup_point_id", 64), ("customer_reference", 100)):
+            value = data.get(name, "")
+            if value is None or not isinstance(value, str) or len(value) > limit:
+                raise serializers.ValidationError({name: [_("A text of at most %d characters is expected.") % limit]})
+        return super().to_internal_value(data)
+
+
+class ItemSerializer(serializers.Serializer):
+    """One line of the order; prices are for one unit, in the request's ``currency``."""
+
+    name = TextField(max_length=200)
+    quantity = serializers.IntegerField(min_value=1, max_value=100_000, default=1)
+    sku = TextField(max_length=64, required=False, allow_blank=True)
+    unit_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    discount = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    tax = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    hs_code = TextField(max_length=14, required=False, allow_blank=True)
+    origin_country = CountryField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["discount"] > attrs["unit_price"] * attrs["quantity"]:
+            raise serializers.ValidationError({"discount": [_("The discount is more than the price.")]})
+        return attrs
+
+
+class _PaymentSerializer(serializers.Serializer):
+    """Who pays for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
+
+    payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
+    cod_amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+    )
+    currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        is_cod = attrs.get("payment_method") == PaymentMethod.COD
+        if is_cod and "cod_amount" not in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
+        if not is_cod and "cod_amount" in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+        return attrs
+
+
+class _ShipmentRequestSerializer(_PaymentSerializer):
+    carrier = TextField(max_length=40)
+    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
+    service_type = TextField(max_length=40, default="standard")
+    metadata = MetadataField(default=dict)
+    mute_warnings = serializers.BooleanField(default=False, help_text="Answer without warnings about odd data.")
+
+
+class StatusField(TextField):
+    """One of the states, in any case; lower case inside."""
+
+    def __init__(self, *, states: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(max_length=20, **kwargs)
+        self.states = states
+
+    def to_internal_value(self, data: Any) -> str:
+        status = super().to_internal_value(data).lower()
+        if status not in self.states:
+            known = ", ".join(state.upper() for state in self.states)
+            raise serializers.ValidationError(_("The status must be one of: %s") % known)
+        return status
+
+
+class StatusFieldSchema(OpenApiSerializerFieldExtension):
+    """How the documents show the states, in the case in which they are answered."""
+
+    target_class = StatusField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "string", "enum": [state.upper() for state in self.target.states]}

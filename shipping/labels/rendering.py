@@ -1,0 +1,99 @@
+"""Responses of label purchases."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from apikeys.http.rendering import rfc3339
+from shipping.common import input_warnings
+from shipping.common.responses import MANIFEST, ODD, WarningSerializer, number
+from shipping.models import (
+    Shipment,
+)
+
+
+class LabelSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    label_url = serializers.URLField()
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
+    label_data = serializers.CharField(allow_null=True, help_text="The file in base64.")
+    label_format = serializers.CharField()
+    shipment_id = serializers.UUIDField()
+    order_id = serializers.CharField()
+    status = serializers.CharField()
+    total_price = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField()
+    metadata = serializers.DictField()
+    warnings = WarningSerializer(many=True, help_text=ODD)
+
+
+class PendingShipmentSerializer(serializers.Serializer):
+    shipment_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["pending", "needs_review"])
+    carrier = serializers.CharField()
+    order_id = serializers.CharField()
+    message = serializers.CharField()
+
+
+def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
+    """A bought label with its file."""
+    return {
+        "carrier": shipment.carrier_name,
+        "tracking_number": shipment.tracking_number,
+        "label_url": label_url,
+        "manifest_url": manifest_url,
+        "label_data": _file(shipment),
+        "label_format": shipment.label.format,
+        "shipment_id": str(shipment.id),
+        "order_id": shipment.order_id,
+        "status": shipment.status,
+        "total_price": number(shipment.total_price),
+        "currency": shipment.currency,
+        "metadata": carrier_metadata(shipment),
+        "warnings": input_warnings.of_order(shipment.request),
+    }
+
+
+def _file(shipment: Shipment) -> str | None:
+    """The label in base64; None where it is not here yet or the storage has lost it, so that the rest is still told."""
+    if not shipment.label.file:
+        return None
+    try:
+        with shipment.label.file.open("rb") as file:
+            return base64.b64encode(file.read()).decode()
+    except FileNotFoundError:
+        return None
+
+
+def pending(shipment: Shipment) -> dict[str, Any]:
+    """A booking whose outcome is not known yet."""
+    return {
+        "shipment_id": str(shipment.id),
+        "status": shipment.booking_state,
+        "carrier": shipment.carrier_name,
+        "order_id": shipment.order_id,
+        "message": _(
+            "The carrier has not answered yet. The label is looked up; ask again with the same Idempotency-Key or read "
+            "the shipment. Do not order it anew."
+        ),
+    }
+
+
+def carrier_metadata(shipment: Shipment) -> dict[str, Any]:
+    """What the carrier says beyond our own fields, and its own names for the shipment."""
+    return shipment.carrier_details | {
+        "carrier_shipment_id": shipment.carrier_shipment_id,
+        "customer_reference": shipment.customer_reference,
+        "estimated_delivery": rfc3339(shipment.estimated_delivery),
+    }
+
+
+def failure(row: Shipment) -> tuple[dict[str, Any], int]:
+    """Why the booking failed, as it was answered at the time, and with which HTTP status."""
+    body = dict(row.failure or {})
+    return body, body.pop("http_status", 400)

@@ -1,0 +1,83 @@
+"""Checkpoints, and carriers' status codes that operations map."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from apikeys.db.tenancy import Row, TenantRow
+from shipping.models.shipments import Shipment
+from shipping.models.states import StatusChoices
+
+
+class Checkpoint(TenantRow):
+    """One scan or event on a shipment; never changed, but for the status of one whose code nobody knew."""
+
+    class Source(models.TextChoices):
+        MERCHANT = "merchant", "merchant"
+        CARRIER = "carrier", "carrier"
+        WAYBILL = "waybill", "Waybill"
+
+    shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="checkpoints")
+    source = models.CharField(max_length=8, choices=Source.choices)
+    status = models.CharField(max_length=16, choices=StatusChoices.choices)
+    code = models.CharField(max_length=64, help_text="The carrier's own code; the status where the merchant posted it.")
+    description = models.CharField(max_length=500, blank=True)
+    location = models.CharField(max_length=200, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+    occurred_at = models.DateTimeField()
+    occurred_text = models.CharField(max_length=64, blank=True, help_text="The time as it was told.")
+    tz_assumed = models.BooleanField(default=False, help_text="The told time had no offset.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["occurred_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shipment", "code", "occurred_at"],
+                condition=models.Q(source="carrier"),
+                name="carrier_scan_once",
+            ),
+            models.UniqueConstraint(
+                fields=["shipment", "status", "occurred_at", "location"],
+                condition=models.Q(source="merchant"),
+                name="merchant_checkpoint_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["shipment", "occurred_at", "id"], name="checkpoint_by_time"),
+            models.Index(fields=["code", "shipment"], condition=models.Q(status="unknown"), name="checkpoint_unknown"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} at {self.occurred_at:%Y-%m-%d %H:%M}"
+
+
+PLACES = [(None, "not placed yet"), *(one for one in StatusChoices.choices if one[0] != StatusChoices.UNKNOWN)]
+
+
+class StatusCode(Row):
+    """A carrier's code that its adapter did not know when it was met, and the status that operations gave it."""
+
+    carrier = models.CharField(max_length=20, editable=False)
+    code = models.CharField(max_length=64, editable=False)
+    status = models.CharField(
+        max_length=16,
+        choices=PLACES,
+        null=True,
+        help_text="Of every scan with this code that is unknown, old or to come. A scan that has one keeps it.",
+    )
+    example = models.CharField(max_length=500, blank=True, editable=False, help_text="As the carrier put it once.")
+    first_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+    placed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["carrier", "code"], name="status_code_once_per_carrier"),
+            models.CheckConstraint(condition=~models.Q(status="unknown"), name="status_code_placed_as_a_known_one"),
+        ]
+        indexes = [models.Index(fields=["id"], condition=models.Q(status__isnull=True), name="status_code_to_place")]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.code}"

@@ -1,0 +1,77 @@
+"""Pickups over HTTP."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.access.idempotency import idempotent
+from apikeys.access.views import ApiViewSet
+from apikeys.http import pagination
+from apikeys.models import scopes
+from shipping.models import Pickup
+from shipping.pickups import pickups, rendering, serializers
+from shipping.shipments import serializers as shipment_serializers
+
+PICKUP = OpenApiParameter(
+    "pickup", str, OpenApiParameter.PATH, description="Our id, the carrier's or the confirmation number."
+)
+
+
+class PickupViewSet(ApiViewSet):
+    """Collections."""
+
+    scopes: ClassVar = {
+        **dict.fromkeys(("create", "cancel"), scopes.SHIPMENTS_WRITE),
+        **dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ),
+    }
+
+    def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
+        """A collection, as the request that made it is answered."""
+        row = pickups.find(self.tenant, str(pickup_id))
+        waiting = row.state in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW)
+        return Response(rendering.pickup(row), status=status.HTTP_202_ACCEPTED if waiting else status.HTTP_200_OK)
+
+    @extend_schema(
+        request=serializers.PickupRequestSerializer,
+        responses={200: rendering.PickupSerializer, 202: rendering.PickupSerializer},
+        tags=["pickups"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """Book a collection. 202 when the carrier took the request and did not answer."""
+        order = self.checked(serializers.PickupRequestSerializer, request.data)
+        return self.render(request, pickups.schedule(self.tenant, order).id)
+
+    @extend_schema(
+        parameters=[serializers.PickupListSerializer],
+        responses={200: rendering.PickupListSerializer},
+        tags=["pickups"],
+    )
+    def list(self, request: Request) -> Response:
+        """Collections, the newest first."""
+        asked = self.checked(serializers.PickupListSerializer, request.query_params)
+        rows = pickups.listed(self.tenant, asked)
+        page, page_info = pagination.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
+        return Response({"pickups": [rendering.pickup(row) for row in page], "pagination": page_info})
+
+    @extend_schema(parameters=[PICKUP], responses={200: rendering.PickupSerializer}, tags=["pickups"])
+    def retrieve(self, request: Request, pickup: str) -> Response:
+        """One collection."""
+        return Response(rendering.pickup(pickups.find(self.tenant, pickup)))
+
+    @extend_schema(
+        parameters=[PICKUP],
+        request=shipment_serializers.CancelRequestSerializer,
+        responses={200: rendering.PickupSerializer},
+        tags=["pickups"],
+    )
+    def cancel(self, request: Request, pickup: str) -> Response:
+        """Call a collection off; asking again gives the same cancellation."""
+        data = self.checked(shipment_serializers.CancelRequestSerializer, request.data)
+        return Response(rendering.pickup(pickups.cancel(self.tenant, pickup, reason=data["reason"])))

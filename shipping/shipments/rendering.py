@@ -1,0 +1,289 @@
+"""Responses about shipments: pages, lists, events, cancellations, proofs of delivery and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from apikeys.http.rendering import rfc3339
+from apikeys.models import Event
+from carriers.types import PaymentMethod, ProofOfDelivery
+from shipping.common.responses import MANIFEST, ODD, WarningSerializer, number
+from shipping.labels import rendering as label_rendering
+from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
+from shipping.models import (
+    BookingState,
+    Shipment,
+)
+from shipping.shipments.tracking_rendering import TrackEventSerializer, ordered_checkpoints, track_event
+
+
+class ReturnSerializer(LabelSerializer):
+    return_of = serializers.UUIDField(help_text="The shipment that comes back.")
+    reason = serializers.CharField()
+
+
+def way_back(shipment: Shipment, **urls: str | None) -> dict[str, Any]:
+    """A bought return; ``urls`` as for its label."""
+    return label(shipment, **urls) | {
+        "return_of": str(shipment.return_of_id),
+        "reason": shipment.request.get("reason", ""),
+    }
+
+
+class UnitSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    tracking_id = serializers.CharField()
+    status = serializers.CharField()
+    location = serializers.CharField()
+    delivery_time = serializers.DateTimeField(allow_null=True)
+    total_checkpoints = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    carrier = serializers.CharField(allow_null=True)
+    order_id = serializers.CharField(allow_null=True)
+
+
+class PaginationSerializer(serializers.Serializer):
+    total = serializers.IntegerField()
+    total_is_exact = serializers.BooleanField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.UUIDField(allow_null=True)
+
+
+@extend_schema_serializer(many=False)
+class UnitListSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    units = UnitSerializer(many=True)
+    pagination = PaginationSerializer()
+    filters = serializers.DictField()
+
+
+def units(page: Iterable[Shipment], pagination: Mapping[str, Any], filters: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of units."""
+    return {
+        "success": True,
+        "units": [_unit(row) for row in page],
+        "pagination": dict(pagination),
+        "filters": dict(filters),
+    }
+
+
+def _unit(row: Shipment) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "tracking_id": row.tracking_number,
+        "status": row.status.upper(),
+        "location": row.location,
+        "delivery_time": rfc3339(row.delivery_time),
+        "total_checkpoints": row.checkpoint_count,
+        "created_at": rfc3339(row.first_at or row.created_at),
+        "updated_at": rfc3339(row.last_at or row.created_at),
+        "carrier": row.carrier_name or None,
+        "order_id": row.order_id or None,
+    }
+
+
+class PaymentSerializer(serializers.Serializer):
+    method = serializers.CharField()
+    cod_amount = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField(help_text="Of the items and the amount to collect; empty: the carrier's.")
+
+
+class ShipmentSerializer(serializers.Serializer):
+    shipment_id = serializers.UUIDField()
+    booking_state = serializers.ChoiceField(choices=BookingState.choices)
+    status = serializers.CharField(allow_null=True)
+    carrier = serializers.CharField(allow_null=True)
+    tracking_number = serializers.CharField(allow_null=True)
+    order_id = serializers.CharField(allow_null=True)
+    sequence = serializers.IntegerField()
+    reference = serializers.CharField()
+    waybill_number = serializers.CharField(allow_null=True)
+    service_type = serializers.CharField()
+    label_url = serializers.URLField(allow_null=True)
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
+    origin = serializers.DictField()
+    destination = serializers.DictField()
+    packages = serializers.ListField(child=serializers.DictField())
+    items = serializers.ListField(child=serializers.DictField())
+    payment = PaymentSerializer()
+    billing_address = serializers.DictField(allow_null=True)
+    warehouse_id = serializers.UUIDField(allow_null=True)
+    return_of = serializers.UUIDField(allow_null=True)
+    total_price = serializers.FloatField(allow_null=True)
+    currency = serializers.CharField()
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    checkpoints = TrackEventSerializer(many=True)
+    failure = serializers.DictField(allow_null=True)
+    cancellation = serializers.DictField(allow_null=True)
+    metadata = serializers.DictField()
+    created_at = serializers.DateTimeField()
+
+
+class ChangedShipmentSerializer(ShipmentSerializer):
+    """What the answer to a change tells besides."""
+
+    warnings = WarningSerializer(many=True, help_text=ODD)
+
+
+def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
+    """Everything about one shipment, whatever its booking state."""
+    return {
+        "shipment_id": str(row.id),
+        "booking_state": row.booking_state,
+        "status": row.status or None,
+        "carrier": row.carrier_name or None,
+        "tracking_number": row.tracking_number or None,
+        "order_id": row.order_id or None,
+        "sequence": row.sequence,
+        "reference": row.reference,
+        "waybill_number": row.waybill_number,
+        "service_type": row.service_type,
+        "label_url": label_url,
+        "manifest_url": manifest_url,
+        "origin": row.origin,
+        "destination": row.destination,
+        "packages": [_package(parcel) for parcel in row.parcels.all()],
+        "items": [_item(item) for item in row.request.get("items", ())],
+        "payment": _payment(row.request),
+        "billing_address": row.request.get("billing_address"),
+        "warehouse_id": row.warehouse_id and str(row.warehouse_id),
+        "return_of": row.return_of_id and str(row.return_of_id),
+        "total_price": number(row.total_price),
+        "currency": row.currency,
+        "estimated_delivery": rfc3339(row.estimated_delivery),
+        "delivered_at": rfc3339(row.delivered_at),
+        "checkpoints": [track_event(checkpoint) for checkpoint in ordered_checkpoints(row)],
+        "failure": label_rendering.failure(row)[0] if row.failure else None,
+        "cancellation": _cancellation(row) if row.cancellation else None,
+        "metadata": carrier_metadata(row),
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    amounts = ("unit_price", "discount", "tax")
+    return item | {name: number(Decimal(item[name])) for name in amounts if name in item}
+
+
+def _payment(order: dict[str, Any]) -> dict[str, Any]:
+    amount = order.get("cod_amount")
+    return {
+        "method": order.get("payment_method", PaymentMethod.PREPAID.value),
+        "cod_amount": None if amount is None else number(Decimal(amount)),
+        "currency": order.get("currency", ""),
+    }
+
+
+def _package(parcel: Any) -> dict[str, Any]:
+    measures = {name: number(getattr(parcel, name)) for name in ("weight_kg", "length_cm", "width_cm", "height_cm")}
+    return measures | {
+        "declared_value": number(parcel.declared_value),
+        "currency": parcel.currency,
+        "description": parcel.description,
+    }
+
+
+class ShipmentEventSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    type = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    data = serializers.DictField()
+    correlation_id = serializers.CharField()
+
+
+class EventListSerializer(serializers.Serializer):
+    events = ShipmentEventSerializer(many=True)
+
+
+def events(rows: Iterable[Event]) -> dict[str, Any]:
+    """A shipment's public events."""
+    return {
+        "events": [
+            {
+                "id": str(row.id),
+                "type": row.type,
+                "created_at": rfc3339(row.created_at),
+                "data": row.data,
+                "correlation_id": row.correlation_id,
+            }
+            for row in rows
+        ]
+    }
+
+
+class CancellationDataSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField()
+    cancelled_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    refund_status = serializers.CharField()
+    refund_amount = serializers.FloatField(allow_null=True)
+
+
+class CancellationSerializer(serializers.Serializer):
+    status = serializers.CharField()
+    message = serializers.CharField()
+    cancellation = CancellationDataSerializer()
+
+
+def cancellation(row: Shipment, message: str) -> dict[str, Any]:
+    """A cancellation, as documented."""
+    return {"status": "success", "message": message, "cancellation": _cancellation(row)}
+
+
+def _cancellation(row: Shipment) -> dict[str, Any]:
+    stored = row.cancellation
+    return {
+        "tracking_number": row.tracking_number,
+        "cancelled_at": stored["cancelled_at"],
+        "reason": stored.get("reason", ""),
+        "refund_status": stored.get("refund_status", ""),
+        "refund_amount": number(stored.get("refund_amount")),
+    }
+
+
+class ProofSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField()
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    signed_by = serializers.CharField()
+    signature_image = serializers.CharField(help_text="A data URL.")
+    delivery_photo = serializers.CharField(help_text="A data URL.")
+    location = serializers.CharField()
+    pickup_code_used = serializers.CharField(allow_null=True)
+    delivery_type = serializers.CharField()
+    coordinates = serializers.DictField(allow_null=True)
+    notes = serializers.CharField()
+
+
+class ProofOfDeliverySerializer(serializers.Serializer):
+    status = serializers.CharField()
+    proof_of_delivery = ProofSerializer()
+
+
+def proof_of_delivery(proof: ProofOfDelivery) -> dict[str, Any]:
+    """A proof of delivery, as documented."""
+    return {
+        "status": "success",
+        "proof_of_delivery": {
+            "tracking_number": proof.tracking_number,
+            "delivered_at": rfc3339(proof.delivered_at),
+            "signed_by": proof.signed_by,
+            "signature_image": proof.signature_image,
+            "delivery_photo": proof.delivery_photo,
+            "location": proof.location,
+            "pickup_code_used": proof.pickup_code_used,
+            "delivery_type": proof.delivery_type,
+            "coordinates": None
+            if proof.latitude is None
+            else {"latitude": proof.latitude, "longitude": proof.longitude},
+            "notes": proof.notes,
+        },
+    }

@@ -1,0 +1,158 @@
+"""Requests about shipments: changes, returns, cancellation, tracking and lists."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from apikeys.http.fields import MomentField, TextField
+from apikeys.models import Store
+from carriers.types import PaymentMethod, Status
+from shipping.common.lookup import is_id
+from shipping.common.request_fields import (
+    MAX_ITEMS,
+    MAX_PACKAGES,
+    ItemSerializer,
+    LowerCaseChoiceField,
+    MetadataField,
+    PackageSerializer,
+    StatusField,
+    StreetAddressSerializer,
+)
+
+MAX_TRACKED = 50  # at once; one call at a carrier that is asked for many
+
+
+class ReturnRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/returns``: what is not said is taken from the shipment that comes back."""
+
+    shipment_id = TextField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
+    reason = TextField(max_length=200, default="")
+    additional = serializers.BooleanField(default=False, help_text="Buy another return for a shipment that has one.")
+    origin = StreetAddressSerializer(required=False, help_text="Where it is fetched; default: where it was sent to.")
+    destination = StreetAddressSerializer(required=False, help_text="Default: the warehouse, else where it came from.")
+    warehouse_id = serializers.UUIDField(required=False, help_text="Default: the one that it departed from.")
+    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
+    items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
+    service_type = TextField(max_length=40, default="standard")
+    label_format = TextField(max_length=8, default="PDF")
+    label_size = TextField(max_length=8, default="4x6")
+    metadata = MetadataField(default=dict)
+    mute_warnings = serializers.BooleanField(
+        default=False, help_text="Answer without warnings about odd data; also where what comes back was bought so."
+    )
+
+
+class ShipmentUpdateSerializer(serializers.Serializer):
+    """``PATCH /api/v1/shipments/{id}``: only what is to change at the carrier."""
+
+    destination = StreetAddressSerializer(
+        required=False, help_text="The contact's name, phone and e-mail stay where they are not given."
+    )
+    packages = PackageSerializer(
+        many=True,
+        allow_empty=False,
+        max_length=MAX_PACKAGES,
+        required=False,
+        help_text="All of them, in their order. Where there are as many as before, what is not said of one (its sides, "
+        "value, description) stays.",
+    )
+    items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
+    payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
+    cod_amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Nothing is to change."))
+        if attrs.get("payment_method") == PaymentMethod.PREPAID and "cod_amount" in attrs:
+            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+        return attrs
+
+
+class TrackingRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/tracking``: one number, or many."""
+
+    carrier = TextField(max_length=40)
+    tracking_number = TextField(min_length=5, max_length=50, required=False)
+    tracking_numbers = serializers.ListField(
+        child=TextField(min_length=5, max_length=50),
+        min_length=1,
+        max_length=MAX_TRACKED,
+        required=False,
+        help_text="In the place of tracking_number, without repeats; the answers come in this order.",
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        is_plural = isinstance(data, Mapping) and "tracking_numbers" in data
+        self.fields["tracking_number"].required = not is_plural
+        return super().to_internal_value(data)
+
+    def validate_tracking_numbers(self, names: list[str]) -> list[str]:
+        """Each of them once."""
+        if len(set(names)) < len(names):
+            raise serializers.ValidationError(_("The same number stands in it more than once."))
+        return names
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "tracking_number" in attrs and "tracking_numbers" in attrs:
+            raise serializers.ValidationError({"tracking_numbers": [_("Send this or tracking_number, not both.")]})
+        return attrs
+
+
+class CancelRequestSerializer(serializers.Serializer):
+    """``POST …/cancel``"""
+
+    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class ShipmentListSerializer(serializers.Serializer):
+    """The query of ``GET /api/v1/shipments``."""
+
+    status = StatusField(states=tuple(Status), required=False)
+    carrier = TextField(max_length=40, required=False)
+    store = TextField(max_length=64, required=False, help_text="The store's id or code.")
+    order_id = TextField(max_length=100, required=False)
+    created_from = MomentField(required=False, help_text="Of the first checkpoint; included.")
+    created_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
+    updated_from = MomentField(required=False, help_text="Of the last checkpoint; included.")
+    updated_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
+    q = TextField(
+        min_length=2,
+        max_length=100,
+        required=False,
+        help_text="How tracking number, order id, customer reference or the recipient's name begins, in any case.",
+    )
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
+    offset = serializers.IntegerField(
+        min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor."
+    )
+    cursor = serializers.UUIDField(
+        required=False, help_text="next_cursor of the page before; an offset counts from there."
+    )
+
+    def validate_store(self, name: str) -> uuid.UUID:
+        """The id of a store of the caller's."""
+        tenant = self.context["tenant"]
+        named = Q(id=name) | Q(code=name) if is_id(name) else Q(code=name)
+        stores = Store.objects.filter(named, merchant_id=tenant.merchant_id)
+        if tenant.store_id:
+            stores = stores.filter(id=tenant.store_id)
+        found = stores.values_list("id", flat=True).first()
+        if found is None:
+            raise serializers.ValidationError(_("No such store."))
+        return found
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("created", "updated"):
+            since, until = attrs.get(f"{name}_from"), attrs.get(f"{name}_to")
+            if since and until and until.at < since.at:
+                raise serializers.ValidationError({f"{name}_to": [_("The range ends before it starts.")]})
+        return attrs

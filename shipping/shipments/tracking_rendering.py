@@ -1,0 +1,164 @@
+"""Responses of tracking: histories from the carrier and from the stored checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Prefetch, prefetch_related_objects
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from apikeys.http.rendering import rfc3339
+from shipping.checkpoints.fold import Point
+from shipping.checkpoints.rendering import HistoryItemSerializer, history_item
+from shipping.labels.rendering import carrier_metadata
+from shipping.models import (
+    Checkpoint,
+    Shipment,
+)
+from shipping.shipments.tracking import Tracked
+
+MAX_SHOWN_CHECKPOINTS = 1000
+_LATEST = ("-occurred_at", "-id")
+
+
+class TrackEventSerializer(serializers.Serializer):
+    timestamp = serializers.DateTimeField()
+    status = serializers.CharField()
+    description = serializers.CharField()
+    location = serializers.CharField()
+    details = serializers.DictField()
+
+
+class TrackSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    status = serializers.CharField()
+    events = TrackEventSerializer(many=True)
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
+    current_location = serializers.CharField()
+    metadata = serializers.DictField()
+
+
+class TrackErrorSerializer(serializers.Serializer):
+    tracking_number = serializers.CharField(help_text="As it was asked.")
+    error = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+    carrier = serializers.CharField(required=False)
+    carrier_code = serializers.CharField(required=False)
+    carrier_message = serializers.CharField(required=False)
+    retryable = serializers.BooleanField(required=False)
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="TrackResult",
+        serializers=[TrackSerializer, TrackErrorSerializer],
+        resource_type_field_name=None,
+        many=True,
+    )
+)
+class _TrackResultsField(serializers.ListField):
+    """A track or an error for each number."""
+
+
+class TrackListSerializer(serializers.Serializer):
+    results = _TrackResultsField(help_text="In the order asked.")
+
+
+# One number is answered by its track, several by a list.
+TRACK_ANSWER = PolymorphicProxySerializer(
+    component_name="TrackAnswer",
+    serializers=[TrackSerializer, TrackListSerializer],
+    resource_type_field_name=None,
+)
+
+
+def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
+    """A carrier's parcel with its scans. ``metadata.stale``: the carrier did not answer just now."""
+    rows = ordered_checkpoints(shipment)
+    attempts = [row.details.get("attempts") for row in rows if isinstance(row.details.get("attempts"), int)]
+    return {
+        "carrier": shipment.carrier_name,
+        "tracking_number": shipment.tracking_number,
+        "status": shipment.status,
+        "events": [track_event(row) for row in rows],
+        "estimated_delivery": rfc3339(shipment.estimated_delivery),
+        "current_location": shipment.carrier_details.get("current_location") or shipment.location,
+        "metadata": {"delivery_attempts": max(attempts, default=0)}
+        | carrier_metadata(shipment)
+        | {"shipment_id": str(shipment.id), "stale": stale},
+    }
+
+
+def tracks(answers: Sequence[Tracked]) -> dict[str, Any]:
+    """Many parcels, each as ``track`` shows it, or as the error that it would have been refused with."""
+    shipments = [one.outcome for one in answers if isinstance(one.outcome, Shipment)]
+    latest = Checkpoint.objects.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
+    prefetch_related_objects(shipments, Prefetch("checkpoints", latest, to_attr="latest_checkpoints"))
+    return {"results": [_tracked(one) for one in answers]}
+
+
+def _tracked(answer: Tracked) -> dict[str, Any]:
+    if isinstance(answer.outcome, Shipment):
+        return track(answer.outcome, stale=answer.stale)
+    return {"tracking_number": answer.name} | answer.outcome.body()
+
+
+def track_event(row: Checkpoint) -> dict[str, Any]:
+    return {
+        "timestamp": rfc3339(row.occurred_at),
+        "status": row.status,
+        "description": row.description,
+        "location": row.location,
+        "details": row.details,
+    }
+
+
+def ordered_checkpoints(shipment: Shipment) -> list[Checkpoint]:
+    rows = getattr(shipment, "latest_checkpoints", None)  # of ``tracks``
+    if rows is None:
+        rows = shipment.checkpoints.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
+    return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)
+
+
+class HistorySerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    tracking_id = serializers.CharField()
+    current_status = serializers.CharField()
+    delivery_time = serializers.DateTimeField(allow_null=True)
+    checkpoints = HistoryItemSerializer(many=True)
+    total_checkpoints = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+def history(shipment: Shipment) -> dict[str, Any]:
+    """A unit with its checkpoints, oldest first (the latest thousand)."""
+    return {
+        "success": True,
+        "tracking_id": shipment.tracking_number,
+        "current_status": shipment.status.upper(),
+        "delivery_time": shipment.delivery_time,
+        "checkpoints": [history_item(row) for row in ordered_checkpoints(shipment)],
+        "total_checkpoints": shipment.checkpoint_count,
+        "created_at": shipment.first_at or shipment.created_at,
+        "updated_at": shipment.last_at or shipment.created_at,
+    }
+
+
+def history_of(rows: Sequence[Any]) -> dict[str, Any]:
+    """The same of ``histories.find``'s rows."""
+    unit = rows[0]
+    return {
+        "success": True,
+        "tracking_id": unit.shipment__tracking_number,
+        "current_status": unit.shipment__status.upper(),
+        "delivery_time": unit.shipment__delivered_at or unit.shipment__estimated_delivery,
+        "checkpoints": [history_item(row) for row in rows],
+        "total_checkpoints": unit.shipment__checkpoint_count,
+        "created_at": unit.shipment__first_at,
+        "updated_at": unit.shipment__last_at,
+    }

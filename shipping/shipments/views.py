@@ -1,0 +1,167 @@
+"""Shipments, their lists, tracking, changes, cancellation and returns over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import FileResponse, HttpResponseBase
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.access.idempotency import idempotent
+from apikeys.access.views import ApiViewSet
+from apikeys.audit import events
+from apikeys.http.errors import NotFound, ValidationFailed
+from apikeys.models import scopes
+from shipping.common import input_warnings, lookup
+from shipping.labels import rendering as label_rendering
+from shipping.labels.views import _PurchaseViewSet, file_urls
+from shipping.models import LABEL_TYPES, MANIFEST_TYPE
+from shipping.shipments import cancellation, rendering, returns, serializers, tracking, updates
+from shipping.shipments.lists import filters_of, page_of_units
+
+NAME = OpenApiParameter(
+    "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
+)
+LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
+
+
+class ReturnViewSet(_PurchaseViewSet):
+    """Ways back."""
+
+    shown = rendering.way_back
+
+    @extend_schema(
+        request=serializers.ReturnRequestSerializer,
+        responses={200: rendering.ReturnSerializer, 202: label_rendering.PendingShipmentSerializer},
+        tags=["returns"],
+    )
+    @idempotent(_PurchaseViewSet.render)
+    def create(self, request: Request) -> Response:
+        """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
+        wanted = self.checked(serializers.ReturnRequestSerializer, request.data)
+        return self.render(request, returns.create_return(self.tenant, wanted).id)
+
+
+class ShipmentViewSet(ApiViewSet):
+    """Shipments, bought and self-tracked."""
+
+    scopes: ClassVar = {
+        **dict.fromkeys(
+            ("list", "retrieve", "label", "manifest", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ
+        ),
+        **dict.fromkeys(("cancel", "partial_update"), scopes.SHIPMENTS_WRITE),
+    }
+    lookup_field = "name"
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(
+        parameters=[serializers.ShipmentListSerializer],
+        responses={200: rendering.UnitListSerializer},
+        tags=["shipments"],
+    )
+    def list(self, request: Request) -> Response:
+        """Units, the newest first.
+
+        ``next_cursor`` goes on where a page ended, at any depth, and whatever is added meanwhile. ``total`` is exact
+        for all units and by status, carrier and store; by anything else it is counted up to ten thousand.
+        """
+        asked = self._asked(request)
+        page, pagination = page_of_units(self.tenant, asked)
+        return Response(rendering.units(page, pagination, filters_of(asked)))
+
+    def _asked(self, request: Request) -> dict[str, Any]:
+        try:
+            return self.checked(serializers.ShipmentListSerializer, request.query_params)
+        except ValidationError as error:
+            if set(error.detail) != {"status"}:
+                raise
+            # The document has a sentence of its own for this.
+            raise ValidationFailed(_("Invalid status"), details=error.detail) from error
+
+    @extend_schema(parameters=[NAME], responses={200: rendering.ShipmentSerializer}, tags=["shipments"])
+    def retrieve(self, request: Request, name: str) -> Response:
+        """One shipment with everything known of it, also while it is pending."""
+        shipment = lookup.find(self.tenant, name)
+        return Response(rendering.shipment_page(shipment, **file_urls(request, shipment)))
+
+    @extend_schema(
+        parameters=[NAME],
+        request=serializers.ShipmentUpdateSerializer,
+        responses={200: rendering.ChangedShipmentSerializer},
+        tags=["shipments"],
+    )
+    def partial_update(self, request: Request, name: str) -> Response:
+        """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
+        shipment = lookup.find(self.tenant, name)
+        updates.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
+        changed = lookup.find(self.tenant, name)
+        page = rendering.shipment_page(changed, **file_urls(request, changed))
+        return Response(
+            page | {"warnings": input_warnings.of_order({**changed.request, **input_warnings.muted(self.tenant)})}
+        )
+
+    @extend_schema(
+        parameters=[NAME],
+        responses=LABEL_FILE,
+        tags=["shipments"],
+    )
+    @action(detail=True)
+    def label(self, request: Request, name: str) -> HttpResponseBase:
+        """The label's file."""
+        return self._download(name, "label", _("This shipment has no label file."))
+
+    @extend_schema(
+        parameters=[NAME],
+        responses={(200, MANIFEST_TYPE): OpenApiTypes.BINARY},
+        tags=["shipments"],
+    )
+    @action(detail=True)
+    def manifest(self, request: Request, name: str) -> HttpResponseBase:
+        """The paper that a courier signs on taking the parcel, where the carrier gives one out with the label."""
+        return self._download(name, "manifest", _("This shipment has no manifest."))
+
+    def _download(self, name: str, kind: str, missing: str) -> FileResponse:
+        label = getattr(lookup.find(self.tenant, name), "label", None)
+        found = label.download(kind) if label else None
+        if found is None or not found.file or not found.file.storage.exists(found.file.name):
+            raise NotFound(missing)
+        response = FileResponse(found.file.open("rb"), content_type=found.content_type, filename=found.name)
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+    @extend_schema(parameters=[NAME], responses={200: rendering.EventListSerializer}, tags=["shipments"])
+    @action(detail=True)
+    def events(self, request: Request, name: str) -> Response:
+        """What happened to a shipment, the first event first (the latest two hundred)."""
+        shipment = lookup.find(self.tenant, name)
+        return Response(rendering.events(events.public_about(self.tenant, shipment.id)))
+
+    @extend_schema(
+        parameters=[NAME],
+        request=serializers.CancelRequestSerializer,
+        responses={200: rendering.CancellationSerializer},
+        tags=["shipments"],
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
+        """Call a shipment off; asking again gives the same cancellation."""
+        data = self.checked(serializers.CancelRequestSerializer, request.data)
+        row = cancellation.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
+        return Response(rendering.cancellation(row, _("Shipment cancelled successfully")))
+
+    @extend_schema(
+        parameters=[NAME],
+        request=None,
+        responses={200: rendering.ProofOfDeliverySerializer},
+        tags=["shipments"],
+    )
+    @action(detail=True, methods=["get", "post"], url_path="proof-of-delivery")
+    def proof_of_delivery(self, request: Request, name: str, carrier: str = "") -> Response:
+        """Who took the parcel, when and where."""
+        return Response(rendering.proof_of_delivery(tracking.proof_of_delivery(self.tenant, name, carrier=carrier)))

@@ -1,0 +1,40 @@
+"""Requests about warehouses."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apikeys.http.fields import CountryField, TextField
+from shipping.common.request_fields import StreetAddressSerializer
+
+
+class WarehouseSerializer(serializers.Serializer):
+    """``POST /api/v1/warehouses`` and ``PUT …/{id}``"""
+
+    name = TextField(max_length=100)
+    address = StreetAddressSerializer()
+    return_address = StreetAddressSerializer(required=False, allow_null=True)
+
+
+class WarehouseRequestSerializer(WarehouseSerializer):
+    """A new place; ``carriers`` are told of it at once."""
+
+    carriers = serializers.ListField(child=TextField(max_length=40), max_length=20, default=list)
+
+
+class RegistrationRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/warehouses/{id}/registrations``"""
+
+    carrier = TextField(max_length=40)
+    carrier_warehouse_id = TextField(
+        max_length=64, required=False, help_text="What the carrier calls it already; without it the carrier is told."
+    )
+
+
+class PlaceSerializer(serializers.Serializer):
+    """A place that is known well enough to ask whether a carrier goes there."""
+
+    postal_code = TextField(max_length=20)
+    country = CountryField()
+    city = TextField(max_length=100, required=False, allow_blank=True)
+    state = TextField(max_length=60, required=False, allow_blank=True)

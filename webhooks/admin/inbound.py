@@ -1,0 +1,137 @@
+"""Webhooks from carriers, and workers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apikeys.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    Section,
+    badge,
+    json_display,
+    section,
+)
+from carriers.admin.base import CarrierFilter, carrier_name
+from webhooks.inbound import service
+from webhooks.models import InboundWebhook, UnmatchedNumber, Worker
+
+log = logging.getLogger(__name__)
+_MOST_RUN = 200  # in one request
+_INBOUND_TONES = {
+    InboundWebhook.State.RECEIVED: "moving",
+    InboundWebhook.State.PROCESSED: "good",
+    InboundWebhook.State.UNMATCHED: "waiting",
+    InboundWebhook.State.FAILED: "bad",
+}
+
+
+@admin.register(InboundWebhook)
+class InboundWebhookAdmin(ReadOnlyAdmin):
+    """What carriers reported, kept as it came."""
+
+    list_display = ("received_at", "shown_carrier", "event_type", "shown_state", "why", "credential", "processed_at")
+    list_select_related = ("credential__merchant",)
+    list_filter = ("state", CarrierFilter, "received_at")
+    list_defer = ("body",)
+    search_fields = ("event_type__startswith", "numbers__tracking_number__exact", "correlation_id__exact")
+    search_help_text = "A type of event, a whole tracking number that waits, a whole correlation id, or our id."
+    id_search = ("id", "credential_id")
+    ordering = ("-id",)
+    actions = ("run_again",)
+    fields = (
+        "id",
+        "shown_carrier",
+        "credential",
+        "event_type",
+        "shown_state",
+        "error",
+        "shown_body",
+        "received_at",
+        "processed_at",
+        "correlation_id",
+        "digest",
+    )
+    shown_body = json_display("body")
+
+    def unmatched_section(self, request: HttpRequest, row: InboundWebhook) -> Section | None:
+        """Numbers that it names and nobody knows yet."""
+        columns = {"tracking number": str}
+        return section(request, "Unknown numbers", row.numbers.order_by("id"), columns, inbound=row.pk)
+
+    @property
+    def sections(self) -> tuple[Any, ...]:
+        return (self.unmatched_section,)
+
+    @admin.display(description="carrier", ordering="carrier")
+    def shown_carrier(self, row: InboundWebhook) -> str:
+        return carrier_name(row.carrier)
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, row: InboundWebhook) -> str:
+        return badge(row.get_state_display(), _INBOUND_TONES.get(row.state, "off"))
+
+    @admin.display(description="why")
+    def why(self, row: InboundWebhook) -> str:
+        return row.error[:120] or NOTHING
+
+    @admin.action(description="Run again", permissions=["operate"])
+    def run_again(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Read what was kept once more; nothing is applied twice."""
+        ended: dict[str, int] = {}
+        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:_MOST_RUN])
+        for inbound_id in ids:
+            state = self._run(inbound_id)
+            ended[state] = ended.get(state, 0) + 1
+        told = ", ".join(f"{count} {state}" for state, count in sorted(ended.items()))
+        level = messages.SUCCESS if set(ended) <= {"processed"} else messages.WARNING
+        self.message_user(request, f"Run again: {told}.", level)
+        if len(ids) == _MOST_RUN:
+            self.message_user(request, f"At most {_MOST_RUN} are run at a time.", messages.WARNING)
+
+    def _run(self, inbound_id: Any) -> str:
+        try:
+            return service.process(inbound_id)
+        except Exception as error:  # one that breaks must not keep the others from running
+            log.exception("webhook not processed", extra={"inbound": str(inbound_id)})
+            return f"broke ({type(error).__name__})"
+
+
+@admin.register(UnmatchedNumber)
+class UnmatchedNumberAdmin(ReadOnlyAdmin):
+    """Tracking numbers that carriers named and no shipment has."""
+
+    list_display = ("tracking_number", "carrier", "credential", "received")
+    list_select_related = ("inbound", "credential__merchant")
+    list_filter = (("inbound__received_at", admin.DateFieldListFilter),)
+    list_defer = ("inbound__body",)
+    search_fields = ("tracking_number__exact",)
+    search_help_text = "A whole tracking number."
+    id_search = ("id", "inbound_id", "credential_id")
+    ordering = ("-id",)
+
+    @admin.display(ordering="inbound__carrier")
+    def carrier(self, row: UnmatchedNumber) -> str:
+        return carrier_name(row.inbound.carrier)
+
+    @admin.display(ordering="inbound__received_at")
+    def received(self, row: UnmatchedNumber) -> Any:
+        return row.inbound.received_at
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Worker processes; one without a fresh heartbeat was killed."""
+
+    list_display = ("name", "started_at", "seen_at")
+    list_filter = ("seen_at",)
+    search_fields = ("name__startswith",)
+    id_search = ("id",)
+    ordering = ("-seen_at",)
+    fields = ("id", "name", "started_at", "seen_at", "shown_lanes")
+    shown_lanes = json_display("lanes")

@@ -1,0 +1,22 @@
+"""Heartbeats of workers."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apikeys.db.tenancy import Row
+
+
+class Worker(Row):
+    """A worker process that runs, or ran until it was killed; its own heartbeat writes it."""
+
+    name = models.CharField(max_length=120, help_text="Host and process number; shown to staff alone.")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="Its last heartbeat.")
+    lanes = models.JSONField(default=dict, help_text="By lane: queue, runs, failures, last run.")
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return self.name
