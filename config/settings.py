@@ -278,9 +278,9 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apikeys.api.schema.one_mount"],
     "ENUM_NAME_OVERRIDES": {
         "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
-        "CarrierAccountEnum": ["own", "platform", "none"],
+        "CarrierCredentialEnum": ["own", "platform", "none"],
         "CountryEnum": "tracking.serializers.CODES",
-        "RegistrationAccountEnum": ["own", "platform"],
+        "RegistrationCredentialEnum": ["own", "platform"],
         "RegistrationStateEnum": "shipping.models.WarehouseRegistration.State",
     },
 }

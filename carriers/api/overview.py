@@ -36,10 +36,13 @@ class Health:
 
 @dataclass(frozen=True)
 class Overview:
-    """``account``: ``own``, ``platform`` or ``none``; ``refused_at``: since when the carrier refuses to log it in."""
+    """A carrier as one merchant uses it.
+
+    ``credential``: ``own``, ``platform`` or ``none``. ``refused_at``: since when the carrier has refused its login.
+    """
 
     adapter: type[CarrierAdapter]
-    account: str
+    credential: str
     refused_at: datetime | None
     health: Health
 
@@ -70,8 +73,8 @@ def _overview(
 ) -> Overview:
     if row is None:
         return Overview(adapter, "none", None, _health([], figures, worked_at))
-    account = "own" if row.merchant_id else "platform"
-    return Overview(adapter, account, row.refused_at, _health(opened.get(row.id, []), figures, worked_at))
+    credential = "own" if row.merchant_id else "platform"
+    return Overview(adapter, credential, row.refused_at, _health(opened.get(row.id, []), figures, worked_at))
 
 
 def _used(tenant: Tenant) -> dict[str, Credential]:

@@ -99,8 +99,8 @@ class CarrierSerializer(serializers.Serializer):
     )
     label_formats = serializers.ListField(child=serializers.CharField())
     label_sizes = serializers.ListField(child=serializers.CharField())
-    account = serializers.ChoiceField(choices=["own", "platform", "none"])
-    account_refused_at = serializers.DateTimeField(
+    credential = serializers.ChoiceField(choices=["own", "platform", "none"])
+    credential_refused_at = serializers.DateTimeField(
         allow_null=True, help_text="Since when the carrier refuses to log that account in."
     )
     health = CarrierHealthSerializer()
@@ -128,8 +128,8 @@ def carrier(one: Overview) -> dict[str, Any]:
         "countries": list(kind.countries),
         "label_formats": list(kind.label_formats),
         "label_sizes": list(kind.label_sizes),
-        "account": one.account,
-        "account_refused_at": rfc3339(one.refused_at),
+        "credential": one.credential,
+        "credential_refused_at": rfc3339(one.refused_at),
         "health": asdict(one.health) | {"last_success_at": rfc3339(one.health.last_success_at)},
     }
 
@@ -147,7 +147,7 @@ class ChecksSerializer(serializers.Serializer):
     database = serializers.BooleanField()
 
 
-class AccountHealthSerializer(serializers.Serializer):
+class CredentialHealthSerializer(serializers.Serializer):
     healthy = serializers.BooleanField()
     checks = ChecksSerializer()
     timestamp = serializers.DateTimeField()

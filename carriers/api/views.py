@@ -153,7 +153,8 @@ class CarrierListViewSet(ApiViewSet):
         return Response(rendering.carrier_detail(overview.one_carrier(self.tenant, carrier)))
 
     @extend_schema(
-        responses={200: rendering.AccountHealthSerializer, 503: rendering.AccountHealthSerializer}, tags=["carriers"]
+        responses={200: rendering.CredentialHealthSerializer, 503: rendering.CredentialHealthSerializer},
+        tags=["carriers"],
     )
     def health(self, request: Request, carrier: str) -> Response:
         """Whether the account that your requests use works, asked of the carrier for real; 503 where a check fails."""

@@ -187,7 +187,7 @@ def test_what_was_booked_with_a_deleted_account_says_that_it_cannot_be_opened(ap
 def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential, order):
     before = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
     assert set(before) >= {"pickit", "velocity"}
-    assert (before["pickit"]["account"], before["velocity"]["account"]) == ("own", "none")
+    assert (before["pickit"]["credential"], before["velocity"]["credential"]) == ("own", "none")
     assert before["pickit"]["health"] | {"calls": 0, "status": "unknown"} == before["pickit"]["health"]
     assert "create_return" in before["velocity"]["capabilities"]
     assert "create_return" not in before["pickit"]["capabilities"]
@@ -209,7 +209,7 @@ def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential
     breaker.delete()
     Breaker.objects.create(credential=platforms, retry_at=now + timedelta(minutes=1), **opened)
     shown = api.get("/api/v1/carriers/pickit").json()
-    assert (shown["account"], shown["health"]["open_breakers"]) == ("own", [])
+    assert (shown["credential"], shown["health"]["open_breakers"]) == ("own", [])
 
 
 def test_a_last_success_is_the_newest_of_the_merchants_own_in_this_mode(api, credential, merchant):
@@ -249,7 +249,7 @@ def test_another_merchants_calls_do_not_count(api, credential, order):
     from_others = storage.save(tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     assert from_others.merchant_id != credential.merchant_id
     shown = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
-    assert shown["velocity"]["account"] == "none"
+    assert shown["velocity"]["credential"] == "none"
 
 
 VELOCITY = {"username": "+910000000000", "password": "test-secret"}
@@ -346,7 +346,7 @@ def test_the_platforms_account_does_not_stand_in_for_one_that_is_switched_off(ap
 
     def used():
         return next(
-            one["account"] for one in api.get("/api/v1/carriers").json()["carriers"] if one["carrier"] == "pickit"
+            one["credential"] for one in api.get("/api/v1/carriers").json()["carriers"] if one["carrier"] == "pickit"
         )
 
     Credential.objects.filter(id=row_id).update(is_active=False)
@@ -450,7 +450,7 @@ def test_a_refused_account_is_shown_as_such(api, own_client):
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert shown["refused_at"]
     assert shown["refusal"].startswith("INVALID_CLIENT")
-    assert api.get("/api/v1/carriers/pickit").json()["account_refused_at"] == shown["refused_at"]
+    assert api.get("/api/v1/carriers/pickit").json()["credential_refused_at"] == shown["refused_at"]
 
 
 def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_client, order):

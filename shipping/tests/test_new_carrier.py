@@ -293,7 +293,7 @@ def test_its_account_is_tried_and_its_card_computed(api, own_account, client, ap
     assert api.post(path).json()["ok"] is True
     shown = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}["kestrel"]
     assert shown["capabilities"] == ["quote", "create_label", "find_by_reference", "track"]
-    assert shown["account"] == "own"
+    assert shown["credential"] == "own"
 
 
 @pytest.mark.django_db(transaction=True)

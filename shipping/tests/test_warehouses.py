@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 def test_a_warehouse_is_registered_where_it_is_made(warehouse):
     (registration,) = warehouse["registrations"]
-    assert (registration["carrier"], registration["account"]) == ("Velocity Shipfast", "own")
+    assert (registration["carrier"], registration["credential"]) == ("Velocity Shipfast", "own")
     assert registration["state"] == "registered"
     assert registration["carrier_warehouse_id"].startswith("WH")
 
@@ -272,7 +272,7 @@ def test_at_an_account_that_others_use_nobody_claims_a_warehouse_by_its_name(api
     assert list(refused.json()["details"]) == ["carrier_warehouse_id"]
     assert not sent("register_warehouse")
     registered = api.post(path, {"carrier": "velocity"}).json()
-    assert (registered["state"], registered["account"]) == ("registered", "platform")
+    assert (registered["state"], registered["credential"]) == ("registered", "platform")
     assert sent("register_warehouse")[0]["name"] == f"Delhi {place['id'].replace('-', '')[-6:]}"  # nobody else's
 
 

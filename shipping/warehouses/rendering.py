@@ -20,7 +20,7 @@ from shipping.warehouses import warehouses
 
 class RegistrationSerializer(serializers.Serializer):
     carrier = serializers.CharField()
-    account = serializers.ChoiceField(choices=["own", "platform"])
+    credential = serializers.ChoiceField(choices=["own", "platform"])
     state = serializers.ChoiceField(choices=WarehouseRegistration.State.choices)
     carrier_warehouse_id = serializers.CharField(allow_null=True)
     failure = serializers.DictField(allow_null=True)
@@ -70,7 +70,7 @@ def registration(row: WarehouseRegistration) -> dict[str, Any]:
     """What one carrier's account calls a place."""
     return {
         "carrier": adapter_class(row.credential.carrier).name,
-        "account": "own" if row.credential.merchant_id else "platform",
+        "credential": "own" if row.credential.merchant_id else "platform",
         "state": row.state,
         "carrier_warehouse_id": row.carrier_warehouse_id or None,
         "failure": row.failure,
