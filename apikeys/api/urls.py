@@ -2,8 +2,11 @@
 
 from django.urls import path
 
-from apikeys.api.endpoints import ApiKeyViewSet, EventViewSet, TokenViewSet, UsageViewSet
+from apikeys.api.events import EventViewSet
+from apikeys.api.keys import ApiKeyViewSet
 from apikeys.api.members import MemberViewSet
+from apikeys.api.tokens import TokenViewSet
+from apikeys.api.usage import UsageViewSet
 
 keys = ApiKeyViewSet.as_view({"get": "list", "post": "create"})
 key = ApiKeyViewSet.as_view({"get": "retrieve", "put": "update", "patch": "update", "delete": "destroy"})

@@ -29,9 +29,9 @@ POINTS = {
     "after_commit": ("shipping.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keys.lifecycle", "create"),
-    "binding_key": ("apikeys.api.endpoints", "_bind"),
+    "binding_key": ("apikeys.api.keys", "_bind"),
     "recording_key": ("apikeys.keys.lifecycle", "facts"),
-    "telling_key": ("apikeys.api.endpoints:ApiKeyViewSet", "_made"),
+    "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_made"),
     # Of a checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),
     "telling_checkpoint": ("shipping.wire", "posted"),

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.access.views import ApiViewSet
-from apikeys.api.serializers import UsageQuerySerializer
+from apikeys.api.usage import UsageQuerySerializer
 from apikeys.http.fields import CountryField, TextField
 from apikeys.models import scopes
 from shipping.reports import figures

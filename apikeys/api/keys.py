@@ -1,0 +1,274 @@
+"""API keys: serializers and endpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys.access import idempotency
+from apikeys.access.idempotency import idempotent
+from apikeys.access.views import ApiViewSet
+from apikeys.db.tenancy import Mode
+from apikeys.http import pagination
+from apikeys.http.fields import MomentField, TextField
+from apikeys.http.pagination import PageSerializer, PaginationSerializer
+from apikeys.keys import lifecycle
+from apikeys.models import ApiKey, Merchant, Store, scopes
+
+MAX_OVERLAP_S = 7 * 24 * 3600
+
+
+class NetworkField(TextField):
+    """An IP address or network (``203.0.113.7``, ``203.0.113.0/24``, ``2001:db8::/32``)."""
+
+    default_error_messages = {"network": _("An IP address or network is expected, like 203.0.113.0/24.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            return str(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            self.fail("network")
+
+
+class FutureField(MomentField):
+    """A moment that has not passed yet."""
+
+    default_error_messages = {"past": _("This lies in the past; to end a key now, revoke it.")}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        moment = super().to_internal_value(data).at
+        if moment <= timezone.now():
+            self.fail("past")
+        return moment
+
+
+class ApiKeyChangeSerializer(serializers.Serializer):
+    """What may be changed of a key; fields that are not named keep their value."""
+
+    name = TextField(max_length=100, required=False)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=scopes.OF_KEYS), min_length=1, max_length=20, required=False
+    )
+    store_id = serializers.UUIDField(allow_null=True, required=False, help_text="Bind the key to one store.")
+    allowed_ips = serializers.ListField(
+        child=NetworkField(max_length=50), max_length=100, required=False, help_text="Empty: from anywhere."
+    )
+    per_minute = serializers.IntegerField(min_value=1, max_value=1_000_000, allow_null=True, required=False)
+    per_hour = serializers.IntegerField(min_value=1, max_value=100_000_000, allow_null=True, required=False)
+    expires_at = FutureField(allow_null=True, required=False)
+
+    def validate_scopes(self, value: list[str]) -> list[str]:
+        return sorted(set(value))
+
+    def validate_store_id(self, value: Any) -> Any:
+        tenant = self.context["tenant"]
+        mine = Store.objects.filter(merchant_id=tenant.merchant_id, id=value, is_active=True)
+        if value and not mine.exists():
+            raise serializers.ValidationError(_("No such store."))
+        if tenant.store_id and value != tenant.store_id:
+            raise serializers.ValidationError(_("Your own key is bound to a store; its keys are bound to the same."))
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A merchant lowers its keys' limits; raising them above the plan is for operations staff."""
+        rates = self.context["plan_rates"]
+        over = {
+            name: _("Your plan allows %(limit)d.") % {"limit": allowed}
+            for name, allowed in rates.items()
+            if (attrs.get(name) or 0) > allowed
+        }
+        if over:
+            raise serializers.ValidationError(over)
+        return attrs
+
+
+class ApiKeyRequestSerializer(ApiKeyChangeSerializer):
+    """A new key."""
+
+    name = TextField(max_length=100)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=scopes.OF_KEYS),
+        min_length=1,
+        max_length=20,
+        default=list(scopes.DEFAULT),
+        help_text="Default: everything but managing keys, credentials and webhooks.",
+    )
+
+
+class RegenerateSerializer(serializers.Serializer):
+    """How long the old key goes on working beside the new one."""
+
+    overlap_seconds = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_S, default=0)
+
+
+class RevokeSerializer(serializers.Serializer):
+    """Why a key ends: a leaked one raises an alarm when somebody tries it."""
+
+    reason = serializers.ChoiceField(choices=ApiKey.Revocation.choices, default=ApiKey.Revocation.REVOKED)
+
+
+class KeyListSerializer(PageSerializer):
+    """``?state=``"""
+
+    state = serializers.ChoiceField(choices=["active", "expired", "revoked"], required=False)
+
+
+class ApiKeySerializer(serializers.Serializer):
+    """A key as it is shown: never what opens."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField(help_text="The first characters, to tell keys apart.")
+    mode = serializers.ChoiceField(choices=Mode.choices)
+    state = serializers.ChoiceField(choices=["active", "expired", "revoked", "leaked"])
+    scopes = serializers.ListField(child=serializers.CharField())
+    store_id = serializers.UUIDField(allow_null=True)
+    allowed_ips = serializers.ListField(child=serializers.CharField())
+    per_minute = serializers.IntegerField(help_text="The key's own limit, else the plan's.")
+    per_hour = serializers.IntegerField()
+    use_count = serializers.IntegerField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    replaces = serializers.UUIDField(allow_null=True, help_text="The key that this one was regenerated from.")
+
+
+class NewApiKeySerializer(ApiKeySerializer):
+    key = serializers.CharField(
+        allow_null=True, help_text="Shown this once; null when the request is repeated under its Idempotency-Key."
+    )
+
+
+class ApiKeyPageSerializer(serializers.Serializer):
+    api_keys = ApiKeySerializer(many=True)
+    pagination = PaginationSerializer()
+
+
+class ApiKeyViewSet(ApiViewSet):
+    """The merchant's keys of the caller's mode."""
+
+    scopes: ClassVar = dict.fromkeys(
+        ("list", "create", "retrieve", "update", "destroy", "regenerate"), scopes.KEYS_MANAGE
+    )
+    sensitive = frozenset({"create", "update", "destroy", "regenerate"})
+
+    @extend_schema(
+        parameters=[KeyListSerializer],
+        responses={200: ApiKeyPageSerializer},
+        tags=["API keys"],
+    )
+    def list(self, request: Request) -> Response:
+        """All keys, the newest first, also revoked ones."""
+        asked = self.checked(KeyListSerializer, request.query_params)
+        rows = ApiKey.objects.of(self.tenant).select_related("merchant__plan")
+        if "state" in asked:
+            rows = _in_state(rows, asked.pop("state"))
+        page, page_info = pagination.newest_first(rows, **asked)
+        return Response({"api_keys": [key_wire(row) for row in page], "pagination": page_info})
+
+    def render(self, request: Request, key_id: uuid.UUID) -> Response:
+        """A key that was made before: what opens is not told again."""
+        return self._made(lifecycle.find(self.tenant, key_id), None)
+
+    @extend_schema(
+        request=ApiKeyRequestSerializer,
+        responses={201: NewApiKeySerializer},
+        tags=["API keys"],
+    )
+    @idempotent(render)
+    def create(self, request: Request) -> Response:
+        """A new key in the caller's mode. The key is in this answer and never shown again."""
+        data = self._checked_key(ApiKeyRequestSerializer, request.data)
+        lifecycle.check_reach(request.auth, data["scopes"])
+        data.setdefault("store_id", self.tenant.store_id)
+        return self._made(*lifecycle.create(self.tenant, made=_bind, **data))
+
+    @extend_schema(responses={200: ApiKeySerializer}, tags=["API keys"])
+    def retrieve(self, request: Request, key_id: uuid.UUID) -> Response:
+        """One key."""
+        return Response(key_wire(lifecycle.find(self.tenant, key_id)))
+
+    @extend_schema(request=ApiKeyChangeSerializer, responses={200: ApiKeySerializer}, tags=["API keys"])
+    def update(self, request: Request, key_id: uuid.UUID) -> Response:
+        """Change a key; fields that are not named keep their value. It counts from the next request on."""
+        row = lifecycle.find(self.tenant, key_id)
+        new = self._checked_key(ApiKeyChangeSerializer, request.data)
+        lifecycle.check_reach(request.auth, {*row.scopes, *new.get("scopes", ())})
+        return Response(key_wire(lifecycle.change(row, new)))
+
+    @extend_schema(
+        parameters=[RevokeSerializer],
+        request=None,
+        responses={200: ApiKeySerializer},
+        tags=["API keys"],
+    )
+    def destroy(self, request: Request, key_id: uuid.UUID) -> Response:
+        """Revoke a key at once and for good; it stays in the list."""
+        row = lifecycle.find(self.tenant, key_id)
+        why = self.checked(RevokeSerializer, request.query_params)
+        return Response(key_wire(lifecycle.revoke(row, why["reason"])))
+
+    @extend_schema(
+        request=RegenerateSerializer,
+        responses={201: NewApiKeySerializer},
+        tags=["API keys"],
+    )
+    @idempotent(render)
+    def regenerate(self, request: Request, key_id: uuid.UUID) -> Response:
+        """A new key in the place of an old one, which may go on working for a while."""
+        row = lifecycle.find(self.tenant, key_id)
+        lifecycle.check_reach(request.auth, row.scopes)
+        asked = self.checked(RegenerateSerializer, request.data)
+        overlap = timedelta(seconds=asked["overlap_seconds"])
+        return self._made(*lifecycle.regenerate(row, overlap=overlap, made=_bind))
+
+    def _checked_key(self, serializer: Any, data: Any) -> dict[str, Any]:
+        plan = Merchant.objects.select_related("plan").get(id=self.tenant.merchant_id).plan
+        rates = dict(zip(("per_minute", "per_hour"), plan.rates, strict=True))
+        return dict(self.validated(serializer, data, tenant=self.tenant, plan_rates=rates))
+
+    def _made(self, row: ApiKey, text: str | None) -> Response:
+        response = Response(key_wire(row) | {"key": text}, status=status.HTTP_201_CREATED)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def _bind(row: ApiKey) -> None:
+    idempotency.bind(row.id)
+
+
+def _in_state(rows: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
+    over = Q(expires_at__lte=timezone.now())
+    if state == "revoked":
+        return rows.filter(revoked_at__isnull=False)
+    return rows.filter(over, revoked_at=None) if state == "expired" else rows.exclude(over).filter(revoked_at=None)
+
+
+def key_wire(row: ApiKey) -> dict[str, Any]:
+    """``ApiKeySerializer``'s shape."""
+    per_minute, per_hour = row.merchant.plan.rates
+    return lifecycle.facts(row) | {
+        "id": row.id,
+        "prefix": row.prefix,
+        "mode": row.mode,
+        "state": lifecycle.state(row),
+        "per_minute": row.per_minute or per_minute,
+        "per_hour": row.per_hour or per_hour,
+        "use_count": row.use_count,
+        "last_used_at": row.last_used_at,
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+        "replaces": row.replaces_id,
+    }
