@@ -1,7 +1,7 @@
-# One image for every process of an installation; the command decides which:
+# One image for all processes of an installation; the command selects the process:
 #   web      (default)                     worker   docker run … waybill python manage.py work
-#   before each new version                         docker run … waybill python manage.py migrate
-# Secrets and addresses come from the environment; .env.example explains every variable.
+#   before each new version                docker run … waybill python manage.py migrate
+# Configuration comes from the environment; .env.example lists every variable.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -14,7 +14,7 @@ COPY requirements.txt .
 RUN pip install -r requirements.txt
 
 COPY . .
-# DEBUG for this one command: collecting files needs settings, and settings refuse to start without secrets.
+# DEBUG only for this command: settings require secrets, which the image must not contain.
 RUN pybabel -q compile --directory locale --domain django
 RUN DEBUG=true DATA_DIR=/tmp/build python manage.py collectstatic --noinput && rm -rf /tmp/build
 

@@ -1,4 +1,4 @@
-# Waybill's commands. They need Python 3.11, make and pip; everything else is installed into .venv.
+# Commands of Waybill. They need Python 3.11, make and pip and install the rest into .venv.
 
 PY := .venv/bin/python
 
@@ -9,30 +9,30 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: PORT (8000)  SANDBOX_PORT (8010)  RECEIVER_PORT (8020)  BIND_HOST (127.0.0.1)"
-	@echo "             TEST_ARGS (for pytest)  TEST_WORKERS (processors)  PYTHON (which Python to build .venv with)"
+	@echo "             TEST_ARGS (for pytest)  TEST_WORKERS (processors)  PYTHON (the Python that creates .venv)"
 
-install: ## build .venv, or bring it up to date with requirements.txt
+install: ## create or update .venv from requirements.txt
 	@sh deploy/install.sh requirements.txt
 
-install-dev: ## the same with what tests and linters need
+install-dev: ## the same with the requirements of tests and linters
 	@sh deploy/install.sh requirements-dev.txt
 
-run: install ## Waybill, its worker and the carrier sandbox, with demo data; Ctrl-C stops all
+run: install ## run Waybill, its worker and the carrier sandbox with demo data; Ctrl-C stops all
 	@exec $(PY) -m deploy.run
 
-demo: install ## tell the whole story over HTTP against a running "make run"
+demo: install ## run the main use case over HTTP against a running "make run"
 	@PORT=$${PORT:-8000} SANDBOX_PORT=$${SANDBOX_PORT:-8010} RECEIVER_PORT=$${RECEIVER_PORT:-8020} exec $(PY) deploy/demo.py
 
-test: install-dev ## linters and all tests, on SQLite and on a private PostgreSQL and Redis
+test: install-dev ## run linters and all tests on SQLite and on a private PostgreSQL and Redis
 	@exec $(PY) -m deploy.checks
 
-test-full: install-dev ## the same at full size
+test-full: install-dev ## the same with full counts
 	@WAYBILL_TEST_FULL=1 exec $(PY) -m deploy.checks
 
-bench: install-dev ## measure against the database's and the framework's own limit
+bench: install-dev ## measure the hot paths as ratios to the limits of database and framework
 	@exec $(PY) bench/run.py
 
-lint: install-dev ## ruff (rules and format) and the import contracts
+lint: install-dev ## run ruff (rules and format) and the import contracts
 	@exec $(PY) -m deploy.checks lint
 
 clean: ## remove .venv, caches and collected static files; data in var/ stays

@@ -1,8 +1,7 @@
-"""Settings, all from the environment (or a ``.env`` file beside ``manage.py``).
+"""Settings, read from the environment or from a ``.env`` file beside ``manage.py``.
 
-Every variable stands in ``.env.example``.
-
-With ``DEBUG=true`` a set of demo secrets fills what is missing; without it a missing or demo secret stops the start.
+``.env.example`` lists every variable. With ``DEBUG=true`` demo secrets replace missing ones; otherwise Waybill refuses
+to start on a missing or demo secret.
 """
 
 from datetime import timedelta
@@ -12,12 +11,14 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from config.logs import logging_settings
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
 DEMO = env.bool("DEBUG", default=False)
-# Django's own debug pages would answer API clients in HTML and show the inside: never, also not in demo mode.
+# Off even in demo mode: Django's debug pages answer API clients in HTML and show source code.
 DEBUG = False
 
 # Secrets
@@ -30,7 +31,7 @@ DEMO_SECRETS = {
 }
 
 
-# Also refused in production: the placeholders of the documents that merchants copy from.
+# Placeholders in the documents that merchants copy from; refused in production as well.
 KNOWN_SECRETS = {*DEMO_SECRETS.values(), "your-secret-key-here", "your-32-byte-encryption-key-here", "test-secret"}
 
 
@@ -47,10 +48,10 @@ def _secret(name: str, given: str) -> str:
 
 
 SECRET_KEY = _secret("SECRET_KEY", env.str("SECRET_KEY", default=""))
-# "kid:base64 of 32 bytes,…"; the first writes, all read. ENCRYPTION_KEY is the documents' name for a single key.
+# "id:32 bytes in base64,…": the first key encrypts, all decrypt. ENCRYPTION_KEY is the documented name of a single key.
 ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS", env.str("ENCRYPTION_KEYS", default=env.str("ENCRYPTION_KEY", default="")))
 API_KEY_PEPPER = _secret("API_KEY_PEPPER", env.str("API_KEY_PEPPER", default=""))
-# "version:secret,…"; the first makes new numbers.
+# "version:secret,…": the first secret generates new numbers.
 TRACKING_NUMBERS_NEED_KEY = env.bool("TRACKING_NUMBERS_NEED_KEY", default=False)
 TRACKING_NUMBER_SECRETS = _secret("TRACKING_NUMBER_SECRETS", env.str("TRACKING_NUMBER_SECRETS", default=""))
 DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
@@ -133,20 +134,20 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-# Where things lie
+# Storage
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'waybill.sqlite3'}")}
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-    # A write transaction takes its lock when it begins, so two writers wait for each other instead of failing half-way.
+    # IMMEDIATE: a write transaction takes its lock when it begins, so writers wait instead of failing half-way.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": env.int("SQLITE_TIMEOUT_S", default=20),
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
-    # A file, not memory: threads and processes of the tests share it as they do in real life.
+    # A file: threads and processes of the tests share the database as in production.
     _database["TEST"] = {"NAME": env.str("SQLITE_TEST_NAME", default=str(DATA_DIR / "test.sqlite3"))}
 else:
     _database["OPTIONS"] = {
@@ -171,12 +172,12 @@ CACHES = {
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
-if DEMO:  # files are served from where they lie; WhiteNoise warns of a missing directory all the same
+if DEMO:  # files are served from static/, but WhiteNoise warns if this directory is missing
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
-    # Labels are personal data: served by our own authenticated view, never from a public URL.
+    # Labels contain personal data: an authenticated view serves them, never a public URL.
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(DATA_DIR / "files")},
@@ -184,7 +185,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "config.static.CollectedStorage"},
 }
 
-# Transport security (off in demo mode, which speaks plain HTTP on loopback) -----------------------------------------
+# Transport security (off in demo mode, which uses plain HTTP on loopback)
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEMO)
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
@@ -196,20 +197,20 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 # People
 
-# Repeated failures lock the account out for the address that they come from; nobody can lock another out by guessing.
+# Repeated failures lock the account for their IP address only, so an attacker cannot lock out its owner.
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_CALLABLE = "apikeys.people.accounts.lock_account"
 AXES_LOCKOUT_CALLABLE = "apikeys.people.accounts.keep_answer"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-# Not into its table of attempts, which keeps what forms sent.
+# Parameters that django-axes must not store in its table of attempts.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "otp", "code", "csrfmiddlewaretoken", "next"]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "apikeys.http.actors.client_address"
 AXES_VERBOSE = False
-# Staff sign in to the admin with a second factor; demo mode lets them put it off.
+# Whether staff need a second factor for the admin.
 STAFF_TWO_FACTOR = env.bool("STAFF_TWO_FACTOR", default=not DEMO)
 OTP_TOTP_ISSUER = "Waybill"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
@@ -224,7 +225,7 @@ PASSWORD_RESET_TIMEOUT = 3600
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=14)),
-    # A new password ends the tokens that were given out under the old one.
+    # A new password revokes the tokens issued before.
     "CHECK_REVOKE_TOKEN": True,
     "UPDATE_LAST_LOGIN": False,
 }
@@ -233,17 +234,17 @@ vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="waybill@localhost")
 EMAIL_TIMEOUT = 10
 
-# Who hears of security events, besides the owners of the merchant that they concern.
+# Recipients of security notices besides the merchant's owners.
 SECURITY_EMAILS = env.list("SECURITY_EMAILS", default=[])
 SECURITY_WEBHOOK_URL = env.str("SECURITY_WEBHOOK_URL", default="")
-# One mail holds what has gathered meanwhile.
+# Interval between notices; events in between are sent together.
 SECURITY_NOTICE_EVERY_S = env.float("SECURITY_NOTICE_EVERY_S", default=60.0)
 
 # API
 
-# Proxies (addresses or networks) whose X-Forwarded-For is believed.
+# Proxies (addresses or networks) whose X-Forwarded-For is trusted.
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
-# Who may read /metrics, besides a caller with the token.
+# Networks that may read /metrics without METRICS_TOKEN.
 METRICS_ADDRESSES = env.list(
     "METRICS_ADDRESSES", default=["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 )
@@ -260,7 +261,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "apikeys.api.schema.WaybillSchema",
     "EXCEPTION_HANDLER": "apikeys.http.handler.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    # The OpenAPI document describes the API; OPTIONS is a method like others that is not allowed.
+    # OPTIONS is not allowed: the OpenAPI document describes the API.
     "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": False,
     "DATETIME_FORMAT": None,
@@ -287,19 +288,19 @@ SPECTACULAR_SETTINGS = {
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
-# Ours, in django-ratelimit's notation; those of API keys are their plan's (``apikeys.access.limits``).
+# Waybill's own limits in django-ratelimit's notation; plans define those of API keys (``apikeys.access.limits``).
 RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
-# Of each API key whose plan has no figures of its own; the first also of an address without a key.
+# Limits of an API key whose plan has none; the first also applies per address to requests without a key.
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
 RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", default=1000)
 if min(RATE_LIMIT_PER_MINUTE, RATE_LIMIT_PER_HOUR) < 1:
-    raise ImproperlyConfigured("RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR are 1 or more.")
+    raise ImproperlyConfigured("RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR must be 1 or more.")
 PUBLIC_RATES = env.list("PUBLIC_RATES", default=[f"{RATE_LIMIT_PER_MINUTE}/m"])
 USER_RATES = env.list("USER_RATES", default=["60/m"])
 SENSITIVE_RATES = env.list("SENSITIVE_RATES", default=["5/m", "10/15m"])
 ACCOUNT_RATES = env.list("ACCOUNT_RATES", default=["50/h"])
 COUNTERS_PREFIX = "waybill:count:"
-# Counts of use are kept in memory for so long, then written in one batch.
+# Usage counts are kept in memory this long, then written in one batch.
 USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0)
 IDEMPOTENCY_KEEP = timedelta(hours=24)
 IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60))
@@ -307,8 +308,8 @@ IDEMPOTENCY_WAIT_S = env.float("IDEMPOTENCY_WAIT_S", default=2.0)
 
 # Browsers
 
-# Pages of these origins (https://shop.example) may call the API; without any, nothing is run for it. Never with
-# cookies: such a page shows a key or an access token itself.
+# Origins (https://shop.example) whose pages may call the API, with a key or an access token, never with cookies.
+# If there are none, the middleware is not installed.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(api/|health$|next-tracking-number$)"
 CORS_ALLOW_CREDENTIALS = False
@@ -333,7 +334,7 @@ CORS_EXPOSE_HEADERS = [
 ]
 if CORS_ALLOWED_ORIGINS:
     INSTALLED_APPS.append("corsheaders")
-    # Before whatever answers by itself: a browser takes no redirect and no refusal without these headers.
+    # Before any middleware that responds itself: browsers reject redirects and errors without CORS headers.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 
 # Carriers
@@ -343,7 +344,7 @@ CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIM
 CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
 CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=1.0))
 CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=10 * 1024 * 1024)
-# How long a call waits for its turn in the account's budget at the carrier before it is refused.
+# Longest wait for the carrier's rate limit before a call is refused.
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
 CARRIER_LOGIN_REST_S = env.float("CARRIER_LOGIN_REST_S", default=30.0)
 CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5)
@@ -353,7 +354,8 @@ PICKUP_POINTS_KEEP = timedelta(seconds=env.float("PICKUP_POINTS_KEEP_S", default
 CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90))
 INBOUND_WEBHOOK_KEEP = timedelta(days=env.int("INBOUND_WEBHOOK_KEEP_DAYS", default=90))
 REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
-# Below the number of web threads (deploy/gunicorn.py), so that hanging carriers leave threads for everything else.
+# Concurrent carrier calls per process. Below the number of web threads (deploy/gunicorn.py), so that hanging carriers
+# leave threads for other requests.
 CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10)
 CARRIER_SANDBOX_URL = env.str(
     "CARRIER_SANDBOX_URL", default=f"http://127.0.0.1:{env.int('SANDBOX_PORT', default=8010)}"
@@ -364,49 +366,26 @@ CARRIER_BASE_URLS = {
     ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
     ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
 }
-# No earlier, since the request that books may still be running.
+# First lookup of a booking without an answer; no earlier, since its request may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))
 RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
 RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", default=600))
 
-# Webhooks out
+# Shipments without a carrier report for this long are polled, until they are final or too old.
+POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600))
+POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60))
+
+# Worker and webhooks to merchants
 
 WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
 WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60))
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 WEBHOOK_ALLOW_LOOPBACK = DEMO
-# A shipment that its carrier has told nothing of for so long is asked for, until it is final or too old.
-POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600))
-POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60))
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
 WORKER_HEARTBEAT_S = env.float("WORKER_HEARTBEAT_S", default=5.0)
-# A name of the documents. Work goes through database rows; the status of the workers says that no broker is used.
+# Documented name. Work is queued in database rows; the worker status reports that no broker is used.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 
-# Logs: one JSON object a line
+# Logs
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "correlation": {"()": "apikeys.http.correlation.CorrelationFilter"},
-        "with_traceback": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: record.exc_info is not None,
-        },
-    },
-    "formatters": {"json": {"()": "apikeys.http.logs.JsonFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["correlation"]}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        # Django's own console handlers would write each line a second time, and not as JSON.
-        "django": {"handlers": [], "propagate": True},
-        "django.server": {"handlers": [], "propagate": True},
-        # Each request has its line already; only what brings a traceback is worth another.
-        "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
-        # Its warnings quote whole URLs and headers, and so what is secret in them.
-        "urllib3": {"level": "ERROR"},
-        # It tells of every sign-in with the path, and an invitation's path opens the invitation.
-        "axes": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_settings(level=env.str("LOG_LEVEL", default="INFO"))

@@ -1,4 +1,4 @@
-"""Files of the pages: compressed and named by their content once ``collectstatic`` has run."""
+"""Storage of static files: compressed and named by a hash of their content after ``collectstatic``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class CollectedStorage(CompressedManifestStaticFilesStorage):
-    """A name by content may be cached for ever. What nobody has collected is served from where it lies."""
+    """Serve files under hashed names, which browsers may cache without limit.
+
+    A file that ``collectstatic`` has not processed keeps its plain name.
+    """
 
     def stored_name(self, name: str) -> str:
-        """The name by content, else the plain one."""
+        """Return the hashed name if there is one, else the plain name."""
         return self.hashed_files.get(self.hash_key(name), name)

@@ -1,4 +1,4 @@
-"""All routes."""
+"""All URL routes."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -24,7 +24,7 @@ urlpatterns = [
     ),
     path("", include("tracking.urls")),
     path("api/v1/", include(api)),
-    # The same views for clients of the second documented mount.
+    # The second documented prefix serves the same views.
     path("api/week3-integrations/", include((api, "week3"), namespace="week3")),
     path("webhooks/", include("webhooks.inbound.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),

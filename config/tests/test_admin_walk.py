@@ -324,7 +324,7 @@ def test_nobody_sees_what_they_may_not(client, rows):
         assert client.get(list_page(model)).status_code == 403, model
     page = client.get(reverse("admin:index"))
     assert page.status_code == 200
-    assert "What needs a person" not in page.content.decode()
+    assert "Needs attention" not in page.content.decode()
 
 
 def test_the_first_page_tells_what_needs_a_person(admin_client, rows, tenant):
