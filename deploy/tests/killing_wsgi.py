@@ -26,7 +26,7 @@ POINTS = {
     "during_call": ("carriers.http.transport:_Exchange", "_exchange"),
     "after_answer": ("shipping.labels.purchase", "finish"),
     "before_commit": ("shipping.labels.purchase", "_book"),
-    "after_commit": ("shipping.views:LabelViewSet", "render"),
+    "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keys.lifecycle", "create"),
     "binding_key": ("apikeys.api.keys", "_bind"),
@@ -34,7 +34,7 @@ POINTS = {
     "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_made"),
     # Of a checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),
-    "telling_checkpoint": ("shipping.wire", "posted"),
+    "telling_checkpoint": ("shipping.checkpoints.rendering", "posted"),
     # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
     "keeping": ("apikeys.access.idempotency", "_keep"),
 }
