@@ -16,7 +16,8 @@ from apikeys.access import usage
 from apikeys.apps import make_standard_plans
 from apikeys.db import append_only, counters
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
@@ -127,8 +128,8 @@ def tenant(merchant):
 @pytest.fixture
 def api_key(tenant):
     """A test key of the merchant; the text that a client sends."""
-    key = keys.generate("test")
-    keys.create(tenant, key, name="tests")
+    key = generate_key("test")
+    store_key(tenant, key, name="tests")
     return key
 
 

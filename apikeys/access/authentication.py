@@ -14,7 +14,7 @@ from apikeys.audit import security
 from apikeys.http import actors
 from apikeys.http.callers import Caller
 from apikeys.http.errors import InvalidApiKey, PermissionRefused
-from apikeys.keys import keys
+from apikeys.keys.verification import caller_for_key, refusal_reason, verify_key
 from apikeys.people import tokens
 
 FROM_ELSEWHERE = _("This API key does not work from this address.")
@@ -31,13 +31,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         given = _given_key(request)
         if given is None:
             return None
-        row = keys.find(given)
+        row = verify_key(given)
         if row is None:
             raise InvalidApiKey
-        if reason := keys.refusal(row, actors.current().address):
+        if reason := refusal_reason(row, actors.current().address):
             security.key_refused(row, reason)
             raise PermissionRefused(details={"address": [FROM_ELSEWHERE]}) if reason == "address" else InvalidApiKey
-        return _admit(request, keys.caller(row))
+        return _admit(request, caller_for_key(row))
 
     def authenticate_header(self, request: Request) -> str:
         return 'ApiKey realm="api"'

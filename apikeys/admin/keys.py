@@ -117,9 +117,11 @@ class ApiKeyAdmin(KeptAdmin):
         """The way of the API's: on record with what changed; a new key is generated and shown this once."""
         columns = {name: form.cleaned_data[name] for name in self.changeable if name != "name"}
         if change:
-            lifecycle.change(obj, {"name": obj.name} | columns)
+            lifecycle.change_key(obj, {"name": obj.name} | columns)
             return
-        row, key = lifecycle.create(Tenant(obj.merchant_id, obj.mode), name=obj.name, store_id=obj.store_id, **columns)
+        row, key = lifecycle.create_key(
+            Tenant(obj.merchant_id, obj.mode), name=obj.name, store_id=obj.store_id, **columns
+        )
         obj.pk, obj.prefix = row.pk, row.prefix
         shown = format_html("The key, shown only now; hand it over safely: <code>{}</code>", key)
         self.message_user(request, shown, messages.WARNING)
@@ -134,7 +136,7 @@ class ApiKeyAdmin(KeptAdmin):
 
     @admin.display(description="state")
     def state(self, row: ApiKey) -> str:
-        return key_state(row)
+        return key_state_badge(row)
 
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
@@ -149,13 +151,13 @@ class ApiKeyAdmin(KeptAdmin):
     def _revoke(self, request: HttpRequest, queryset: QuerySet, reason: str) -> None:
         live = list(queryset.exclude(revoked_for=reason))
         for row in live:
-            lifecycle.revoke(row, reason)
+            lifecycle.revoke_key(row, reason)
             self.log_change(request, row, f"Revoked: {reason}.")
         self.message_user(request, f"{len(live)} keys revoked.", messages.SUCCESS)
 
 
-def key_state(row: ApiKey) -> str:
+def key_state_badge(row: ApiKey) -> str:
     """Why a key works or does not."""
-    state = lifecycle.state(row)
+    state = lifecycle.key_state(row)
     word, tone = {"active": ("usable", "good"), "expired": ("expired", "off")}.get(state, (state, "bad"))
     return badge(word, tone)

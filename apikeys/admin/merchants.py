@@ -12,7 +12,7 @@ from apikeys.admin.base import (
     MerchantFilter,
     section,
 )
-from apikeys.admin.keys import key_state
+from apikeys.admin.keys import key_state_badge
 from apikeys.admin.people import MembershipInline
 from apikeys.admin.records import _yes_no
 from apikeys.models import (
@@ -41,7 +41,12 @@ class MerchantAdmin(KeptAdmin):
             request,
             "API keys",
             ApiKey.objects.filter(merchant=row).order_by("-created_at"),
-            {"name": str, "mode": lambda key: key.mode, "state": key_state, "created": lambda key: key.created_at},
+            {
+                "name": str,
+                "mode": lambda key: key.mode,
+                "state": key_state_badge,
+                "created": lambda key: key.created_at,
+            },
             merchant=row.pk,
         ),
         lambda request, row: section(

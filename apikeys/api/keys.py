@@ -180,7 +180,7 @@ class ApiKeyViewSet(ApiViewSet):
 
     def render(self, request: Request, key_id: uuid.UUID) -> Response:
         """A key that was made before: what opens is not told again."""
-        return self._made(lifecycle.find(self.tenant, key_id), None)
+        return self._made(lifecycle.get_key(self.tenant, key_id), None)
 
     @extend_schema(
         request=ApiKeyRequestSerializer,
@@ -191,22 +191,22 @@ class ApiKeyViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """A new key in the caller's mode. The key is in this answer and never shown again."""
         data = self._checked_key(ApiKeyRequestSerializer, request.data)
-        lifecycle.check_reach(request.auth, data["scopes"])
+        lifecycle.check_scopes_held(request.auth, data["scopes"])
         data.setdefault("store_id", self.tenant.store_id)
-        return self._made(*lifecycle.create(self.tenant, made=_bind, **data))
+        return self._made(*lifecycle.create_key(self.tenant, on_created=_bind, **data))
 
     @extend_schema(responses={200: ApiKeySerializer}, tags=["API keys"])
     def retrieve(self, request: Request, key_id: uuid.UUID) -> Response:
         """One key."""
-        return Response(key_wire(lifecycle.find(self.tenant, key_id)))
+        return Response(key_wire(lifecycle.get_key(self.tenant, key_id)))
 
     @extend_schema(request=ApiKeyChangeSerializer, responses={200: ApiKeySerializer}, tags=["API keys"])
     def update(self, request: Request, key_id: uuid.UUID) -> Response:
         """Change a key; fields that are not named keep their value. It counts from the next request on."""
-        row = lifecycle.find(self.tenant, key_id)
+        row = lifecycle.get_key(self.tenant, key_id)
         new = self._checked_key(ApiKeyChangeSerializer, request.data)
-        lifecycle.check_reach(request.auth, {*row.scopes, *new.get("scopes", ())})
-        return Response(key_wire(lifecycle.change(row, new)))
+        lifecycle.check_scopes_held(request.auth, {*row.scopes, *new.get("scopes", ())})
+        return Response(key_wire(lifecycle.change_key(row, new)))
 
     @extend_schema(
         parameters=[RevokeSerializer],
@@ -216,9 +216,9 @@ class ApiKeyViewSet(ApiViewSet):
     )
     def destroy(self, request: Request, key_id: uuid.UUID) -> Response:
         """Revoke a key at once and for good; it stays in the list."""
-        row = lifecycle.find(self.tenant, key_id)
+        row = lifecycle.get_key(self.tenant, key_id)
         why = self.checked(RevokeSerializer, request.query_params)
-        return Response(key_wire(lifecycle.revoke(row, why["reason"])))
+        return Response(key_wire(lifecycle.revoke_key(row, why["reason"])))
 
     @extend_schema(
         request=RegenerateSerializer,
@@ -228,11 +228,11 @@ class ApiKeyViewSet(ApiViewSet):
     @idempotent(render)
     def regenerate(self, request: Request, key_id: uuid.UUID) -> Response:
         """A new key in the place of an old one, which may go on working for a while."""
-        row = lifecycle.find(self.tenant, key_id)
-        lifecycle.check_reach(request.auth, row.scopes)
+        row = lifecycle.get_key(self.tenant, key_id)
+        lifecycle.check_scopes_held(request.auth, row.scopes)
         asked = self.checked(RegenerateSerializer, request.data)
         overlap = timedelta(seconds=asked["overlap_seconds"])
-        return self._made(*lifecycle.regenerate(row, overlap=overlap, made=_bind))
+        return self._made(*lifecycle.regenerate_key(row, overlap=overlap, on_created=_bind))
 
     def _checked_key(self, serializer: Any, data: Any) -> dict[str, Any]:
         plan = Merchant.objects.select_related("plan").get(id=self.tenant.merchant_id).plan
@@ -259,11 +259,11 @@ def _in_state(rows: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
 def key_wire(row: ApiKey) -> dict[str, Any]:
     """``ApiKeySerializer``'s shape."""
     per_minute, per_hour = row.merchant.plan.rates
-    return lifecycle.facts(row) | {
+    return lifecycle.key_data(row) | {
         "id": row.id,
         "prefix": row.prefix,
         "mode": row.mode,
-        "state": lifecycle.state(row),
+        "state": lifecycle.key_state(row),
         "per_minute": row.per_minute or per_minute,
         "per_hour": row.per_hour or per_hour,
         "use_count": row.use_count,

@@ -40,7 +40,7 @@ _HOUR_S = 3600
 
 
 def key_refused(row: Any, reason: str) -> None:
-    """A known key was refused; on record once an hour for each key and reason. ``row``: see ``keys.find``."""
+    """A known key was refused; on record once an hour for each key and reason. ``row``: see ``verify_key``."""
     if not once(f"refused:{row.id}:{reason}", _HOUR_S):
         return
     kind = KEY_MISUSED if reason in _SUSPICIOUS else KEY_REFUSED

@@ -1,14 +1,16 @@
-"""API keys in their life: made, changed, regenerated, revoked, each on record with what changed.
+"""Creation, changes, regeneration and revocation of API keys. Each is recorded as an event with the changed fields.
 
-Who may do it to which key is asked by the callers of these functions (``check_reach``); these do it.
+These functions do not check permissions: their callers use ``check_scopes_held``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
+import bcrypt
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,59 +20,91 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.callers import Caller
 from apikeys.http.errors import Conflict, NotFound, PermissionRefused
 from apikeys.http.rendering import rfc3339
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key, is_well_formed, key_digest
 from apikeys.models import ApiKey
+from apikeys.models.scopes import OF_KEYS
 
 CHANGEABLE = ("name", "scopes", "store_id", "allowed_ips", "per_minute", "per_hour", "expires_at")
-# Called inside the transaction that makes a key, to bind what must not be made twice.
-Made = Callable[[ApiKey], None]
+# Called with the new row inside its transaction, to bind an Idempotency-Key to it.
+OnCreated = Callable[[ApiKey], None]
 
 
-def check_reach(caller: Caller, scopes: Collection[str]) -> None:
-    """Raises ``PermissionRefused`` unless the caller holds all these scopes itself: nobody hands out more than it has.
+def check_scopes_held(caller: Caller, scopes: Collection[str]) -> None:
+    """Raise ``PermissionRefused`` unless the caller holds all these scopes itself.
 
-    It guards the key that is made, and the key that is changed or regenerated.
+    Callers check the scopes of the key to create, and those of the key to change or regenerate.
     """
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
         raise PermissionRefused(_("You cannot give what you may not do yourself."), details={"scopes": beyond})
 
 
-def create(tenant: Tenant, *, name: str, made: Made | None = None, **columns: Any) -> tuple[ApiKey, str]:
-    """A new key and its text, which is nowhere to be had again. ``columns``: those of ``CHANGEABLE``."""
-    text = keys.generate(tenant.mode)
+def store_key(
+    tenant: Tenant, key: str, *, name: str, scopes: Iterable[str] = OF_KEYS, is_demo: bool = False, **columns: Any
+) -> ApiKey:
+    """Store a key (generated or imported) for a merchant, without an event.
+
+    Args:
+        columns: further columns of ``ApiKey``.
+    Raises: ``ValueError`` if the key is not well-formed.
+    """
+    if not is_well_formed(key):
+        raise ValueError("An API key is 1 to 72 printable ASCII characters; wb_ keys need their checksum.")
+    return ApiKey.objects.create(
+        merchant_id=tenant.merchant_id,
+        mode=tenant.mode,
+        name=name,
+        scopes=sorted(scopes),
+        prefix=key[:12] if key.startswith("wb_") else key[:4],
+        digest=key_digest(key),
+        hash=bcrypt.hashpw(key.encode(), bcrypt.gensalt(settings.API_KEY_BCRYPT_ROUNDS)).decode(),
+        is_demo=is_demo,
+        **({"store_id": tenant.store_id} | columns),
+    )
+
+
+def create_key(tenant: Tenant, *, name: str, on_created: OnCreated | None = None, **columns: Any) -> tuple[ApiKey, str]:
+    """Generate and store a key; return its row and the key itself, which cannot be read again.
+
+    Args:
+        columns: columns named in ``CHANGEABLE``.
+    """
+    key = generate_key(tenant.mode)
     with transaction.atomic():
-        row = keys.create(tenant, text, name=name, **columns)
-        if made:
-            made(row)
-        events.record(security.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=facts(row))
-    return row, text
+        row = store_key(tenant, key, name=name, **columns)
+        if on_created:
+            on_created(row)
+        events.record(security.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=key_data(row))
+    return row, key
 
 
-def find(tenant: Tenant, key_id: Any) -> ApiKey:
-    """A key of this merchant and mode. Raises ``NotFound``."""
+def get_key(tenant: Tenant, key_id: Any) -> ApiKey:
+    """Return a key of this merchant and mode. Raises ``NotFound``."""
     row = ApiKey.objects.of(tenant).filter(id=key_id).first()
     if row is None:
         raise NotFound
     return row
 
 
-def change(row: ApiKey, new: Mapping[str, Any]) -> ApiKey:
-    """Set some of ``CHANGEABLE``. What changed goes on record, before and after. Raises ``Conflict`` for a dead key."""
+def change_key(row: ApiKey, new: Mapping[str, Any]) -> ApiKey:
+    """Set some columns of ``CHANGEABLE``; the event has their values before and after.
+
+    Raises: ``Conflict`` for a revoked key.
+    """
     with transaction.atomic():
-        row = _locked(row)
-        before = facts(row)
+        row = _lock_active(row)
+        before = key_data(row)
         for column, value in new.items():
             setattr(row, column, value)
         row.save(update_fields=[*new, "updated_at"])
-        changed = events.changes(before, facts(row))
+        changed = events.changes(before, key_data(row))
         if changed:
             events.record(security.KEY_CHANGED, tenant=row.tenant, subject_id=row.id, data=changed)
     return row
 
 
-def revoke(row: ApiKey, reason: str = ApiKey.Revocation.REVOKED) -> ApiKey:
-    """End a key at once and for good; again changes nothing, except that a revoked key may turn out leaked."""
+def revoke_key(row: ApiKey, reason: str = ApiKey.Revocation.REVOKED) -> ApiKey:
+    """Revoke a key permanently. A repeat changes nothing, except that a revoked key can still be marked as leaked."""
     with transaction.atomic():
         row = ApiKey.objects.select_for_update().get(pk=row.pk)
         if row.revoked_at and (row.revoked_for == reason or reason != ApiKey.Revocation.LEAKED):
@@ -81,31 +115,42 @@ def revoke(row: ApiKey, reason: str = ApiKey.Revocation.REVOKED) -> ApiKey:
     return row
 
 
-def regenerate(row: ApiKey, *, overlap: timedelta = timedelta(0), made: Made | None = None) -> tuple[ApiKey, str]:
-    """A new key in the place of this one, which goes on working for ``overlap``. Raises ``Conflict`` for a dead key."""
-    text = keys.generate(row.mode)
+def regenerate_key(
+    row: ApiKey, *, overlap: timedelta = timedelta(0), on_created: OnCreated | None = None
+) -> tuple[ApiKey, str]:
+    """Replace a key by a new one; the old key works for ``overlap`` longer.
+
+    Returns: the new row and the new key.
+    Raises: ``Conflict`` for a key that is revoked or was regenerated before.
+    """
+    key = generate_key(row.mode)
     with transaction.atomic():
-        old = _locked(row)
+        old = _lock_active(row)
         if ApiKey.objects.filter(replaces=old).exists():
             raise Conflict(_("This key has been regenerated already."))
         columns = {column: getattr(old, column) for column in CHANGEABLE if column not in ("name", "store_id")}
         tenant = Tenant(old.merchant_id, old.mode, old.store_id)
-        new = keys.create(tenant, text, name=old.name, replaces=old, **columns)
-        if made:
-            made(new)
-        until = timezone.now() + overlap
-        _end(old, until)
+        new = store_key(tenant, key, name=old.name, replaces=old, **columns)
+        if on_created:
+            on_created(new)
+        now = timezone.now()
+        until = now + overlap
+        if until <= now:
+            old.revoked_at, old.revoked_for = now, ApiKey.Revocation.REVOKED
+        elif old.expires_at is None or old.expires_at > until:
+            old.expires_at = until
+        old.save(update_fields=["revoked_at", "revoked_for", "expires_at", "updated_at"])
         events.record(
             security.KEY_REGENERATED,
             tenant=new.tenant,
             subject_id=old.id,
             data={"replaced_by": str(new.id), "works_until": rfc3339(until)},
         )
-    return new, text
+    return new, key
 
 
-def facts(row: ApiKey) -> dict[str, Any]:
-    """What may be told of a key: everything but what opens."""
+def key_data(row: ApiKey) -> dict[str, Any]:
+    """Return a key's settings for events and API responses; nothing secret."""
     return {
         "name": row.name,
         "scopes": sorted(row.scopes),
@@ -117,23 +162,15 @@ def facts(row: ApiKey) -> dict[str, Any]:
     }
 
 
-def state(row: ApiKey) -> str:
-    """``active``, ``expired``, ``revoked`` or ``leaked``."""
+def key_state(row: ApiKey) -> str:
+    """Return ``active``, ``expired``, ``revoked`` or ``leaked``."""
     if row.revoked_at:
         return row.revoked_for or ApiKey.Revocation.REVOKED
     return "expired" if row.expires_at and row.expires_at <= timezone.now() else "active"
 
 
-def _locked(row: ApiKey) -> ApiKey:
+def _lock_active(row: ApiKey) -> ApiKey:
     locked = ApiKey.objects.select_for_update().get(pk=row.pk)
     if locked.revoked_at:
         raise Conflict(_("This key is revoked."))
     return locked
-
-
-def _end(row: ApiKey, until: datetime) -> None:
-    if until <= timezone.now():
-        row.revoked_at, row.revoked_for = timezone.now(), ApiKey.Revocation.REVOKED
-    elif row.expires_at is None or row.expires_at > until:
-        row.expires_at = until
-    row.save(update_fields=["revoked_at", "revoked_for", "expires_at", "updated_at"])

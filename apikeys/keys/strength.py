@@ -10,7 +10,7 @@ from collections import Counter
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
-from apikeys.keys import keys
+from apikeys.keys.format import is_well_formed
 
 MIN_LENGTH = 16
 MIN_BITS = 60
@@ -27,9 +27,9 @@ _FOREIGN = re.compile(
 )
 
 
-def weakness(key: str) -> str:
+def find_weakness(key: str) -> str:
     """Why a key of another system may not be taken over, as a sentence; empty when it may."""
-    if not keys.is_well_formed(key):
+    if not is_well_formed(key):
         return "It is not a key: 1 to 72 printable ASCII characters are expected, and wb_ keys need their checksum."
     if key.startswith("wb_"):
         return ""

@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
+from apikeys.keys.verification import refusal_reason, verify_key
 from apikeys.models import ApiKey, Event, Merchant, Store, User
 
 pytestmark = pytest.mark.django_db
@@ -18,8 +20,8 @@ LIST = "/admin/apikeys/apikey/"
 
 def opened(key):
     """The row that a key opens now, if any."""
-    found = keys.find(key)
-    return None if keys.refusal(found, "192.0.2.1") else ApiKey.objects.get(id=found.id)
+    found = verify_key(key)
+    return None if refusal_reason(found, "192.0.2.1") else ApiKey.objects.get(id=found.id)
 
 
 def add_key(client, merchant, **changes):
@@ -114,7 +116,7 @@ def test_a_revoked_key_is_dead_at_once(admin_client, api_key):
 
 
 def test_an_expired_key_is_told_from_a_usable_one(admin_client, tenant):
-    row = keys.create(tenant, keys.generate("test"), name="old")
+    row = store_key(tenant, generate_key("test"), name="old")
     assert "usable" in admin_client.get(LIST).content.decode()
     ApiKey.objects.filter(pk=row.pk).update(expires_at=timezone.now() - timedelta(days=1))
     assert "expired" in admin_client.get(LIST).content.decode()

@@ -10,7 +10,8 @@ from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.db.tenancy import Tenant, first_id_at
 from apikeys.http import actors
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Event, Merchant, Store
 
 pytestmark = pytest.mark.django_db
@@ -127,8 +128,8 @@ def test_an_event_tells_who_and_from_where(listed, tenant):
 
 def test_a_key_of_a_store_does_not_read_the_whole_merchants_events(client, merchant, tenant):
     store = Store.objects.create(merchant=merchant, name="Shop", code="shop")
-    bound = keys.generate("test")
-    keys.create(Tenant(merchant.id, "test", store.id), bound, name="bound")
+    bound = generate_key("test")
+    store_key(Tenant(merchant.id, "test", store.id), bound, name="bound")
     for path in ("events", "usage"):
         assert client.get(f"/api/v1/{path}", headers={"X-API-Key": bound}).status_code == 403
 

@@ -7,58 +7,60 @@ import pytest
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
+from apikeys.keys.verification import refusal_reason, verify_key
 from apikeys.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_generated_key_opens_its_own_row(tenant):
-    key = keys.generate("test")
-    row = keys.create(tenant, key, name="shop")
+    key = generate_key("test")
+    row = store_key(tenant, key, name="shop")
     assert key.startswith("wb_test_")
     assert len(key) == len("wb_test_") + 36
-    assert keys.find(key).id == row.id
+    assert verify_key(key).id == row.id
 
 
 def test_neither_the_key_nor_a_part_that_opens_is_stored(tenant):
-    key = keys.generate("live")
-    row = keys.create(tenant, key, name="shop")
+    key = generate_key("live")
+    row = store_key(tenant, key, name="shop")
     stored = " ".join(str(value) for value in ApiKey.objects.filter(id=row.id).values_list()[0])
     assert key not in stored
     assert key[12:] not in stored
 
 
 def test_a_wrong_checksum_costs_no_query(tenant, django_assert_num_queries):
-    key = keys.generate("test")
-    keys.create(tenant, key, name="shop")
+    key = generate_key("test")
+    store_key(tenant, key, name="shop")
     other = key[:-1] + ("A" if key[-1] != "A" else "B")
     with django_assert_num_queries(0):
-        assert keys.find(other) is None
+        assert verify_key(other) is None
 
 
 def test_a_strangers_string_costs_one_query_and_no_bcrypt(tenant, django_assert_num_queries, monkeypatch):
     monkeypatch.setattr(bcrypt, "checkpw", lambda *args: pytest.fail("bcrypt ran"))
     with django_assert_num_queries(1):
-        assert keys.find("some-string-of-a-stranger") is None
+        assert verify_key("some-string-of-a-stranger") is None
 
 
 def test_the_second_use_of_a_key_runs_no_bcrypt(tenant, monkeypatch):
-    key = keys.generate("test")
-    keys.create(tenant, key, name="shop")
-    assert keys.find(key)
+    key = generate_key("test")
+    store_key(tenant, key, name="shop")
+    assert verify_key(key)
     monkeypatch.setattr(bcrypt, "checkpw", lambda *args: pytest.fail("bcrypt ran"))
-    assert keys.find(key)
+    assert verify_key(key)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 73, "é" * 10, "a\nb", "wb_test_short", "wb_prod_" + "a" * 36])
 def test_what_cannot_be_a_key_is_refused_without_a_query(given, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert keys.find(given) is None
+        assert verify_key(given) is None
 
 
 def refusal(key, address="192.0.2.1"):
-    return keys.refusal(keys.find(key), address)
+    return refusal_reason(verify_key(key), address)
 
 
 @pytest.mark.parametrize(
@@ -71,23 +73,23 @@ def refusal(key, address="192.0.2.1"):
     ],
 )
 def test_a_key_that_was_just_used_is_refused_at_once(tenant, change, reason):
-    key = keys.generate("test")
-    row = keys.create(tenant, key, name="shop")
+    key = generate_key("test")
+    row = store_key(tenant, key, name="shop")
     assert refusal(key) == ""
     ApiKey.objects.filter(id=row.id).update(**change)
     assert refusal(key) == reason
 
 
 def test_a_key_dies_with_its_merchant(tenant, merchant):
-    key = keys.generate("test")
-    keys.create(tenant, key, name="shop")
+    key = generate_key("test")
+    store_key(tenant, key, name="shop")
     merchant.is_active = False
     merchant.save()
     assert refusal(key) == "inactive"
 
 
 def test_the_demo_key_opens_nothing_in_production(merchant, settings):
-    keys.create(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
+    store_key(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
     assert refusal("test-api-key") == ""
     settings.DEMO = False
     assert refusal("test-api-key") == "demo"
@@ -106,7 +108,7 @@ def knock(client, key):
 
 
 def test_a_thousand_malformed_keys_cause_no_query_and_no_bcrypt(client, no_bcrypt, django_assert_num_queries):
-    keyed = [keys.generate("live")[:-1] + "!" for _ in range(500)] + ["wb_test_" + "x" * 36] * 500
+    keyed = [generate_key("live")[:-1] + "!" for _ in range(500)] + ["wb_test_" + "x" * 36] * 500
     with django_assert_num_queries(0):
         assert {knock(client, key).status_code for key in keyed} == {401}
 
@@ -143,7 +145,7 @@ def test_a_key_of_any_length_is_401(client, length, django_assert_num_queries):
     ],
 )
 def test_what_is_neither_key_nor_token_is_401(client, header, merchant):
-    keys.create(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
+    store_key(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
     assert client.get("/api/v1/shipments", headers={"Authorization": header}).status_code == 401
 
 

@@ -14,7 +14,9 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
 from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
+from apikeys.keys.verification import caller_for_key, verify_key
 from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
 
 # Nothing here may depend on whether a window ends meanwhile.
@@ -40,7 +42,7 @@ def store(request, settings):
 @pytest.fixture
 def caller(api_key):
     def now():
-        return keys.caller(keys.find(api_key))
+        return caller_for_key(verify_key(api_key))
 
     return now
 
@@ -81,10 +83,10 @@ def test_a_key_s_own_limit_replaces_the_plan_s(store, caller):
 
 def test_keys_of_one_store_share_its_limit_and_those_of_a_merchant_the_merchant_s(store, merchant):
     shop = Store.objects.create(merchant=merchant, name="Shop", code="shop", per_minute=3)
-    texts = [keys.generate("test") for _ in range(2)]
+    texts = [generate_key("test") for _ in range(2)]
     for text in texts:
-        keys.create(Tenant(merchant.id, "test", shop.id), text, name="shop")
-    callers = [keys.caller(keys.find(text)) for text in texts]
+        store_key(Tenant(merchant.id, "test", shop.id), text, name="shop")
+    callers = [caller_for_key(verify_key(text)) for text in texts]
     seen = [limits.count(facts(callers[number % 2]), limits.OF_CALLERS).exceeded for number in range(4)]
     assert seen == [False, False, False, True]
 

@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers.credentials import storage
 from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
@@ -109,7 +110,7 @@ def populate(merchant, tenant, number=1):
         digest=f"canary-digest-{number}",
         expires_at=WHEN,
     )
-    key = keys.create(tenant, keys.generate("test"), name=f"key {number}")
+    key = store_key(tenant, generate_key("test"), name=f"key {number}")
     UsageDay.objects.create(**owned, kind="key", subject_id=key.id, day=WHEN.date(), last_used_at=WHEN)
     events.record(EventType("api_key.misused", security=True), tenant=tenant, subject_id=key.id)
     IdempotencyRecord.objects.create(key=f"idem-{number}", fingerprint="f", lease_until=WHEN, **owned)

@@ -16,7 +16,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Membership, Merchant, Store, User
 from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
 from apikeys.people import tokens
@@ -132,7 +133,7 @@ def world(merchant, mode, store):
         confirmation_number="CONF-CANARY0001",
     )
     place = Warehouse.objects.create(merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={})
-    key = keys.create(tenant, keys.generate(mode), name="CANARY")
+    key = store_key(tenant, generate_key(mode), name="CANARY")
     person = User.objects.create(username="canary", email="canary@example.com", first_name="CANARY")
     member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
     return {
@@ -189,8 +190,8 @@ def call(method, path, key=None, token=None):
 
 
 def key_of(tenant, scopes=OF_KEYS):
-    text = keys.generate(tenant.mode)
-    keys.create(tenant, text, name="walker", scopes=scopes)
+    text = generate_key(tenant.mode)
+    store_key(tenant, text, name="walker", scopes=scopes)
     return text
 
 

@@ -28,9 +28,9 @@ POINTS = {
     "before_commit": ("shipping.labels.purchase", "_book"),
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
-    "making_key": ("apikeys.keys.lifecycle", "create"),
+    "making_key": ("apikeys.keys.lifecycle", "create_key"),
     "binding_key": ("apikeys.api.keys", "_bind"),
-    "recording_key": ("apikeys.keys.lifecycle", "facts"),
+    "recording_key": ("apikeys.keys.lifecycle", "key_data"),
     "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_made"),
     # Of a checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),

@@ -11,7 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Event, Outbox
 from conftest import GUARDS
 from shipping.checkpoints.fold import Point, summarize
@@ -264,8 +265,8 @@ def test_only_the_status_of_an_unknown_code_may_be_placed_later(send, merchant):
 def test_another_merchants_units_are_untouched(send, merchant, client):
     send(way(1, 2))
     other = Tenant(merchant.id, "live")
-    key = keys.generate("live")
-    keys.create(other, key, name="live")
+    key = generate_key("live")
+    store_key(other, key, name="live")
     response = client.post(URL, way(1, 1), content_type="application/json", headers={"X-API-Key": key})
     assert response.json()["results"][0]["data"]["unit_created"] is True
     assert Shipment.objects.count() == 2

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from conftest import ApiClient
 from shipping.models import BookingState, Shipment
@@ -65,8 +66,8 @@ def numbers(answer):
 
 
 def client_of(tenant, client):
-    key = keys.generate(tenant.mode)
-    keys.create(tenant, key, name="another")
+    key = generate_key(tenant.mode)
+    store_key(tenant, key, name="another")
     return ApiClient(client, key)
 
 

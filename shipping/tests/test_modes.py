@@ -9,7 +9,8 @@ import time_machine
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from carriers.credentials import refresh, storage
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
@@ -102,8 +103,8 @@ def test_a_test_key_opens_no_connection_to_production(client, api_key, order, pr
 
 
 def test_a_live_key_does(client, tenant, order, production):
-    key = keys.generate("live")
-    keys.create(Tenant(tenant.merchant_id, "live"), key, name="live")
+    key = generate_key("live")
+    store_key(Tenant(tenant.merchant_id, "live"), key, name="live")
     everything(client, key, order)
     assert production.connections > 5
 

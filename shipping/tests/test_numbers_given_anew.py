@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.adapters.pickit import PickitAdapter
 from carriers.credentials import storage
@@ -28,8 +29,8 @@ def platform(db):
 @pytest.fixture
 def other(client):
     """Another merchant's client."""
-    key = keys.generate("test")
-    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    key = generate_key("test")
+    store_key(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
     return ApiClient(client, key)
 
 

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from carriers.types import Scan, Status
 from conftest import ApiClient
@@ -67,8 +68,8 @@ def delivered(row, days, picked_up=0.0):
 
 
 def client_of(tenant, client, scopes=("reports:read",)):
-    key = keys.generate(tenant.mode)
-    keys.create(tenant, key, name="reports", scopes=list(scopes))
+    key = generate_key(tenant.mode)
+    store_key(tenant, key, name="reports", scopes=list(scopes))
     return ApiClient(client, key)
 
 

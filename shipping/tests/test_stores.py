@@ -3,7 +3,8 @@
 import pytest
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Store
 from conftest import ApiClient
 from shipping.models import Shipment
@@ -21,8 +22,8 @@ def bound(merchant, stores, client):
     """A client for each store."""
 
     def one(store):
-        key = keys.generate("test")
-        keys.create(Tenant(merchant.id, "test", store.id), key, name=store.name)
+        key = generate_key("test")
+        store_key(Tenant(merchant.id, "test", store.id), key, name=store.name)
         return ApiClient(client, key)
 
     return [one(store) for store in stores]

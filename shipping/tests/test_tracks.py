@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.adapters.pickit import PickitAdapter
 from carriers.credentials import storage
@@ -47,8 +48,8 @@ def buy(api, order):
 @pytest.fixture
 def stranger(client):
     """Another merchant's client."""
-    key = keys.generate("test")
-    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    key = generate_key("test")
+    store_key(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
     return ApiClient(client, key)
 
 

@@ -13,7 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.models import CarrierCall, Credential
@@ -106,8 +107,8 @@ def test_the_manifest_is_read_where_the_answers_say(api, order, mount):
 
 def test_another_merchants_manifest_is_not_found(api, client, order):
     label = bought(api, order)
-    key = keys.generate("test")
-    keys.create(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
+    key = generate_key("test")
+    store_key(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
     path = f"/api/v1/shipments/{label['shipment_id']}/manifest"
     refused = client.get(path, headers={"X-API-Key": key})
     assert (refused.status_code, refused.json()["error"]) == (404, "shipment_not_found")
@@ -404,8 +405,8 @@ def test_a_return_that_holds_the_orders_first_number_lets_it_be_bought(api, orde
 
 def test_a_return_belongs_to_the_store_of_what_comes_back(api, merchant, client, order):
     store = Store.objects.create(merchant=merchant, name="North", code="north")
-    key = keys.generate("test")
-    keys.create(Tenant(merchant.id, "test", store.id), key, name="North")
+    key = generate_key("test")
+    store_key(Tenant(merchant.id, "test", store.id), key, name="North")
     north = type(api)(client, key)
     place = north.post("/api/v1/warehouses", {"name": "North", "address": DEPOT, "carriers": ["velocity"]}).json()
     first = bought(north, order | {"warehouse_id": place["id"]})
@@ -588,8 +589,8 @@ def test_a_report_on_an_account_that_others_use_is_nobodys(api, on_the_platforms
 
 def test_a_report_on_the_whole_account_is_not_for_a_stores_key(merchant, client):
     store = Store.objects.create(merchant=merchant, name="North", code="north")
-    key = keys.generate("test")
-    keys.create(Tenant(merchant.id, "test", store.id), key, name="North")
+    key = generate_key("test")
+    store_key(Tenant(merchant.id, "test", store.id), key, name="North")
     days = {"since": "2026-01-01", "until": "2026-01-31"}
     query = {"carrier": "velocity", "kind": "orders", **days}
     assert client.get("/api/v1/reports", query, headers={"X-API-Key": key}).status_code == 403

@@ -7,7 +7,8 @@ from django.apps import apps
 from django.db import connection
 
 from apikeys.db.tenancy import Tenant
-from apikeys.keys import keys
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.credentials import storage
@@ -383,8 +384,8 @@ def test_what_a_former_account_called_a_place_is_free_at_the_next(api, sandbox, 
 
 def test_another_merchants_closed_place_keeps_its_name(api, client, on_the_platforms, monkeypatch):
     Merchant.objects.create(name="Other", slug="other")
-    other_key = keys.generate("test")
-    keys.create(Tenant(Merchant.objects.get(slug="other").id, "test"), other_key, name="other")
+    other_key = generate_key("test")
+    store_key(Tenant(Merchant.objects.get(slug="other").id, "test"), other_key, name="other")
     other = type(api)(client, other_key)
     known = RegisteredWarehouse(carrier_id="WH-ONE", name="")
     monkeypatch.setattr(VelocityAdapter, "register_warehouse", lambda *_: known)
@@ -403,8 +404,8 @@ def test_the_longest_name_fits_at_the_platforms_account(api, on_the_platforms, s
 
 
 def test_a_stores_key_claims_no_place_at_the_merchants_account(api, merchant, client):
-    key = keys.generate("test")
-    keys.create(Tenant(merchant.id, "test", Store.objects.create(merchant=merchant, code="north").id), key, name="N")
+    key = generate_key("test")
+    store_key(Tenant(merchant.id, "test", Store.objects.create(merchant=merchant, code="north").id), key, name="N")
     north = type(api)(client, key)
     place = north.post("/api/v1/warehouses", {"name": "North", "address": DEPOT}).json()
     known = {"carrier": "velocity", "carrier_warehouse_id": "WHOTHERS"}

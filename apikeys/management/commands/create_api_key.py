@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])
         store = find_store(merchant, options["store"]) if options["store"] else None
-        _row, text = lifecycle.create(
+        _row, text = lifecycle.create_key(
             Tenant(merchant.id, options["mode"], store.id if store else None),
             name=options["name"],
             scopes=options["scope"] or scopes.DEFAULT,

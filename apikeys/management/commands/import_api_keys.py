@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from apikeys.audit import events, security
 from apikeys.db.tenancy import Mode, Tenant
-from apikeys.keys import keys, lifecycle
-from apikeys.keys.strength import weakness
+from apikeys.keys import lifecycle
+from apikeys.keys.format import key_digest
+from apikeys.keys.strength import find_weakness
 from apikeys.models import ApiKey, Merchant, Store, scopes
 
 COLUMNS = ("merchant", "name", "key", "mode", "scopes", "store")
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         if refused:
             raise CommandError("Nothing was imported.\n" + "\n".join(refused))
         known = set(ApiKey.objects.values_list("digest", flat=True)) if lines else set()
-        new = [line for line in lines if keys.digest(line.key) not in known]
+        new = [line for line in lines if key_digest(line.key) not in known]
         if not check:
             with transaction.atomic():
                 for line in tqdm(new, unit="keys", file=self.stderr, disable=bool(os.environ.get("CI"))):
@@ -85,7 +86,7 @@ def _places() -> dict[tuple[str, str], tuple[Any, Any]]:
 
 
 def _checked(row: dict[str, str], places: dict[tuple[str, str], tuple[Any, Any]]) -> Line:
-    if why := weakness(row["key"]):
+    if why := find_weakness(row["key"]):
         raise CommandError(f"key: {why}")
     mode, name, slug, store = (row[column].strip() for column in ("mode", "name", "merchant", "store"))
     if mode not in Mode.values:
@@ -104,6 +105,6 @@ def _checked(row: dict[str, str], places: dict[tuple[str, str], tuple[Any, Any]]
 
 
 def _import(line: Line) -> None:
-    row = keys.create(line.tenant, line.key, name=line.name, scopes=line.scopes)
-    data = lifecycle.facts(row) | {"imported": True}
+    row = lifecycle.store_key(line.tenant, line.key, name=line.name, scopes=line.scopes)
+    data = lifecycle.key_data(row) | {"imported": True}
     events.record(security.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=data)

@@ -13,7 +13,8 @@ from django.db import transaction
 
 from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.fields import Moment
-from apikeys.keys import keys
+from apikeys.keys.format import key_digest
+from apikeys.keys.lifecycle import store_key
 from apikeys.models import ApiKey, Membership, Merchant, User
 from carriers.credentials import storage
 from carriers.models import Credential, Environment
@@ -76,8 +77,8 @@ def _merchant() -> Tenant:
         slug="demo", defaults={"name": "Demo merchant", "plan_id": "enterprise", "default_country": "US"}
     )
     tenant = Tenant(merchant.id, Mode.TEST)
-    if not ApiKey.objects.filter(digest=keys.digest(settings.DEMO_API_KEY)).exists():
-        keys.create(tenant, settings.DEMO_API_KEY, name="demo", is_demo=True)
+    if not ApiKey.objects.filter(digest=key_digest(settings.DEMO_API_KEY)).exists():
+        store_key(tenant, settings.DEMO_API_KEY, name="demo", is_demo=True)
     return tenant
 
 
