@@ -180,7 +180,7 @@ def sandbox(sandbox_process, settings, request):
 @pytest.fixture
 def credential(tenant):
     """The merchant's own account at the simulated Pickit."""
-    return storage.save(
+    return storage.save_credential(
         tenant=tenant,
         mode="test",
         carrier="pickit",

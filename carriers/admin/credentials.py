@@ -22,7 +22,8 @@ from apikeys.http.errors import ValidationFailed, WaybillError
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS
 from carriers.admin.base import CarrierFilter, carrier_name, masked_field
-from carriers.credentials import storage
+from carriers.credentials import checks, rotation, storage
+from carriers.credentials.fields import MAX_FIELD_LENGTH, decrypt_fields, validate_fields
 from carriers.models import ENVIRONMENT_OF_MODE, Credential
 
 _AT_ONCE = 10  # of actions that ask carriers while the page waits
@@ -41,7 +42,7 @@ def _input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
     return forms.CharField(
         label=name,
         required=False,
-        max_length=storage.MAX_FIELD_LENGTH,
+        max_length=MAX_FIELD_LENGTH,
         # What was typed never comes back to the page, also after a mistake elsewhere in the form.
         widget=forms.PasswordInput(
             render_value=False, attrs={"autocomplete": "new-password" if secret else "off", "class": "vTextField"}
@@ -61,7 +62,7 @@ class CredentialForm(forms.ModelForm):
         data = super().clean()
         is_new = self.instance._state.adding
         slug = data.get("carrier") if is_new else self.instance.carrier
-        self.given, self.stored = {}, {} if is_new else storage.readable_fields(self.instance)
+        self.given, self.stored = {}, {} if is_new else decrypt_fields(self.instance)
         if slug not in ADAPTERS:
             return data
         if is_new and self._exists(data):
@@ -79,7 +80,7 @@ class CredentialForm(forms.ModelForm):
 
     def _check(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
         try:
-            storage.checked(adapter, self.given, self.stored or {})
+            validate_fields(adapter, self.given, self.stored or {})
         except ValidationFailed as problem:
             for field, sentences in problem.details.items():
                 # What is stored and no longer known has no input.
@@ -165,7 +166,7 @@ class CredentialAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
         """New values go the way of the API's: merged, recorded, and the old account's token forgotten."""
         if form.given:
-            row = storage.save(
+            row = storage.save_credential(
                 tenant=Tenant(obj.merchant_id, obj.mode) if obj.merchant_id else None,
                 mode=obj.mode,
                 carrier=obj.carrier,
@@ -191,7 +192,7 @@ class CredentialAdmin(KeptAdmin):
 
     @admin.display(description="stored fields")
     def stored_fields(self, row: Credential) -> str:
-        fields = storage.readable_fields(row)
+        fields = decrypt_fields(row)
         if fields is None:
             return badge("cannot be decrypted; give all required fields anew", "bad")
         secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
@@ -201,7 +202,7 @@ class CredentialAdmin(KeptAdmin):
     def log_in(self, request: HttpRequest, rows: QuerySet) -> None:
         """A real log-in each; how it went is shown and kept."""
         for row in rows.filter(is_active=True)[:_AT_ONCE]:
-            result = storage.test(row)
+            result = checks.check_login(row)
             said = f"works ({result['latency_ms']} ms)" if result["ok"] else f"{result['error']}: {result['message']}"
             self.message_user(request, f"{row}: {said}", messages.SUCCESS if result["ok"] else messages.ERROR)
 
@@ -210,7 +211,7 @@ class CredentialAdmin(KeptAdmin):
         """The old one works on for a while; of the platform's account it may also stand in the environment."""
         for row in rows.filter(is_active=True)[:_AT_ONCE]:
             try:
-                storage.rotate(row)
+                rotation.rotate_secret(row)
             except WaybillError as error:
                 self.message_user(request, f"{row}: {error}", messages.ERROR)
                 continue

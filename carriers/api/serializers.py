@@ -11,7 +11,7 @@ from rest_framework import serializers
 from apikeys.http.fields import CountryField, TextField
 from apikeys.http.pagination import PaginationSerializer
 from carriers.adapters.registry import adapter_class
-from carriers.credentials import storage
+from carriers.credentials.fields import decrypt_fields
 from carriers.models import Credential, Environment
 
 MOST_DAYS = timedelta(days=92)
@@ -85,7 +85,7 @@ class CredentialSerializer(serializers.ModelSerializer):
         return adapter_class(row.carrier).name
 
     def get_stored_fields(self, row: Credential) -> list[str]:
-        return sorted(storage.readable_fields(row) or {})
+        return sorted(decrypt_fields(row) or {})
 
 
 class CredentialPageSerializer(serializers.Serializer):
@@ -114,5 +114,5 @@ class ReportSearchSerializer(serializers.Serializer):
         if attrs["until"] < attrs["since"]:
             raise serializers.ValidationError({"until": [_("It ends before it starts.")]})
         if attrs["until"] - attrs["since"] > MOST_DAYS:
-            raise serializers.ValidationError({"until": [_("At most %d days are told at once.") % MOST_DAYS.days]})
+            raise serializers.ValidationError({"until": [_("A report covers at most %d days.") % MOST_DAYS.days]})
         return attrs

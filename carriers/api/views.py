@@ -21,7 +21,8 @@ from apikeys.http.rendering import rfc3339
 from apikeys.models import scopes
 from carriers.adapters.base import CarrierAdapter
 from carriers.api import overview, rendering, serializers
-from carriers.credentials import storage
+from carriers.credentials import opening, rotation, selection, storage
+from carriers.credentials.checks import check_health, check_login
 from carriers.http import rate_limits
 from carriers.models import Credential
 from carriers.types import ReportRequest
@@ -37,8 +38,8 @@ class CarrierViewSet(ApiViewSet):
     def account(self, request: Request, carrier: str = "") -> tuple[Credential, CarrierAdapter]:
         """The merchant's account at the carrier in the path, else in the query, and the adapter that it opens."""
         name = carrier or self.checked(serializers.CarrierQuerySerializer, request.query_params)["carrier"]
-        credential = storage.find(self.tenant, name)
-        return credential, storage.open_adapter(credential, merchant_id=self.tenant.merchant_id)
+        credential = selection.select_credential(self.tenant, name)
+        return credential, opening.open_adapter(credential, merchant_id=self.tenant.merchant_id)
 
 
 class CarrierCredentialViewSet(ApiViewSet):
@@ -57,7 +58,7 @@ class CarrierCredentialViewSet(ApiViewSet):
     def save(self, request: Request, carrier: str) -> Response:
         """Store the credentials for a carrier, or change them: fields that are not named keep their value."""
         data = self.checked(serializers.CredentialRequestSerializer, request.data)
-        row = storage.save(
+        row = storage.save_credential(
             tenant=self.tenant,
             mode=self.tenant.mode,
             carrier=carrier,
@@ -100,7 +101,7 @@ class CourierCredentialViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Add an account; a carrier has one in each environment, and 409 names the one that is there."""
         data = self.checked(serializers.NewCredentialSerializer, request.data)
-        row = storage.add(
+        row = storage.add_credential(
             self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
         )
         return self.render(request, row.id)
@@ -112,9 +113,9 @@ class CourierCredentialViewSet(ApiViewSet):
     )
     def update(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Change fields of an account; those that are not named keep their value. Its token is forgotten."""
-        row = storage.own(self.tenant, own_credential_id)
+        row = selection.get_own_credential(self.tenant, own_credential_id)
         fields = self.checked(serializers.CredentialChangeSerializer, request.data)["credentials"]
-        row = storage.save(
+        row = storage.save_credential(
             tenant=self.tenant, mode=row.mode, carrier=row.carrier, environment=row.environment, fields=fields
         )
         return Response(serializers.CredentialSerializer(row).data)
@@ -122,18 +123,18 @@ class CourierCredentialViewSet(ApiViewSet):
     @extend_schema(request=None, responses={204: None}, tags=["carriers"])
     def destroy(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Forget an account's secrets; what was booked with it can no longer be tracked or cancelled through it."""
-        storage.delete(storage.own(self.tenant, own_credential_id))
+        storage.delete_credential(selection.get_own_credential(self.tenant, own_credential_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={200: serializers.LastTestSerializer}, tags=["carriers"])
     def test(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Log in at the carrier for real. 200 also where it refuses: ``ok`` tells."""
-        return Response(storage.test(storage.own(self.tenant, own_credential_id)))
+        return Response(check_login(selection.get_own_credential(self.tenant, own_credential_id)))
 
     @extend_schema(request=None, responses={200: serializers.CredentialSerializer}, tags=["carriers"])
     def rotate(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Have the carrier make a new secret and use it from now on; nobody needs to see it."""
-        row = storage.rotate(storage.own(self.tenant, own_credential_id))
+        row = rotation.rotate_secret(selection.get_own_credential(self.tenant, own_credential_id))
         return Response(serializers.CredentialSerializer(row).data)
 
 
@@ -158,7 +159,7 @@ class CarrierListViewSet(ApiViewSet):
     )
     def health(self, request: Request, carrier: str) -> Response:
         """Whether the account that your requests use works, asked of the carrier for real; 503 where a check fails."""
-        checks = storage.health(self.tenant, carrier)
+        checks = check_health(self.tenant, carrier)
         healthy = all(checks.values())
         code = status.HTTP_200_OK if healthy else status.HTTP_503_SERVICE_UNAVAILABLE
         return Response({"healthy": healthy, "checks": checks, "timestamp": rfc3339(timezone.now())}, status=code)
@@ -166,7 +167,7 @@ class CarrierListViewSet(ApiViewSet):
     @extend_schema(responses={200: rendering.RateLimitSerializer}, tags=["carriers"])
     def rate_limit(self, request: Request, carrier: str) -> Response:
         """What the carrier's own limits leave of the account that your requests use, by endpoint."""
-        credential = storage.find(self.tenant, carrier)
+        credential = selection.select_credential(self.tenant, carrier)
         return Response(rendering.rate_limit(credential, rate_limits.budgets(credential)))
 
 
@@ -187,7 +188,9 @@ class ReportViewSet(CarrierViewSet):
         adapter.need("reports")
         # A carrier reports on the whole account, so nobody may read it to whom not all of that belongs.
         if credential.merchant_id is None or self.tenant.store_id is not None:
-            raise PermissionRefused(_("Only for an account of your own, and for a key of the whole merchant."))
+            raise PermissionRefused(
+                _("Only with a credential of your own and an API key that is not bound to a store.")
+            )
         if asked["kind"] not in adapter.report_kinds:
             text = _("One of these is expected: %s") % ", ".join(adapter.report_kinds)
             raise ValidationFailed(details={"kind": [text]})

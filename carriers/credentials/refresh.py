@@ -9,7 +9,7 @@ from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
 from carriers.adapters.registry import ADAPTERS
-from carriers.credentials.storage import open_adapter
+from carriers.credentials.opening import open_adapter
 from carriers.credentials.tokens import readable_token, usable_until
 from carriers.http import metrics
 from carriers.models import Credential

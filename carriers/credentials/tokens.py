@@ -63,7 +63,7 @@ class StoredTokens:
         while True:
             row = Credential.objects.get(id=self.credential_id)
             if row.updated_at != self.fields_of:  # ``fetch`` would log the old account in, for the new one
-                raise self._unavailable(_("The account was changed meanwhile."), retry_after_s=1)
+                raise self._unavailable(_("The credential was changed during this request."), retry_after_s=1)
             if usable := self._usable(row, refused):
                 return usable
             if fence := _lease(row):

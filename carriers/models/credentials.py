@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from apikeys.db.crypto import EncryptedField
-from apikeys.db.tenancy import Mode, Row, TenantQuerySet
+from apikeys.db.tenancy import Mode, Row, Tenant, TenantQuerySet
 from carriers.adapters.registry import adapter_class
 
 
@@ -109,3 +109,8 @@ class Credential(Row):
     def environment(self) -> str:
         """``sandbox`` or ``production``."""
         return ENVIRONMENT_OF_MODE[Mode(self.mode)]
+
+    @property
+    def tenant(self) -> Tenant | None:
+        """The owner; None: the platform."""
+        return Tenant(self.merchant_id, self.mode) if self.merchant_id else None

@@ -17,7 +17,7 @@ from django.utils import timezone
 from apikeys.db.crypto import Ciphertext
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Event, Merchant, SecurityNotice
-from carriers.credentials import storage
+from carriers.credentials import checks, rotation, selection, storage
 from carriers.models import Breaker, CarrierCall, Credential
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
@@ -105,12 +105,12 @@ def test_a_second_account_at_one_carrier_is_a_conflict_that_names_the_first(api)
 
 
 def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, monkeypatch):
-    both_looked, check = threading.Barrier(2), storage._check_environment
+    both_looked, check = threading.Barrier(2), storage._check_changeable
 
-    def checked_when_both_have_looked(*args):
-        with suppress(threading.BrokenBarrierError):  # where one waits for the other's transaction
+    def checked_when_both_have_looked(*args, **kwargs):
+        with suppress(threading.BrokenBarrierError):  # on SQLite one waits for the other's transaction
             both_looked.wait(1)
-        check(*args)
+        return check(*args, **kwargs)
 
     def ask(secret):
         try:
@@ -120,7 +120,7 @@ def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, mo
         finally:
             connection.close()
 
-    monkeypatch.setattr(storage, "_check_environment", checked_when_both_have_looked)
+    monkeypatch.setattr(storage, "_check_changeable", checked_when_both_have_looked)
     with ThreadPoolExecutor(2) as pool:
         answers = dict(zip(("secret-1", "secret-2"), pool.map(ask, ("secret-1", "secret-2")), strict=True))
     assert sorted(answer.status_code for answer in answers.values()) == [201, 409]
@@ -162,7 +162,7 @@ def test_a_choice_is_one_of_those_that_there_are(api):
 
 def test_another_merchants_account_is_not_found(api, put, delete):
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
-    row = storage.save(
+    row = storage.save_credential(
         tenant=Tenant(other.id, "test"), mode="test", carrier="pickit", environment="sandbox", fields=ACCOUNT
     )
     path = f"/api/v1/courier-credentials/{row.id}"
@@ -177,7 +177,7 @@ def test_what_was_booked_with_a_deleted_account_says_that_it_cannot_be_opened(ap
     delete(f"/api/v1/courier-credentials/{made['id']}")
     refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {})
     assert (refused.status_code, refused.json()["error"]) == (502, "carrier_authentication")
-    assert refused.json()["message"] == "The account that this was booked with was deleted."
+    assert refused.json()["message"] == "The credential that this was booked with was deleted."
     assert api.get(f"/api/v1/shipments/{label['shipment_id']}").status_code == 200
     asked = {"carrier": "pickit", "tracking_number": label["tracking_number"]}
     stored = api.post("/api/v1/tracking", asked).json()
@@ -203,7 +203,7 @@ def test_carriers_are_listed_with_what_they_can_and_how_they_are(api, credential
     Breaker.objects.update(retry_at=now)  # its rest is over: the next request is let through
     assert api.get("/api/v1/carriers/pickit").json()["health"]["status"] == "up"
 
-    platforms = storage.save(
+    platforms = storage.save_credential(
         tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=credential.fields
     )
     breaker.delete()
@@ -246,7 +246,9 @@ def test_another_merchants_calls_do_not_count(api, credential, order):
     api.post("/api/v1/quotes", order)
     Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
     other = Tenant(Merchant.objects.get(slug="other").id, "test")
-    from_others = storage.save(tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    from_others = storage.save_credential(
+        tenant=other, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY
+    )
     assert from_others.merchant_id != credential.merchant_id
     shown = {one["carrier"]: one for one in api.get("/api/v1/carriers").json()["carriers"]}
     assert shown["velocity"]["credential"] == "none"
@@ -278,10 +280,10 @@ def test_the_platforms_accounts_come_from_the_documented_variables(monkeypatch, 
     assert told.getvalue().splitlines() == ["stored: Pickit production, platform", "nothing new"]
     row = Credential.objects.get()
     assert (row.merchant_id, row.mode, row.fields["client_secret"]) == (None, "live", "platform-secret")
-    assert storage.find(Tenant(merchant.id, "live"), "pickit").id == row.id
+    assert selection.select_credential(Tenant(merchant.id, "live"), "pickit").id == row.id
     Credential.objects.update(is_open=False)
     with pytest.raises(Exception, match="not valid"):
-        storage.find(Tenant(merchant.id, "live"), "pickit")
+        selection.select_credential(Tenant(merchant.id, "live"), "pickit")
     monkeypatch.setenv("VELOCITY_USERNAME", "half-an-account")
     with pytest.raises(CommandError, match=r"not stored\nVELOCITY_PASSWORD: This field is required\."):
         call_command("save_platform_credentials", stdout=told)
@@ -298,7 +300,7 @@ def test_a_variable_s_secret_does_not_replace_one_that_the_carrier_made_since(mo
 
     fill(CLIENT_ID="pickit-platform", CLIENT_SECRET="test-secret")
     try:
-        made = [storage.rotate(Credential.objects.get()).fields["client_secret"] for _ in range(2)][-1]
+        made = [rotation.rotate_secret(Credential.objects.get()).fields["client_secret"] for _ in range(2)][-1]
         assert fill()["client_secret"] == made
         assert fill(WEBHOOK_SECRET="of-the-webhooks") == {
             "client_id": "pickit-platform",
@@ -341,7 +343,7 @@ def test_what_staff_have_switched_off_a_merchant_does_not_switch_on(api, put, de
 def test_the_platforms_account_does_not_stand_in_for_one_that_is_switched_off(api, delete):
     row_id = api.post("/api/v1/courier-credentials", NEW).json()["id"]
     platform = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=platform)
+    storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=platform)
     point = "/api/v1/pickit/pickup-points/PP-12345"
 
     def used():
@@ -459,7 +461,7 @@ def test_a_trial_of_what_the_account_was_before_flags_nothing(api, put, own_clie
     ).json()
     before = Credential.objects.get()
     put(f"/api/v1/courier-credentials/{made['id']}", {"credentials": own_client})
-    assert storage.test(before)["ok"] is False
+    assert checks.check_login(before)["ok"] is False
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert (shown["refused_at"], shown["last_test"]) == (None, None)
     assert api.post("/api/v1/quotes", order).status_code == 200
@@ -471,7 +473,7 @@ def test_a_trial_of_what_the_account_was_before_takes_no_flag_off(api, put, own_
     before = Credential.objects.get()
     put(one, {"credentials": {"client_secret": "not-the-secret"}})
     assert api.post(f"{one}/test").json()["ok"] is False
-    assert storage.test(before)["ok"] is True
+    assert checks.check_login(before)["ok"] is True
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert shown["refused_at"]
 

@@ -7,7 +7,7 @@ from apikeys.db.crypto import Ciphertext
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
 from apikeys.models import Event
-from carriers.credentials import storage
+from carriers.credentials import selection
 from carriers.models import CarrierCall, Credential
 
 pytestmark = pytest.mark.django_db
@@ -76,12 +76,12 @@ def test_the_platforms_account_is_opened_to_merchants_and_closed(admin_client, m
     add(admin_client, is_open="")
     row = Credential.objects.get()
     with pytest.raises(ValidationFailed):
-        storage.find(Tenant(merchant.id, "test"), "pickit")
+        selection.select_credential(Tenant(merchant.id, "test"), "pickit")
     change(admin_client, row)
-    assert storage.find(Tenant(merchant.id, "test"), "pickit") == row
+    assert selection.select_credential(Tenant(merchant.id, "test"), "pickit") == row
     change(admin_client, row, is_open="")
     with pytest.raises(ValidationFailed):
-        storage.find(Tenant(merchant.id, "test"), "pickit")
+        selection.select_credential(Tenant(merchant.id, "test"), "pickit")
 
 
 def test_a_switched_off_account_stays_off_under_new_secrets(admin_client, credential):

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS
-from carriers.credentials import storage
+from carriers.credentials import opening, storage
 from carriers.http.faults import FAULTS, WRITES
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
@@ -179,7 +179,7 @@ def account(tenant, settings):
 
     def saved(slug: str) -> Credential:
         fields = dict(SAMPLES[slug].fields)
-        return storage.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
+        return storage.save_credential(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
 
     return saved
 
@@ -190,7 +190,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
     samples, credential = SAMPLES[slug], account(slug)
     has = {}
     if operation != "token":
-        has = samples.buy(storage.open_adapter(credential))
+        has = samples.buy(opening.open_adapter(credential))
         samples.prepare.get(operation, lambda *_: None)(sandbox, has["number"])
         Credential.objects.update(token_fetched_at=timezone.now() - timedelta(hours=1))
     CarrierCall.objects.all().delete()
@@ -202,7 +202,7 @@ def test_whatever_a_carrier_does_ends_as_documented(sandbox, settings, account, 
         sandbox.control("POST", "/_sandbox/faults", {"carrier": slug, "operation": operation, **told})
     if fault.name.startswith("hang"):
         settings.CARRIER_TIMEOUT_S = 0.5
-    adapter, expected = storage.open_adapter(credential), fault.ending(operation)
+    adapter, expected = opening.open_adapter(credential), fault.ending(operation)
 
     started, error = time.monotonic(), None
     try:

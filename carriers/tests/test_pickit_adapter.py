@@ -291,7 +291,9 @@ class TestRecords:
         self, tenant, carrier, settings, name, kind, wait
     ):
         settings.CARRIER_MAX_RETRIES = 0
-        account = storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=FIELDS)
+        account = storage.save_credential(
+            tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=FIELDS
+        )
         http = HttpTransport(Caller(account, tenant.merchant_id, PickitAdapter.name))
         carrier.answers = [(RECORDED[name]["status"], json.dumps(fixture(name)).encode(), {"Retry-After": "7"})]
         with pytest.raises(kind) as failed:

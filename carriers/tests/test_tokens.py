@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apikeys.models import Event, SecurityNotice
-from carriers.credentials import refresh, storage
+from carriers.credentials import checks, opening, refresh, storage
 from carriers.models import Credential
 from carriers.types.errors import CarrierAuthentication, CarrierUnavailable
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def points(credential):
-    adapter = storage.open_adapter(Credential.objects.get(id=credential.id))
+    adapter = opening.open_adapter(Credential.objects.get(id=credential.id))
     return adapter.pickup_points(latitude=40.7, longitude=-74.0, radius_km=5, limit=1)
 
 
@@ -72,7 +72,7 @@ def test_a_token_that_lives_no_longer_than_its_margin_serves_half_of_its_life(cr
 
     def asked(after_s):
         with time_machine.travel(started + timedelta(seconds=after_s)):
-            return storage.open_adapter(Credential.objects.get(id=credential.id)).tokens.current()
+            return opening.open_adapter(Credential.objects.get(id=credential.id)).tokens.current()
 
     started = timezone.now()
     assert {asked(0), asked(1), asked(18)} == {"token-1"}
@@ -117,14 +117,14 @@ def test_a_clock_that_is_set_back_stops_no_log_in(sandbox, credential):
 def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, tenant):
     points(credential)
     fields = {"client_id": "test-client", "client_secret": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     points(credential)
     assert [call["body"]["client_id"] for call in sandbox.calls(operation="token")] == ["test-client-id", "test-client"]
 
 
 def test_an_account_changed_under_a_call_gets_no_token_of_the_old_one(sandbox, credential, tenant):
-    opened = storage.open_adapter(Credential.objects.get())
-    storage.save(
+    opened = opening.open_adapter(Credential.objects.get())
+    storage.save_credential(
         tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
     )
     with pytest.raises(CarrierUnavailable, match="not available"):
@@ -139,7 +139,7 @@ def test_a_killed_log_in_is_taken_over(sandbox, credential):
 
 
 def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credential):
-    adapter = storage.open_adapter(credential)
+    adapter = opening.open_adapter(credential)
     original = adapter.tokens.fetch
 
     def slow():
@@ -153,10 +153,10 @@ def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credentia
 
 
 def test_a_refusal_that_comes_after_the_account_was_changed_does_not_flag_it(sandbox, credential, tenant):
-    adapter = storage.open_adapter(credential)
+    adapter = opening.open_adapter(credential)
 
     def refused_meanwhile():
-        storage.save(
+        storage.save_credential(
             tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
         )
         raise CarrierAuthentication(carrier="Pickit")
@@ -171,7 +171,7 @@ def test_a_refusal_that_comes_after_the_account_was_changed_does_not_flag_it(san
 
 def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant):
     fields = {"client_secret": "not-the-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     for _ in range(2):
         with pytest.raises(CarrierAuthentication) as refusal:
             points(credential)
@@ -197,7 +197,7 @@ def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, cred
 def test_whoever_saw_the_log_in_run_that_was_refused_does_not_try_again(sandbox, credential, monkeypatch):
     refuse(sandbox)
     under_way = []
-    adapter = storage.open_adapter(Credential.objects.get())
+    adapter = opening.open_adapter(Credential.objects.get())
     original = adapter.tokens.fetch
 
     def fetch():
@@ -234,7 +234,7 @@ def test_new_fields_are_tried_at_once(sandbox, credential, tenant):
         points(credential)
     sandbox.control("DELETE", "/_sandbox/faults")
     fields = {"client_id": "test-client", "client_secret": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert points(credential)
     assert Credential.objects.get().refused_at is None
 
@@ -243,7 +243,7 @@ def test_a_refused_account_works_as_long_as_its_token_does(sandbox, credential):
     points(credential)
     refuse(sandbox)
     call_command("refresh_carrier_tokens", stdout=StringIO(), stderr=StringIO())
-    assert storage.test(credential)["ok"] is False
+    assert checks.check_login(credential)["ok"] is False
     assert Credential.objects.get().refused_at
     assert points(credential)
 
@@ -272,10 +272,10 @@ def test_the_command_renews_what_is_about_to_end(sandbox, credential):
 )
 def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings, slug, fields, answer, value):
     settings.CARRIER_BASE_URLS = {(slug, "sandbox"): carrier.url}
-    row = storage.save(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
+    row = storage.save_credential(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
     carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
     with pytest.raises(CarrierUnavailable) as refusal:
-        storage.open_adapter(row).ping()
+        opening.open_adapter(row).ping()
     assert "the token cannot be used" in refusal.value.carrier_message
     assert "canary" not in "".join(traceback.format_exception(refusal.value))
     assert Credential.objects.get().token is None
@@ -286,9 +286,9 @@ def test_a_token_is_renewed_ahead_of_its_carriers_own_margin(tenant, carrier, se
     """Velocity's lives a day and is given to no request in its last hour."""
     settings.CARRIER_BASE_URLS = {("velocity", "sandbox"): carrier.url}
     fields = {"username": "+910000000000", "password": "test-secret"}
-    row = storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    row = storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     carrier.answers = [(200, b'{"token": "token-1"}', {})]
-    storage.open_adapter(row).tokens.current()
+    opening.open_adapter(row).tokens.current()
     Credential.objects.update(token_used_at=timezone.now() + timedelta(hours=2))
     with time_machine.travel(timezone.now() + timedelta(hours=hours)):
         assert refresh.refresh_tokens() == (renewed, [])
@@ -323,5 +323,5 @@ def test_use_is_noted_once_an_hour_and_renewing_is_no_use(sandbox, credential):
 def test_a_token_too_short_lived_to_be_renewed_ahead_is_left_to_its_next_use(credential, carrier, settings):
     settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
     carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 60}', {})]
-    storage.open_adapter(credential).tokens.current()
+    opening.open_adapter(credential).tokens.current()
     assert refresh.refresh_tokens() == (0, [])

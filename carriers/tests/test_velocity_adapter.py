@@ -310,7 +310,9 @@ def test_a_recorded_refusal_of_a_recorded_request_keeps_the_carriers_words(name)
 def test_an_order_that_fails_at_the_courier_may_have_been_bought_and_nothing_else_may(tenant, carrier, settings, name):
     settings.CARRIER_MAX_RETRIES = 0
     one, fields = RECORDED[name], FIELDS | ACCOUNTS.get(name, {})
-    account = storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    account = storage.save_credential(
+        tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields
+    )
     http = HttpTransport(Caller(account, tenant.merchant_id, VelocityAdapter.name))
     carrier.answers = [(one["status"], json.dumps(one["response"]).encode(), {})]
     with pytest.raises(CarrierError) as failed:

@@ -114,7 +114,7 @@ def populate(merchant, tenant, number=1):
     UsageDay.objects.create(**owned, kind="key", subject_id=key.id, day=WHEN.date(), last_used_at=WHEN)
     events.record(EventType("api_key.misused", security=True), tenant=tenant, subject_id=key.id)
     IdempotencyRecord.objects.create(key=f"idem-{number}", fingerprint="f", lease_until=WHEN, **owned)
-    credential = Credential.objects.filter(**owned).first() or storage.save(
+    credential = Credential.objects.filter(**owned).first() or storage.save_credential(
         tenant=tenant,
         mode="test",
         carrier="pickit",

@@ -21,7 +21,7 @@ from apikeys.keys.lifecycle import store_key
 from apikeys.models import Membership, Merchant, Store, User
 from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
 from apikeys.people import tokens
-from carriers.credentials import storage
+from carriers.credentials import selection, storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,14 +86,14 @@ def store(merchant):
 def world(merchant, mode, store):
     """One row of each kind that a path can name, belonging to the merchant."""
     tenant = Tenant(merchant.id, mode, store.id)
-    storage.save(
+    storage.save_credential(
         tenant=tenant,
         mode=mode,
         carrier="pickit",
         environment={"test": "sandbox", "live": "production"}[mode],
         fields={"client_id": "a-client", "client_secret": "a-secret-of-the-first"},
     )
-    credential = storage.find(tenant, "pickit")
+    credential = selection.select_credential(tenant, "pickit")
     shipment = Shipment.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,

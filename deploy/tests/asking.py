@@ -17,7 +17,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402 Django is set up first
 
-from carriers.credentials import storage  # noqa: E402
+from carriers.credentials import opening  # noqa: E402
 from carriers.models import Credential  # noqa: E402
 from carriers.types.errors import CarrierError  # noqa: E402
 
@@ -30,7 +30,7 @@ def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
     credential = Credential.objects.get(id=credential_id)
 
     def one() -> None:
-        adapter = storage.open_adapter(credential)
+        adapter = opening.open_adapter(credential)
         together.wait()
         try:
             tokens.append(adapter.tokens.current())

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from apikeys.http import correlation
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.types.errors import CarrierError
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import FINAL
@@ -109,7 +109,7 @@ def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
 
 def _adapter(rows: list[Shipment]) -> CarrierAdapter:
     subject = rows[0].id if len(rows) == 1 else None
-    return storage.open_adapter(rows[0].credential, merchant_id=rows[0].merchant_id, subject_id=subject)
+    return opening.open_adapter(rows[0].credential, merchant_id=rows[0].merchant_id, subject_id=subject)
 
 
 def _look_again(rows: list[Shipment], at: datetime | None) -> None:

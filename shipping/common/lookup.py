@@ -16,7 +16,7 @@ from apikeys.http.errors import (
     UnsupportedOperation,
 )
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening
 from shipping.common import lookup
 from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
 
@@ -127,7 +127,7 @@ def find_unit(tenant: Tenant, name: str) -> Shipment | None:
 
 
 def open_adapter(shipment: Shipment) -> CarrierAdapter:
-    return storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    return opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
 
 
 def need_booking(shipment: Shipment) -> None:

@@ -19,7 +19,7 @@ from apikeys.http.errors import (
 )
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
-from carriers.credentials import storage
+from carriers.credentials import selection
 from carriers.http import metrics
 from carriers.types import (
     BookedLabel,
@@ -128,7 +128,7 @@ def _refuse_sold_twice(row: Shipment, number: str) -> None:
 
     At an account that merchants share no constraint sees to it: after months a number is given anew.
     """
-    storage.locked(row.credential_id)
+    selection.lock_credential(row.credential_id)
     booked = Shipment.objects.filter(credential_id=row.credential_id, booking_state=BookingState.BOOKED)
     if booked.filter(tracking_number=number, created_at__gte=row.created_at - lookup.ANEW_AFTER).exists():
         raise _NumberTaken(number)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys.http import correlation
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.types import BookedLabel
 from carriers.types.errors import CarrierError
 from shipping.models import Label, Shipment
@@ -84,7 +84,7 @@ def _fetch(label_id: uuid.UUID) -> bool:
     label = Label.objects.select_related("shipment__credential").get(id=label_id)
     shipment = label.shipment
     try:
-        adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+        adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
         if not label.file:
             _keep(label, adapter.label_file(label.carrier_url))
         if label.manifest_url and not label.manifest:

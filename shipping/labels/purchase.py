@@ -20,7 +20,7 @@ from apikeys.http.errors import (
     WaybillError,
 )
 from carriers.adapters.registry import adapter_class
-from carriers.credentials import storage
+from carriers.credentials import selection
 from carriers.types import (
     LabelRequest,
     PaymentMethod,
@@ -50,7 +50,7 @@ def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
     when the order has a shipment already, and the carrier's refusal as a ``CarrierError``; the shipment is then
     ``failed``.
     """
-    credential = storage.find(tenant, order["carrier"])
+    credential = selection.select_credential(tenant, order["carrier"])
     kind = adapter_class(credential.carrier)
     carrier_limits.check(kind, order)
     order = {**order, **carrier_limits.printable(kind, order)}
@@ -90,7 +90,7 @@ def reserve(
             with transaction.atomic():
                 if return_of:
                     _refuse_second_return(return_of, order)
-                storage.hold(credential)
+                selection.lock_unchanged(credential)
                 sequence = _sequence(tenant, order, is_return=return_of is not None)
                 shipment = _pending(tenant, credential, order, sequence=sequence)
                 if warehouse or return_of:

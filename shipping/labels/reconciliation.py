@@ -21,7 +21,7 @@ from apikeys.audit import events
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.types import BookedLabel
 from carriers.types.errors import (
     CarrierAuthentication,
@@ -101,7 +101,7 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
     if shipment.booking_state == BookingState.NEEDS_REVIEW:
         return "done"
     try:
-        adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+        adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
         return _conclude(shipment, adapter, _ours(shipment, adapter.find_by_reference(shipment.reference)))
     except CarrierUnsupported:
         if shipment.booking_state == BookingState.PENDING:

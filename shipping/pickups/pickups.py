@@ -19,7 +19,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
-from carriers.credentials import storage
+from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
 from carriers.types.errors import OutcomeUnknown
@@ -43,11 +43,11 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     kind, names = adapter_class(order["carrier"]), order["shipment_ids"]
     found = lookup.find_many(tenant, names, carrier=kind.slug)
     credential = _account(tenant, [found[name] for name in names if name in found])
-    credential = credential or storage.find(tenant, order["carrier"])
-    storage.open_adapter(credential).need("schedule_pickup")
+    credential = credential or selection.select_credential(tenant, order["carrier"])
+    opening.open_adapter(credential).need("schedule_pickup")
     shipments = _shipments(credential, names, found)
     pickup = _reserve(tenant, credential, order, shipments)
-    adapter = storage.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
+    adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
         booked = adapter.schedule_pickup(_request(pickup, order, shipments))
     except OutcomeUnknown as error:
@@ -106,7 +106,7 @@ def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
         raise CannotCancel(_("The pickup is %s already.") % pickup.state)
     if pickup.state != Pickup.State.SCHEDULED:
         raise Conflict(_("The carrier has not confirmed this pickup yet."))
-    adapter = storage.open_adapter(pickup.credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
+    adapter = opening.open_adapter(pickup.credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     adapter.need("cancel_pickup")
     _store_cancellation(pickup.id, adapter.cancel_pickup(pickup.carrier_pickup_id, reason), reason)
     row = find(tenant, str(pickup.id))
@@ -175,7 +175,7 @@ def facts(pickup: Pickup) -> dict[str, object]:
 def _account(tenant: Tenant, shipments: Iterable[Shipment]) -> Credential | None:
     """Of the shipments, where it still takes orders; the carrier tells of a pickup to the account that booked it."""
     booked = (row.credential for row in shipments if row.booking_state == BookingState.BOOKED)
-    return next((account for account in booked if storage.takes_orders(account, tenant)), None)
+    return next((account for account in booked if selection.accepts_orders(account, tenant)), None)
 
 
 def _shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.models import Credential, PointAnswer
 from carriers.types import Address, PickupPoint
 from carriers.types.errors import CarrierError, CarrierNotFound
@@ -117,7 +117,7 @@ def _renewed(row: PointAnswer) -> bool:
         row.delete()
         return False
     try:
-        _asked(row.credential, storage.open_adapter(row.credential), row.operation, row.question)
+        _asked(row.credential, opening.open_adapter(row.credential), row.operation, row.question)
     except CarrierNotFound:
         row.delete()
         cache.delete(_cached(row.key))

@@ -8,7 +8,7 @@ from typing import Any
 
 from apikeys.db.tenancy import Tenant
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening, selection
 from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
 from carriers.types.errors import CarrierError, NotServiceable
 from shipping.common import carrier_limits
@@ -19,8 +19,8 @@ from shipping.points import suggestions
 
 def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]]:
     """Ask the carrier and keep its offers, best first. Raises ``CarrierError``, ``NotServiceable`` among them."""
-    credential = storage.find(tenant, route["carrier"])
-    adapter = storage.open_adapter(credential, merchant_id=tenant.merchant_id)
+    credential = selection.select_credential(tenant, route["carrier"])
+    adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
     carrier_limits.check(type(adapter), route)
     offers = adapter.quote(
         QuoteRequest(
@@ -53,8 +53,8 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
 
     A carrier that tells what it serves by place is asked that, any other for its prices. Raises ``CarrierError``.
     """
-    credential = storage.find(tenant, asked["carrier"])
-    adapter = storage.open_adapter(credential, merchant_id=tenant.merchant_id)
+    credential = selection.select_credential(tenant, asked["carrier"])
+    adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
     if reason := carrier_limits.unserved(type(adapter), asked):
         return adapter, (), reason
     carrier_limits.check(type(adapter), asked)

@@ -13,7 +13,7 @@ from apikeys.http.errors import (
     BusinessRuleViolated,
     ValidationFailed,
 )
-from carriers.credentials import storage
+from carriers.credentials import selection
 from carriers.types import (
     Status,
 )
@@ -35,7 +35,7 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     need_booking(original)
     if original.status == Status.CANCELLED:
         raise BusinessRuleViolated(_("The shipment is %s already.") % original.status)
-    if not storage.takes_orders(original.credential, tenant):
+    if not selection.accepts_orders(original.credential, tenant):
         text = _("The account that this shipment was booked with takes no new orders.")
         raise ValidationFailed(details={"shipment_id": [text]})
     adapter = open_adapter(original)

@@ -15,7 +15,7 @@ from apikeys.http.errors import (
     WaybillError,
 )
 from carriers.adapters.registry import adapter_class
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.types import (
     ProofOfDelivery,
     Track,
@@ -73,7 +73,7 @@ def _asked(rows: list[Shipment]) -> _Troubles:
     told: Mapping[str, Track] = {}
     asked_at = timezone.now()
     try:
-        adapter = storage.open_adapter(first.credential, merchant_id=first.merchant_id, subject_id=subject)
+        adapter = opening.open_adapter(first.credential, merchant_id=first.merchant_id, subject_id=subject)
         if asked:
             told = adapter.track([row.tracking_number for row in asked])
     except CarrierError as error:

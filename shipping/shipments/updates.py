@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from apikeys.audit import events
 from apikeys.http.errors import BusinessRuleViolated, InProgress, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening
 from carriers.types import OrderUpdate, PaymentMethod
 from carriers.types.errors import CarrierTimeout, OutcomeUnknown
 from shipping.checkpoints.fold import FINAL
@@ -43,7 +43,7 @@ def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     lookup.need_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
-    adapter = storage.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
     adapter.need("update_order")
     with _alone(shipment):
         row = _changed(shipment, adapter, changes)

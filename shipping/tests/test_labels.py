@@ -15,7 +15,7 @@ from django.utils import timezone
 from apikeys.http.errors import BusinessRuleViolated
 from apikeys.models import Event
 from carriers.adapters.registry import PickitAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening, storage
 from carriers.models import CarrierCall
 from carriers.types.errors import CarrierTimeout
 from shipping.labels import booking, purchase, reconciliation
@@ -219,10 +219,10 @@ def test_what_was_asked_of_another_account_is_a_persons_affair(
     buy(api, order)
     settings.RECONCILE_QUIET_PERIOD = timedelta(0)
     if how == "deleted and made anew":
-        storage.delete(credential)
+        storage.delete_credential(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
     sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert reconcile_now() == {"review": 1}
     assert Shipment.objects.get().booking_state == BookingState.NEEDS_REVIEW
     assert buy(api, order).status_code == 409  # not bought a second time
@@ -233,7 +233,7 @@ def test_what_is_pending_at_a_deleted_account_is_a_persons_affair_after_the_quie
 ):
     fault(sandbox, "cut", count=1)
     buy(api, order)
-    storage.delete(credential)
+    storage.delete_credential(credential)
     assert reconcile_now() == {"error": 1}
     assert Shipment.objects.get().booking_state == BookingState.PENDING
     settings.RECONCILE_QUIET_PERIOD = timedelta(0)
@@ -246,7 +246,7 @@ def test_a_new_secret_of_the_same_account_changes_nothing_for_what_is_pending(
 ):
     fault(sandbox, "cut", count=1)
     buy(api, order)
-    storage.save(
+    storage.save_credential(
         tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
     )
     assert reconcile_now() == {"booked": 1}
@@ -402,7 +402,7 @@ def test_what_is_delivered_is_not_cancelled(api, sandbox, order):
 def test_an_answer_that_was_stored_already_changes_nothing(api, sandbox, order):
     buy(api, order)
     shipment = Shipment.objects.get()
-    adapter = storage.open_adapter(shipment.credential)
+    adapter = opening.open_adapter(shipment.credential)
     before = Event.objects.count()
     booking.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
     shipment.refresh_from_db()
@@ -415,7 +415,7 @@ def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, or
     first = buy(api, order).json()["tracking_number"]
     buy(api, order, additional=True)
     other = Shipment.objects.get(sequence=2)
-    label = storage.open_adapter(other.credential).find_by_reference(other.reference)[0]
+    label = opening.open_adapter(other.credential).find_by_reference(other.reference)[0]
     Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
     booking.finish(other.id, replace(label, tracking_number=first))
     other.refresh_from_db()
@@ -491,7 +491,7 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    adapter = storage.open_adapter(shipment.credential)
+    adapter = opening.open_adapter(shipment.credential)
     adapter.create_label(purchase._purchase(shipment))
     first, second = adapter.find_by_reference(shipment.reference)
     asking = PickitAdapter.find_by_reference
@@ -518,7 +518,7 @@ def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_
     buy(api, order)
     shipment = Shipment.objects.get()
     sell(sandbox, credential)
-    _first, second = storage.open_adapter(credential).find_by_reference(shipment.reference)
+    _first, second = opening.open_adapter(credential).find_by_reference(shipment.reference)
     booking.finish(shipment.id, second)
     assert reconcile_now() == {"booked": 1}
     assert sold(sandbox, shipment) == ["cancelled", "created"]
@@ -532,7 +532,7 @@ def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_fai
     fault(sandbox, "close", after=True, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = storage.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = opening.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     fault(sandbox, "status", "find_by_reference", status=503, count=1)
     asking = PickitAdapter.find_by_reference
 
@@ -553,7 +553,7 @@ def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_a
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    storage.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
+    opening.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
     fault(sandbox, "status", operation="cancel", status=503, count=1)
     assert [reconcile_now(), reconcile_now(), reconcile_now()] == [{"booked": 1}, {"booked": 1}, {}]
     shipment.refresh_from_db()
@@ -568,7 +568,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    storage.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
+    opening.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -583,7 +583,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
 
 def test_a_leftover_whose_account_is_gone_is_not_looked_up_for_ever(api, sandbox, order, credential):
     buy(api, order)
-    storage.delete(credential)
+    storage.delete_credential(credential)
     now = timezone.now()
     Shipment.objects.update(reconcile_at=now - timedelta(seconds=1), created_at=now - timedelta(days=3))
     assert reconciliation.reconcile() == {"given_up": 1}
@@ -618,7 +618,7 @@ def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = storage.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = opening.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     due = timezone.now() + timedelta(minutes=1)
     for reconcile_at in (None, due):
         booking.finish(shipment.id, label, reconcile_at=reconcile_at)
@@ -746,7 +746,7 @@ def given_up(api, sandbox, order):
 
 def sell(sandbox, account):
     """The carrier makes a label of what it was asked last, whether late or once more."""
-    adapter = storage.open_adapter(account)
+    adapter = opening.open_adapter(account)
     headers = {"Authorization": f"Bearer {adapter.tokens.current()}"}
     body = purchases(sandbox)[-1]["body"]
     sold = sandbox.session.post(f"{adapter.base_url}/shipments", json=body, headers=headers, timeout=30)
@@ -771,14 +771,14 @@ def test_a_failed_booking_is_not_watched_for_at_another_account_than_it_was_aske
     assert Shipment.objects.get().reconcile_at
     sandbox.control("PUT", "/_sandbox/accounts/pickit-platform", {"secret": "test-secret"})
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert reconcile_now() == {"watched": 1}
     assert Shipment.objects.get().reconcile_at is None
 
 
 def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):
     sell(sandbox, credential)
-    late = storage.open_adapter(credential).find_by_reference(given_up.reference)[0]
+    late = opening.open_adapter(credential).find_by_reference(given_up.reference)[0]
     assert booking.finish(given_up.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, given_up) == ["cancelled"]

@@ -12,6 +12,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from carriers.credentials import refresh, storage
+from carriers.models import Credential
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 
@@ -50,7 +51,7 @@ def production(settings, tenant):
     settings.CARRIER_BASE_URLS = settings.CARRIER_BASE_URLS | sides
     for carrier, fields in ACCOUNTS.items():
         for owner in (Tenant(tenant.merchant_id, "live"), None):
-            storage.save(tenant=owner, mode="live", carrier=carrier, environment="production", fields=fields)
+            storage.save_credential(tenant=owner, mode="live", carrier=carrier, environment="production", fields=fields)
     yield one
     one.socket.close()
 
@@ -114,7 +115,7 @@ def test_a_test_key_cannot_store_or_try_a_production_account(client, api_key, pr
     body = {"carrier": "velocity", "environment": "production", "credentials": ACCOUNTS["velocity"]}
     refused = client.post("/api/v1/courier-credentials", body, content_type="application/json", headers=headers)
     assert (refused.status_code, set(refused.json()["details"])) == (400, {"environment"})
-    theirs = storage.Credential.objects.filter(mode="live").first()
+    theirs = Credential.objects.filter(mode="live").first()
     tried = client.post(f"/api/v1/courier-credentials/{theirs.id}/test", headers=headers)
     assert tried.status_code == 404
     assert production.connections == 0

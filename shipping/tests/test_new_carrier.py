@@ -220,7 +220,9 @@ class TestKestrelKeepsTheContract(CarrierContract):
 @pytest.fixture
 def own_account(tenant, kestrel):
     fields = {"key": "right-key"}
-    return storage.save(tenant=tenant, mode="test", carrier="Kestrel Post", environment="sandbox", fields=fields)
+    return storage.save_credential(
+        tenant=tenant, mode="test", carrier="Kestrel Post", environment="sandbox", fields=fields
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -243,7 +245,7 @@ def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
 
     def meanwhile(*arguments):
         account = {"tenant": tenant, "mode": "test", "carrier": "kestrel", "environment": "sandbox"}
-        storage.save(**account, fields={"key": "another-key"})
+        storage.save_credential(**account, fields={"key": "another-key"})
         return check(*arguments)
 
     monkeypatch.setattr(warehouses, "departure", meanwhile)

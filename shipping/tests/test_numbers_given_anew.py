@@ -23,7 +23,7 @@ OLD_ID = "01900000-0000-7000-8000-000000000001"
 @pytest.fixture
 def platform(db):
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret", "webhook_secret": "test-secret"}
-    return storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    return storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
 
 
 @pytest.fixture

@@ -306,12 +306,12 @@ def test_a_pickup_for_an_unknown_shipment_names_it(api, number):
 
 
 def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(api, sandbox, credential, order):
-    storage.delete(credential)
+    storage.delete_credential(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     theirs = api.post("/api/v1/labels", order).json()["tracking_number"]
     fields = {"client_id": "test-client-id", "client_secret": "test-secret"}
-    storage.save(
+    storage.save_credential(
         tenant=Tenant(credential.merchant_id, "test"),
         mode="test",
         carrier="pickit",
@@ -332,7 +332,7 @@ def test_a_pickup_goes_by_the_account_of_its_shipments_and_collects_no_others(ap
 
 def test_a_pickup_says_of_a_shipment_of_another_account_that_it_is_one(api, number, order):
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    platform = storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    platform = storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     theirs = api.post("/api/v1/labels", order | {"order_id": "THEIRS"}).json()["tracking_number"]
     Shipment.objects.filter(tracking_number=theirs).update(credential=platform)
     refused = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, theirs]))

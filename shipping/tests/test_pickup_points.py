@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from carriers.adapters.pickit import PickitAdapter
-from carriers.credentials import storage
+from carriers.credentials import opening, storage
 from carriers.models import PointAnswer
 from carriers.tests.test_pickit_adapter import NEAR
 from carriers.types.errors import CarrierNotFound
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def near(credential):
     def one(**changes):
         credential.refresh_from_db()
-        return points.near(credential, storage.open_adapter(credential), {**NEAR, **changes})
+        return points.near(credential, opening.open_adapter(credential), {**NEAR, **changes})
 
     return one
 
@@ -56,7 +56,7 @@ def test_another_process_finds_it_in_the_database(near, asked):
 
 def test_a_point_is_remembered_with_everything_known_of_it(credential, asked):
     def one():
-        return points.one(credential, storage.open_adapter(credential), "PP-12345").points
+        return points.one(credential, opening.open_adapter(credential), "PP-12345").points
 
     first = one()
     assert first[0].images
@@ -112,7 +112,7 @@ def test_while_the_carrier_is_away_the_old_answer_stays_and_it_is_asked_later(ne
 def test_a_changed_account_knows_nothing_of_what_it_was_told(near, asked, tenant):
     near()
     fields = {"client_id": "test-client", "client_secret": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     near()
     assert asked() == 2
 
@@ -122,7 +122,7 @@ def test_what_a_changed_account_was_told_is_not_asked_for_anew(near, asked, tena
     grown_old(hours=2)
     near()
     fields = {"webhook_secret": "another-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     assert points.refresh() == 0
     assert asked() == 1
     assert not PointAnswer.objects.exists()
@@ -130,7 +130,7 @@ def test_what_a_changed_account_was_told_is_not_asked_for_anew(near, asked, tena
 
 def test_a_point_that_is_gone_is_forgotten_once_the_carrier_says_so(credential, monkeypatch):
     def one():
-        return points.one(credential, storage.open_adapter(credential), "PP-12345").points
+        return points.one(credential, opening.open_adapter(credential), "PP-12345").points
 
     def gone(_adapter, **_question):
         raise CarrierNotFound(carrier="Pickit")

@@ -13,7 +13,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.adapters.velocity import VelocityAdapter
-from carriers.credentials import storage
+from carriers.credentials import selection, storage
 from carriers.models import CarrierCall
 from shipping.checkpoints import carrier_reports, polling
 from shipping.models import Shipment
@@ -142,9 +142,9 @@ def test_what_another_worker_claimed_first_is_left_to_it(number, sandbox, monkey
 
 
 def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, order, tenant, advance, monkeypatch):
-    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
+    storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     number = api.post("/api/v1/labels", order).json()["tracking_number"]
-    indian = storage.find(tenant, "velocity")
+    indian = selection.select_credential(tenant, "velocity")
     Shipment.objects.create(
         merchant_id=tenant.merchant_id,
         mode="test",
@@ -189,9 +189,9 @@ def test_the_command_tells_what_it_did(number):
 
 
 def test_at_an_account_that_merchants_share_each_call_is_about_one_of_them(api, client, order, credential):
-    storage.delete(credential)
+    storage.delete_credential(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
-    storage.save(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise", default_country="US")
     key = generate_key("test")
     store_key(Tenant(other.id, "test"), key, name="tests")

@@ -66,7 +66,7 @@ def told(shipment, kind="shipment.status_changed"):
 @pytest.fixture
 def velocity(tenant):
     fields = {"username": "+910000000000", "password": "test-secret"}
-    return storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
 
 
 # Met

@@ -186,7 +186,7 @@ def test_of_two_shipments_with_one_number_the_newest_is_meant(tenant, buy):
 def indian_numbers(api, tenant):
     """The numbers of five shipments at Velocity."""
     fields = {"username": "+910000000000", "password": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     place = api.post("/api/v1/warehouses", {"name": "Mumbai", "address": INDIAN, "carriers": ["velocity"]}).json()
     order = {
         "carrier": "velocity",

@@ -46,7 +46,7 @@ def test_a_changed_warehouse_is_changed_at_the_carrier_under_its_id(api, client,
 
 
 def test_a_warehouse_can_be_changed_when_its_carriers_account_is_gone(api, client, api_key, warehouse, account, sent):
-    storage.delete(account)
+    storage.delete_credential(account)
     body = {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}}
     path = f"/api/v1/warehouses/{warehouse['id']}"
     changed = client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
@@ -85,11 +85,11 @@ def test_nothing_departs_from_or_comes_back_to_an_address_that_the_carrier_refus
 
 
 def test_a_place_changed_while_its_account_was_gone_is_told_again_first(api, put, warehouse, account, order, tenant):
-    storage.delete(account)
+    storage.delete_credential(account)
     path = f"/api/v1/warehouses/{warehouse['id']}"
     put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "124 Main Street"}})
     fields = {"username": "+910000000000", "password": "test-secret"}
-    storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
     told = api.post(f"{path}/registrations", {"carrier": "velocity"}).json()
     # As a new place, for nobody remembers whether the deleted account was this one.
@@ -156,7 +156,7 @@ def test_a_place_that_did_not_change_sells_on_while_its_carrier_is_away(api, put
 def other_account(sandbox, tenant):
     sandbox.control("PUT", "/_sandbox/accounts/+910000000077", {"carrier": "velocity", "secret": "test-secret"})
     fields = {"username": "+910000000077", "password": "test-secret"}
-    return storage.save(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
 
 
 def test_a_place_is_told_anew_to_another_account(api, sandbox, warehouse, order, tenant):
@@ -349,7 +349,7 @@ def test_a_failure_does_not_make_a_former_accounts_name_the_new_ones(
 
 def test_a_new_webhook_secret_costs_no_place_its_name(put, warehouse, tenant, meanwhile):
     account = {"tenant": tenant, "mode": "test", "carrier": "velocity", "environment": "sandbox"}
-    meanwhile(lambda: storage.save(**account, fields={"webhook_secret": "another-secret"}))
+    meanwhile(lambda: storage.save_credential(**account, fields={"webhook_secret": "another-secret"}))
     body = {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}}
     assert put(f"/api/v1/warehouses/{warehouse['id']}", body).json()["registrations"] == warehouse["registrations"]
 

@@ -32,7 +32,7 @@ BUYER = {
 
 @pytest.fixture
 def account(tenant):
-    return storage.save(
+    return storage.save_credential(
         tenant=tenant,
         mode="test",
         carrier="velocity",
@@ -85,6 +85,6 @@ def bought(api, order):
 @pytest.fixture
 def on_the_platforms(account):
     """The merchant uses the platform's account, as others do."""
-    storage.delete(account)
+    storage.delete_credential(account)
     fields = {"username": "+910000000000", "password": "test-secret"}
-    return storage.save(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+    return storage.save_credential(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)

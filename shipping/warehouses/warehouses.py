@@ -17,7 +17,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import Conflict, ValidationFailed, WarehouseNotFound, WaybillError
 from carriers import types
 from carriers.adapters.registry import ADAPTERS, adapter_class
-from carriers.credentials import storage
+from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types.errors import CarrierWarehouseNotFound
 from shipping.common import carrier_limits
@@ -91,7 +91,7 @@ def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = ""
     gave, and ``ValidationFailed`` for a name that is another place's already, or is at an account that other merchants
     or stores use too: it could be that of another one's place, which would then be changed with ours.
     """
-    credential = storage.find(tenant, carrier)
+    credential = selection.select_credential(tenant, carrier)
     if known_as and (credential.merchant_id is None or tenant.store_id):
         text = _("Only for an account of your own; without it the carrier is told of the place.")
         raise ValidationFailed(details={"carrier_warehouse_id": [text]})
@@ -101,7 +101,7 @@ def register(tenant: Tenant, row: Warehouse, *, carrier: str, known_as: str = ""
         except _TakenName as error:
             text = _("Another of your warehouses has this name at the carrier.")
             raise ValidationFailed(details={"carrier_warehouse_id": [text]}) from error
-    storage.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
+    opening.open_adapter(credential, merchant_id=tenant.merchant_id).need("register_warehouse")
     with transaction.atomic():
         idempotency.bind(_store(row, credential, State.PENDING, known_as=_known_as(row, credential)).id)
     registration, error = _tell(row, credential)
@@ -167,7 +167,7 @@ def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
 
 def usable(row: Warehouse) -> list[WarehouseRegistration]:
     """Its registrations at accounts that the merchant can order from."""
-    found = [one for one in row.registrations.all() if storage.takes_orders(one.credential, row.tenant)]
+    found = [one for one in row.registrations.all() if selection.accepts_orders(one.credential, row.tenant)]
     return [one for one in found if not _is_of_former_account(one)]
 
 
@@ -211,7 +211,7 @@ def _accounts(tenant: Tenant, names: Sequence[str]) -> list[Credential]:
     problems: dict[str, Any] = {}
     for number, name in enumerate(names):
         try:
-            credential = storage.find(tenant, name)
+            credential = selection.select_credential(tenant, name)
             found[credential.id] = credential
         except ValidationFailed as error:
             problems[f"carriers[{number}]"] = error.details["carrier"]
@@ -244,7 +244,7 @@ def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
     back = as_address(row.return_address) if row.return_address else None
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
-        adapter = storage.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
+        adapter = opening.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
         carrier_limits.check(type(adapter), {"address": row.address, "return_address": row.return_address})
         known = adapter.register_warehouse(request)
     except WaybillError as error:
@@ -292,9 +292,9 @@ def _store(
     """
     try:
         with transaction.atomic():
-            account = storage.locked(credential.id)  # of two that take each other's former name one waits
+            account = selection.lock_credential(credential.id)  # of two that take each other's former name one waits
             if account.account_since != credential.account_since:
-                changed = storage.changed(credential)
+                changed = selection.changed_error(credential)
                 state, known_as, failure = State.FAILED, "", failure or changed.body()
             values = {"state": state, "failure": failure, "carrier_warehouse_id": known_as}
             named = WarehouseRegistration.objects.filter(credential=credential, carrier_warehouse_id=known_as)

@@ -20,7 +20,7 @@ from django.utils import timezone
 from apikeys.db import leases
 from apikeys.http import correlation
 from apikeys.http.errors import NotAuthenticated, Unavailable
-from carriers.credentials import storage
+from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import ReportedScan
 from carriers.types.errors import CredentialUnreadable
@@ -51,7 +51,9 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     Raises ``NotFound`` (no such carrier or credential), ``NotAuthenticated``, and ``Unavailable`` where the secret that
     could prove it, or proves it too, cannot be read, so that the carrier repeats it; anything verified is kept.
     """
-    proved, is_unreadable = _verified(carrier, storage.for_webhooks(carrier, credential_id), headers, body)
+    proved, is_unreadable = _verified(
+        carrier, selection.find_webhook_credentials(carrier, credential_id), headers, body
+    )
     # Kept for each before any is read.
     rows = [_keep(credential, body) for credential in proved]
     ended = {row.id: _processed_now(row) for row in rows}
@@ -81,7 +83,7 @@ def process(inbound_id: uuid.UUID) -> str:
     """
     row = InboundWebhook.objects.select_related("credential").get(id=inbound_id)
     try:
-        news = storage.reader(row.carrier).parse_webhook(bytes(row.body))
+        news = opening.open_without_credential(row.carrier).parse_webhook(bytes(row.body))
     except Exception as error:  # whatever the carrier sent, it is kept and listed, never refused
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
@@ -129,7 +131,7 @@ def _verified(
     proved, is_unreadable = [], False
     for credential in candidates:
         try:
-            storage.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
+            opening.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
             proved.append(credential)
         except NotAuthenticated:
             continue

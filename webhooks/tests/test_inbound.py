@@ -121,7 +121,7 @@ def test_an_event_within_eight_hours_is_taken(credential):
 
 
 def test_the_bare_path_takes_the_platforms_signature_only(credential):
-    platform = storage.save(
+    platform = storage.save_credential(
         tenant=None,
         mode="test",
         carrier="pickit",
@@ -137,7 +137,7 @@ def test_the_bare_path_takes_the_platforms_signature_only(credential):
 
 def test_an_event_touches_only_shipments_of_the_credential_that_signed_it(credential):
     other = Merchant.objects.create(name="Other", slug="other")
-    theirs = storage.save(
+    theirs = storage.save_credential(
         tenant=Tenant(other.id, "test"),
         mode="test",
         carrier="pickit",
@@ -345,7 +345,7 @@ def test_parallel_scans_of_one_shipment_end_in_the_right_status(credential):
 
 def test_a_pickup_is_moved_only_by_the_credential_that_it_was_booked_with(credential):
     other = Merchant.objects.create(name="Other", slug="other")
-    theirs = storage.save(
+    theirs = storage.save_credential(
         tenant=Tenant(other.id, "test"),
         mode="test",
         carrier="pickit",
@@ -388,7 +388,9 @@ def test_of_two_estimates_told_at_one_time_the_later_stands(credential, days):
 def platform(mode, **changes):
     fields = {"client_id": f"platform-{mode}", "client_secret": "test-secret", "webhook_secret": "one-for-both"}
     environment = {"test": "sandbox", "live": "production"}[mode]
-    return storage.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes)
+    return storage.save_credential(
+        tenant=None, mode=mode, carrier="pickit", environment=environment, fields=fields | changes
+    )
 
 
 @pytest.mark.parametrize(("state", "left"), [(BookingState.PENDING, 1), (BookingState.BOOKED, 0)])
@@ -476,7 +478,7 @@ def test_where_one_of_two_accounts_that_may_be_meant_cannot_be_read_the_carrier_
     assert push(event(at="2024-01-17T08:00:00Z"), secret="one-for-both").status_code == 200
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
-    storage.delete(both["live"])
+    storage.delete_credential(both["live"])
     assert push(event(tracking_number="PKT-NOBODYS"), secret="one-for-both").status_code == 200
 
 
@@ -501,7 +503,7 @@ def test_an_account_that_is_switched_off_still_hears_of_what_is_under_way(creden
 def test_what_a_deleted_account_has_sent_before_is_applied_and_nothing_after(credential):
     push(event(), credential)
     shipment = booked(credential)
-    storage.delete(credential)
+    storage.delete_credential(credential)
     assert service.sweep() == 1
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"

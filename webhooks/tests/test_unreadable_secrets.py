@@ -17,6 +17,7 @@ from apikeys.db.crypto import Ciphertext
 from apikeys.db.tenancy import Tenant
 from apikeys.models import IdempotencyRecord, Merchant
 from carriers.credentials import refresh, storage
+from carriers.credentials.fields import decrypt_fields
 from carriers.models import Credential
 from shipping.labels.reconciliation import reconcile
 from shipping.models import BookingState, Pickup, Shipment
@@ -94,7 +95,7 @@ def pool():
 
 def account_of(tenant):
     """``None``: the platform's."""
-    return storage.save(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=ACCOUNT)
+    return storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=ACCOUNT)
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_the_admin_page_opens_and_takes_new_values(admin_client, broken):
     assert admin_client.get("/admin/carriers/credential/").status_code == 200
     inputs = {f"pickit__{name}": value for name, value in ACCOUNT.items()}
     admin_client.post(page, {"is_active": "on", "pickit__client_id": "alone"}, follow=True)
-    assert storage.readable_fields(Credential.objects.get(pk=broken.pk)) is None
+    assert decrypt_fields(Credential.objects.get(pk=broken.pk)) is None
     admin_client.post(page, {"is_active": "on"} | inputs, follow=True)
     assert Credential.objects.get(pk=broken.pk).fields == ACCOUNT
 
@@ -170,7 +171,7 @@ def test_a_carriers_webhook_is_asked_for_again_while_its_proof_cannot_be_read(cr
 
 def test_one_platform_account_that_is_broken_does_not_silence_the_other(credential):
     for mode, environment in (("test", "sandbox"), ("live", "production")):
-        storage.save(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=ACCOUNT)
+        storage.save_credential(tenant=None, mode=mode, carrier="pickit", environment=environment, fields=ACCOUNT)
     flip(Credential.objects.get(merchant=None, mode="live"), "fields")
     booked(Credential.objects.get(merchant=None, mode="test"))
     assert push(event()).status_code == 200

@@ -5,14 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from carriers.credentials import storage
+from carriers.credentials import platform
 
 
 class Command(BaseCommand):
     help = "Store the platform's accounts of PICKIT_*, VELOCITY_* … variables, which merchants without their own use."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stored, problems = storage.fill_platform(os.environ)
+        stored, problems = platform.save_platform_credentials(os.environ)
         for row in stored:
             self.stdout.write(f"stored: {row}")
         if problems:

@@ -86,10 +86,10 @@ def _credentials(tenant: Tenant) -> None:
     fields = {"client_secret": "test-secret", "webhook_secret": "test-secret"}
     platform = {"tenant": None, "mode": Mode.TEST, "carrier": "pickit", "environment": Environment.SANDBOX}
     if not Credential.objects.filter(merchant=None, carrier="pickit", mode=Mode.TEST).exists():
-        storage.save(**platform, fields=fields | {"client_id": "pickit-platform"})
+        storage.save_credential(**platform, fields=fields | {"client_id": "pickit-platform"})
     if not Credential.objects.filter(merchant=None, carrier="velocity", mode=Mode.TEST).exists():
         indian = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
-        storage.save(**platform | {"carrier": "velocity"}, fields=indian)
+        storage.save_credential(**platform | {"carrier": "velocity"}, fields=indian)
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,

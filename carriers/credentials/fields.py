@@ -1,0 +1,89 @@
+"""Read and validate the fields of credentials (what an adapter's ``credential_schema`` describes)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from django.utils.translation import gettext as _
+from jsonschema import Draft202012Validator, ValidationError
+
+from apikeys.db.crypto import Undecryptable
+from apikeys.http.errors import ValidationFailed
+from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.registry import adapter_class
+from carriers.models import Credential
+from carriers.types.errors import CredentialUnreadable
+
+MAX_FIELD_LENGTH = 500
+
+log = logging.getLogger(__name__)
+
+
+def decrypt_fields(row: Credential) -> dict[str, str] | None:
+    """Return the stored fields, or None if they cannot be decrypted. A deleted credential has none: ``{}``."""
+    try:
+        return row.fields or {}
+    except Undecryptable:
+        return None
+
+
+def require_fields(row: Credential) -> dict[str, str]:
+    """Return the stored fields.
+
+    Raises: ``CredentialUnreadable`` if they cannot be decrypted or a required one is missing (a deleted credential).
+    """
+    adapter = adapter_class(row.carrier)
+    try:
+        fields = row.fields or {}
+    except Undecryptable as error:
+        log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
+        raise CredentialUnreadable(carrier=adapter.name) from error
+    if not set(adapter.required_fields()) <= set(fields):
+        text = None if fields else _("The credential that this was booked with was deleted.")
+        raise CredentialUnreadable(text, carrier=adapter.name)
+    return fields
+
+
+def validate_fields(
+    adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the stored fields with the given ones merged in.
+
+    Raises: ``ValidationFailed`` naming each invalid ``credentials.<field>``.
+    """
+    merged = dict(stored) | dict(fields)
+    problems: dict[str, list[str]] = {}
+    for violation in Draft202012Validator(adapter.credential_schema).iter_errors(merged):
+        for name in _violating_fields(violation, merged):
+            texts = problems.setdefault(f"credentials.{name}", [])
+            text = _describe_violation(violation)
+            if text not in texts:  # jsonschema reports each missing field, and each report lists all required ones
+                texts.append(text)
+    if problems:
+        raise ValidationFailed(details=problems)
+    return merged
+
+
+def _violating_fields(violation: ValidationError, fields: Mapping[str, object]) -> list[str]:
+    match violation.validator:
+        case "required":
+            return [name for name in violation.validator_value if name not in fields]
+        case "additionalProperties":
+            return [name for name in fields if name not in violation.schema["properties"]]
+    return [str(violation.path[0])] if violation.path else ["credentials"]
+
+
+def _describe_violation(violation: ValidationError) -> str:
+    """Return what is expected, and never the value itself: it may be a secret."""
+    expected = violation.validator_value
+    match violation.validator:
+        case "required":
+            return _("This field is required.")
+        case "additionalProperties":
+            return _("The carrier has no such field.")
+        case "enum":
+            return _("One of these is expected: %s") % ", ".join(expected)
+        case "minLength":
+            return _("A text of at least %d characters is expected.") % expected
+    return _("A text of 1 to %d characters is expected.") % MAX_FIELD_LENGTH
