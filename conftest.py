@@ -5,16 +5,18 @@ import uuid
 
 import hypothesis
 import pytest
+import time_machine as clocks
 from django.apps import apps
 from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connection
+from django.db.models import DateTimeField, Value
 from django.test import override_settings
 from django.utils import timezone, translation
 
 from apikeys.access import usage
 from apikeys.apps import make_standard_plans
-from apikeys.db import append_only, counters
+from apikeys.db import append_only, counters, leases
 from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
@@ -113,6 +115,18 @@ def clock(time_machine):
     """The clock stands until ``clock.shift(seconds)``: no window of a rate limit ends in between."""
     time_machine.move_to(timezone.now(), tick=False)
     return time_machine
+
+
+@pytest.fixture(autouse=True)
+def _leases_follow_the_clock(monkeypatch):
+    """A test that moves the clock of its process moves the database's clock for leases with it."""
+
+    def now():
+        if clocks.escape_hatch.is_travelling():
+            return Value(timezone.now(), output_field=DateTimeField())
+        return leases.DatabaseNow()
+
+    monkeypatch.setattr(leases, "now", now)
 
 
 @pytest.fixture

@@ -18,22 +18,21 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
-from apikeys.db.leases import claim
+from apikeys.db.leases import Leases
 from apikeys.http.rendering import rfc3339, to_json
 from apikeys.models import Event, Membership, SecurityNotice
 
 log = logging.getLogger(__name__)
-_LEASE = timedelta(seconds=120)
+LEASES = Leases(SecurityNotice, lasts=lambda: timedelta(seconds=120))
 _AT_ONCE = 100
 _MAX_ATTEMPTS = 720  # a day of leases
 
 
 def send_due() -> int:
     """Send the notices that wait; how many went out. What cannot be sent is tried again when its lease ends."""
-    claimed = claim(SecurityNotice.objects.order_by("event_id"), lease=_LEASE, limit=_AT_ONCE)
-    if not claimed:
+    ids = [lease.pk for lease in LEASES.claim(SecurityNotice.objects.order_by("event_id"), limit=_AT_ONCE)]
+    if not ids:
         return 0
-    ids = [event_id for event_id, _fence in claimed]
     events = list(Event.objects.select_related("merchant").filter(id__in=ids).order_by("id"))
     try:
         _post(events)

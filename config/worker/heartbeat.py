@@ -14,13 +14,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from apikeys.audit import notices
+from apikeys.db.leases import Leases
 from apikeys.db.tenancy import new_id
 from apikeys.http.rendering import rfc3339
 from apikeys.models import Outbox, SecurityNotice
+from webhooks.inbound import service as inbound
 from webhooks.models import Delivery, InboundWebhook, Worker
+from webhooks.outbound import deliveries
 
 log = logging.getLogger(__name__)
 # The documented queues and the worker's lanes that stand for them; every other lane is general.
@@ -124,11 +128,11 @@ def backlog(now: datetime) -> dict[str, dict[str, int]]:
     received = InboundWebhook.objects.filter(state=InboundWebhook.State.RECEIVED)
     due = Delivery.objects.filter(state=Delivery.State.PENDING, next_attempt_at__lte=now)
     sources = {
-        CHECKPOINTS: [_by_lease(received, now)],
+        CHECKPOINTS: [_by_lease(inbound.LEASES, received)],
         NOTIFICATIONS: [
             {"active": 0, "queued": _counted(Outbox.objects.all())},
-            _by_lease(due, now),
-            _by_lease(SecurityNotice.objects.all(), now),
+            _by_lease(deliveries.LEASES, due),
+            _by_lease(notices.LEASES, SecurityNotice.objects.all()),
         ],
         GENERAL: [],
     }
@@ -137,9 +141,8 @@ def backlog(now: datetime) -> dict[str, dict[str, int]]:
     }
 
 
-def _by_lease(rows: QuerySet, now: datetime) -> dict[str, int]:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
-    return {"active": _counted(rows.filter(lease_until__gt=now)), "queued": _counted(rows.filter(free))}
+def _by_lease(kind: Leases, rows: QuerySet) -> dict[str, int]:
+    return {"active": _counted(rows.filter(kind.running())), "queued": _counted(rows.filter(kind.free()))}
 
 
 def _counted(rows: QuerySet) -> int:

@@ -36,7 +36,7 @@ State = InboundWebhook.State
 
 # A row that is still unread after this was left by a killed process.
 _ABANDONED = timedelta(seconds=30)
-_LEASE = timedelta(seconds=60)
+LEASES = leases.Leases(InboundWebhook, lasts=lambda: timedelta(seconds=60))
 # A row whose processing fails so often is listed for a person instead.
 _MOST_TIMES = 20
 # So long is a number that nobody knows looked out for.
@@ -100,11 +100,11 @@ def sweep(*, limit: int = 100) -> int:
     """
     abandoned = InboundWebhook.objects.filter(state=State.RECEIVED, received_at__lt=timezone.now() - _ABANDONED)
     ids = []
-    for row_id, times in leases.claim(abandoned.order_by("id"), lease=_LEASE, limit=limit):
-        if times > _MOST_TIMES:
-            InboundWebhook.objects.filter(id=row_id).update(state=State.FAILED, error="processing failed each time")
+    for lease in LEASES.claim(abandoned.order_by("id"), limit=limit):
+        if lease.fence > _MOST_TIMES:
+            lease.update(state=State.FAILED, error="processing failed each time")
         else:
-            ids.append(row_id)
+            ids.append(lease.pk)
     ids += list(dict.fromkeys(_matched(limit)))
     return sum(map(_process_safely, ids))
 

@@ -39,6 +39,7 @@ GIVEN_UP = EventType("webhook.given_up", audit=True)
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 6 * 60, 12 * 60, 24 * 60, 24 * 60))
 _MAX_RETRY_AFTER = timedelta(hours=1)
 _PER_ENDPOINT = 4  # attempts at once
+LEASES = leases.Leases(Delivery, lasts=lambda: settings.WEBHOOK_LEASE)
 
 
 def fan_out(*, limit: int = 200) -> int:
@@ -74,7 +75,7 @@ class Dispatcher:
         due = Delivery.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())
         due = due.exclude(endpoint_id__in=full).order_by("next_attempt_at")
         # The lease is longer than an attempt should take; should it take longer, the fence refuses its outcome.
-        fences = dict(leases.claim(due, lease=settings.WEBHOOK_LEASE, limit=min(free, _PER_ENDPOINT)))
+        fences = {lease.pk: lease.fence for lease in LEASES.claim(due, limit=min(free, _PER_ENDPOINT))}
         claimed = Delivery.objects.filter(id__in=fences).values_list("id", "endpoint_id")
         return [self._start(delivery_id, fences[delivery_id], endpoint_id) for delivery_id, endpoint_id in claimed]
 
@@ -177,9 +178,8 @@ def _attempt_safely(delivery_id: uuid.UUID, fence: int) -> None:
 def _finish(delivery: Delivery, fence: int, result: Result, duration_ms: int, *, give_up: bool = False) -> bool:
     number = delivery.attempt_count + 1
     with transaction.atomic():
-        mine = Delivery.objects.filter(id=delivery.id, fence=fence)
         after = _next(result, number, give_up)
-        if not mine.update(attempt_count=number, lease_until=None, **after):
+        if not leases.Lease(LEASES, delivery.id, fence).release(attempt_count=number, **after):
             return False
         Attempt.objects.create(
             delivery=delivery,
