@@ -16,25 +16,19 @@ from django.utils import timezone, translation
 
 from apikeys.access import usage
 from apikeys.apps import make_standard_plans
-from apikeys.db import append_only, counters, leases
+from apikeys.db import counters, leases
 from apikeys.db.tenancy import Tenant
+from apikeys.db.triggers import TRIGGER_SETS
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
-from shipping.models import counting, frozen
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("waybill")
 
-# What keeps rows from being deleted, or counts their going: (undone, done again).
-GUARDS = (
-    (append_only.removal("sqlite", "apikeys_event"), append_only.statements("sqlite", "apikeys_event")),
-    (frozen.removal("sqlite"), frozen.statements("sqlite")),
-    (counting.removal("sqlite"), counting.statements("sqlite")),
-)
 # Tables whose rows come with the code.
 UNCHANGING = {"django_content_type", "auth_permission"}
 
@@ -66,8 +60,9 @@ def _flush_what_changes():
         lines = connection.ops.sql_flush(style, [name for name in tables if name not in UNCHANGING], **kwargs)
         if connection.vendor != "sqlite":
             return lines
-        before = [line for undone, _done in GUARDS for line in undone]
-        after = [line for _undone, done in GUARDS for line in done]
+        # Triggers refuse to delete rows, or count the deleted ones.
+        before = [line for trigger_set in TRIGGER_SETS.values() for line in trigger_set.drop("sqlite")]
+        after = [line for trigger_set in TRIGGER_SETS.values() for line in trigger_set.create("sqlite")]
         return before + lines + after
 
     def after_flush(verbosity, interactive, database):

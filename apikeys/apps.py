@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
 from apikeys.db import crypto
+from apikeys.db.triggers import restore_triggers
 
 
 class ApiKeysConfig(AppConfig):
@@ -15,6 +16,7 @@ class ApiKeysConfig(AppConfig):
     def ready(self) -> None:
         crypto.check_keys()
         post_migrate.connect(make_standard_plans, sender=self)
+        post_migrate.connect(restore_triggers)
 
 
 def make_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:

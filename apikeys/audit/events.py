@@ -1,6 +1,6 @@
 """What happened: events are written in the transaction that they describe.
 
-The database itself puts public ones into the outbox (``apikeys.db.outbox``).
+The database itself puts public ones into the outbox (``apikeys.models.triggers``).
 """
 
 from __future__ import annotations

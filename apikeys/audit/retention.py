@@ -11,9 +11,9 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.utils import ProgrammingError
 
-from apikeys.db import append_only
 from apikeys.db.tenancy import first_id_at
-from apikeys.models import Event
+from apikeys.db.triggers import RETENTION_ROLE, dropped
+from apikeys.models import APPEND_ONLY_EVENTS, Event
 
 _TABLE = "apikeys_event"
 _BATCH = 2_000
@@ -58,19 +58,15 @@ def _allowed() -> Iterator[None]:
         with _as_role():
             yield
         return
-    with connection.cursor() as cursor:
-        for statement in append_only.removal(connection.vendor, _TABLE):
-            cursor.execute(statement)
+    with dropped(connection, APPEND_ONLY_EVENTS):
         yield
-        for statement in append_only.statements(connection.vendor, _TABLE):
-            cursor.execute(statement)
 
 
 @contextmanager
 def _as_role() -> Iterator[None]:
     with connection.cursor() as cursor:
         try:
-            cursor.execute(f"SET LOCAL ROLE {append_only.RETENTION_ROLE}")
+            cursor.execute(f"SET LOCAL ROLE {RETENTION_ROLE}")
         except ProgrammingError as error:
             raise RoleMissing(ROLE_ADVICE) from error
         yield
@@ -78,7 +74,7 @@ def _as_role() -> Iterator[None]:
 
 
 ROLE_ADVICE = f"""This database account may not delete events. Once, as an administrator of the database:
-  CREATE ROLE {append_only.RETENTION_ROLE} NOLOGIN;
-  GRANT SELECT, DELETE ON {_TABLE} TO {append_only.RETENTION_ROLE};
-  GRANT {append_only.RETENTION_ROLE} TO <the account that runs this command>;
+  CREATE ROLE {RETENTION_ROLE} NOLOGIN;
+  GRANT SELECT, DELETE ON {_TABLE} TO {RETENTION_ROLE};
+  GRANT {RETENTION_ROLE} TO <the account that runs this command>;
 Grant it to an account of its own, not to the one that web and worker use; give that one by DATABASE_URL."""

@@ -1,8 +1,8 @@
 from django.db import migrations
 
-from apikeys.db.append_only import append_only
+from apikeys.db.triggers import CreateTriggers
 
 
 class Migration(migrations.Migration):
     dependencies = [("apikeys", "0001_initial")]
-    operations = [append_only("apikeys_event")]
+    operations = [CreateTriggers("apikeys.append_only_events")]

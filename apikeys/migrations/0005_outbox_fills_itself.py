@@ -1,8 +1,8 @@
 from django.db import migrations
 
-from apikeys.db.outbox import self_filling
+from apikeys.db.triggers import CreateTriggers
 
 
 class Migration(migrations.Migration):
     dependencies = [("apikeys", "0004_events_stay_append_only")]
-    operations = [self_filling()]
+    operations = [CreateTriggers("apikeys.outbox")]

@@ -4,8 +4,10 @@ from apikeys.models.events import Event, EventQuerySet, Outbox, SecurityNotice
 from apikeys.models.keys import ApiKey, IdempotencyRecord, UsageDay
 from apikeys.models.merchants import STANDARD_PLANS, Invitation, Membership, Merchant, Plan, Store
 from apikeys.models.people import User
+from apikeys.models.triggers import APPEND_ONLY_EVENTS, OUTBOX
 
 __all__ = [
+    "APPEND_ONLY_EVENTS",
     "ApiKey",
     "Event",
     "EventQuerySet",
@@ -13,6 +15,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "Merchant",
+    "OUTBOX",
     "Outbox",
     "Plan",
     "STANDARD_PLANS",

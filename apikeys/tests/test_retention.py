@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from apikeys.audit import events
 from apikeys.audit.events import EventType
-from apikeys.db import append_only
 from apikeys.db.tenancy import first_id_at
+from apikeys.db.triggers import RETENTION_ROLE
 from apikeys.models import Event, Outbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,7 +40,7 @@ def role(db):
     if connection.vendor != "postgresql":
         yield
         return
-    name = append_only.RETENTION_ROLE
+    name = RETENTION_ROLE
     with connection.cursor() as cursor:
         cursor.execute(
             f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN; "
@@ -104,9 +104,9 @@ def test_without_the_role_postgresql_deletes_nothing_and_says_what_to_do(old, on
     if on_sqlite:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [append_only.RETENTION_ROLE])
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [RETENTION_ROLE])
         if cursor.fetchone():
-            cursor.execute(f"REVOKE ALL ON apikeys_event FROM {append_only.RETENTION_ROLE}")
+            cursor.execute(f"REVOKE ALL ON apikeys_event FROM {RETENTION_ROLE}")
     with pytest.raises((CommandError, DatabaseError)):
         forget()
     assert Event.objects.exists()

@@ -1,8 +1,8 @@
 from django.db import migrations
 
-from shipping.models.frozen import frozen
+from apikeys.db.triggers import CreateTriggers
 
 
 class Migration(migrations.Migration):
     dependencies = [("shipping", "0004_pickup_of_a_store")]
-    operations = [frozen()]
+    operations = [CreateTriggers("shipping.frozen_checkpoints")]

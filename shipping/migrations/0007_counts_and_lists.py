@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.models import F, Min, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from shipping.models.counting import counted
+from apikeys.db.triggers import CreateTriggers
 from shipping.models.text_indexes import searchable
 
 
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('is_folded', False)), fields=['id'], name='unit_tally_to_fold'),
         ),
         searchable(),
-        counted(),
+        CreateTriggers("shipping.counts"),
         # Last: PostgreSQL changes no table whose rows were changed in the same transaction.
         migrations.RunPython(look_back, migrations.RunPython.noop),
     ]

@@ -7,13 +7,16 @@ from shipping.models.quotes import Quote
 from shipping.models.shipments import Orphan, Parcel, Shipment
 from shipping.models.states import UNIT_STATES, UNSETTLED, BookingState, StatusChoices
 from shipping.models.tallies import DeliveryTally, UnitTally
+from shipping.models.triggers import COUNTS, FROZEN_CHECKPOINTS
 from shipping.models.warehouses import Warehouse, WarehouseRegistration
 
 __all__ = [
     "BookingState",
+    "COUNTS",
     "Checkpoint",
     "DeliveryTally",
     "Download",
+    "FROZEN_CHECKPOINTS",
     "LABEL_TYPES",
     "Label",
     "MANIFEST_TYPE",

@@ -11,9 +11,6 @@ and when they are compared with the shipments.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from django.db import migrations
 
 SHIPMENTS = "shipping_shipment"
 _UNIT = "{r}booking_state IN ('none', 'booked')"
@@ -103,24 +100,6 @@ def tallies(vendor: str) -> tuple[Tally, Tally]:
     return units, deliveries
 
 
-# What a change of moves no count.
-_WATCHED = (
-    "merchant_id",
-    "mode",
-    "store_id",
-    "carrier",
-    "booking_state",
-    "status",
-    "checkpoint_count",
-    "first_at",
-    "picked_up_at",
-    "delivered_at",
-    "promised_delivery",
-    "origin",
-    "destination",
-)
-
-
 def facts(tally: Tally, row: str, source: str = "", sign: str = "") -> str:
     """A SELECT of the keys and figures of each row of ``source`` (in a trigger: of the row NEW or OLD)."""
     shown = [
@@ -154,71 +133,6 @@ def difference(tally: Tally) -> tuple[str, str]:
     return facts(tally, "r.", f"{SHIPMENTS} r"), f"SELECT {counted} FROM {tally.table}"  # noqa: S608 our own names
 
 
-_VERBS = {"insert": ("added",), "update": ("added", "removed"), "delete": ("removed",)}
-_ROWS = {"added": ("NEW", ""), "removed": ("OLD", "-")}
-
-
-def _name(verb: str) -> str:
-    return f"{SHIPMENTS}_counted_on_{verb}"
-
-
-def statements(vendor: str) -> list[str]:
-    """The SQL that makes the triggers: once for each statement on PostgreSQL, for each row on SQLite."""
-    return [line for verb in _VERBS for line in (_on_sqlite if vendor == "sqlite" else _on_postgresql)(verb)]
-
-
-def _on_sqlite(verb: str) -> list[str]:
-    changes = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in _WATCHED)
-    inserts = [
-        append(tally, *(facts(tally, f"{_ROWS[rows][0]}.", sign=_ROWS[rows][1]) for rows in _VERBS[verb]))
-        for tally in tallies("sqlite")
-    ]
-    when = f"WHEN {changes} " if verb == "update" else ""
-    return [f"CREATE TRIGGER {_name(verb)} AFTER {verb} ON {SHIPMENTS} {when}BEGIN {'; '.join(inserts)}; END"]
-
-
-def _on_postgresql(verb: str) -> list[str]:
-    inserts = [
-        append(tally, *(facts(tally, "r.", f"{rows} r", _ROWS[rows][1]) for rows in _VERBS[verb]))
-        for tally in tallies("postgresql")
-    ]
-    tables = " ".join(f"{_ROWS[rows][0]} TABLE AS {rows}" for rows in _VERBS[verb])
-    return [
-        f"CREATE FUNCTION {_name(verb)}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN {'; '.join(inserts)}; RETURN NULL; END $$",
-        f"CREATE TRIGGER {_name(verb)} AFTER {verb} ON {SHIPMENTS} REFERENCING {tables} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {_name(verb)}()",
-    ]
-
-
-def removal(vendor: str) -> list[str]:
-    """The SQL that undoes ``statements``."""
-    if vendor == "sqlite":
-        return [f"DROP TRIGGER IF EXISTS {_name(verb)}" for verb in _VERBS]
-    return [
-        line
-        for verb in _VERBS
-        for line in (
-            f"DROP TRIGGER IF EXISTS {_name(verb)} ON {SHIPMENTS}",
-            f"DROP FUNCTION IF EXISTS {_name(verb)}()",
-        )
-    ]
-
-
 def repair(vendor: str) -> list[str]:
     """The SQL that adds whatever the counts lack; nothing where they are exact."""
     return [append(tally, *difference(tally)) for tally in tallies(vendor)]
-
-
-def counted() -> migrations.RunPython:
-    """A migration operation; to be repeated after one that makes SQLite rebuild the table of shipments."""
-
-    def run(*makers: Any) -> Any:
-        def execute(apps: Any, schema_editor: Any) -> None:
-            for make in makers:
-                for statement in make(schema_editor.connection.vendor):
-                    schema_editor.execute(statement)
-
-        return execute
-
-    return migrations.RunPython(run(removal, statements, repair), run(removal))
