@@ -11,7 +11,8 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials.fields import require_fields
 from carriers.credentials.tokens import StoredTokens
-from carriers.http.transport import Caller, HttpTransport
+from carriers.http.call_log import Caller
+from carriers.http.transport import HttpTransport
 from carriers.models import Credential
 
 _NO_TRANSPORT: Any = None

@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 from urllib3.util.connection import allowed_gai_family, create_connection
 
 _thread = threading.local()
@@ -45,6 +45,19 @@ def end_at(moment: float, *, most: int) -> None:
     Of each answer at most so many bytes: what a chunk says of its size bounds nothing. More raises ``TooLarge``.
     """
     _thread.end, _thread.most = moment, most
+
+
+def is_never_sent(error: requests.RequestException) -> bool:
+    """Return whether no connection was made, so that the carrier has seen nothing."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def is_timeout(error: requests.RequestException) -> bool:
+    """Return whether time ran out, also within an answer, which ``requests`` reports as a lost connection."""
+    return isinstance(error, requests.Timeout) or any(isinstance(one, ReadTimeoutError) for one in error.args)
 
 
 def _left() -> float:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from carriers.http.transport import Caller, HttpTransport
+from carriers.http.call_log import Caller
+from carriers.http.transport import HttpTransport
 from carriers.tests.server import Carrier
 
 

@@ -18,8 +18,8 @@ from apikeys.http.errors import NotAuthenticated
 from carriers.adapters.base import OPERATIONS, CarrierAdapter
 from carriers.adapters.records import FILE_STARTS
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.http.answers import Answer
 from carriers.http.faults import WRITES
-from carriers.http.transport import Answer
 from carriers.tests.damage import ANY_JSON, assert_storable, damaged
 from carriers.types import BookedLabel, Scan, Status, WebhookNews
 from carriers.types.errors import (

@@ -107,7 +107,7 @@ def test_other_operations_and_the_login_are_asked_as_before(send, carrier, fail)
 
 
 def test_a_request_that_came_too_late_is_not_the_carriers_failure(send, carrier, monkeypatch):
-    monkeypatch.setattr("carriers.http.transport.seconds_left", lambda: 0.1)
+    monkeypatch.setattr("carriers.http.exchange.seconds_left", lambda: 0.1)
     carrier.answers = [hang(0.5)]
     for _ in range(6):
         with pytest.raises(errors.CarrierTimeout):

@@ -18,7 +18,8 @@ from apikeys.http.errors import NotAuthenticated, ValidationFailed
 from carriers.adapters.pickit import PickitAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import storage
-from carriers.http.transport import Caller, HttpTransport
+from carriers.http.call_log import Caller
+from carriers.http.transport import HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import CarrierContract, Replay, Tokens, answer
 from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews

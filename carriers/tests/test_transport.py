@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from apikeys.http import correlation
 from carriers.adapters.base import CarrierAdapter
-from carriers.http.transport import Caller, HttpTransport, TransactionOpen, _session
+from carriers.http.call_log import Caller
+from carriers.http.exchange import _session
+from carriers.http.transport import HttpTransport, TransactionOpen
 from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
 from carriers.types import errors

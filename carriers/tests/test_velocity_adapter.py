@@ -16,7 +16,8 @@ from carriers.adapters.base import OPERATIONS
 from carriers.adapters.registry import adapter_class
 from carriers.adapters.velocity import VelocityAdapter, build
 from carriers.credentials import storage
-from carriers.http.transport import Caller, HttpTransport
+from carriers.http.call_log import Caller
+from carriers.http.transport import HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import A_FILE, CarrierContract, Replay, Tokens, answer
 from carriers.types import (

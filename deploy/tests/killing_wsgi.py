@@ -23,7 +23,7 @@ POINTS = {
     # all stored and not committed, committed and not told.
     "before_reserving": ("shipping.labels.purchase", "_reserve"),
     "before_call": ("shipping.labels.purchase", "_purchase"),
-    "during_call": ("carriers.http.transport:_Exchange", "_exchange"),
+    "during_call": ("carriers.http.exchange:Exchange", "_send_once"),
     "after_answer": ("shipping.labels.purchase", "finish"),
     "before_commit": ("shipping.labels.purchase", "_book"),
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),

@@ -1,0 +1,104 @@
+"""Log each HTTP exchange with a carrier: a row, metrics, usage counters and an event for a failure."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+from django.db import transaction
+
+from apikeys.access import usage
+from apikeys.audit import events
+from apikeys.db.tenancy import Tenant
+from apikeys.http import correlation
+from apikeys.models import UsageDay
+from carriers.adapters.registry import adapter_class
+from carriers.http import metrics
+from carriers.http.answers import Answer
+from carriers.http.masking import masked, masked_url, personal_values
+from carriers.models import CarrierCall, Credential
+from carriers.models.event_types import CALL_FAILED
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf a carrier is called, for the call log. ``subject_id``: a shipment or pickup."""
+
+    credential: Credential
+    merchant_id: uuid.UUID | None
+    carrier_name: str
+    subject_id: uuid.UUID | None = None
+
+
+def secret_values(credential: Credential, headers: Mapping[str, str]) -> list[str]:
+    """Return what we send and a carrier may repeat in an error: the credential's secrets and the access token."""
+    fields, adapter = credential.fields or {}, adapter_class(credential.carrier)
+    names = set(adapter.secret_fields())
+    if not credential.merchant_id:
+        names |= set(adapter.required_fields())  # merchants must not learn the platform's identity at a carrier either
+    authorization = headers.get("Authorization", "")
+    return [*(fields[name] for name in names if name in fields), authorization, authorization.partition(" ")[2]]
+
+
+def log_call(
+    caller: Caller,
+    operation: str,
+    request: requests.PreparedRequest,
+    answer: Answer | None,
+    *,
+    outcome: str,
+    problem: str,
+    attempt: int,
+    seconds: float,
+    secrets: list[str],
+    is_file: bool,
+) -> None:
+    """Log one exchange, with secrets and personal data masked. A file's content and URL parameters are not logged."""
+    credential = caller.credential
+    metrics.observe(credential.carrier, operation, answer.status if answer else outcome, seconds)
+    # The parameters of a file's URL may be the key to the file.
+    url = request.url.partition("?")[0] if is_file else request.url
+    row = CarrierCall(
+        credential_id=credential.id,
+        merchant_id=caller.merchant_id,
+        mode=credential.mode,
+        carrier=credential.carrier,
+        operation=operation,
+        subject_id=caller.subject_id,
+        method=request.method,
+        url=masked_url(url, secrets=secrets)[:500],
+        request_body=masked(request.body or b"", secrets=secrets),
+        status=answer.status if answer else None,
+        outcome=outcome,
+        response_body=_mask_answer(request, answer, secrets=secrets, is_file=is_file),
+        error=problem[:300],
+        attempt=attempt,
+        duration_ms=round(seconds * 1000),
+        correlation_id=correlation.current(),
+    )
+    failed = outcome != CarrierCall.Outcome.OK
+    tenant = Tenant(row.merchant_id, row.mode) if row.merchant_id else None
+    if tenant:
+        usage.count(UsageDay.Kind.CREDENTIAL, row.credential_id, tenant, failed=failed)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            if failed:
+                data = {name: getattr(row, name) for name in ("carrier", "operation", "outcome", "status")}
+                data["call_id"] = str(row.id)
+                events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
+    except Exception:  # the carrier has acted: its answer must not be lost with the log row
+        log.exception("call-log row not written", extra={"operation": operation, "outcome": outcome})
+
+
+def _mask_answer(request: requests.PreparedRequest, answer: Answer | None, *, secrets: list[str], is_file: bool) -> str:
+    if answer is None:
+        return ""
+    if is_file:
+        return f"<a file of {len(answer.content)} bytes>"
+    return masked(answer.content, secrets=secrets, people=personal_values(request.body or b""))
