@@ -234,11 +234,11 @@ class CarrierAdapter:
         """A cheap read that shows whether the carrier's API works; here a look-up of what nobody has bought."""
         self.find_by_reference("waybill-ping")
 
-    def quote(self, request: types.QuoteRequest) -> Sequence[types.Offer]:
+    def quote(self, order: types.Order) -> Sequence[types.Offer]:
         """Prices for the route, best first; at least one, else ``NotServiceable``."""
         raise self._unsupported("quote")
 
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
+    def create_label(self, order: types.Order) -> types.BookedLabel:
         """Buy. Raises ``OutcomeUnknown`` when it may have been bought nevertheless."""
         raise self._unsupported("create_label")
 
@@ -291,7 +291,7 @@ class CarrierAdapter:
         """Make a place of departure known to the carrier, or change what it knows."""
         raise self._unsupported("register_warehouse")
 
-    def create_return(self, request: types.ReturnRequest) -> types.BookedLabel:
+    def create_return(self, order: types.Order) -> types.BookedLabel:
         """Buy a way back. Raises ``OutcomeUnknown`` when it may have been bought nevertheless."""
         raise self._unsupported("create_return")
 

@@ -25,7 +25,7 @@ from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import test_pickit_adapter as pickit
 from carriers.tests import test_velocity_adapter as velocity
-from carriers.types import LabelRequest, WarehouseRequest
+from carriers.types import Order, ShipmentRef, WarehouseRequest
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 LONGEST_S = 6.0
@@ -82,13 +82,15 @@ def _velocity_bought(it: CarrierAdapter) -> dict[str, str]:
     return {"number": bought.tracking_number, "warehouse": known, "label": bought.carrier_label_url.rpartition("/")[2]}
 
 
-def _velocity_order(has: Mapping[str, str], order: LabelRequest = velocity.ORDER) -> Any:
+def _velocity_order(has: Mapping[str, str], order: Order = velocity.ORDER) -> Any:
     place = replace(velocity.KOCHI, carrier_id=has["warehouse"])
     return replace(order, reference=_reference(), warehouse=place)
 
 
 def _velocity_return(has: Mapping[str, str]) -> Any:
-    return replace(_velocity_order(has, velocity.RETURN), returned_tracking_number=has["number"])
+    return replace(
+        _velocity_order(has, velocity.RETURN), return_of=ShipmentRef(reference="WB-1", tracking_number=has["number"])
+    )
 
 
 SAMPLES = {

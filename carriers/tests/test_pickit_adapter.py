@@ -22,7 +22,7 @@ from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import CarrierContract, Replay, Tokens, answer
-from carriers.types import Address, LabelRequest, Package, PickupRequest, QuoteRequest, Status, WebhookNews
+from carriers.types import Address, Order, Package, PickupRequest, Status, WebhookNews
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierCannotCancel,
@@ -74,8 +74,8 @@ PARCEL = Package(
     currency="USD",
     description="Ceramic bowls",
 )
-QUOTE = QuoteRequest(origin=WAREHOUSE, destination=CUSTOMER, packages=(PARCEL,), pickup_point_id="PP-70421")
-ORDER = LabelRequest(
+QUOTE = Order(origin=WAREHOUSE, destination=CUSTOMER, packages=(PARCEL,), pickup_point_id="PP-70421")
+ORDER = Order(
     reference="WB-0001",
     order_id="ORDER-7301",
     origin=WAREHOUSE,

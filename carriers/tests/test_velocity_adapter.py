@@ -23,13 +23,12 @@ from carriers.tests.contract import A_FILE, CarrierContract, Replay, Tokens, ans
 from carriers.types import (
     Address,
     Item,
-    LabelRequest,
+    Order,
     OrderUpdate,
     Package,
     PaymentMethod,
-    QuoteRequest,
     ReportRequest,
-    ReturnRequest,
+    ShipmentRef,
     Status,
     Warehouse,
     WarehouseRequest,
@@ -93,18 +92,18 @@ PREPAID = {
     "currency": "INR",
     "warehouse": HOME,
 }
-ORDER = LabelRequest(**PREPAID, payment_method=PaymentMethod.COD, cod_amount=Decimal(765))
-CHOSEN = LabelRequest(**PREPAID, service_type="courier_5")
+ORDER = Order(**PREPAID, payment_method=PaymentMethod.COD, cod_amount=Decimal(765))
+CHOSEN = Order(**PREPAID, service_type="courier_5")
 BACK = PREPAID | {
     "reference": "WB-0074",
     "origin": BUYER,
     "destination": DEPOT,
     "ordered_at": datetime(2026, 5, 27, 3, 35, tzinfo=UTC),
-    "returned_tracking_number": AWB,
+    "return_of": ShipmentRef(reference="WB-0073", tracking_number=AWB),
     "reason": "Does not fit",
 }
-RETURN = ReturnRequest(**BACK)
-QUOTE = QuoteRequest(
+RETURN = Order(**BACK)
+QUOTE = Order(
     origin=Address(postal_code="411004", country="IN"),
     destination=Address(postal_code="600017", country="IN"),
     packages=(Package(weight_kg=Decimal("0.75")),),
@@ -193,7 +192,7 @@ REQUESTS = {
         WarehouseRequest(warehouse=replace(KOCHI, carrier_id="WHQRS778"))
     ),
     "return_booked": lambda it: it.create_return(RETURN),
-    "return_of_a_chosen_courier": lambda it: it.create_return(ReturnRequest(**BACK, service_type="courier_5")),
+    "return_of_a_chosen_courier": lambda it: it.create_return(Order(**BACK, service_type="courier_5")),
     "order_updated_to_another_address": lambda it: it.update_order(MOVED),
     "changing_what_is_out_for_delivery": lambda it: it.update_order(MOVED),
     "order_found_by_our_reference": lambda it: it.find_by_reference("WB-0073"),
@@ -546,20 +545,20 @@ def test_several_packages_travel_as_one_stack():
         PARCEL,
         Package(weight_kg=Decimal(1), length_cm=Decimal(20), width_cm=Decimal(60), height_cm=Decimal(5)),
     )
-    body = build.order(LabelRequest(**PREPAID | {"packages": packages}), zone=VelocityAdapter.zone)
+    body = build.forward_order(Order(**PREPAID | {"packages": packages}), zone=VelocityAdapter.zone)
     measures = {name: body[name] for name in ("length", "breadth", "height", "weight")}
     assert measures == {"length": 34, "breadth": 60, "height": 17, "weight": Decimal("1.75")}
 
 
 def test_where_nobody_says_what_is_inside_one_line_stands_for_it():
-    body = build.order(LabelRequest(**PREPAID | {"items": ()}), zone=VelocityAdapter.zone)
+    body = build.forward_order(Order(**PREPAID | {"items": ()}), zone=VelocityAdapter.zone)
     assert [item["name"] for item in body["order_items"]] == ["SHOP-8812"]
 
 
 def test_goods_of_which_nothing_is_declared_are_worth_what_is_collected_for_them():
     parcel = replace(PARCEL, declared_value=None)
     for order, worth in ((ORDER, 765), (replace(ORDER, payment_method=PaymentMethod.PREPAID, cod_amount=None), 0)):
-        goods = build.order(replace(order, items=(), packages=(parcel,)), zone=VelocityAdapter.zone)
+        goods = build.forward_order(replace(order, items=(), packages=(parcel,)), zone=VelocityAdapter.zone)
         assert (goods["sub_total"], goods["order_items"][0]["selling_price"]) == (worth, worth)
 
 

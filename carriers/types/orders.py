@@ -71,21 +71,6 @@ class Warehouse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuoteRequest:
-    """A route to be priced. ``cod_amount`` is in ``currency`` and only said with cash on delivery."""
-
-    origin: Address
-    destination: Address
-    packages: tuple[Package, ...]
-    service_type: str = "standard"
-    pickup_point_id: str = ""
-    payment_method: PaymentMethod = PaymentMethod.PREPAID
-    cod_amount: Decimal | None = None
-    currency: str = ""
-    extras: Extras = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Offer:
     """A price for a service. ``breakdown`` maps a charge's name to its amount; the parts sum up to ``total_price``."""
 
@@ -101,38 +86,38 @@ class Offer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelRequest:
-    """A purchase. ``reference`` is ours and unique; the carrier gives it back on look-up.
+class ShipmentRef:
+    """A booked shipment, as its carrier knows it."""
 
-    ``ordered_at`` is when the merchant asked; ``currency`` is that of the items and of ``cod_amount``.
-    """
-
-    reference: str
-    order_id: str
-    origin: Address
-    destination: Address
-    packages: tuple[Package, ...]
-    service_type: str = "standard"
-    label_format: str = "PDF"
-    label_size: str = "4x6"
-    pickup_point_id: str = ""
-    customer_reference: str = ""
-    ordered_at: datetime | None = None
-    items: tuple[Item, ...] = ()
-    payment_method: PaymentMethod = PaymentMethod.PREPAID
-    cod_amount: Decimal | None = None
-    currency: str = ""
-    billing_address: Address | None = None  # None: the destination
-    warehouse: Warehouse | None = None
-    extras: Extras = field(default_factory=dict)
+    reference: str  # ours
+    tracking_number: str = ""
+    carrier_shipment_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnRequest(LabelRequest):
-    """A way back, from the recipient (``origin``) to a place of the merchant's (``destination``)."""
+class Order:
+    """A shipment to price or to buy, or, with ``return_of``, a return from its ``origin`` to the merchant."""
 
-    returned_tracking_number: str  # of the shipment that comes back
-    reason: str = ""
+    origin: Address  # sender
+    destination: Address  # recipient
+    packages: tuple[Package, ...]  # at least one
+    reference: str = ""  # ours, unique; the carrier repeats it; empty in quotes
+    order_id: str = ""  # the merchant's
+    service_type: str = "standard"  # the carrier's code
+    ordered_at: datetime | None = None  # when the merchant ordered
+    currency: str = ""  # ISO 4217, of the items and of ``cod_amount``
+    items: tuple[Item, ...] = ()  # order lines
+    payment_method: PaymentMethod = PaymentMethod.PREPAID
+    cod_amount: Decimal | None = None  # in ``currency``; only with cash on delivery
+    pickup_point_id: str = ""  # the carrier's
+    billing_address: Address | None = None  # None: the destination
+    warehouse: Warehouse | None = None  # place of departure; of a return: of arrival
+    label_format: str = "PDF"
+    label_size: str = "4x6"
+    customer_reference: str = ""  # printed on the label
+    return_of: ShipmentRef | None = None  # set: this is a return
+    reason: str = ""  # of the return
+    metadata: Extras = field(default_factory=dict)  # the merchant's
 
 
 @dataclass(frozen=True, kw_only=True)

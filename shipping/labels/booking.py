@@ -28,7 +28,7 @@ from carriers.types import (
 )
 from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
-from shipping.common.conversion import plain
+from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
 from shipping.models import BookingState, Label, Shipment
@@ -110,7 +110,9 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     row.estimate(booked.estimated_delivery, told_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
-    row.carrier_details = plain(booked.extras) | ({"pickup_code": booked.pickup_code} if booked.pickup_code else {})
+    row.carrier_details = to_builtins(booked.extras) | (
+        {"pickup_code": booked.pickup_code} if booked.pickup_code else {}
+    )
     row.save()
     label.save(force_insert=True)
     carrier_reports.add_scans(row, [_first_scan(row, booked)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -21,18 +21,15 @@ from apikeys.http.errors import (
 )
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import selection
-from carriers.types import (
-    LabelRequest,
-    PaymentMethod,
-    ReturnRequest,
-)
+from carriers.models import Credential
+from carriers.types import Order
 from carriers.types.errors import (
     CarrierError,
     CarrierWarehouseNotFound,
     OutcomeUnknown,
 )
 from shipping.common import carrier_limits, input_warnings
-from shipping.common.conversion import as_address, as_items, as_packages, plain
+from shipping.common.conversion import to_order, to_request
 from shipping.common.lookup import open_adapter
 from shipping.labels.booking import fail, finish, is_of
 from shipping.models import BookingState, Parcel, Shipment, Warehouse
@@ -43,33 +40,49 @@ from shipping.points import suggestions
 from shipping.warehouses import warehouses
 
 
-def create(tenant: Tenant, order: Mapping[str, Any]) -> Shipment:
-    """Buy a label for a validated order (the fields of ``LabelRequestSerializer``).
+def create(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
+    """Buy a label for the validated data of a ``LabelRequestSerializer``.
 
-    Gives the booked shipment, or a pending one when the carrier took the order and did not answer. Raises ``Conflict``
-    when the order has a shipment already, and the carrier's refusal as a ``CarrierError``; the shipment is then
-    ``failed``.
+    Returns the booked shipment, or a pending one if the carrier did not answer. Raises ``Conflict`` if the order has a
+    shipment already, and the carrier's refusal as a ``CarrierError``; the shipment is then ``failed``.
     """
-    credential = selection.select_credential(tenant, order["carrier"])
+    credential = selection.select_credential(tenant, request["carrier"])
     kind = adapter_class(credential.carrier)
+    order = to_order(request)
     carrier_limits.check(kind, order)
-    order = {**order, **carrier_limits.printable(kind, order)}
-    place = warehouses.departure(tenant, credential, order.get("warehouse_id"))
-    _refuse_used(tenant, order.get("waybill_number"))
-    return buy(reserve(tenant, credential, {**order, **input_warnings.muted(tenant)}, place))
+    order = carrier_limits.with_printable_label(kind, order)
+    warehouse = warehouses.departure(tenant, credential, request.get("warehouse_id"))
+    _refuse_used(tenant, request.get("waybill_number"))
+    order = identified(order, credential, warehouse)
+    request = {**request, **input_warnings.muted(tenant)}
+    return buy(reserve(tenant, credential, order, request, warehouse=warehouse), order)
 
 
-def buy(shipment: Shipment) -> Shipment:
+def identified(order: Order, credential: Credential, warehouse: Warehouse | None) -> Order:
+    """Return the order as it is bought: under a reference of ours, ordered now, with its warehouse.
+
+    The reference has 25 characters in upper case: short enough for a label, and not guessable.
+    """
+    return replace(
+        order,
+        reference="WB" + secrets.token_hex(12).upper()[:23],
+        ordered_at=timezone.now(),
+        warehouse=warehouses.canonical(warehouse, credential) if warehouse else None,
+    )
+
+
+def buy(shipment: Shipment, order: Order) -> Shipment:
+    """Buy a reserved order at its carrier."""
     adapter = open_adapter(shipment)
-    ask = adapter.create_return if shipment.return_of_id else adapter.create_label
+    purchase = adapter.create_return if order.return_of else adapter.create_label
     try:
-        booked = ask(_purchase(shipment))
+        booked = purchase(order)
         if booked.cancelled or not is_of(shipment, booked):
             raise OutcomeUnknown(carrier=adapter.name, carrier_code="not_this_purchase")
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
-        suggestions.suggest(adapter, error, shipment.pickup_point_id)
+        suggestions.suggest(adapter, error, order.pickup_point_id)
         if isinstance(error, CarrierWarehouseNotFound):
             warehouses.not_known(shipment.warehouse, shipment.credential, error)
         fail(shipment, error)
@@ -79,64 +92,66 @@ def buy(shipment: Shipment) -> Shipment:
 
 def reserve(
     tenant: Tenant,
-    credential: Any,
-    order: Mapping[str, Any],
-    warehouse: Warehouse | None,
+    credential: Credential,
+    order: Order,
+    request: Mapping[str, Any],
+    *,
+    warehouse: Warehouse | None = None,
     return_of: Shipment | None = None,
 ) -> Shipment:
-    """Commit a pending shipment under a reference of our own, bound to the request's Idempotency-Key."""
+    """Commit a pending shipment under the order's reference, bound to the request's Idempotency-Key."""
     for _attempt in range(20):
         try:
             with transaction.atomic():
                 if return_of:
-                    _refuse_second_return(return_of, order)
+                    _refuse_second_return(return_of, request)
                 selection.lock_unchanged(credential)
-                sequence = _sequence(tenant, order, is_return=return_of is not None)
-                shipment = _pending(tenant, credential, order, sequence=sequence)
-                if warehouse or return_of:
-                    shipment.warehouse, shipment.return_of = warehouse, return_of
-                    shipment.save(update_fields=["warehouse", "return_of"])
+                shipment = _pending(tenant, credential, order, request)
+                shipment.sequence = _sequence(tenant, order, request)
+                shipment.warehouse, shipment.return_of = warehouse, return_of
+                shipment.save(force_insert=True)
+                parcels = enumerate(order.packages, start=1)
+                Parcel.objects.bulk_create(
+                    Parcel(shipment=shipment, number=number, **vars(package)) for number, package in parcels
+                )
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
             first = _first(_of_order(tenant, order))
-            if first and not order.get("additional"):
+            if first and not request.get("additional"):
                 raise _already_bought(first) from error
     raise Conflict(_("Too many shipments of this order are being made at once; try again."))
 
 
-def _pending(tenant: Tenant, credential: Any, order: Mapping[str, Any], *, sequence: int) -> Shipment:
-    shipment = Shipment.objects.create(
+def _pending(tenant: Tenant, credential: Credential, order: Order, request: Mapping[str, Any]) -> Shipment:
+    stored = to_request(order, request)
+    return Shipment(
         merchant_id=tenant.merchant_id,
         mode=tenant.mode,
         store_id=tenant.store_id,
         carrier=credential.carrier,
         credential=credential,
         booking_state=BookingState.PENDING,
-        reference=_new_reference(),
-        order_id=order["order_id"],
-        waybill_number=order.get("waybill_number"),
-        sequence=sequence,
-        customer_reference=order["metadata"].get("customer_reference", ""),
-        pickup_point_id=order["metadata"].get("pickup_point_id", ""),
-        service_type=order["service_type"],
-        origin=plain(order["origin"]),
-        destination=plain(order["destination"]),
-        recipient=order["destination"].get("contact_name") or order["destination"].get("company", ""),
-        request=plain(order),
+        reference=order.reference,
+        order_id=order.order_id,
+        waybill_number=request.get("waybill_number"),
+        customer_reference=order.customer_reference,
+        pickup_point_id=order.pickup_point_id,
+        service_type=order.service_type,
+        origin=stored["origin"],
+        destination=stored["destination"],
+        recipient=order.destination.contact_name or order.destination.company,
+        request=stored,
+        created_at=order.ordered_at,
         reconcile_at=timezone.now() + settings.RECONCILE_FIRST_LOOKUP,
     )
-    Parcel.objects.bulk_create(
-        Parcel(shipment=shipment, number=number, **package) for number, package in enumerate(order["packages"], start=1)
-    )
-    return shipment
 
 
-def _refuse_second_return(original: Shipment, order: Mapping[str, Any]) -> None:
+def _refuse_second_return(original: Shipment, request: Mapping[str, Any]) -> None:
     """The same parcel comes back once, unless the merchant says otherwise; requests that run at once wait here."""
     Shipment.objects.select_for_update().get(id=original.id)
     first = original.returns.filter(frees_order=False).order_by("id").first()
-    if first and not order["more_returns"]:
+    if first and not request["more_returns"]:
         text = _("This shipment has a return already. Send additional: true to buy another one for it.")
         raise Conflict(text, details={"shipment_id": [text], "return_id": [str(first.id)]})
 
@@ -148,13 +163,8 @@ def _refuse_used(tenant: Tenant, number: str | None) -> None:
         raise Conflict(text, details={"waybill_number": [text]})
 
 
-def _new_reference() -> str:
-    """25 characters, upper case: short enough for a label, unguessable."""
-    return "WB" + secrets.token_hex(12).upper()[:23]
-
-
-def _of_order(tenant: Tenant, order: Mapping[str, Any]) -> list[Shipment]:
-    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order["order_id"], frees_order=False)
+def _of_order(tenant: Tenant, order: Order) -> list[Shipment]:
+    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order.order_id, frees_order=False)
     return list(rows.only("sequence", "return_of", "booking_state", "tracking_number").order_by("sequence"))
 
 
@@ -163,13 +173,13 @@ def _first(shipments: Sequence[Shipment]) -> Shipment | None:
     return next((row for row in shipments if row.return_of_id is None), None)
 
 
-def _sequence(tenant: Tenant, order: Mapping[str, Any], *, is_return: bool) -> int:
+def _sequence(tenant: Tenant, order: Order, request: Mapping[str, Any]) -> int:
     """The next number; 1 is kept for the order itself, so that two requests for it at once meet there."""
     there = _of_order(tenant, order)
     last = max((row.sequence for row in there), default=0)
-    if is_return:
+    if order.return_of:
         return max(last, 1) + 1
-    if order.get("additional"):
+    if request.get("additional"):
         return last + 1
     if first := _first(there):
         raise _already_bought(first)
@@ -187,35 +197,6 @@ def _already_bought(first: Shipment) -> Conflict:
             "tracking_number": [first.tracking_number] if first.tracking_number else [],
         },
     )
-
-
-def _purchase(shipment: Shipment) -> LabelRequest:
-    order, cod = shipment.request, shipment.request.get("cod_amount")
-    billing = order.get("billing_address")
-    common = {
-        "reference": shipment.reference,
-        "order_id": shipment.order_id,
-        "origin": as_address(order["origin"]),
-        "destination": as_address(order["destination"]),
-        "packages": as_packages(order["packages"]),
-        "service_type": shipment.service_type,
-        "label_format": order["label_format"],
-        "label_size": order["label_size"],
-        "pickup_point_id": shipment.pickup_point_id,
-        "customer_reference": shipment.customer_reference,
-        "ordered_at": shipment.created_at,
-        "items": as_items(order.get("items", ())),
-        "payment_method": PaymentMethod(order.get("payment_method", PaymentMethod.PREPAID)),
-        "cod_amount": None if cod is None else Decimal(cod),
-        "currency": order.get("currency", ""),
-        "billing_address": as_address(billing) if billing else None,
-        "warehouse": warehouses.canonical(shipment.warehouse, shipment.credential) if shipment.warehouse else None,
-        "extras": order["metadata"],
-    }
-    if shipment.return_of is None:
-        return LabelRequest(**common)
-    number = shipment.return_of.tracking_number
-    return ReturnRequest(**common, returned_tracking_number=number, reason=order["reason"])
 
 
 def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:

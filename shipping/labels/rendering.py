@@ -55,7 +55,7 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
         "total_price": number(shipment.total_price),
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
-        "warnings": input_warnings.of_order(shipment.request),
+        "warnings": input_warnings.of_request(shipment.request),
     }
 
 

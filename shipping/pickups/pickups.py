@@ -24,7 +24,7 @@ from carriers.models import Credential
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
 from carriers.types.errors import OutcomeUnknown
 from shipping.common import lookup
-from shipping.common.conversion import as_address, plain
+from shipping.common.conversion import to_address, to_builtins
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.shipments.lists import within
@@ -139,7 +139,7 @@ def _keep_details(row: Pickup, news: ReportedPickup) -> None:
     before = told.get(news.status)
     if before and datetime.fromisoformat(before["occurred_at"]) > news.occurred_at:
         return
-    event = plain(news.details) | {"occurred_at": rfc3339(news.occurred_at)}
+    event = to_builtins(news.details) | {"occurred_at": rfc3339(news.occurred_at)}
     row.carrier_details = row.carrier_details | {"events": told | {news.status: event}}
     row.save(update_fields=["carrier_details"])
 
@@ -211,10 +211,10 @@ def _reserve(tenant: Tenant, credential: Credential, order: Mapping[str, Any], s
             scheduled_date=order["pickup_date"].at,
             window_start=order["pickup_window_start"],
             window_end=order["pickup_window_end"],
-            address=plain(order["address"]),
+            address=to_builtins(order["address"]),
             packages_count=order["packages_count"],
             total_weight_kg=order.get("total_weight_kg"),
-            request=plain(order),
+            request=to_builtins(order),
         )
         pickup.shipments.set(shipments)
         idempotency.bind(pickup.id)
@@ -229,7 +229,7 @@ def _request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence[Shipm
         pickup_date=pickup.scheduled_date,
         window_start=pickup.window_start,
         window_end=pickup.window_end,
-        address=as_address(order["address"] | {name: text for name, text in contact.items() if text}),
+        address=to_address(order["address"] | {name: text for name, text in contact.items() if text}),
         packages_count=pickup.packages_count,
         total_weight_kg=None if weight is None else Decimal(weight),
         special_instructions=order.get("special_instructions", ""),
@@ -244,7 +244,7 @@ def _store(pickup_id: uuid.UUID, booked: BookedPickup) -> Pickup:
         row.carrier_pickup_id, row.confirmation_number = booked.carrier_pickup_id, booked.confirmation_number
         row.scheduled_date = booked.scheduled_date
         row.window_start, row.window_end = booked.window_start[:5], booked.window_end[:5]
-        row.carrier_details = plain(booked.extras)
+        row.carrier_details = to_builtins(booked.extras)
         row.save()
         events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=facts(row))
     return row

@@ -9,10 +9,10 @@ from typing import Any
 from apikeys.db.tenancy import Tenant
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening, selection
-from carriers.types import Offer, Package, PaymentMethod, QuoteRequest
+from carriers.types import Address, Offer, Order
 from carriers.types.errors import CarrierError, NotServiceable
 from shipping.common import carrier_limits
-from shipping.common.conversion import as_address, as_packages, plain
+from shipping.common.conversion import to_builtins, to_order, to_request
 from shipping.models import Quote
 from shipping.points import suggestions
 
@@ -21,20 +21,10 @@ def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]
     """Ask the carrier and keep its offers, best first. Raises ``CarrierError``, ``NotServiceable`` among them."""
     credential = selection.select_credential(tenant, route["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
-    carrier_limits.check(type(adapter), route)
-    offers = adapter.quote(
-        QuoteRequest(
-            origin=as_address(route["origin"]),
-            destination=as_address(route["destination"]),
-            packages=as_packages(route["packages"]),
-            service_type=route["service_type"],
-            pickup_point_id=route["metadata"].get("pickup_point_id", ""),
-            extras=route["metadata"],
-            **_payment(route),
-        )
-    )
-    offers = _with_alternative(adapter, offers, route["metadata"].get("pickup_point_id", ""))
-    rows = [_row(tenant, credential, route, offer) for offer in offers]
+    order = to_order(route)
+    carrier_limits.check(type(adapter), order)
+    offers = _with_alternative(adapter, adapter.quote(order), order.pickup_point_id)
+    rows = [_row(tenant, credential, to_request(order, route), offer) for offer in offers]
     Quote.objects.bulk_create(rows)
     return list(zip(rows, offers, strict=True))
 
@@ -55,25 +45,25 @@ def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAda
     """
     credential = selection.select_credential(tenant, asked["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
-    if reason := carrier_limits.unserved(type(adapter), asked):
+    order = to_order({**asked, "packages": [{"weight_kg": asked["weight_kg"]}]})
+    if reason := carrier_limits.unserved(type(adapter), order):
         return adapter, (), reason
-    carrier_limits.check(type(adapter), asked)
+    carrier_limits.check(type(adapter), order)
     try:
         if "coverage" in adapter.capabilities():
-            if asked["origin"].get("city"):  # of which nobody can ask without it
-                _by_coverage(adapter, asked, "origin")
-            return adapter, _by_coverage(adapter, asked, "destination"), ""
-        return adapter, _by_price(adapter, asked), ""
+            if order.origin.city:  # carriers cannot be asked without it
+                _by_coverage(adapter, "origin", order.origin)
+            return adapter, _by_coverage(adapter, "destination", order.destination), ""
+        return adapter, _by_price(adapter, order), ""
     except NotServiceable as error:
         return adapter, (), error.carrier_message or str(error)
 
 
-def _by_coverage(adapter: CarrierAdapter, asked: Mapping[str, Any], end: str) -> list[Offer]:
-    place = asked[end]
+def _by_coverage(adapter: CarrierAdapter, field: str, address: Address) -> list[Offer]:
     try:
-        found = adapter.coverage(postal_code=place["postal_code"], city=place.get("city", ""), country=place["country"])
+        found = adapter.coverage(postal_code=address.postal_code, city=address.city, country=address.country)
     except CarrierError as error:
-        error.details = {f"{end}.{name}": told for name, told in error.details.items()}
+        error.details = {f"{field}.{name}": told for name, told in error.details.items()}
         raise
     if not found.service_available:
         raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))
@@ -84,33 +74,16 @@ def _by_coverage(adapter: CarrierAdapter, asked: Mapping[str, Any], end: str) ->
     ]
 
 
-def _by_price(adapter: CarrierAdapter, asked: Mapping[str, Any]) -> Sequence[Offer]:
+def _by_price(adapter: CarrierAdapter, order: Order) -> Sequence[Offer]:
     try:
-        return adapter.quote(_route(asked))
+        return adapter.quote(order)
     except CarrierError as error:  # the one package of the route is no more than a weight here
         details = error.details.items()
         error.details = {"weight_kg" if name.startswith("packages") else name: told for name, told in details}
         raise
 
 
-def _route(asked: Mapping[str, Any]) -> QuoteRequest:
-    return QuoteRequest(
-        origin=as_address(asked["origin"]),
-        destination=as_address(asked["destination"]),
-        packages=(Package(weight_kg=asked["weight_kg"]),),
-        **_payment(asked),
-    )
-
-
-def _payment(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "payment_method": PaymentMethod(asked["payment_method"]),
-        "cod_amount": asked.get("cod_amount"),
-        "currency": asked.get("currency", ""),
-    }
-
-
-def _row(tenant: Tenant, credential: Any, route: Mapping[str, Any], offer: Offer) -> Quote:
+def _row(tenant: Tenant, credential: Any, request: Mapping[str, Any], offer: Offer) -> Quote:
     return Quote(
         merchant_id=tenant.merchant_id,
         mode=tenant.mode,
@@ -120,8 +93,8 @@ def _row(tenant: Tenant, credential: Any, route: Mapping[str, Any], offer: Offer
         service_type=offer.service_type,
         total_price=offer.total_price,
         currency=offer.currency,
-        breakdown=plain(offer.breakdown),
+        breakdown=to_builtins(offer.breakdown),
         transit_days=offer.transit_days,
         estimated_delivery=offer.estimated_delivery,
-        request=plain(route),
+        request=request,
     )

@@ -11,7 +11,7 @@ from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
 from carriers.types import Offer
 from shipping.common import input_warnings
-from shipping.common.conversion import plain
+from shipping.common.conversion import to_builtins
 from shipping.common.responses import ODD, WarningSerializer, number
 from shipping.models import (
     Quote,
@@ -38,7 +38,7 @@ class QuoteSerializer(OfferSerializer):
 def quote(offers: Sequence[tuple[Quote, Offer]], route: Mapping[str, Any]) -> dict[str, Any]:
     """The best offer as documented, and all of them in ``offers``."""
     shown = [_offer(row, offer) for row, offer in offers]
-    return shown[0] | {"offers": shown, "warnings": input_warnings.of_order(route)}
+    return shown[0] | {"offers": shown, "warnings": input_warnings.of_request(route)}
 
 
 def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
         "transit_days": offer.transit_days,
         "estimated_delivery": rfc3339(offer.estimated_delivery),
         "breakdown": {name: number(amount) for name, amount in offer.breakdown.items()},
-        "metadata": {"quote_id": offer.carrier_quote_id} | plain(offer.extras),
+        "metadata": {"quote_id": offer.carrier_quote_id} | to_builtins(offer.extras),
     }
 
 
@@ -86,5 +86,5 @@ def _service(offer: Offer) -> dict[str, Any]:
         "price": number(offer.total_price),
         "currency": offer.currency or None,
         "transit_days": offer.transit_days,
-        "metadata": plain(offer.extras),
+        "metadata": to_builtins(offer.extras),
     }

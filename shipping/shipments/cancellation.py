@@ -34,7 +34,7 @@ from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.carrier_reports import store_track
 from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
-from shipping.common.conversion import plain
+from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
 from shipping.common.lookup import need_booking, open_adapter
 from shipping.models import Shipment
@@ -60,7 +60,7 @@ def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") ->
     if shipment.status in FINAL:
         raise CannotCancel(_("The shipment is %s already.") % shipment.status)
     answer = _called_off(open_adapter(shipment), shipment, reason)
-    return _store_cancellation(shipment, plain(answer) if answer else _told_of(shipment, reason))
+    return _store_cancellation(shipment, to_builtins(answer) if answer else _told_of(shipment, reason))
 
 
 def _called_off(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Cancellation | None:

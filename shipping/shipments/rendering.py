@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -11,7 +10,8 @@ from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
 from apikeys.models import Event
-from carriers.types import PaymentMethod, ProofOfDelivery
+from carriers.types import Item, PaymentMethod, ProofOfDelivery
+from shipping.common.conversion import to_order, without_empty
 from shipping.common.responses import MANIFEST, ODD, WarningSerializer, number
 from shipping.labels import rendering as label_rendering
 from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
@@ -152,9 +152,7 @@ def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | N
         "origin": row.origin,
         "destination": row.destination,
         "packages": [_package(parcel) for parcel in row.parcels.all()],
-        "items": [_item(item) for item in row.request.get("items", ())],
-        "payment": _payment(row.request),
-        "billing_address": row.request.get("billing_address"),
+        **_order_parts(row),
         "warehouse_id": row.warehouse_id and str(row.warehouse_id),
         "return_of": row.return_of_id and str(row.return_of_id),
         "total_price": number(row.total_price),
@@ -169,18 +167,24 @@ def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | N
     }
 
 
-def _item(item: dict[str, Any]) -> dict[str, Any]:
-    amounts = ("unit_price", "discount", "tax")
-    return item | {name: number(Decimal(item[name])) for name in amounts if name in item}
-
-
-def _payment(order: dict[str, Any]) -> dict[str, Any]:
-    amount = order.get("cod_amount")
+def _order_parts(row: Shipment) -> dict[str, Any]:
+    if not row.request:  # tracked by the merchant's own checkpoints
+        payment = {"method": PaymentMethod.PREPAID, "cod_amount": None, "currency": ""}
+        return {"items": [], "payment": payment, "billing_address": None}
+    order = to_order(row.request)
     return {
-        "method": order.get("payment_method", PaymentMethod.PREPAID.value),
-        "cod_amount": None if amount is None else number(Decimal(amount)),
-        "currency": order.get("currency", ""),
+        "items": [_item(item) for item in order.items],
+        "payment": {
+            "method": order.payment_method,
+            "cod_amount": number(order.cod_amount),
+            "currency": order.currency,
+        },
+        "billing_address": without_empty(order.billing_address),
     }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return without_empty(item) | {name: number(getattr(item, name)) for name in ("unit_price", "discount", "tax")}
 
 
 def _package(parcel: Any) -> dict[str, Any]:

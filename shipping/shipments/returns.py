@@ -14,12 +14,11 @@ from apikeys.http.errors import (
     ValidationFailed,
 )
 from carriers.credentials import selection
-from carriers.types import (
-    Status,
-)
+from carriers.types import Order, ShipmentRef, Status
 from shipping.common import carrier_limits, input_warnings, lookup
+from shipping.common.conversion import to_order
 from shipping.common.lookup import need_booking, open_adapter
-from shipping.labels.purchase import buy, reserve
+from shipping.labels.purchase import buy, identified, reserve
 from shipping.models import Shipment, Warehouse
 from shipping.warehouses import warehouses
 
@@ -40,27 +39,35 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
         raise ValidationFailed(details={"shipment_id": [text]})
     adapter = open_adapter(original)
     adapter.need("create_return")
-    carrier_limits.check(type(adapter), wanted)
-    wanted = {**wanted, **carrier_limits.printable(type(adapter), wanted), **input_warnings.muted(tenant)}
-    place = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
-    owner = replace(tenant, store_id=original.store_id)
-    return buy(reserve(owner, original.credential, _return_order(original, wanted, place), place, original))
-
-
-def _return_order(original: Shipment, wanted: Mapping[str, Any], place: Warehouse | None) -> dict[str, Any]:
-    """The order of a way back, in the form of ``LabelRequestSerializer``'s."""
-    theirs = original.request
-    home = (place.return_address or place.address) if place else original.origin
-    return {
+    warehouse = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
+    order = _return_order(original, wanted, warehouse)
+    carrier_limits.check(type(adapter), order, fields=wanted)
+    order = identified(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
+    request = {
         "carrier": original.carrier,
-        "order_id": original.order_id,
         "additional": True,
         "more_returns": wanted["additional"],
-        "origin": wanted.get("origin", original.destination),
-        "destination": wanted.get("destination", home),
-        "packages": wanted.get("packages", theirs["packages"]),
-        "items": wanted.get("items", theirs.get("items", [])),
-        "currency": theirs.get("currency", ""),
-        "mute_warnings": wanted["mute_warnings"] or theirs.get("mute_warnings", False),
-        **{name: wanted[name] for name in ("service_type", "label_format", "label_size", "metadata", "reason")},
+        "mute_warnings": wanted["mute_warnings"] or original.request.get("mute_warnings", False),
+        **input_warnings.muted(tenant),
     }
+    owner = replace(tenant, store_id=original.store_id)
+    reserved = reserve(owner, original.credential, order, request, warehouse=warehouse, return_of=original)
+    return buy(reserved, order)
+
+
+def _return_order(original: Shipment, wanted: Mapping[str, Any], warehouse: Warehouse | None) -> Order:
+    bought = original.request
+    address = (warehouse.return_address or warehouse.address) if warehouse else original.origin
+    defaults = {
+        "origin": original.destination,
+        "destination": address,
+        "packages": bought["packages"],
+        "items": bought.get("items", []),
+        "currency": bought.get("currency", ""),
+    }
+    returned = ShipmentRef(
+        reference=original.reference,
+        tracking_number=original.tracking_number,
+        carrier_shipment_id=original.carrier_shipment_id,
+    )
+    return replace(to_order(defaults | wanted), order_id=original.order_id, return_of=returned)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -18,11 +18,11 @@ from apikeys.audit import events
 from apikeys.http.errors import BusinessRuleViolated, InProgress, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
-from carriers.types import OrderUpdate, PaymentMethod
+from carriers.types import Order, OrderUpdate, PaymentMethod
 from carriers.types.errors import CarrierTimeout, OutcomeUnknown
 from shipping.checkpoints.fold import FINAL
 from shipping.common import carrier_limits, lookup
-from shipping.common.conversion import as_address, as_items, as_packages, plain
+from shipping.common.conversion import to_order, to_request
 from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
 from shipping.models import Parcel, Shipment
@@ -68,17 +68,18 @@ def _alone(shipment: Shipment) -> Iterator[None]:
 
 def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
     changes = {**changes, **_readdressed(shipment, changes), **_remeasured(shipment, changes)}
-    carrier_limits.check(type(adapter), changes)
-    _check_payment(shipment, changes)
+    order = to_order({**shipment.request, **changes})
+    carrier_limits.check(type(adapter), order, fields=changes)
+    _check_payment(shipment, order, changes)
     try:
-        adapter.update_order(_canonical(shipment, changes))
+        adapter.update_order(_canonical(shipment, order, changes))
     except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
         with transaction.atomic():
             documents.forget(shipment)
         raise CarrierTimeout(
             carrier=error.carrier, carrier_code=error.carrier_code, carrier_message=error.carrier_message
         ) from error
-    return _store(shipment, changes)
+    return _store(shipment, order, changes)
 
 
 def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,48 +108,44 @@ def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any
     return {}
 
 
-def _check_payment(shipment: Shipment, changes: Mapping[str, Any]) -> None:
+def _check_payment(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> None:
     if shipment.return_of_id and (changes.get("payment_method") == PaymentMethod.COD or "cod_amount" in changes):
         field = "cod_amount" if "cod_amount" in changes else "payment_method"
         raise ValidationFailed(details={field: [_("A return is prepaid: nobody collects cash for it.")]})
-    after = {"payment_method": PaymentMethod.PREPAID, **shipment.request, **changes}
-    is_cod = after["payment_method"] == PaymentMethod.COD
-    if is_cod and not after.get("cod_amount"):
+    is_cod = order.payment_method == PaymentMethod.COD
+    if is_cod and not order.cod_amount:
         raise ValidationFailed(details={"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
     if not is_cod and "cod_amount" in changes:
         raise ValidationFailed(details={"cod_amount": [_("There is nothing to collect without cod.")]})
 
 
-def _canonical(shipment: Shipment, changes: Mapping[str, Any]) -> OrderUpdate:
-    method = changes.get("payment_method")
-    cod = changes.get("cod_amount")
+def _canonical(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> OrderUpdate:
+    changed = {name: getattr(order, name) for name in changes}
     return OrderUpdate(
         tracking_number=shipment.tracking_number,
         carrier_shipment_id=shipment.carrier_shipment_id,
-        destination=as_address(changes["destination"]) if "destination" in changes else None,
-        packages=as_packages(changes["packages"]) if "packages" in changes else None,
-        items=as_items(changes["items"]) if "items" in changes else None,
-        payment_method=PaymentMethod(method) if method else None,
-        cod_amount=None if cod is None else Decimal(cod),
-        currency=shipment.request.get("currency", ""),
+        currency=order.currency,
+        **changed,
     )
 
 
-def _store(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
+def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Shipment:
+    if order.payment_method == PaymentMethod.PREPAID:
+        order = replace(order, cod_amount=None)
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         documents.forget(row)
-        row.request = row.request | plain(changes)
-        if row.request.get("payment_method") == PaymentMethod.PREPAID:
-            row.request.pop("cod_amount", None)
+        row.request = to_request(order, row.request)
         if "destination" in changes:
-            row.destination = plain(changes["destination"])
-            row.recipient = changes["destination"].get("contact_name") or changes["destination"].get("company", "")
+            row.destination = row.request["destination"]
+            row.recipient = order.destination.contact_name or order.destination.company
         row.save(update_fields=["request", "destination", "recipient", "updated_at"])
         if "packages" in changes:
             row.parcels.all().delete()
-            parcels = enumerate(changes["packages"], start=1)
-            Parcel.objects.bulk_create(Parcel(shipment=row, number=number, **package) for number, package in parcels)
+            parcels = enumerate(order.packages, start=1)
+            Parcel.objects.bulk_create(
+                Parcel(shipment=row, number=number, **vars(package)) for number, package in parcels
+            )
         data = shipment_facts(row) | {"changed": sorted(changes)}
         events.record(SHIPMENT_UPDATED, tenant=row.tenant, subject_id=row.id, data=data)
     return row

@@ -102,9 +102,8 @@ class ShipmentViewSet(ApiViewSet):
         updates.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
         changed = lookup.find(self.tenant, name)
         page = rendering.shipment_page(changed, **file_urls(request, changed))
-        return Response(
-            page | {"warnings": input_warnings.of_order({**changed.request, **input_warnings.muted(self.tenant)})}
-        )
+        warnings = input_warnings.of_request({**changed.request, **input_warnings.muted(self.tenant)})
+        return Response(page | {"warnings": warnings})
 
     @extend_schema(
         parameters=[NAME],

@@ -18,7 +18,8 @@ from carriers.adapters.registry import PickitAdapter
 from carriers.credentials import opening, storage
 from carriers.models import CarrierCall
 from carriers.types.errors import CarrierTimeout
-from shipping.labels import booking, purchase, reconciliation
+from shipping.common.conversion import to_order
+from shipping.labels import booking, reconciliation
 from shipping.models import BookingState, Orphan, Shipment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
@@ -492,7 +493,7 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     buy(api, order)
     shipment = Shipment.objects.get()
     adapter = opening.open_adapter(shipment.credential)
-    adapter.create_label(purchase._purchase(shipment))
+    adapter.create_label(to_order(shipment.request))
     first, second = adapter.find_by_reference(shipment.reference)
     asking = PickitAdapter.find_by_reference
 
@@ -553,7 +554,7 @@ def test_a_surplus_label_of_a_booked_shipment_is_voided_though_the_carrier_was_a
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    opening.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
+    opening.open_adapter(shipment.credential).create_label(to_order(shipment.request))
     fault(sandbox, "status", operation="cancel", status=503, count=1)
     assert [reconcile_now(), reconcile_now(), reconcile_now()] == [{"booked": 1}, {"booked": 1}, {}]
     shipment.refresh_from_db()
@@ -568,7 +569,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    opening.open_adapter(shipment.credential).create_label(purchase._purchase(shipment))
+    opening.open_adapter(shipment.credential).create_label(to_order(shipment.request))
 
     def killed(*_):
         raise KeyboardInterrupt

@@ -22,7 +22,7 @@ from carriers.adapters.records import UNREADABLE, Record, read_time, those_about
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
 from carriers.tests.contract import CarrierContract
-from carriers.types import Address, LabelRequest, Package, QuoteRequest, Status, errors
+from carriers.types import Address, Order, Package, Status, errors
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 from shipping.models import Orphan, Shipment
@@ -49,17 +49,17 @@ class KestrelAdapter(CarrierAdapter):
     def check_account(self) -> None:
         self.find_by_reference("none")
 
-    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
-        grams = sum(int(package.weight_kg * 1000) for package in request.packages)
+    def quote(self, order: types.Order) -> list[types.Offer]:
+        grams = sum(int(package.weight_kg * 1000) for package in order.packages)
         answer = self._ask("quote", "POST", "/rates", safe=True, json={"grams": grams})
         with self._reading("quote", safe=True):
             return [_offer(item) for item in Record(answer).records("rates")]
 
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
-        body = {"ref": request.reference, "to": request.destination.contact_name}
+    def create_label(self, order: types.Order) -> types.BookedLabel:
+        body = {"ref": order.reference, "to": order.destination.contact_name}
         answer = self._ask("create_label", "POST", "/parcels", safe=False, json=body)
         with self._reading("create_label", safe=False):
-            return _label(Record(answer).about("ref", request.reference))
+            return _label(Record(answer).about("ref", order.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
@@ -202,8 +202,8 @@ class TestKestrelKeepsTheContract(CarrierContract):
     adapter = KestrelAdapter
     fields = {"key": "right-key"}
     calls = {
-        "quote": (lambda it: it.quote(QuoteRequest(**ROUTE)), {"rates": [RATE]}),
-        "create_label": (lambda it: it.create_label(LabelRequest(reference="WB-1", order_id="1", **ROUTE)), PARCEL),
+        "quote": (lambda it: it.quote(Order(**ROUTE)), {"rates": [RATE]}),
+        "create_label": (lambda it: it.create_label(Order(reference="WB-1", order_id="1", **ROUTE)), PARCEL),
         "find_by_reference": (lambda it: it.find_by_reference("WB-1"), {"parcels": [PARCEL]}),
         "track": (
             lambda it: it.track(["KP00000001"]),
@@ -267,10 +267,8 @@ def test_without_webhooks_it_is_polled(api, order, own_account, kestrel):
 class CarelessAdapter(KestrelAdapter):
     """Believes that each answer is about what it asked."""
 
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
-        return _label(
-            Record(self._ask("create_label", "POST", "/parcels", safe=False, json={"ref": request.reference}))
-        )
+    def create_label(self, order: types.Order) -> types.BookedLabel:
+        return _label(Record(self._ask("create_label", "POST", "/parcels", safe=False, json={"ref": order.reference})))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})

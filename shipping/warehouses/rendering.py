@@ -10,6 +10,7 @@ from apikeys.http.pagination import PaginationSerializer as CursorPaginationSeri
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
 from shipping.common import input_warnings
+from shipping.common.conversion import to_address
 from shipping.common.responses import ODD, WarningSerializer
 from shipping.models import (
     Warehouse,
@@ -62,8 +63,9 @@ def warehouse(row: Warehouse) -> dict[str, Any]:
 
 def kept_warehouse(row: Warehouse, *, is_muted: bool) -> dict[str, Any]:
     """The same with what looks wrong with it."""
-    ends = {} if is_muted else {"address": row.address, "return_address": row.return_address}
-    return warehouse(row) | {"warnings": input_warnings.of_places(ends)}
+    stored = {} if is_muted else {"address": row.address, "return_address": row.return_address}
+    addresses = {name: to_address(values) for name, values in stored.items() if values}
+    return warehouse(row) | {"warnings": input_warnings.of_addresses(addresses)}
 
 
 def registration(row: WarehouseRegistration) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types.errors import CarrierWarehouseNotFound
 from shipping.common import carrier_limits
-from shipping.common.conversion import as_address, plain
+from shipping.common.conversion import to_address, to_builtins
 from shipping.models import Shipment, Warehouse, WarehouseRegistration
 from shipping.models.event_types import WAREHOUSE_CHANGED
 
@@ -35,8 +35,8 @@ def create(tenant: Tenant, place: Mapping[str, Any]) -> Warehouse:
     Raises ``Conflict`` where the name is taken, ``ValidationFailed`` naming ``carriers[n]`` that has no account.
     """
     credentials = _accounts(tenant, place["carriers"])
-    values = {"name": place["name"], "address": plain(place["address"])}
-    values["return_address"] = plain(place.get("return_address"))
+    values = {"name": place["name"], "address": to_builtins(place["address"])}
+    values["return_address"] = to_builtins(place.get("return_address"))
     try:
         with transaction.atomic():
             row = Warehouse.objects.create(
@@ -65,8 +65,8 @@ def change(row: Warehouse, place: Mapping[str, Any]) -> None:
     try:
         with transaction.atomic():
             stored = _locked(row)
-            row.name, row.address = place["name"], plain(place["address"])
-            row.return_address = plain(place.get("return_address"))
+            row.name, row.address = place["name"], to_builtins(place["address"])
+            row.return_address = to_builtins(place.get("return_address"))
             row.save(update_fields=["name", "address", "return_address", "updated_at"])
             is_new = any(getattr(stored, name) != getattr(row, name) for name in ("name", "address", "return_address"))
             (knowing if is_new else knowing.exclude(state=State.REGISTERED)).update(state=State.PENDING, failure=None)
@@ -157,7 +157,7 @@ def canonical(row: Warehouse, credential: Credential) -> types.Warehouse:
     At the platform's account the name is the place's alone: some carriers tell places by it, and merchants' are alike.
     """
     name = row.name if credential.merchant_id else f"{row.name[:93]} {row.id.hex[-6:]}"
-    return types.Warehouse(name=name, address=as_address(row.address), carrier_id=_known_as(row, credential))
+    return types.Warehouse(name=name, address=to_address(row.address), carrier_id=_known_as(row, credential))
 
 
 def with_registrations(rows: Sequence[Warehouse] | Any) -> Any:
@@ -241,11 +241,12 @@ def _tell(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration
 
 
 def _told(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistration, WaybillError | None]:
-    back = as_address(row.return_address) if row.return_address else None
+    back = to_address(row.return_address) if row.return_address else None
     request = types.WarehouseRequest(warehouse=canonical(row, credential), return_address=back)
     try:
         adapter = opening.open_adapter(credential, merchant_id=row.merchant_id, subject_id=row.id)
-        carrier_limits.check(type(adapter), {"address": row.address, "return_address": row.return_address})
+        addresses = {"address": request.warehouse.address, "return_address": back}
+        carrier_limits.check_addresses(type(adapter), addresses)
         known = adapter.register_warehouse(request)
     except WaybillError as error:
         # What the carrier does not know under this name is told to it as a new place the next time.

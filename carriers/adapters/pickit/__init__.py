@@ -72,15 +72,15 @@ class PickitAdapter(CarrierAdapter):
         with self._reading("token", safe=True):
             return read.token(Record(response.json()))
 
-    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
-        answer = self._ask("quote", "POST", "/shipments/quote", safe=True, json=build.route(request))
+    def quote(self, order: types.Order) -> list[types.Offer]:
+        answer = self._ask("quote", "POST", "/shipments/quote", safe=True, json=build.quote(order))
         with self._reading("quote", safe=True):
-            return [read.offer(Record(answer), request.service_type)]
+            return [read.offer(Record(answer), order.service_type)]
 
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
-        answer = self._ask("create_label", "POST", "/shipments", safe=False, json=build.order(request))
+    def create_label(self, order: types.Order) -> types.BookedLabel:
+        answer = self._ask("create_label", "POST", "/shipments", safe=False, json=build.shipment(order))
         with self._reading("create_label", safe=False):
-            return read.label(Record(answer).about("reference", request.reference))
+            return read.label(Record(answer).about("reference", order.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._ask("find_by_reference", "GET", "/shipments", safe=True, params={"reference": reference})
@@ -108,7 +108,7 @@ class PickitAdapter(CarrierAdapter):
             return read.proof(Record(answer).about("tracking_number", tracking_number))
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
-        answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=build.collection(request))
+        answer = self._ask("schedule_pickup", "POST", "/pickups", safe=False, json=build.pickup(request))
         with self._reading("schedule_pickup", safe=False):
             return read.pickup(Record(answer))
 

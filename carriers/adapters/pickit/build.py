@@ -17,26 +17,26 @@ def login(fields: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def route(request: types.QuoteRequest | types.LabelRequest) -> dict[str, Any]:
+def quote(order: types.Order) -> dict[str, Any]:
     return {
-        "origin": _address(request.origin),
-        "destination": _address(request.destination),
-        "packages": [_package(package) for package in request.packages],
-        "service_type": request.service_type,
-        "pickup_point_id": request.pickup_point_id or None,
+        "origin": _address(order.origin),
+        "destination": _address(order.destination),
+        "packages": [_package(package) for package in order.packages],
+        "service_type": order.service_type,
+        "pickup_point_id": order.pickup_point_id or None,
     }
 
 
-def order(request: types.LabelRequest) -> dict[str, Any]:
-    return route(request) | {
-        "reference": request.reference,
-        "order_id": request.order_id,
-        "label": {"format": request.label_format, "size": request.label_size},
-        "customer_reference": request.customer_reference or None,
+def shipment(order: types.Order) -> dict[str, Any]:
+    return quote(order) | {
+        "reference": order.reference,
+        "order_id": order.order_id,
+        "label": {"format": order.label_format, "size": order.label_size},
+        "customer_reference": order.customer_reference or None,
     }
 
 
-def collection(request: types.PickupRequest) -> dict[str, Any]:
+def pickup(request: types.PickupRequest) -> dict[str, Any]:
     place = request.address
     return {
         "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),

@@ -105,30 +105,30 @@ class VelocityAdapter(CarrierAdapter):
         with self._reading("token", safe=True):
             return read.token(read.told(response.json()))
 
-    def quote(self, request: types.QuoteRequest) -> list[types.Offer]:
-        answer = self._ask("quote", "POST", f"{API}/serviceability", safe=True, json=build.route(request))
+    def quote(self, order: types.Order) -> list[types.Offer]:
+        answer = self._ask("quote", "POST", f"{API}/serviceability", safe=True, json=build.serviceability(order))
         with self._reading("quote", safe=True):
-            offers = read.offers(read.told(answer), cod=request.payment_method == types.PaymentMethod.COD)
+            offers = read.offers(read.told(answer), cod=order.payment_method == types.PaymentMethod.COD)
         if not offers:
             raise errors.NotServiceable(carrier=self.name, carrier_code="not_serviceable")
         return offers
 
-    def create_label(self, request: types.LabelRequest) -> types.BookedLabel:
-        path = "/forward-order-shipment" if build.chosen_courier(request.service_type) else "/forward-order"
-        body = build.order(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
+    def create_label(self, order: types.Order) -> types.BookedLabel:
+        path = "/forward-order-shipment" if build.chosen_courier(order.service_type) else "/forward-order"
+        body = build.forward_order(order, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
         try:
             answer = self._order("create_label", path, body)
         except errors.CarrierError as error:
-            if request.billing_address is None:  # the buyer whom Velocity names is the recipient
+            if order.billing_address is None:  # the buyer whom Velocity names is the recipient
                 _rename(error, "billing_address", "destination")
             raise
-        return self._booked("create_label", answer, request.reference)
+        return self._booked("create_label", answer, order.reference)
 
-    def create_return(self, request: types.ReturnRequest) -> types.BookedLabel:
-        path = "/reverse-order-shipment" if build.chosen_courier(request.service_type) else "/reverse-order"
-        body = build.way_back(request, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
+    def create_return(self, order: types.Order) -> types.BookedLabel:
+        path = "/reverse-order-shipment" if build.chosen_courier(order.service_type) else "/reverse-order"
+        body = build.reverse_order(order, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
         answer = self._order("create_return", path, body)
-        return self._booked("create_return", answer, request.reference)
+        return self._booked("create_return", answer, order.reference)
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         query = {"type": "orders", "order_id": reference}

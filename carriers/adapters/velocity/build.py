@@ -21,36 +21,36 @@ def login(fields: Mapping[str, str]) -> dict[str, str]:
     return {"username": fields["username"], "password": fields["password"]}
 
 
-def route(request: types.QuoteRequest) -> dict[str, Any]:
+def serviceability(order: types.Order) -> dict[str, Any]:
     return {
-        "pickup_pincode": request.origin.postal_code,
-        "delivery_pincode": request.destination.postal_code,
-        "cod": int(request.payment_method == PaymentMethod.COD),
-        "weight": _weight(request.packages),
+        "pickup_pincode": order.origin.postal_code,
+        "delivery_pincode": order.destination.postal_code,
+        "cod": int(order.payment_method == PaymentMethod.COD),
+        "weight": _weight(order.packages),
     }
 
 
-def order(request: types.LabelRequest, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
+def forward_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
     """A forward order. Our reference is its number there, so that each order is found again and made once."""
-    buyer = request.billing_address or request.destination
-    body = _head(request, zone, channel_id) | _place("billing", buyer)
-    body |= {"shipping_is_billing": request.billing_address is None, "print_label": True}
-    if request.billing_address is not None:
-        body |= _place("shipping", request.destination)
-    body |= _goods(request) | _measures(request.packages)
-    if request.payment_method == PaymentMethod.COD:
-        body["cod_collectible"] = request.cod_amount
-    return _filled(body | _departure(request.warehouse) | _courier(request.service_type))
+    buyer = order.billing_address or order.destination
+    body = _head(order, zone, channel_id) | _place("billing", buyer)
+    body |= {"shipping_is_billing": order.billing_address is None, "print_label": True}
+    if order.billing_address is not None:
+        body |= _place("shipping", order.destination)
+    body |= _goods(order) | _measures(order.packages)
+    if order.payment_method == PaymentMethod.COD:
+        body["cod_collectible"] = order.cod_amount
+    return _filled(body | _departure(order.warehouse) | _courier(order.service_type))
 
 
-def way_back(request: types.ReturnRequest, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
+def reverse_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
     """A reverse order: from the buyer back to a warehouse; always prepaid."""
-    body = _head(request, zone, channel_id) | _place("pickup", request.origin) | _goods(request)
-    body |= {"original_awb": request.returned_tracking_number, "return_reason": request.reason, "print_label": True}
-    body |= _measures(request.packages) | _courier(request.service_type)
-    if request.warehouse:
-        body["warehouse_id"] = request.warehouse.carrier_id
-    return _filled(body | _place("shipping", request.destination))
+    body = _head(order, zone, channel_id) | _place("pickup", order.origin) | _goods(order)
+    body |= {"original_awb": order.return_of.tracking_number, "return_reason": order.reason, "print_label": True}
+    body |= _measures(order.packages) | _courier(order.service_type)
+    if order.warehouse:
+        body["warehouse_id"] = order.warehouse.carrier_id
+    return _filled(body | _place("shipping", order.destination))
 
 
 def change(update: types.OrderUpdate) -> dict[str, Any]:
@@ -117,10 +117,10 @@ def chosen_courier(service_type: str) -> str:
     return found[1] if found else ""
 
 
-def _head(request: types.LabelRequest, zone: tzinfo, channel_id: str) -> dict[str, Any]:
-    ordered_at = (request.ordered_at or datetime.now(UTC)).astimezone(zone)
+def _head(order: types.Order, zone: tzinfo, channel_id: str) -> dict[str, Any]:
+    ordered_at = (order.ordered_at or datetime.now(UTC)).astimezone(zone)
     return {
-        "order_id": request.reference,
+        "order_id": order.reference,
         "order_date": ordered_at.strftime("%Y-%m-%d %H:%M"),
         "channel_id": channel_id,
     }
@@ -141,20 +141,20 @@ def _place(role: str, address: types.Address) -> dict[str, Any]:
     }
 
 
-def _goods(request: types.LabelRequest) -> dict[str, Any]:
-    items = request.items or (_unnamed(request),)
+def _goods(order: types.Order) -> dict[str, Any]:
+    items = order.items or (_unnamed(order),)
     return {
         "order_items": [_item(item) for item in items],
-        "payment_method": request.payment_method.upper(),
+        "payment_method": order.payment_method.upper(),
         "sub_total": _sub_total(items),
     }
 
 
-def _unnamed(request: types.LabelRequest) -> types.Item:
+def _unnamed(order: types.Order) -> types.Item:
     """What stands for the goods where the merchant names none."""
-    named = next((package.description for package in request.packages if package.description), request.order_id)
-    declared = sum((package.declared_value or Decimal(0) for package in request.packages), Decimal(0))
-    return types.Item(name=named, unit_price=declared or request.cod_amount or Decimal(0))
+    named = next((package.description for package in order.packages if package.description), order.order_id)
+    declared = sum((package.declared_value or Decimal(0) for package in order.packages), Decimal(0))
+    return types.Item(name=named, unit_price=declared or order.cod_amount or Decimal(0))
 
 
 def _item(item: types.Item) -> dict[str, Any]:
