@@ -7,18 +7,21 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from apikeys.db.leases import Leases
 from apikeys.http.errors import Conflict
 from carriers.credentials.fields import decrypt_fields, validate_fields
 from carriers.credentials.opening import open_adapter
 from carriers.credentials.storage import store_fields
-from carriers.models import Credential, still_lasting
+from carriers.models import Credential
 from carriers.models.event_types import CREDENTIAL_ROTATED
 
 _REPLACED_KEPT = 20
+LEASES = Leases(
+    Credential, lasts=lambda: timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2), until="rotating_until", fence=""
+)
 
 
 def rotate_secret(row: Credential) -> Credential:
@@ -31,16 +34,14 @@ def rotate_secret(row: Credential) -> Credential:
     """
     adapter = open_adapter(row)
     adapter.need("rotate_credentials")
-    now = timezone.now()
-    lease = timedelta(seconds=settings.CARRIER_TIMEOUT_S * 2)
-    until, free = now + lease, ~still_lasting("rotating_until", now, lease)
     unchanged = Credential.objects.filter(id=row.id, updated_at=row.updated_at, is_active=True)
-    if not unchanged.filter(free).update(rotating_until=until):
+    lease = LEASES.acquire(unchanged)
+    if lease is None:
         raise _being_changed()
     try:
         issued = adapter.rotate_credentials()
         with transaction.atomic():
-            locked = unchanged.filter(rotating_until=until).select_for_update().first()
+            locked = lease.rows.filter(updated_at=row.updated_at, is_active=True).select_for_update().first()
             if locked is None:
                 raise _being_changed()
             before = decrypt_fields(locked) or {}
@@ -48,7 +49,7 @@ def rotate_secret(row: Credential) -> Credential:
             locked.replaced = _add_replaced(locked.replaced or {}, before, after)
             store_fields(locked, before, after, event=CREDENTIAL_ROTATED)
     finally:
-        Credential.objects.filter(id=row.id, rotating_until=until).update(rotating_until=None)
+        lease.release()
     return Credential.objects.get(id=row.id)
 
 
