@@ -16,17 +16,19 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.audit import events
+from apikeys.db import leases
 from apikeys.db.crypto import Undecryptable
+from apikeys.db.leases import Lease, Leases
 from apikeys.db.tenancy import Tenant
 from apikeys.http.guards import seconds_left
 from carriers import types
 from carriers.http import metrics, slots
-from carriers.models import Credential, lasts, still_lasting
+from carriers.models import Credential
 from carriers.models.event_types import CREDENTIAL_ACCEPTED, CREDENTIAL_REFUSED
 from carriers.types import errors
 
@@ -36,6 +38,12 @@ _looks: dict[uuid.UUID, threading.Lock] = {}  # by credential
 # A carrier that refuses its own fresh token is not asked for another one more often than this.
 _MIN_RENEWAL = timedelta(seconds=5)
 _NOTE_EVERY = timedelta(hours=1)
+LEASES = Leases(
+    Credential,
+    lasts=lambda: timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15),
+    until="token_lease_until",
+    fence="token_fence",
+)
 
 
 class StoredTokens:
@@ -66,8 +74,10 @@ class StoredTokens:
                 raise self._unavailable(_("The credential was changed during this request."), retry_after_s=1)
             if usable := self._usable(row, refused):
                 return usable
-            if fence := _lease(row):
-                return self._fetch(row, fence)
+            # Since the row was read, another caller may have logged in (fencing number) or been refused (login_after).
+            unchanged = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
+            if lease := LEASES.acquire(unchanged.filter(~_refused_recently())):
+                return self._fetch(lease)
             self._wait(row, give_up)
 
     def _usable(self, row: Credential, refused: str | None) -> str:
@@ -75,7 +85,7 @@ class StoredTokens:
         stored = readable_token(row)
         if stored and stored != refused and self._lasts(row):
             return stored
-        if lasts(row.login_after, timezone.now(), _login_rest()):
+        if row.login_after and Credential.objects.filter(_refused_recently(), id=row.id).exists():
             code, _colon, message = (row.refusal or "").partition(": ")
             raise errors.CarrierAuthentication(carrier=self.carrier, carrier_code=code, carrier_message=message)
         if stored and stored == refused and _just_fetched(row):
@@ -100,7 +110,7 @@ class StoredTokens:
                 if not look.acquire(timeout=max(0.0, give_up - time.monotonic())):
                     raise self._not_yet()
                 try:
-                    while _is_leased(row):
+                    while Credential.objects.filter(LEASES.running(), id=row.id, token_fence=row.token_fence).exists():
                         if time.monotonic() >= give_up:
                             raise self._not_yet()
                         time.sleep(_POLL_S)
@@ -119,17 +129,16 @@ class StoredTokens:
         until = usable_until(row, self.margin)
         return until is not None and until > timezone.now()
 
-    def _fetch(self, row: Credential, fence: int) -> str:
-        mine = Credential.objects.filter(id=row.id, token_fence=fence)
+    def _fetch(self, lease: Lease) -> str:
         try:
             token = self.fetch()
         except BaseException as error:
             if isinstance(error, errors.CarrierAuthentication):
-                refused(mine, error)
-            mine.update(token_lease_until=None)
+                refused(lease.rows, error)
+            lease.release()
             raise
-        accepted(mine)
-        keep(mine, token)
+        accepted(lease.rows)
+        keep(lease.rows, token)
         return token.value
 
 
@@ -160,7 +169,7 @@ def refused(rows: QuerySet[Credential], error: errors.CarrierAuthentication) -> 
         rows.update(
             token_lease_until=None,
             refusal=words[:200],
-            login_after=now + _login_rest(),
+            login_after=leases.now() + _login_rest(),
         )
         if rows.filter(refused_at=None).update(refused_at=now):
             _tell(CREDENTIAL_REFUSED, rows.get(), error=error.code)
@@ -198,24 +207,8 @@ def usable_until(row: Credential, margin: timedelta) -> datetime | None:
     return row.token_expires_at - margin
 
 
-def _lease(row: Credential) -> int | None:
-    """Take the right to fetch; the fencing number, or None when somebody else has it."""
-    now = timezone.now()
-    # Between our read and this write another caller may have fetched and finished (the fence), or been refused.
-    free = ~still_lasting("token_lease_until", now, _lease_time()) & ~still_lasting("login_after", now, _login_rest())
-    mine = Credential.objects.filter(free, id=row.id, token_fence=row.token_fence)
-    fence = row.token_fence + 1
-    return fence if mine.update(token_lease_until=now + _lease_time(), token_fence=fence) else None
-
-
-def _is_leased(row: Credential) -> bool:
-    """Whether the log-in that was under way when the row was read still is."""
-    same = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
-    return same.filter(still_lasting("token_lease_until", timezone.now(), _lease_time())).exists()
-
-
-def _lease_time() -> timedelta:
-    return timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)
+def _refused_recently() -> Q:
+    return leases.still_lasting("login_after", _login_rest())
 
 
 def _login_rest() -> timedelta:
