@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from django.db.models import Avg, Count, Q, Subquery
 from django.utils import timezone
 
+from apikeys.db import leases
 from apikeys.db.tenancy import Tenant, first_id_at
 from apikeys.models import Merchant
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS, adapter_class
-from carriers.models import Breaker, CarrierCall, Credential, breaker_rest, still_lasting
+from carriers.models import Breaker, CarrierCall, Credential, breaker_rest
 
 _SPAN = timedelta(hours=1)
 _FAILING = 0.2  # share of calls
@@ -91,7 +92,7 @@ def _used(tenant: Tenant) -> dict[str, Credential]:
 
 def _open_breakers(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
     """The operations that are not asked now; one whose rest is over is asked at the next request."""
-    resting = still_lasting("retry_at", timezone.now(), breaker_rest())
+    resting = leases.still_lasting("retry_at", breaker_rest())
     rows = Breaker.objects.filter(resting, credential__in=credential_ids, opened_at__isnull=False)
     found: dict[uuid.UUID, list[str]] = {}
     for credential_id, operation in rows.values_list("credential_id", "operation").order_by("operation"):

@@ -16,11 +16,14 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apikeys.audit import events
+from apikeys.db import leases
+from apikeys.db.leases import Lease, Leases
 from apikeys.db.tenancy import Tenant
-from carriers.models import Breaker, Credential, breaker_rest, still_lasting
+from carriers.models import Breaker, Credential, breaker_rest
 from carriers.models.event_types import BREAKER_CLOSED, BREAKER_OPENED
 
 _WHILE_PROBED_S = 5
+LEASES = Leases(Breaker, lasts=lambda: timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15), until="probe_until")
 
 
 class Open(Exception):
@@ -33,32 +36,29 @@ class Open(Exception):
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave for one call, to be ended by ``answered``, ``failed`` or ``unused``. ``fence``: it is the one probe."""
+    """Permission for one call, ended by ``answered``, ``failed`` or ``unused``. With a lease it is the probe's."""
 
     credential: Credential
     operation: str
     failures: int = 0
-    fence: int | None = None
+    lease: Lease | None = None
 
     @property
     def is_probe(self) -> bool:
-        return self.fence is not None
+        return self.lease is not None
 
     def answered(self) -> None:
         """The carrier spoke, were it to refuse."""
-        if self.is_probe:
-            _close(self._mine())
+        if self.lease:
+            _close(self.lease.rows)
         elif self.failures:  # a call begun before the first failure says nothing about what came after
             self._row().filter(opened_at=None).update(failures=0, updated_at=timezone.now())
 
     def failed(self, problem: str) -> None:
         """5xx, no answer in time, no connection or one that broke."""
-        if self.is_probe:
-            self._mine().update(
-                retry_at=timezone.now() + breaker_rest(),
-                probe_until=None,
-                failures=F("failures") + 1,
-                updated_at=timezone.now(),
+        if self.lease:
+            self.lease.release(
+                retry_at=leases.now() + breaker_rest(), failures=F("failures") + 1, updated_at=timezone.now()
             )
             return
         Breaker.objects.get_or_create(credential=self.credential, operation=self.operation)
@@ -66,33 +66,28 @@ class Permit:
             counted = {"failures": F("failures") + 1, "last_problem": problem[:100], "updated_at": timezone.now()}
             self._row().update(**counted)
             due = self._row().filter(opened_at=None, failures__gte=settings.CARRIER_BREAKER_FAILURES)
-            if due.update(opened_at=timezone.now(), retry_at=timezone.now() + breaker_rest(), probe_until=None):
+            if due.update(opened_at=timezone.now(), retry_at=leases.now() + breaker_rest(), probe_until=None):
                 _tell(BREAKER_OPENED, self.credential, self.operation, problem=problem[:100])
 
     def unused(self) -> None:
         """Nothing was asked after all; another caller may probe."""
-        if self.is_probe:
-            self._mine().update(probe_until=None)
+        if self.lease:
+            self.lease.release()
 
     def _row(self) -> QuerySet[Breaker]:
         return Breaker.objects.filter(credential_id=self.credential.id, operation=self.operation)
 
-    def _mine(self) -> QuerySet[Breaker]:
-        return self._row().filter(fence=self.fence)
-
 
 def admit(credential: Credential, operation: str) -> Permit:
     """Leave for one call. Raises ``Open``."""
-    row = Breaker.objects.filter(credential_id=credential.id, operation=operation).first()
+    row = Breaker.objects.filter(credential_id=credential.id, operation=operation).annotate(now=leases.now()).first()
     if row is None or row.opened_at is None:
         return Permit(credential, operation, failures=row.failures if row else 0)
-    now = timezone.now()
-    if row.is_resting(now):
-        raise Open(ceil((row.retry_at - now).total_seconds()))
-    free = ~still_lasting("probe_until", now, _lease())
-    claimed = Breaker.objects.filter(free, id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)
-    if claimed.update(probe_until=now + _lease(), fence=row.fence + 1):
-        return Permit(credential, operation, failures=row.failures, fence=row.fence + 1)
+    if row.is_resting(row.now):
+        raise Open(ceil((row.retry_at - row.now).total_seconds()))
+    unchanged = Breaker.objects.filter(id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)
+    if lease := LEASES.acquire(unchanged):
+        return Permit(credential, operation, failures=row.failures, lease=lease)
     raise Open(_WHILE_PROBED_S)
 
 
@@ -117,7 +112,3 @@ def _tell(kind: events.EventType, credential: Credential, operation: str, **more
     tenant = Tenant(credential.merchant_id, credential.mode) if credential.merchant_id else None
     data = {"carrier": credential.carrier, "operation": operation, **more}
     events.record(kind, tenant=tenant, subject_id=credential.id, data=data)
-
-
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15)

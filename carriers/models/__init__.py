@@ -1,7 +1,7 @@
 """Accounts at carriers, and what was said to them."""
 
 from carriers.models.calls import Breaker, CallBudget, CarrierCall, PointAnswer, breaker_rest
-from carriers.models.credentials import ENVIRONMENT_OF_MODE, Credential, Environment, lasts, still_lasting
+from carriers.models.credentials import ENVIRONMENT_OF_MODE, Credential, Environment
 
 __all__ = [
     "Breaker",
@@ -12,6 +12,4 @@ __all__ = [
     "Environment",
     "PointAnswer",
     "breaker_rest",
-    "lasts",
-    "still_lasting",
 ]

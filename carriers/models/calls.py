@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db import leases
 from apikeys.db.tenancy import Mode, Row, TenantQuerySet
-from carriers.models.credentials import Credential, lasts
+from carriers.models.credentials import Credential
 
 
 class CallBudget(Row):
@@ -59,7 +60,7 @@ class Breaker(Row):
 
     def is_resting(self, now: datetime) -> bool:
         """Whether nothing is asked now; of a closed one never."""
-        return self.opened_at is not None and lasts(self.retry_at, now, breaker_rest())
+        return self.opened_at is not None and leases.lasts(self.retry_at, now, breaker_rest())
 
 
 def breaker_rest() -> timedelta:

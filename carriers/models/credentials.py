@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -21,22 +20,6 @@ class Environment(models.TextChoices):
 
 
 ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PRODUCTION}
-# So far the clocks of our own machines may differ.
-_CLOCK_SKEW = timedelta(minutes=1)
-
-
-def lasts(until: datetime | None, now: datetime, longest: timedelta) -> bool:
-    """Whether a lease or rest still runs that lasts so long at the most.
-
-    One that seems to end later was written before a clock was set back, and counts for nothing: else an account would
-    rest for as long as the clock was wrong.
-    """
-    return until is not None and now < until <= now + longest + _CLOCK_SKEW
-
-
-def still_lasting(name: str, now: datetime, longest: timedelta) -> models.Q:
-    """The same of a row's field; negated it is true of an empty one too."""
-    return models.Q(**{f"{name}__gt": now, f"{name}__lte": now + longest + _CLOCK_SKEW})
 
 
 class Credential(Row):
