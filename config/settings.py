@@ -107,7 +107,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 AUTH_USER_MODEL = "apikeys.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apikeys.people.accounts.EmailBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apikeys.people.sign_in.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -201,8 +201,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_CALLABLE = "apikeys.people.accounts.lock_account"
-AXES_LOCKOUT_CALLABLE = "apikeys.people.accounts.keep_answer"
+AXES_USERNAME_CALLABLE = "apikeys.people.sign_in.lockout_name"
+AXES_LOCKOUT_CALLABLE = "apikeys.people.sign_in.keep_response"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 # Parameters that django-axes must not store in its table of attempts.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "email", "otp", "code", "csrfmiddlewaretoken", "next"]

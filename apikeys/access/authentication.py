@@ -15,7 +15,7 @@ from apikeys.http import actors
 from apikeys.http.callers import Caller
 from apikeys.http.errors import InvalidApiKey, PermissionRefused
 from apikeys.keys.verification import caller_for_key, refusal_reason, verify_key
-from apikeys.people import tokens
+from apikeys.people import access_tokens
 
 FROM_ELSEWHERE = _("This API key does not work from this address.")
 
@@ -35,7 +35,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if row is None:
             raise InvalidApiKey
         if reason := refusal_reason(row, actors.current().address):
-            security.key_refused(row, reason)
+            security.record_refused_key(row, reason)
             raise PermissionRefused(details={"address": [FROM_ELSEWHERE]}) if reason == "address" else InvalidApiKey
         return _admit(request, caller_for_key(row))
 
@@ -50,7 +50,7 @@ class PersonAuthentication(BaseAuthentication):
         scheme, value = _authorization(request)
         if scheme != "bearer" or value.startswith("wb_") or "HTTP_X_API_KEY" in request.META:
             return None
-        return _admit(request, tokens.caller(value))
+        return _admit(request, access_tokens.caller_for_token(value))
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'

@@ -60,7 +60,7 @@ class EventViewSet(ApiViewSet):
     def list(self, request: Request) -> Response:
         """Events, the newest first."""
         asked = self.checked(EventListSerializer, request.query_params)
-        rows = events.readable_by(
+        rows = events.merchant_events(
             self.tenant,
             types=asked.get("type", ()),
             subject_id=asked.get("subject_id"),

@@ -97,10 +97,10 @@ class MemberViewSet(ApiViewSet):
         inviter = User.objects.get(id=request.auth.name.removeprefix("person:"))
         merchant = Merchant.objects.get(id=self.tenant.merchant_id)
         invitation, token = memberships.invite(
-            merchant, email=data["email"], role=data["role"], by=inviter, reach=request.auth.scopes
+            merchant, email=data["email"], role=data["role"], by=inviter, granted=request.auth.scopes
         )
-        link = mail.link(request._request, reverse("portal:invitation", args=[token]))
-        message = mail.write("invitation", invitation.email, invitation=invitation, merchant=merchant, link=link)
+        link = mail.absolute_url(request._request, reverse("portal:invitation", args=[token]))
+        message = mail.render_mail("invitation", invitation.email, invitation=invitation, merchant=merchant, link=link)
         try:
             message.send()
         except OSError as error:  # smtplib's errors are OSErrors
@@ -110,15 +110,15 @@ class MemberViewSet(ApiViewSet):
     @extend_schema(request=RoleSerializer, responses={200: MemberSerializer}, tags=["members"])
     def update(self, request: Request, member_id: uuid.UUID) -> Response:
         """Change what a member may do; it counts from the next request on. A merchant keeps at least one owner."""
-        memberships.find(self.tenant, member_id)
+        memberships.get_member(self.tenant, member_id)
         role = self.checked(RoleSerializer, request.data)["role"]
-        memberships.change_role(self.tenant, member_id, role=role, reach=request.auth.scopes)
+        memberships.change_role(self.tenant, member_id, role=role, granted=request.auth.scopes)
         return Response(member_wire(_with_second_factor().get(id=member_id)))
 
     @extend_schema(request=None, responses={204: None}, tags=["members"])
     def destroy(self, request: Request, member_id: uuid.UUID) -> Response:
         """End a membership, at once. A merchant keeps at least one owner."""
-        memberships.remove(self.tenant, member_id, reach=request.auth.scopes)
+        memberships.remove_member(self.tenant, member_id, granted=request.auth.scopes)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

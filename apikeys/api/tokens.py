@@ -13,7 +13,7 @@ from apikeys.db.tenancy import Mode
 from apikeys.http.errors import PermissionRefused, ValidationFailed
 from apikeys.http.fields import TextField
 from apikeys.models import Membership, User, scopes
-from apikeys.people import accounts, tokens
+from apikeys.people import access_tokens, sign_in
 
 
 class TokenRequestSerializer(serializers.Serializer):
@@ -56,18 +56,20 @@ class TokenViewSet(PublicViewSet):
         """An access token for 15 minutes and a refresh token, for an e-mail and a password."""
         data = self.validated(TokenRequestSerializer, request.data)
         self.count("account", account=data["email"].lower())
-        user = accounts.sign_in(request._request, email=data["email"], password=data["password"], otp=data["otp"])
-        return _tokens(tokens.issue(user, _membership(user, data["merchant"]), data["mode"]))
+        user = sign_in.sign_in_for_tokens(
+            request._request, email=data["email"], password=data["password"], otp=data["otp"]
+        )
+        return _tokens(access_tokens.issue_tokens(user, _membership(user, data["merchant"]), data["mode"]))
 
     @extend_schema(request=RefreshSerializer, responses={200: TokenSerializer}, tags=["sign-in"], auth=[])
     def refresh(self, request: Request) -> Response:
         """A new pair; the refresh token that was sent is used up."""
-        return _tokens(tokens.renew(self.validated(RefreshSerializer, request.data)["refresh"]))
+        return _tokens(access_tokens.renew_tokens(self.validated(RefreshSerializer, request.data)["refresh"]))
 
     @extend_schema(request=RefreshSerializer, responses={204: None}, tags=["sign-in"], auth=[])
     def logout(self, request: Request) -> Response:
         """End a refresh token; the access token dies with its 15 minutes."""
-        tokens.end(self.validated(RefreshSerializer, request.data)["refresh"])
+        access_tokens.revoke_refresh_token(self.validated(RefreshSerializer, request.data)["refresh"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -83,7 +85,7 @@ def _membership(user: User, slug: str) -> Membership:
     return found[0]
 
 
-def _tokens(pair: tokens.Pair) -> Response:
+def _tokens(pair: access_tokens.TokenPair) -> Response:
     body = {
         "access": pair.access,
         "refresh": pair.refresh,

@@ -1,6 +1,6 @@
-"""What happened: events are written in the transaction that they describe.
+"""Events: written in the transaction of the change that they describe.
 
-The database itself puts public ones into the outbox (``apikeys.models.triggers``).
+A trigger copies public events to the outbox (``apikeys.models.triggers``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from apikeys.models import Event, SecurityNotice
 
 @dataclass(frozen=True)
 class EventType:
-    """A kind of event.
+    """A type of event, and who may see it.
 
-    Only a ``public`` one ever reaches a merchant's endpoint. An ``audit`` one the merchant may read through the API,
-    the others only operations staff. People are told of a ``security`` one (``apikeys.audit.notices``).
+    ``public``: is sent to the merchant's endpoints. ``audit``: merchants read it by API. Neither: only operations
+    staff see it. ``security``: is also sent to owners and operations staff (``apikeys.audit.notices``).
     """
 
     name: str
@@ -48,11 +48,13 @@ def record(
     subject_id: uuid.UUID | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Append an event (``data``: ids and facts, no personal data, no secret). ``tenant`` None is the platform itself.
+    """Append an event. Actor, address and correlation id come from the current request.
 
-    Who caused it and from where is taken from the running request.
+    Args:
+        tenant: None for an event of the platform.
+        data: ids and facts, no personal data, no secrets.
     """
-    row = made(kind, tenant=tenant, subject_id=subject_id, data=data)
+    row = build_row(kind, tenant=tenant, subject_id=subject_id, data=data)
     event = Event(**dict(zip(_COLUMNS, row, strict=True)))
     if not kind.security:
         _insert([row])
@@ -63,13 +65,13 @@ def record(
     return event
 
 
-Made = tuple[Any, ...]
+EventRow = tuple[Any, ...]
 
 
-def made(
+def build_row(
     kind: EventType, *, tenant: Tenant | None, subject_id: uuid.UUID | None, data: Mapping[str, Any] | None
-) -> Made:
-    """An event that is not stored yet, for ``record_all``."""
+) -> EventRow:
+    """Return the values of an event for ``record_all``, in the order of ``_COLUMNS``."""
     actor = actors.current()
     return (
         new_id(),
@@ -86,8 +88,8 @@ def made(
     )
 
 
-def record_all(rows: Sequence[Made]) -> None:
-    """Append several in one statement; none of a security kind."""
+def record_all(rows: Sequence[EventRow]) -> None:
+    """Append several events in one statement. Security events are not supported."""
     _insert(rows)
 
 
@@ -108,19 +110,19 @@ _insert = Insert(Event, *_COLUMNS)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """``{field: {"before": …, "after": …}}`` of what differs, for an event's data. Secrets are not to be given."""
+    """Return ``{field: {"before": …, "after": …}}`` for the fields that differ. Do not pass secrets."""
     return {
         name: {"before": before.get(name), "after": value} for name, value in after.items() if before.get(name) != value
     }
 
 
-def public_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 200) -> list[Event]:
-    """The public events about one subject, oldest first; the latest ``limit`` of them."""
+def public_events_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 200) -> list[Event]:
+    """Return the latest public events about one subject, oldest first."""
     rows = Event.objects.of(tenant).filter(subject_id=subject_id, visibility=Event.Visibility.PUBLIC)
     return list(reversed(rows.order_by("-id")[:limit]))
 
 
-def readable_by(
+def merchant_events(
     tenant: Tenant,
     *,
     types: Sequence[str] = (),
@@ -128,19 +130,20 @@ def readable_by(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> QuerySet[Event]:
-    """What a merchant may read of its events, the newest first; ``shipment.*`` in ``types`` takes a family."""
+    """Return the events that a merchant may read, newest first.
+
+    Args:
+        types: names, or prefixes such as ``shipment.*``.
+    """
     rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL).order_by("-id")
     if types:
-        rows = rows.filter(Q(*(_of_type(name) for name in types), _connector=Q.OR))
+        matches = [Q(type__startswith=name[:-1]) if name.endswith(".*") else Q(type=name) for name in types]
+        rows = rows.filter(Q(*matches, _connector=Q.OR))
     if subject_id:
         rows = rows.filter(subject_id=subject_id)
-    # Ids carry their time, so the same index serves the order and the range.
+    # Ids contain their time (UUIDv7), so one index serves both order and range.
     if since:
         rows = rows.filter(id__gte=first_id_at(since))
     if until:
         rows = rows.filter(id__lt=first_id_at(until))
     return rows
-
-
-def _of_type(name: str) -> Q:
-    return Q(type__startswith=name[:-1]) if name.endswith(".*") else Q(type=name)

@@ -1,4 +1,4 @@
-"""How long events are kept, and the one way in which they go."""
+"""Deletion of old events: the only code that deletes events."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BATCH = 2_000
 
 
 class RoleMissing(Exception):
-    """This database account may not become the role that old events are deleted by; the text says what to do."""
+    """The database user may not take the role that can delete events. The text says how to grant it."""
 
 
 def old_events(before: datetime) -> QuerySet[Event]:
-    """Events from before a moment that no other row points to any more (a delivery still to be replayed, for one)."""
+    """Return the events before a moment that no other row (such as a delivery) references."""
     rows = Event.objects.filter(id__lt=first_id_at(before))
     for relation in Event._meta.get_fields(include_hidden=True):
         if relation.one_to_many or relation.one_to_one and relation.auto_created:
@@ -33,8 +33,8 @@ def old_events(before: datetime) -> QuerySet[Event]:
     return rows
 
 
-def forget_events(before: datetime) -> Iterator[int]:
-    """Delete ``old_events`` batch by batch; yields the number of each. Raises ``RoleMissing``."""
+def delete_old_events(before: datetime) -> Iterator[int]:
+    """Delete ``old_events`` in batches and yield the size of each batch. Raises ``RoleMissing``."""
     while True:
         with transaction.atomic():
             ids = list(old_events(before).order_by("id").values_list("id", flat=True)[:_BATCH])
@@ -48,14 +48,14 @@ def forget_events(before: datetime) -> Iterator[int]:
 def _delete(ids: list[Any]) -> None:
     marks = ", ".join(["%s"] * len(ids))
     values = ids if connection.features.has_native_uuid_field else [one.hex for one in ids]
-    with _allowed(), connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {_TABLE} WHERE id IN ({marks})", values)  # noqa: S608 a table of ours
+    with _deletion_allowed(), connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_TABLE} WHERE id IN ({marks})", values)  # noqa: S608 the table name is a constant
 
 
 @contextmanager
-def _allowed() -> Iterator[None]:
+def _deletion_allowed() -> Iterator[None]:
     if connection.vendor == "postgresql":
-        with _as_role():
+        with _retention_role():
             yield
         return
     with dropped(connection, APPEND_ONLY_EVENTS):
@@ -63,7 +63,7 @@ def _allowed() -> Iterator[None]:
 
 
 @contextmanager
-def _as_role() -> Iterator[None]:
+def _retention_role() -> Iterator[None]:
     with connection.cursor() as cursor:
         try:
             cursor.execute(f"SET LOCAL ROLE {RETENTION_ROLE}")
@@ -73,8 +73,8 @@ def _as_role() -> Iterator[None]:
         cursor.execute("RESET ROLE")
 
 
-ROLE_ADVICE = f"""This database account may not delete events. Once, as an administrator of the database:
+ROLE_ADVICE = f"""This database user may not delete events. Run once, as an administrator of the database:
   CREATE ROLE {RETENTION_ROLE} NOLOGIN;
   GRANT SELECT, DELETE ON {_TABLE} TO {RETENTION_ROLE};
-  GRANT {RETENTION_ROLE} TO <the account that runs this command>;
-Grant it to an account of its own, not to the one that web and worker use; give that one by DATABASE_URL."""
+  GRANT {RETENTION_ROLE} TO <the user that runs this command>;
+Use a separate database user for this command (set DATABASE_URL), not the one that web and worker use."""

@@ -1,4 +1,7 @@
-"""The door's own events: keys, people, refusals. Each kind with who may read it and whether people are told of it."""
+"""Event types of the access layer, and events about refused keys and sign-ins.
+
+An event of a ``security`` type is also sent to people (``apikeys.audit.notices``).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ KEY_REVOKED = EventType("api_key.revoked", audit=True)
 KEY_REGENERATED = EventType("api_key.regenerated", audit=True)
 KEY_FIRST_USED = EventType("api_key.first_used", audit=True)
 KEY_DAILY_USE = EventType("api_key.daily_use", audit=True)
-# A key that cannot open any more was tried: expired, or its merchant is switched off.
+# An unusable key was sent: it has expired, or its merchant or store is not active.
 KEY_REFUSED = EventType("api_key.refused", audit=True)
-# A revoked or leaked key was tried, or a good one from an address that is not its own: somebody else may hold it.
+# A revoked or leaked key was sent, or a valid one from an address that is not allowed: it may be stolen.
 KEY_MISUSED = EventType("api_key.misused", audit=True, security=True)
 SIGNED_IN = EventType("person.signed_in")
 SIGN_IN_REFUSED = EventType("person.sign_in_refused", security=True)
@@ -39,26 +42,33 @@ _SUSPICIOUS = {ApiKey.Revocation.REVOKED, ApiKey.Revocation.LEAKED, "address"}
 _HOUR_S = 3600
 
 
-def key_refused(row: Any, reason: str) -> None:
-    """A known key was refused; on record once an hour for each key and reason. ``row``: see ``verify_key``."""
-    if not once(f"refused:{row.id}:{reason}", _HOUR_S):
+def record_refused_key(row: Any, reason: str) -> None:
+    """Record that a known key was refused, at most once an hour per key and reason.
+
+    Args:
+        row: a row from ``verify_key``.
+    """
+    if not is_first_in_period(f"refused:{row.id}:{reason}", _HOUR_S):
         return
     kind = KEY_MISUSED if reason in _SUSPICIOUS else KEY_REFUSED
     events.record(kind, tenant=Tenant(row.merchant_id, row.mode), subject_id=row.id, data={"reason": str(reason)})
 
 
-def sign_in_refused(person: uuid.UUID | None, account: str, *, reason: str) -> None:
-    """Somebody could not sign in; on record once a minute for each account and reason."""
-    if once(f"sign-in:{person or account.lower()[:100]}:{reason}", 60):
+def record_refused_sign_in(person: uuid.UUID | None, account: str, *, reason: str) -> None:
+    """Record that a sign-in was refused, at most once a minute per account and reason."""
+    if is_first_in_period(f"sign-in:{person or account.lower()[:100]}:{reason}", 60):
         events.record(
             SIGN_IN_REFUSED, tenant=None, subject_id=person, data={"reason": reason, "known": person is not None}
         )
 
 
-def once(what: str, seconds: int) -> bool:
-    """Whether this is the first time of ``what`` in so many seconds, over all processes."""
+def is_first_in_period(name: str, seconds: int) -> bool:
+    """Return whether this is the first call for ``name`` in this many seconds, in any process.
+
+    Returns False while the counter store is down, so that an attack cannot then flood the event table.
+    """
     try:
-        return counters.count([(f"once:{what}", seconds)]) == [1]
+        return counters.count([(f"once:{name}", seconds)]) == [1]
     except counters.StoreDown:
-        log.warning("not on record, since the store is down: %s", what.split(":")[0])
+        log.warning("security event not recorded, since the counter store is down: %s", name.split(":")[0])
         return False

@@ -91,5 +91,5 @@ class ResetForm(PasswordResetForm):
     ) -> None:
         """Called for each active person with this address."""
         path = reverse("portal:password-reset-confirm", args=[context["uid"], context["token"]])
-        link = mail.link(context["request"], path)
-        mail.send_later(mail.write("password_reset", to_email, link=link, person=context["user"]))
+        link = mail.absolute_url(context["request"], path)
+        mail.send_in_background(mail.render_mail("password_reset", to_email, link=link, person=context["user"]))

@@ -22,7 +22,7 @@ from django_otp import login as verify_session
 
 from apikeys.http.errors import NotAuthenticated, NotFound
 from apikeys.models import User
-from apikeys.people import accounts, memberships, second_factor
+from apikeys.people import memberships, second_factor, sign_in
 from apikeys.portal.forms import CodeForm, JoinForm, ResetForm, SignInForm
 from apikeys.portal.pages import PortalPage, is_in_admin, lacks_code, merchants_of, own_path, with_next
 
@@ -71,14 +71,14 @@ class SignIn(PortalPage, View):
             return self._page(request, path, form)
         self.count_account(form.cleaned_data["email"])
         try:
-            user = accounts.check_password(request, **form.cleaned_data)
+            user = sign_in.check_password(request, **form.cleaned_data)
         except NotAuthenticated:
             form.add_error(None, _("E-mail and password do not match."))
             return self._page(request, path, form, status=401)
         if second_factor.is_enrolled(user):
             _wait_for_code(request, user)
             return redirect(with_next("portal:sign-in", path))
-        accounts.open_session(request, user)
+        sign_in.open_session(request, user)
         return redirect(_onward(user, path))
 
     def _code(self, request: HttpRequest, path: str) -> HttpResponse:
@@ -90,12 +90,12 @@ class SignIn(PortalPage, View):
             return self._page(request, path, form)
         self.count_account(user.get_username())
         try:
-            device = accounts.check_code(request, user, form.cleaned_data["code"])
+            device = sign_in.check_code(request, user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
             return self._page(request, path, form, status=401)
         request.session.pop(_WAITING, None)
-        accounts.open_session(request, user, device)
+        sign_in.open_session(request, user, device)
         return redirect(_onward(user, path))
 
     def _page(self, request: HttpRequest, path: str, form: Any, status: int = 200) -> HttpResponse:
@@ -154,14 +154,14 @@ class TwoFactor(PortalPage, View):
         return step(request)
 
     def _begin(self, request: HttpRequest) -> HttpResponse:
-        second_factor.begin(request.user)
+        second_factor.start_enrolment(request.user)
         return redirect(with_next("portal:two-factor", own_path(request.POST.get("next"))))
 
     def _confirm(self, request: HttpRequest) -> HttpResponse:
         form = CodeForm(request.POST)
         if not form.is_valid():
             return self._page(request, form)
-        confirmed = second_factor.confirm(request.user, form.cleaned_data["code"])
+        confirmed = second_factor.confirm_enrolment(request.user, form.cleaned_data["code"])
         if confirmed is None:
             form.add_error("code", _("This code does not match. Wait for the next one and try again."))
             return self._page(request, form)
@@ -177,7 +177,7 @@ class TwoFactor(PortalPage, View):
             return self._page(request, form)
         self.count_account(request.user.get_username())
         try:
-            accounts.check_code(request, request.user, form.cleaned_data["code"])
+            sign_in.check_code(request, request.user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
             return self._page(request, form)
@@ -191,7 +191,7 @@ class TwoFactor(PortalPage, View):
         if second_factor.is_enrolled(request.user):
             context["left"] = second_factor.recovery_codes_left(request.user)
             return render(request, "portal/two_factor_on.html", context)
-        if device := second_factor.pending(request.user):
+        if device := second_factor.pending_device(request.user):
             # segno escapes what it draws
             context |= {"qr": mark_safe(second_factor.qr_code(device)), "secret": second_factor.secret_text(device)}  # noqa: S308
         return render(request, "portal/two_factor_off.html", context)
@@ -204,22 +204,22 @@ class Join(PortalPage, View):
     sensitive = True
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
-        invitation = memberships.open_invitation(token)
+        invitation = memberships.get_open_invitation(token)
         return self._page(request, invitation, JoinForm(email=invitation.email))
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
-        invitation = memberships.open_invitation(token)
+        invitation = memberships.get_open_invitation(token)
         if request.user.is_authenticated:
             if lacks_code(request):
                 return redirect(with_next("portal:sign-in", request.path))
-            memberships.accept(token, request.user)
+            memberships.accept_invitation(token, request.user)
         else:
             form = JoinForm(request.POST, email=invitation.email)
             if not form.is_valid():
                 return self._page(request, invitation, form)
             data = form.cleaned_data
-            user = memberships.accept_as_new(token, name=data["name"], password=data["password"])
-            accounts.open_session(request, user)
+            user = memberships.accept_as_new_person(token, name=data["name"], password=data["password"])
+            sign_in.open_session(request, user)
         messages.success(request, _("You are a member of %s now.") % invitation.merchant.name)
         return redirect("portal:home")
 
@@ -228,8 +228,8 @@ class Join(PortalPage, View):
         context = {
             "invitation": invitation,
             "form": form,
-            "is_mine": user.is_authenticated and memberships.is_for(invitation, user),
-            "is_known": accounts.find(invitation.email) is not None,
+            "is_mine": user.is_authenticated and memberships.is_invited(invitation, user),
+            "is_known": sign_in.find_person(invitation.email) is not None,
             "sign_in": with_next("portal:sign-in", request.path),
         }
         return render(request, "portal/invitation.html", context)
@@ -265,7 +265,7 @@ class PasswordResetConfirm(PortalPage, django_views.PasswordResetConfirmView):
     def form_valid(self, form: Any) -> HttpResponse:
         with transaction.atomic():
             response = super().form_valid(form)
-            accounts.password_changed(self.user, how="reset")
+            sign_in.finish_password_change(self.user, how="reset")
         messages.success(self.request, _("Your password is changed. Sign in with the new one."))
         return response
 
@@ -286,7 +286,7 @@ class PasswordChange(PortalPage, View):
         if not form.is_valid():
             return render(request, "portal/password_change.html", {"form": form})
         with transaction.atomic():
-            accounts.password_changed(form.save(), how="change")
+            sign_in.finish_password_change(form.save(), how="change")
         auth.update_session_auth_hash(request, form.user)
         messages.success(request, _("Your password is changed."))
         return redirect("portal:home")

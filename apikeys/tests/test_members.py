@@ -13,7 +13,7 @@ from django.utils import timezone
 from apikeys.http.errors import Conflict, NotFound, PermissionRefused
 from apikeys.models import Event, Invitation, Membership, Merchant, User
 from apikeys.models.scopes import OF_ROLES
-from apikeys.people import memberships, second_factor, tokens
+from apikeys.people import access_tokens, memberships, second_factor
 from apikeys.tests.test_people import code_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ class Caller:
     """Speaks JSON as a member: ``caller.get("members")``."""
 
     def __init__(self, membership, mode="test"):
-        access = tokens.issue(membership.user, membership, mode).access
+        access = access_tokens.issue_tokens(membership.user, membership, mode).access
         self.headers = {"Authorization": f"Bearer {access}"}
 
     def __getattr__(self, method):
@@ -75,7 +75,7 @@ def at_once(calls):
 
 def test_the_list_says_who_may_what_and_who_is_awaited(owner, member):
     viewer = member("viewer", "view@example.com")
-    second_factor.confirm(viewer.user, code_of(second_factor.begin(viewer.user)))
+    second_factor.confirm_enrolment(viewer.user, code_of(second_factor.start_enrolment(viewer.user)))
     invite(owner)
     body = Caller(owner).get("members").json()
     shown = [(row["email"], row["role"], row["two_factor"]) for row in body["members"]]
@@ -105,7 +105,7 @@ def test_no_key_manages_members(owner, api):
 def test_nobody_gives_a_role_that_can_do_more_than_their_own(owner, merchant):
     reach = OF_ROLES["developer"]
     with pytest.raises(PermissionRefused):
-        memberships.invite(merchant, email="x@example.com", role="owner", by=owner.user, reach=reach)
+        memberships.invite(merchant, email="x@example.com", role="owner", by=owner.user, granted=reach)
 
 
 def test_another_merchants_members_are_not_found(owner, member):
@@ -164,8 +164,8 @@ def test_two_owners_that_go_at_once_leave_one(owner, member, tenant, how):
 
     def go(row):
         if how == "remove":
-            return memberships.remove(tenant, row.id, reach=OF_ROLES["owner"])
-        memberships.change_role(tenant, row.id, role="viewer", reach=OF_ROLES["owner"])
+            return memberships.remove_member(tenant, row.id, granted=OF_ROLES["owner"])
+        memberships.change_role(tenant, row.id, role="viewer", granted=OF_ROLES["owner"])
         return None
 
     outcomes = at_once([lambda row=row: go(row) for row in rows])
@@ -207,8 +207,8 @@ def test_inviting_again_ends_the_earlier_link(owner):
     first = mailed_token()
     invite(owner, role="viewer")
     with pytest.raises(NotFound):
-        memberships.open_invitation(first)
-    assert memberships.open_invitation(mailed_token()).role == "viewer"
+        memberships.get_open_invitation(first)
+    assert memberships.get_open_invitation(mailed_token()).role == "viewer"
     assert Invitation.objects.count() == 1
 
 
@@ -229,7 +229,7 @@ def test_a_mail_that_cannot_go_out_is_said(owner, settings):
 def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
     invite(owner)
     token = mailed_token()
-    outcomes = at_once([lambda: memberships.accept_as_new(token, **NEW)] * 6)
+    outcomes = at_once([lambda: memberships.accept_as_new_person(token, **NEW)] * 6)
     assert sorted(outcome for outcome in outcomes if isinstance(outcome, str)) == ["not_found"] * 5
     assert User.objects.filter(email="jane.smith@example.com").count() == 1
     assert Event.objects.filter(type="member.joined").count() == 1
@@ -242,12 +242,12 @@ def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, membe
     for one in (owner, second):
         invite(one)
         links.append(mailed_token())
-    at_once([lambda token=token: memberships.accept_as_new(token, **NEW) for token in links])
+    at_once([lambda token=token: memberships.accept_as_new_person(token, **NEW) for token in links])
     person = User.objects.get(email="jane.smith@example.com")
     left = [token for token in links if Invitation.objects.filter(accepted_at=None).exists()]
     for token in left:  # whoever came second signs in and accepts
         try:
-            memberships.accept(token, person)
+            memberships.accept_invitation(token, person)
         except NotFound:
             continue
     assert person.membership_set.count() == 2
@@ -257,9 +257,9 @@ def test_an_invitation_is_for_its_address_alone(owner, member):
     invite(owner)
     other = User.objects.create_user("other", "other@example.com", PASSWORD)
     with pytest.raises(PermissionRefused):
-        memberships.accept(mailed_token(), other)
+        memberships.accept_invitation(mailed_token(), other)
     invited = User.objects.create_user("jane", "Jane.Smith@example.com", PASSWORD)
-    assert memberships.accept(mailed_token(), invited).role == "operator"
+    assert memberships.accept_invitation(mailed_token(), invited).role == "operator"
 
 
 def test_an_invitation_ends(owner, time_machine):
@@ -267,14 +267,14 @@ def test_an_invitation_ends(owner, time_machine):
     token = mailed_token()
     time_machine.move_to(timezone.now() + timedelta(days=7, minutes=1))
     with pytest.raises(NotFound):
-        memberships.accept_as_new(token, **NEW)
+        memberships.accept_as_new_person(token, **NEW)
 
 
 def test_a_merchant_that_is_switched_off_takes_nobody_in(owner):
     invite(owner)
     Merchant.objects.update(is_active=False)
     with pytest.raises(NotFound):
-        memberships.open_invitation(mailed_token())
+        memberships.get_open_invitation(mailed_token())
 
 
 @pytest.mark.parametrize("change", ["remove", "demote"])
@@ -282,11 +282,11 @@ def test_who_goes_brings_nobody_in_behind(owner, member, tenant, change):
     second = member("owner", "second@example.com")
     invite(second)
     if change == "remove":
-        memberships.remove(tenant, second.id, reach=OF_ROLES["owner"])
+        memberships.remove_member(tenant, second.id, granted=OF_ROLES["owner"])
     else:
-        memberships.change_role(tenant, second.id, role="developer", reach=OF_ROLES["owner"])
+        memberships.change_role(tenant, second.id, role="developer", granted=OF_ROLES["owner"])
     with pytest.raises(NotFound):
-        memberships.open_invitation(mailed_token())
+        memberships.get_open_invitation(mailed_token())
 
 
 def test_members_are_the_same_in_both_modes(owner):

@@ -14,7 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from apikeys.http.errors import Conflict, NotAuthenticated, RateLimited
 from apikeys.models import Event, SecurityNotice, User
-from apikeys.people import accounts, second_factor
+from apikeys.people import second_factor, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a good long passphrase"
@@ -32,12 +32,12 @@ def code_of(device):
 
 def enrol(user):
     """(device, recovery codes) of a person with a confirmed second factor."""
-    return second_factor.confirm(user, code_of(second_factor.begin(user)))
+    return second_factor.confirm_enrolment(user, code_of(second_factor.start_enrolment(user)))
 
 
-def sign_in(address="203.0.113.7", email="shop@example.com", password=PASSWORD, otp=""):
+def attempt(address="203.0.113.7", email="shop@example.com", password=PASSWORD, otp=""):
     request = RequestFactory().post("/", REMOTE_ADDR=address)
-    return accounts.sign_in(request, email=email, password=password, otp=otp)
+    return sign_in.sign_in_for_tokens(request, email=email, password=password, otp=otp)
 
 
 def reasons():
@@ -46,60 +46,60 @@ def reasons():
 
 @pytest.mark.parametrize("name", ["shop@example.com", "SHOP@example.com"])
 def test_the_address_is_taken_in_any_case(person, name):
-    assert sign_in(email=name) == person
+    assert attempt(email=name) == person
 
 
 def test_people_without_an_address_sign_in_by_their_user_name():
     staff = User.objects.create_user("staff", None, PASSWORD)
-    assert sign_in(email="staff") == staff
+    assert attempt(email="staff") == staff
 
 
 def test_five_failures_lock_the_account_for_that_address_and_a_quarter_of_an_hour(person, clock):
     for _attempt in range(4):
         with pytest.raises(NotAuthenticated):
-            sign_in(password="wrong")
+            attempt(password="wrong")
     with pytest.raises(RateLimited):
-        sign_in(password="wrong")
+        attempt(password="wrong")
     with pytest.raises(RateLimited) as refused:
-        sign_in()
+        attempt()
     assert refused.value.retry_after_s == 900
     assert "15 minutes" in str(refused.value.text)
-    assert sign_in(address="198.51.100.1") == person
+    assert attempt(address="198.51.100.1") == person
     clock.shift(timedelta(minutes=16))
-    assert sign_in() == person
+    assert attempt() == person
 
 
 def test_trying_on_does_not_prolong_a_lock(person, clock):
     for _attempt in range(8):
         with pytest.raises((NotAuthenticated, RateLimited)):
-            sign_in(password="wrong")
+            attempt(password="wrong")
         clock.shift(timedelta(minutes=1))
     clock.shift(timedelta(minutes=12))
-    assert sign_in() == person
+    assert attempt() == person
 
 
 def test_other_spellings_of_the_account_are_no_further_guesses(person):
     for spelling in ("shop@example.com", "Shop@example.com", "SHOP@example.com", "shop@Example.com"):
         with pytest.raises(NotAuthenticated):
-            sign_in(email=spelling, password="wrong")
+            attempt(email=spelling, password="wrong")
     with pytest.raises(RateLimited):
-        sign_in(email="shop@EXAMPLE.com", password="wrong")
+        attempt(email="shop@EXAMPLE.com", password="wrong")
 
 
 def test_an_account_that_does_not_exist_is_locked_alike(db):
     for _attempt in range(4):
         with pytest.raises(NotAuthenticated):
-            sign_in(email="nobody@example.com")
+            attempt(email="nobody@example.com")
     with pytest.raises(RateLimited):
-        sign_in(email="nobody@example.com")
+        attempt(email="nobody@example.com")
 
 
 def test_success_starts_the_count_afresh(person):
     for _round in range(2):
         for _attempt in range(4):
             with pytest.raises(NotAuthenticated):
-                sign_in(password="wrong")
-        assert sign_in() == person
+                attempt(password="wrong")
+        assert attempt() == person
 
 
 def test_a_lock_holds_for_tokens_and_says_so(person):
@@ -115,12 +115,12 @@ def test_a_lock_holds_for_tokens_and_says_so(person):
 
 def test_refusals_are_on_record_with_their_reason_and_nobodys_address(person):
     with pytest.raises(NotAuthenticated):
-        sign_in(password="wrong-CANARY")
+        attempt(password="wrong-CANARY")
     with pytest.raises(NotAuthenticated):
-        sign_in(email="nobody-CANARY@example.com")
+        attempt(email="nobody-CANARY@example.com")
     User.objects.update(is_active=False)
     with pytest.raises(NotAuthenticated):
-        sign_in()
+        attempt()
     assert reasons() == ["wrong_password", "wrong_password", "inactive"]
     told = str(list(Event.objects.values())) + str(list(AccessAttempt.objects.values()))
     assert "CANARY" not in told
@@ -128,16 +128,16 @@ def test_refusals_are_on_record_with_their_reason_and_nobodys_address(person):
 
 
 def test_signing_in_is_on_record(person):
-    sign_in()
+    attempt()
     event = Event.objects.get(type="person.signed_in")
     assert (event.subject_id, event.data) == (person.id, {"how": "token"})
 
 
 def test_nothing_counts_before_a_code_has_confirmed_it(person):
-    second_factor.begin(person)
+    second_factor.start_enrolment(person)
     assert not second_factor.is_enrolled(person)
-    assert second_factor.confirm(person, "000000") is None
-    assert sign_in() == person
+    assert second_factor.confirm_enrolment(person, "000000") is None
+    assert attempt() == person
 
 
 def test_with_a_second_factor_the_password_alone_does_not_do(person, clock):
@@ -145,22 +145,22 @@ def test_with_a_second_factor_the_password_alone_does_not_do(person, clock):
     clock.shift(60)
     for wrong in ("", "abc"):
         with pytest.raises(NotAuthenticated):
-            sign_in(otp=wrong)
+            attempt(otp=wrong)
     assert "wrong_code" in reasons()
     clock.shift(60)
-    assert sign_in(otp=code_of(device)) == person
+    assert attempt(otp=code_of(device)) == person
 
 
 def test_a_code_does_not_work_twice(person, clock):
     device, _codes = enrol(person)
     with pytest.raises(NotAuthenticated):  # the one that confirmed it is used up as well
-        sign_in(otp=code_of(device))
+        attempt(otp=code_of(device))
     clock.shift(60)
     used = code_of(device)
-    assert sign_in(otp=used) == person
+    assert attempt(otp=used) == person
     clock.shift(5)
     with pytest.raises(NotAuthenticated):
-        sign_in(otp=used)
+        attempt(otp=used)
 
 
 def test_of_many_with_the_same_code_at_once_one_gets_in(person, clock):
@@ -168,7 +168,7 @@ def test_of_many_with_the_same_code_at_once_one_gets_in(person, clock):
 
     def one(code):
         try:
-            return second_factor.match(person, code) is not None
+            return second_factor.match_code(person, code) is not None
         finally:
             connection.close()
 
@@ -183,12 +183,12 @@ def test_wrong_codes_lock_like_wrong_passwords(person, clock):
     clock.shift(60)
     for _attempt in range(4):
         with pytest.raises(NotAuthenticated):
-            sign_in(otp="000000")
+            attempt(otp="000000")
     with pytest.raises(RateLimited):
-        sign_in(otp="000000")
+        attempt(otp="000000")
     clock.shift(300)
     with pytest.raises(RateLimited):
-        sign_in(otp=code_of(device))
+        attempt(otp=code_of(device))
     assert reasons()[-1] == "locked"
 
 
@@ -196,11 +196,11 @@ def test_each_recovery_code_works_once_however_it_is_typed(person, clock):
     _device, codes = enrol(person)
     assert len(set(codes)) == 10
     assert all(re.fullmatch(r"[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}", code) for code in codes)
-    assert sign_in(otp=codes[0]) == person
-    assert sign_in(otp=codes[1].upper().replace("-", " ")) == person
+    assert attempt(otp=codes[0]) == person
+    assert attempt(otp=codes[1].upper().replace("-", " ")) == person
     assert second_factor.recovery_codes_left(person) == 8
     with pytest.raises(NotAuthenticated):
-        sign_in(otp=codes[0])
+        attempt(otp=codes[0])
 
 
 def test_no_recovery_code_lies_in_the_database(person):
@@ -212,16 +212,19 @@ def test_no_recovery_code_lies_in_the_database(person):
 def test_anothers_recovery_code_opens_nothing(person):
     enrol(person)
     _device, codes = enrol(User.objects.create_user("other", "other@example.com", PASSWORD))
-    assert second_factor.match(person, codes[0]) is None
+    assert second_factor.match_code(person, codes[0]) is None
 
 
 def test_one_second_factor_at_a_time(person):
-    first = second_factor.begin(person)
-    second = second_factor.begin(person)
+    first = second_factor.start_enrolment(person)
+    second = second_factor.start_enrolment(person)
     assert first.key != second.key
     assert list(TOTPDevice.objects.all()) == [second]
-    second_factor.confirm(person, code_of(second))
-    for again in (lambda: second_factor.begin(person), lambda: second_factor.confirm(person, code_of(second))):
+    second_factor.confirm_enrolment(person, code_of(second))
+    for again in (
+        lambda: second_factor.start_enrolment(person),
+        lambda: second_factor.confirm_enrolment(person, code_of(second)),
+    ):
         with pytest.raises(Conflict):
             again()
 
@@ -229,7 +232,7 @@ def test_one_second_factor_at_a_time(person):
 def test_switching_it_on_and_off_is_told(person):
     enrol(person)
     second_factor.remove(person)
-    assert sign_in() == person
+    assert attempt() == person
     events = Event.objects.filter(type="person.two_factor_changed").order_by("id")
     assert [event.data for event in events] == [{"enabled": True}, {"enabled": False}]
     assert SecurityNotice.objects.filter(event__in=events).count() == 2

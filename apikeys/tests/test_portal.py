@@ -15,7 +15,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from apikeys.audit import mail
 from apikeys.models import Event, Membership, Merchant, User
 from apikeys.models.scopes import OF_ROLES
-from apikeys.people import memberships, tokens
+from apikeys.people import access_tokens, memberships
 from apikeys.tests.test_people import code_of, enrol
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +61,7 @@ class Browser(Client):
 
 def invitation_for(merchant, email, role="viewer"):
     owner = User.objects.get(email="shop@example.com")
-    _row, token = memberships.invite(merchant, email=email, role=role, by=owner, reach=OF_ROLES["owner"])
+    _row, token = memberships.invite(merchant, email=email, role=role, by=owner, granted=OF_ROLES["owner"])
     return reverse("portal:invitation", args=[token])
 
 
@@ -252,7 +252,7 @@ def test_removing_the_second_factor_takes_a_code(browser, person, clock):
     clock.shift(60)
     browser.fill("/portal/two-factor", step="remove", code=code_of(device))
     assert not TOTPDevice.objects.exists()
-    mail.wait()
+    mail.wait_until_sent()
     assert "off" in outgoing.outbox[-1].subject
 
 
@@ -338,21 +338,21 @@ def test_the_log_holds_no_token(browser, person, merchant, caplog):
 
 def reset_link(browser, email="shop@example.com"):
     browser.fill("/portal/password-reset", email=email)
-    mail.wait()
+    mail.wait_until_sent()
     return re.search(r"http://testserver(/portal/password-reset/\S+)", outgoing.outbox[-1].body)[1]
 
 
 def test_a_reset_reads_the_same_for_every_address(browser, person):
     answers = [browser.fill("/portal/password-reset", email=email) for email in ("shop@example.com", "no@example.com")]
     assert {(answer.status_code, answer["Location"]) for answer in answers} == {(302, "/portal/password-reset/sent")}
-    mail.wait()
+    mail.wait_until_sent()
     assert [message.to for message in outgoing.outbox] == [["shop@example.com"]]
 
 
 def test_a_reset_ends_sessions_and_refresh_tokens_and_works_once(browser, person):
     old = Browser()
     old.sign_in()
-    pair = tokens.issue(person, person.membership_set.get(), "test")
+    pair = access_tokens.issue_tokens(person, person.membership_set.get(), "test")
     link = reset_link(browser, "Shop@Example.com")
     step = browser.get(link)["Location"]
     assert browser.fill(step, new_password1=OTHER, new_password2=OTHER)["Location"] == "/portal/sign-in"
@@ -362,7 +362,7 @@ def test_a_reset_ends_sessions_and_refresh_tokens_and_works_once(browser, person
     assert "not valid any more" in Browser().get(link).content.decode()
     assert browser.sign_in(password=OTHER)["Location"] == "/portal/"
     assert Event.objects.get(type="person.password_changed").data == {"how": "reset"}
-    mail.wait()
+    mail.wait_until_sent()
     assert "changed" in outgoing.outbox[-1].subject
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from apikeys.models import Event, Membership, Merchant, User
-from apikeys.people import tokens
+from apikeys.people import access_tokens
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "a good long passphrase"
@@ -212,7 +212,7 @@ def test_the_database_holds_no_token_that_opens(member):
 def test_all_tokens_of_a_person_can_be_ended(member):
     row = member()
     pairs = [sign_in().json() for _ in range(3)]
-    tokens.end_all(row.user)
+    access_tokens.revoke_all_tokens(row.user)
     assert {post("token/refresh", refresh=pair["refresh"]).status_code for pair in pairs} == {401}
 
 

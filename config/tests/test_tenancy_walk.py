@@ -20,7 +20,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Membership, Merchant, Store, User
 from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
-from apikeys.people import tokens
+from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
@@ -199,7 +199,7 @@ def token_of(merchant, mode, role):
     """An access token of a fresh person with this role."""
     user = User.objects.create(username=f"{role}-{uuid.uuid4().hex[:8]}", password="!unusable")
     membership = Membership.objects.create(merchant=merchant, user=user, role=role)
-    return tokens.issue(user, membership, mode).access
+    return access_tokens.issue_tokens(user, membership, mode).access
 
 
 def steps(world):

@@ -66,7 +66,7 @@ endpoint.save()
 admin = User.objects.get(username="admin")
 session = SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(admin.pk), admin.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = "apikeys.people.accounts.EmailBackend"
+session[BACKEND_SESSION_KEY] = "apikeys.people.sign_in.EmailBackend"
 session.create()
 print(session.session_key)
 """

@@ -114,9 +114,11 @@ def _settle(shipment: Shipment, fresh: Sequence[Checkpoint]) -> None:
         ]
     )  # fmt: skip
     facts, about = shipment_facts(shipment), {"tenant": shipment.tenant, "subject_id": shipment.id}
-    told = [events.made(SHIPMENT_CHECKPOINT, data=facts | _scan(row), **about) for row in fresh]
+    told = [events.build_row(SHIPMENT_CHECKPOINT, data=facts | _scan(row), **about) for row in fresh]
     if shipment.status != before:
-        told.append(events.made(SHIPMENT_STATUS_CHANGED, data=facts | {"previous_status": before or None}, **about))
+        told.append(
+            events.build_row(SHIPMENT_STATUS_CHANGED, data=facts | {"previous_status": before or None}, **about)
+        )
     events.record_all(told)
 
 

@@ -108,7 +108,7 @@ class _Plan:
     is_new: bool
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[events.Made] = field(default_factory=list)
+    events: list[events.EventRow] = field(default_factory=list)
 
 
 _COLUMNS = tuple(_Unit.__dataclass_fields__)
@@ -329,7 +329,7 @@ def _accept(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uuid.UUID:
     return checkpoint_id
 
 
-def _told(tenant: Tenant, unit: _Unit, checkpoint_id: uuid.UUID, item: Item, previous: str) -> list[events.Made]:
+def _told(tenant: Tenant, unit: _Unit, checkpoint_id: uuid.UUID, item: Item, previous: str) -> list[events.EventRow]:
     facts = shipment_facts(unit)
     scan = scan_facts(
         checkpoint_id,
@@ -340,10 +340,10 @@ def _told(tenant: Tenant, unit: _Unit, checkpoint_id: uuid.UUID, item: Item, pre
         occurred_at=item.moment.at,
         tz_assumed=item.moment.tz_assumed,
     )
-    told = [events.made(SHIPMENT_CHECKPOINT, tenant=tenant, subject_id=unit.id, data=facts | scan)]
+    told = [events.build_row(SHIPMENT_CHECKPOINT, tenant=tenant, subject_id=unit.id, data=facts | scan)]
     if unit.status != previous:
         changed = facts | {"previous_status": previous or None}
-        told.append(events.made(SHIPMENT_STATUS_CHANGED, tenant=tenant, subject_id=unit.id, data=changed))
+        told.append(events.build_row(SHIPMENT_STATUS_CHANGED, tenant=tenant, subject_id=unit.id, data=changed))
     return told
 
 

@@ -139,7 +139,7 @@ class ShipmentViewSet(ApiViewSet):
     def events(self, request: Request, name: str) -> Response:
         """What happened to a shipment, the first event first (the latest two hundred)."""
         shipment = lookup.find(self.tenant, name)
-        return Response(rendering.events(events.public_about(self.tenant, shipment.id)))
+        return Response(rendering.events(events.public_events_about(self.tenant, shipment.id)))
 
     @extend_schema(
         parameters=[NAME],

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         gone = 0
         with tqdm(total=due, unit="events", file=self.stderr) as bar:
             try:
-                for batch in retention.forget_events(before):
+                for batch in retention.delete_old_events(before):
                     gone += batch
                     bar.update(batch)
             except retention.RoleMissing as error:

@@ -1,6 +1,6 @@
-"""People prove who they are: a password, a code where they have a second factor, and not too many wrong ones.
+"""Sign-in of people: a password, a code for those with a second factor, and a limit on failures.
 
-Both ways in (the portal's sessions and access tokens) come through here, so failures of one count for the other.
+The portal and the token endpoint both use these functions, so failures at one count at the other.
 """
 
 from __future__ import annotations
@@ -24,104 +24,108 @@ from apikeys.audit import events, mail, security
 from apikeys.http import actors
 from apikeys.http.errors import NotAuthenticated, RateLimited
 from apikeys.models import User
-from apikeys.people import second_factor, tokens
+from apikeys.people import access_tokens, second_factor
 
-BACKEND = "apikeys.people.accounts.EmailBackend"
+BACKEND = "apikeys.people.sign_in.EmailBackend"
 
 
 class EmailBackend(ModelBackend):
-    """Django's own, which also takes the e-mail address in any case for the user name."""
+    """Django's backend, which also accepts the e-mail address, in any case, as the user name."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Any:
-        person = find(username or "")
+        person = find_person(username or "")
         return super().authenticate(request, username=person.username if person else username, password=password)
 
 
-def find(account: str) -> User | None:
-    """The person with this e-mail (in any case) or this user name."""
+def find_person(account: str) -> User | None:
+    """Return the person with this e-mail address (in any case) or this user name."""
     if "@" in account and (known := User.objects.filter(email__iexact=account).order_by("id").first()):
         return known
     return User.objects.filter(username=account).first()
 
 
-def sign_in(request: HttpRequest, *, email: str, password: str, otp: str = "") -> User:
-    """The person with this e-mail (or user name) and password; ``otp`` where they have a second factor.
+def sign_in_for_tokens(request: HttpRequest, *, email: str, password: str, otp: str = "") -> User:
+    """Check a person's password and, if they have a second factor, the code ``otp``.
 
-    Raises ``NotAuthenticated``, the same for an unknown person, a wrong password and a wrong code; ``RateLimited``
-    while the account is locked for the request's address.
+    Args:
+        email: the e-mail address or the user name.
+    Raises:
+        NotAuthenticated: the same for an unknown person, a wrong password and a wrong code.
+        RateLimited: the account is locked for the request's address.
     """
     user = check_password(request, email=email, password=password)
     if second_factor.is_enrolled(user):
         check_code(request, user, otp)
     AxesProxyHandler.reset_attempts(ip_address=actors.client_address(request), username=user.get_username())
-    _record_entry(user, "token")
+    _record_sign_in(user, "token")
     return user
 
 
 def check_password(request: HttpRequest, *, email: str, password: str) -> User:
-    """The person behind the first factor. Raises like ``sign_in``."""
+    """Check the first factor and return the person. Raises like ``sign_in_for_tokens``."""
     user = auth.authenticate(request, username=email, password=password)
     if user is not None:
         return user
-    person = find(email)
+    person = find_person(email)
     if _is_locked(request):
-        security.sign_in_refused(person and person.id, email, reason="locked")
-        raise _locked()
-    security.sign_in_refused(person and person.id, email, reason=_reason(person))
+        security.record_refused_sign_in(person and person.id, email, reason="locked")
+        raise _account_locked()
+    reason = "inactive" if person is not None and not person.is_active else "wrong_password"
+    security.record_refused_sign_in(person and person.id, email, reason=reason)
     raise NotAuthenticated
 
 
 def check_code(request: HttpRequest, user: User, code: str) -> Device:
-    """The device or recovery code that the second factor was proved with. Raises like ``sign_in``."""
+    """Check the second factor and return the device that the code belongs to. Raises like ``sign_in_for_tokens``."""
     account = {"username": user.get_username()}
     if not AxesProxyHandler.is_allowed(request, account):
-        security.sign_in_refused(user.id, "", reason="locked")
-        raise _locked()
-    device = second_factor.match(user, code)
+        security.record_refused_sign_in(user.id, "", reason="locked")
+        raise _account_locked()
+    device = second_factor.match_code(user, code)
     if device is not None:
         return device
     user_login_failed.send(sender=__name__, credentials=account, request=request)
-    security.sign_in_refused(user.id, "", reason="wrong_code")
-    raise _locked() if _is_locked(request) else NotAuthenticated
+    security.record_refused_sign_in(user.id, "", reason="wrong_code")
+    raise _account_locked() if _is_locked(request) else NotAuthenticated
 
 
 def open_session(request: HttpRequest, user: User, device: Device | None = None) -> None:
-    """Sign a person in who has proved who they are; the session gets a new key."""
+    """Open a session, under a new key, for a person who has passed the checks above."""
     if device is not None:
-        user.otp_device = device  # django-otp takes it into the session
+        user.otp_device = device  # django-otp stores it in the session when the user logs in
     auth.login(request, user, backend=BACKEND)
     request.session.cycle_key()
-    _record_entry(user, "portal")
+    _record_sign_in(user, "portal")
 
 
 @transaction.atomic
-def password_changed(user: User, *, how: str) -> None:
-    """What follows from a new password: refresh tokens end, locks open, the person is told.
+def finish_password_change(user: User, *, how: str) -> None:
+    """After a new password: revoke refresh tokens, unlock the account, record the change and notify the person.
 
-    Sessions end by themselves, since Django binds them to the password.
+    Sessions end without this, since Django binds them to the password.
     """
-    tokens.end_all(user)
+    access_tokens.revoke_all_tokens(user)
     AxesProxyHandler.reset_attempts(username=user.get_username())
     events.record(security.PASSWORD_CHANGED, tenant=None, subject_id=user.id, data={"how": how})
-    mail.tell(user, "password_changed")
+    mail.notify_person(user, "password_changed")
 
 
-def lock_account(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
-    """What django-axes counts failures by: the person, however they spell their name.
+def lockout_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
+    """Return the name under which django-axes counts failures: the user name, for the e-mail address too.
 
-    Of unknown names only a digest is kept; people type passwords into the wrong field.
+    Unknown names are stored only as a digest, since people type passwords into the wrong field.
     """
     given = str((credentials or {}).get("username") or "")
-    person = find(given)
+    person = find_person(given)
     if person is not None:
         return person.get_username()
     return hmac.new(settings.API_KEY_PEPPER.encode(), given.lower().encode(), hashlib.sha256).hexdigest()
 
 
-def keep_answer(request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any] | None) -> HttpResponse:
-    """django-axes would answer for a view that was locked out; ours say it themselves."""
+def keep_response(request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any] | None) -> HttpResponse:
+    """Return the view's own response: by default django-axes replaces it when an account is locked."""
     return response
 
 
@@ -129,7 +133,7 @@ def _is_locked(request: HttpRequest) -> bool:
     return bool(getattr(request, "axes_locked_out", False))
 
 
-def _locked() -> RateLimited:
+def _account_locked() -> RateLimited:
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     minutes = max(1, seconds // 60)
     text = ngettext(
@@ -140,10 +144,6 @@ def _locked() -> RateLimited:
     return RateLimited(text % {"minutes": minutes}, details={"limit": ["sign_in"]}, retry_after_s=seconds)
 
 
-def _reason(person: User | None) -> str:
-    return "inactive" if person is not None and not person.is_active else "wrong_password"
-
-
-def _record_entry(user: User, how: str) -> None:
+def _record_sign_in(user: User, how: str) -> None:
     actors.identify(f"person:{user.id}")
     events.record(security.SIGNED_IN, tenant=None, subject_id=user.id, data={"how": how})

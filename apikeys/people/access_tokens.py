@@ -1,8 +1,8 @@
-"""Access and refresh tokens of people (JWT), by simplejwt.
+"""Access and refresh tokens of people (JWT), issued with simplejwt.
 
-An access token lives for 15 minutes, a refresh token for ``REFRESH_TOKEN_DAYS`` and for one use: each refresh gives a
-new one and blacklists the old. Both name the person, the merchant and the mode; what the person may do is read from
-their membership on every call, so a changed role or an ended membership counts at once.
+An access token is valid for 15 minutes. A refresh token is valid for ``REFRESH_TOKEN_DAYS`` and for one use: each use
+issues a new one and blacklists the old one. Both name the person, the merchant and the mode. Permissions are read from
+the membership on every call, so a changed role or an ended membership takes effect immediately.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _DAY_S = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Pair:
-    """What a person is given; ``expires_in`` seconds for the access token."""
+class TokenPair:
+    """An access token, valid for ``expires_in`` seconds, and a refresh token."""
 
     access: str
     refresh: str
@@ -39,45 +39,50 @@ class Pair:
     mode: str
 
 
-def issue(user: User, membership: Membership, mode: str) -> Pair:
-    """A fresh pair for a person who has just proved who they are."""
+def issue_tokens(user: User, membership: Membership, mode: str) -> TokenPair:
+    """Issue a pair of tokens to a person who has just signed in."""
     refresh = RefreshToken.for_user(user)
     refresh["merchant"], refresh["mode"] = str(membership.merchant_id), mode
-    # The row that simplejwt made holds the token as it was before it named the merchant.
-    OutstandingToken.objects.filter(jti=refresh["jti"]).update(token=_fingerprint(refresh))
-    return _pair(refresh, membership)
+    # simplejwt stores the whole token in its table; with the id alone, a copy of the database opens no account.
+    OutstandingToken.objects.filter(jti=refresh["jti"]).update(token=f"jti:{refresh['jti']}")
+    lifetime = int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
+    return TokenPair(str(refresh.access_token), str(refresh), lifetime, membership, mode)
 
 
-def renew(given: str) -> Pair:
-    """A new pair for a refresh token, which is then used up. Raises ``NotAuthenticated``, for its second use also."""
-    refresh = _refresh_token(given)
+def renew_tokens(given: str) -> TokenPair:
+    """Exchange a refresh token for a new pair. Raises ``NotAuthenticated``, also for a token that was used before."""
+    refresh = _parse_refresh_token(given)
     with transaction.atomic():
-        membership = _membership(refresh)
-        if _use_up(refresh):
-            return issue(membership.user, membership, refresh["mode"])
+        membership = _membership_of(refresh)
+        row = OutstandingToken.objects.filter(jti=refresh["jti"]).first()
+        if row is not None:
+            # Of two concurrent uses only one creates the row: it is unique per token.
+            _blacklisted, is_first_use = BlacklistedToken.objects.get_or_create(token=row)
+            if is_first_use:
+                return issue_tokens(membership.user, membership, refresh["mode"])
     raise NotAuthenticated
 
 
-def end(given: str) -> None:
-    """Forget a refresh token, which ends it; one that is none changes nothing."""
+def revoke_refresh_token(given: str) -> None:
+    """Revoke a refresh token by deleting its row. An invalid token is ignored."""
     try:
-        OutstandingToken.objects.filter(jti=_refresh_token(given)["jti"]).delete()
+        OutstandingToken.objects.filter(jti=_parse_refresh_token(given)["jti"]).delete()
     except NotAuthenticated:
         return
 
 
-def end_all(user: User) -> None:
-    """End every refresh token of a person."""
+def revoke_all_tokens(user: User) -> None:
+    """Revoke every refresh token of a person."""
     OutstandingToken.objects.filter(user=user, blacklistedtoken=None).delete()
 
 
-def caller(given: str) -> Caller:
-    """The person behind an access token. Raises ``NotAuthenticated``."""
+def caller_for_token(given: str) -> Caller:
+    """Return the ``Caller`` for an access token. Raises ``NotAuthenticated``."""
     try:
         token = AccessToken(given)
     except TokenError as error:
         raise NotAuthenticated from error
-    membership = _membership(token)
+    membership = _membership_of(token)
     return Caller(
         tenant=Tenant(membership.merchant_id, token["mode"]),
         name=f"person:{membership.user_id}",
@@ -87,28 +92,28 @@ def caller(given: str) -> Caller:
     )
 
 
-def _refresh_token(given: str) -> RefreshToken:
+def _parse_refresh_token(given: str) -> RefreshToken:
     try:
         return RefreshToken(given)
     except TokenError as error:
-        _tell_of_reuse(given)
+        _record_reuse(given)
         raise NotAuthenticated from error
 
 
-def _tell_of_reuse(given: str) -> None:
-    """A token that was used up comes again: it was copied, or the answer to its first use was lost."""
+def _record_reuse(given: str) -> None:
+    """Record that a used refresh token was sent again: it was copied, or the response to its first use was lost."""
     try:
         claims = token_backend.decode(given)
         used = BlacklistedToken.objects.filter(token__jti=claims["jti"]).exists()
         tenant = Tenant(uuid.UUID(claims["merchant"]), Mode(claims["mode"]))
     except (TokenBackendError, KeyError, ValueError):
         return
-    if used and security.once(f"reuse:{claims['jti']}", _DAY_S):
+    if used and security.is_first_in_period(f"reuse:{claims['jti']}", _DAY_S):
         person = uuid.UUID(claims[api_settings.USER_ID_CLAIM])
         events.record(security.TOKEN_REUSED, tenant=tenant, subject_id=person)
 
 
-def _membership(token: Token) -> Membership:
+def _membership_of(token: Token) -> Membership:
     try:
         person, merchant = uuid.UUID(token[api_settings.USER_ID_CLAIM]), uuid.UUID(token["merchant"])
         mode, password = Mode(token["mode"]), token[api_settings.REVOKE_TOKEN_CLAIM]
@@ -121,22 +126,3 @@ def _membership(token: Token) -> Membership:
     if membership is None or not mode or password != get_md5_hash_password(membership.user.password):
         raise NotAuthenticated
     return membership
-
-
-def _use_up(refresh: RefreshToken) -> bool:
-    """Whether this call is the one that used the token up: the database lets only one row in."""
-    row = OutstandingToken.objects.filter(jti=refresh["jti"]).first()
-    if row is None:
-        return False
-    _blacklisted, is_first = BlacklistedToken.objects.get_or_create(token=row)
-    return is_first
-
-
-def _pair(refresh: RefreshToken, membership: Membership) -> Pair:
-    lifetime = int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
-    return Pair(str(refresh.access_token), str(refresh), lifetime, membership, refresh["mode"])
-
-
-def _fingerprint(refresh: RefreshToken) -> str:
-    """simplejwt keeps the whole token in its table; a copy of the database must not let anybody in."""
-    return f"jti:{refresh['jti']}"
