@@ -1,4 +1,4 @@
-"""A carrier in a path: any known one, by slug or display name, in any case."""
+"""Path converter ``carrier``: the slug or display name of a registered carrier, in any case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carriers.adapters.registry import ADAPTERS, adapter_class
 
 
 class CarrierConverter:
-    """Gives the slug; a path with an unknown carrier does not exist."""
+    """Convert to the slug. A path with an unknown carrier is 404."""
 
     regex = "(?i:" + "|".join(re.escape(name) for slug, one in ADAPTERS.items() for name in (slug, one.name)) + ")"
 

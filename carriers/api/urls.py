@@ -1,22 +1,25 @@
-"""Routes of the carriers' part of the API; neutral paths, and the documented ones of each carrier as aliases."""
+"""API routes of credentials, carriers, coverage and reports: neutral paths, and the documented aliases per carrier."""
 
 from django.urls import path
 
-from carriers.api import converters, views  # noqa: F401 registers "carrier" for paths
+from carriers.api import converters  # noqa: F401 registers "carrier" for paths
+from carriers.api.carriers import CarrierListViewSet
+from carriers.api.coverage import CoverageViewSet
+from carriers.api.credentials import CarrierCredentialViewSet, CourierCredentialViewSet
+from carriers.api.reports import ReportViewSet
 
-credentials = views.CarrierCredentialViewSet.as_view({"post": "save"})
-coverage = views.CoverageViewSet.as_view({"get": "retrieve"})
+credentials = CarrierCredentialViewSet.as_view({"post": "save"})
+coverage = CoverageViewSet.as_view({"get": "retrieve"})
+reports = ReportViewSet.as_view({"get": "retrieve"})
 
-reports = views.ReportViewSet.as_view({"get": "retrieve"})
-
-carriers = views.CarrierListViewSet.as_view({"get": "list"})
-carrier = views.CarrierListViewSet.as_view({"get": "retrieve"})
-health = views.CarrierListViewSet.as_view({"get": "health"})
-rate_limit = views.CarrierListViewSet.as_view({"get": "rate_limit"})
-own_credentials = views.CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
-own_credential = views.CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
-test_credential = views.CourierCredentialViewSet.as_view({"post": "test"})
-rotate_credential = views.CourierCredentialViewSet.as_view({"post": "rotate"})
+carriers = CarrierListViewSet.as_view({"get": "list"})
+carrier = CarrierListViewSet.as_view({"get": "retrieve"})
+health = CarrierListViewSet.as_view({"get": "health"})
+rate_limit = CarrierListViewSet.as_view({"get": "rate_limit"})
+own_credentials = CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
+own_credential = CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
+test_credential = CourierCredentialViewSet.as_view({"post": "test"})
+rotate_credential = CourierCredentialViewSet.as_view({"post": "rotate"})
 
 urlpatterns = [
     path("carriers", carriers, name="carriers"),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apikeys.http.rendering import rfc3339
 from apikeys.models import scopes
-from carriers.api.views import CARRIER, CarrierViewSet
+from carriers.api.base import CARRIER, CarrierViewSet
 from carriers.http import metrics
 from shipping.points import points, rendering, serializers
 
@@ -27,7 +27,7 @@ class PickupPointViewSet(CarrierViewSet):
     )
     def list(self, request: Request, carrier: str = "") -> Response:
         """Active points around a place, the nearest first, as the carrier told at ``as_of``, mostly within the hour."""
-        credential, adapter = self.account(request, carrier)
+        credential, adapter = self.open_carrier(request, carrier)
         search = self.checked(serializers.PointSearchSerializer, request.query_params)
         found = points.near(credential, adapter, search)
         metrics.points_searched(adapter.slug).inc()
@@ -36,5 +36,5 @@ class PickupPointViewSet(CarrierViewSet):
     @extend_schema(parameters=[CARRIER], responses={200: rendering.PickupPointDetailSerializer}, tags=["pickup points"])
     def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
         """One point with everything that the carrier says of it."""
-        found = points.one(*self.account(request, carrier), point_id)
+        found = points.one(*self.open_carrier(request, carrier), point_id)
         return Response(rendering.pickup_point(found.points[0]) | {"as_of": rfc3339(found.as_of)})
