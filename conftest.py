@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -24,6 +25,7 @@ from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
 from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
+from config import test_database
 
 # On a loaded machine drawing examples can be slow, which says nothing of the code.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -48,11 +50,23 @@ def _is_for_each_database(item):
     return bool(marked) or bool({"db", "transactional_db"} & set(item.fixturenames))
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment):
+    """Give the worker a copy of the migrated database. pytest-django would run all migrations in each worker."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{uuid.uuid4().hex[:8]}"
+    url = test_database.create(name, Path(os.environ["DATA_DIR"]))
+    # All threads' connections share this dictionary.
+    connection.settings_dict["NAME"] = name if connection.vendor == "postgresql" else url.removeprefix("sqlite:///")
+    yield
+    connection.close()
+    test_database.drop(url)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_what_changes():
-    """A test's clean-up leaves content types and permissions, lest it look for each and make it anew.
+    """Keep content types and permissions when a transactional test's rows are deleted; creating them takes long.
 
-    On SQLite it deletes rows one by one, which guarded tables refuse; PostgreSQL truncates.
+    On SQLite the rows are deleted one by one, which triggers refuse; PostgreSQL truncates.
     """
 
     def sql_flush(style, connection, **kwargs):

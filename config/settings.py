@@ -147,8 +147,6 @@ if _database["ENGINE"].endswith("sqlite3"):
         "timeout": env.int("SQLITE_TIMEOUT_S", default=20),
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
-    # A file: threads and processes of the tests share the database as in production.
-    _database["TEST"] = {"NAME": env.str("SQLITE_TEST_NAME", default=str(DATA_DIR / "test.sqlite3"))}
 else:
     _database["OPTIONS"] = {
         "pool": {

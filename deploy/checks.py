@@ -77,7 +77,6 @@ def clean_environment(scratch: Path) -> dict[str, str]:
         "DEBUG": "true",
         "DATA_DIR": str(scratch),
         "DATABASE_URL": f"sqlite:///{scratch}/waybill.sqlite3",
-        "SQLITE_TEST_NAME": str(scratch / "test.sqlite3"),
         "REDIS_URL": "",
         "CELERY_BROKER_URL": "",
     }

@@ -11,7 +11,7 @@ from carriers.adapters.registry import ADAPTERS
 ROOT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"""(?:env\.\w+|environ\.get)\(\s*["']([A-Z_]+)["']""")
 # Read by tests and tools, or set for a process by the one that starts it.
-OF_TESTS = {"SQLITE_TEST_NAME", "DEMO_PATIENCE_S", "BENCH_SECONDS"}
+OF_TESTS = {"DEMO_PATIENCE_S", "BENCH_SECONDS"}
 
 
 def variables_read():

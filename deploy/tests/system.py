@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -21,6 +19,7 @@ from typing import Any
 import psycopg
 import requests
 
+from config import test_database
 from config.management.commands.seed_demo import OWN_CREDENTIAL
 from deploy.services import free_port
 
@@ -202,51 +201,17 @@ class _Database:
 
     @property
     def _tables(self) -> str:
-        if self.server.startswith("postgres"):
+        if self.url.startswith("postgres"):
             return "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         return "SELECT name FROM sqlite_master WHERE type = 'table'"
 
     def _connection(self) -> Any:
-        if self.server.startswith("postgres"):
+        if self.url.startswith("postgres"):
             return psycopg.connect(self.url)
         return sqlite3.connect(self.url.removeprefix("sqlite:///"))
 
-    def __init__(self, place: Path) -> None:
-        self.server = os.environ.get("DATABASE_URL", "")
-        self.name, template = f"system_{uuid.uuid4().hex[:12]}", _template()
-        if not self.server.startswith("postgres"):
-            self.url = f"sqlite:///{place}/waybill.sqlite3"
-            shutil.copy(template, place / "waybill.sqlite3")
-            return
-        self.url = _beside(self.server, self.name)
-        _run(self.server, f"CREATE DATABASE {self.name} TEMPLATE {template}")
+    def __init__(self, directory: Path) -> None:
+        self.url = test_database.create(f"system_{uuid.uuid4().hex[:12]}", directory)
 
     def drop(self) -> None:
-        if self.server.startswith("postgres"):
-            _run(self.server, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
-
-
-@functools.cache
-def _template() -> str:
-    """A database with tables and no rows, made once a process: a path, or a name on the server of PostgreSQL."""
-    server = os.environ.get("DATABASE_URL", "")
-    if server.startswith("postgres"):
-        found = f"template_{uuid.uuid4().hex[:12]}"
-        url = _beside(server, found)
-        _run(server, f"CREATE DATABASE {found}")
-        atexit.register(_run, server, f"DROP DATABASE IF EXISTS {found}")
-    else:
-        found = f"{os.environ['DATA_DIR']}/template.sqlite3"
-        url = f"sqlite:///{found}"
-    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url, "REDIS_URL": ""}, cwd=ROOT, check=True)
-    return found
-
-
-def _beside(server: str, name: str) -> str:
-    return f"{server.rsplit('/', 1)[0]}/{name}"
-
-
-def _run(server: str, statement: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
+        test_database.drop(self.url)
