@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.audit import events
+from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
@@ -41,24 +42,22 @@ from shipping.models.event_types import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 log = logging.getLogger(__name__)
 
 _BETWEEN_LOOKUPS = timedelta(seconds=30)
-_HOLD = timedelta(seconds=90)  # longer than a look-up can take: nobody else looks meanwhile
+_LEASE = timedelta(seconds=90)  # longer than a lookup can take
 # A failed booking is looked for again this often and this long, in case the carrier made it late.
 _ORPHAN_EVERY = timedelta(hours=1)
 _ORPHAN_WATCH = timedelta(hours=24)
 # What says nothing of whether a label can be called off.
 _PASSING = (CarrierUnavailable, CarrierTimeout, CarrierRateLimited, CarrierAuthentication, OutcomeUnknown)
 
+LEASES = Schedule(Shipment, lasts=lambda: _LEASE, until="reconcile_at")
+
 
 def reconcile(*, limit: int = 50) -> dict[str, int]:
     """Look up the bookings that are due; how many ended how (``booked failed waiting review orphan error``)."""
-    due = Shipment.objects.filter(reconcile_at__lte=timezone.now()).order_by("reconcile_at")
     outcomes: dict[str, int] = {}
-    for shipment_id, seen_at in due.values_list("id", "reconcile_at")[:limit]:
-        mine = Shipment.objects.filter(id=shipment_id, reconcile_at=seen_at)
-        if not mine.update(reconcile_at=timezone.now() + _HOLD):
-            continue  # another worker has it
+    for lease in LEASES.acquire_each(Shipment.objects.order_by("reconcile_at"), limit=limit):
         with correlation.scope():
-            outcome = _reconcile_safely(shipment_id)
+            outcome = _reconcile_safely(lease.pk)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     return outcomes
 
@@ -139,7 +138,7 @@ def _conclude(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[Booke
         if not live:
             return _not_found(shipment)
         # The request's own answer may come meanwhile, and with another one of them: what is booked then is the label.
-        leftovers_due = timezone.now() + _HOLD if len(live) > 1 else None
+        leftovers_due = timezone.now() + _LEASE if len(live) > 1 else None
         shipment = booking.finish(shipment.id, live[0], reconcile_at=leftovers_due)
         if shipment.booking_state == BookingState.NEEDS_REVIEW:
             return "review"
