@@ -7,16 +7,15 @@ to look; only this module and the booking write it.
 from __future__ import annotations
 
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Max
+from django.db.models import Max
 from django.utils import timezone
 
+from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
@@ -27,7 +26,8 @@ from shipping.common import lookup
 from shipping.models import Shipment
 
 log = logging.getLogger(__name__)
-_HOLD = timedelta(minutes=10)  # longer than a round of calls can take: nobody else asks meanwhile
+# Longer than the calls for the shipments of one round can take.
+LEASES = Schedule(Shipment, lasts=lambda: timedelta(minutes=10), until="poll_at")
 _AFTER_FAILURE = timedelta(minutes=15)
 _AFTER_SILENCE_OF_THE_CARRIER = timedelta(hours=1)  # it told of the others and not of this one
 _NUMBERS_A_CALL = 50
@@ -44,12 +44,8 @@ def poll(*, limit: int = 200) -> dict[str, int]:
 
 
 def _claimed(limit: int) -> list[Shipment]:
-    now = timezone.now()
-    due = list(Shipment.objects.filter(poll_at__lte=now).order_by("poll_at").values_list("id", flat=True)[:limit])
-    # The moment is also the claim: another worker that looks now writes another one, and each finds its own rows by it.
-    mine = now + _HOLD + timedelta(microseconds=random.randrange(1_000_000))
-    _put_off(Shipment.objects.filter(id__in=due, poll_at__lte=now), mine)
-    rows = Shipment.objects.filter(id__in=due, poll_at=mine).select_related("credential")
+    ids = [lease.pk for lease in LEASES.claim(Shipment.objects.order_by("poll_at"), limit=limit)]
+    rows = Shipment.objects.filter(id__in=ids).select_related("credential")
     return list(rows.annotate(heard_at=Max("checkpoints__created_at")))
 
 
@@ -113,8 +109,4 @@ def _adapter(rows: list[Shipment]) -> CarrierAdapter:
 
 
 def _look_again(rows: list[Shipment], at: datetime | None) -> None:
-    _put_off(Shipment.objects.filter(id__in=[row.id for row in rows]), at)
-
-
-def _put_off(rows: Any, at: datetime | None) -> None:
-    rows.update(poll_at=at, updated_at=F("updated_at"))
+    Shipment.objects.filter(id__in=[row.id for row in rows]).update(poll_at=at)

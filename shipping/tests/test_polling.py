@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 import time_machine
 from django.core.management import call_command
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
@@ -127,14 +128,16 @@ def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, 
 
 
 def test_what_another_worker_claimed_first_is_left_to_it(number, sandbox, monkeypatch):
-    put_off, other_worker = polling._put_off, []
+    exists, other_worker = QuerySet.exists, []
 
-    def overtaken(rows, at):
-        monkeypatch.setattr(polling, "_put_off", put_off)
+    def overtaken(rows):
+        """Run another worker after this one has seen that rows are due, and before it claims them."""
+        seen = exists(rows)
+        monkeypatch.setattr(QuerySet, "exists", exists)
         other_worker.append(polling.poll())
-        put_off(rows, at)
+        return seen
 
-    monkeypatch.setattr(polling, "_put_off", overtaken)
+    monkeypatch.setattr(QuerySet, "exists", overtaken)
     with later(hours=7):
         assert polling.poll()["asked"] == 0
     assert other_worker == [{"asked": 1, "scans": 0, "failed": 0}]
