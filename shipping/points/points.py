@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
+from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
@@ -32,7 +33,8 @@ from carriers.types.errors import CarrierError, CarrierNotFound
 log = logging.getLogger(__name__)
 MOST_KEPT = 2_000  # answers of an account in the database; beyond that the oldest go
 _PLACES = 4  # decimals of a degree, some eleven metres: addresses in one house ask the same question
-_HOLD = timedelta(minutes=2)  # longer than a question can take: nobody else asks it meanwhile
+# Longer than a call can take.
+LEASES = Schedule(PointAnswer, lasts=lambda: timedelta(minutes=2), until="refresh_at")
 _AFTER_FAILURE = timedelta(minutes=5)
 
 
@@ -58,11 +60,9 @@ def one(credential: Credential, adapter: CarrierAdapter, point_id: str) -> Known
 def refresh(*, limit: int = 50) -> int:
     """Ask again what somebody was answered from memory though it was old; how many answers are new. For the worker."""
     renewed = 0
-    due = PointAnswer.objects.filter(refresh_at__lte=timezone.now()).order_by("refresh_at")
-    for row_id, seen_at in due.values_list("id", "refresh_at")[:limit]:
-        if PointAnswer.objects.filter(id=row_id, refresh_at=seen_at).update(refresh_at=timezone.now() + _HOLD):
-            with correlation.scope():
-                renewed += _renewed(PointAnswer.objects.select_related("credential").get(id=row_id))
+    for lease in LEASES.acquire_each(PointAnswer.objects.order_by("refresh_at"), limit=limit):
+        with correlation.scope():
+            renewed += _renewed(PointAnswer.objects.select_related("credential").get(id=lease.pk))
     return renewed
 
 
