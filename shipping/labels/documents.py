@@ -10,6 +10,8 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
 
+from apikeys.db import leases
+from apikeys.db.leases import Lease, Schedule
 from apikeys.http import correlation
 from carriers.credentials import opening
 from carriers.types import BookedLabel
@@ -17,7 +19,8 @@ from carriers.types.errors import CarrierError
 from shipping.models import Label, Shipment
 
 log = logging.getLogger(__name__)
-_HOLD = timedelta(minutes=2)  # longer than a download can take: nobody else fetches meanwhile
+# Longer than a download can take.
+LEASES = Schedule(Label, lasts=lambda: timedelta(minutes=2), until="fetch_at")
 _AGAIN = timedelta(minutes=1)
 _GIVE_UP = timedelta(days=2)
 
@@ -41,12 +44,10 @@ def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
 def fetch_missing(*, limit: int = 20) -> int:
     """Ask carriers for files that are due; how many labels were completed."""
     _forget_after_killed_changes(limit)
-    due = Label.objects.filter(fetch_at__lte=timezone.now()).order_by("fetch_at").values_list("id", "fetch_at")
     completed = 0
-    for label_id, seen_at in due[:limit]:
-        if Label.objects.filter(id=label_id, fetch_at=seen_at).update(fetch_at=timezone.now() + _HOLD):
-            with correlation.scope():
-                completed += _fetch(label_id)
+    for lease in LEASES.acquire_each(Label.objects.order_by("fetch_at"), limit=limit):
+        with correlation.scope():
+            completed += _fetch(lease)
     return completed
 
 
@@ -66,22 +67,19 @@ def forget(shipment: Shipment) -> None:
         return
     old = [(file.storage, file.name) for file in (label.file, label.manifest) if file]
     label.file, label.manifest, label.created_at = "", "", timezone.now()
-    label.fetch_at = label.created_at
+    label.fetch_at = leases.now()  # not after the time by which ``fetch_anew`` takes it
     label.save(update_fields=["file", "manifest", "created_at", "fetch_at"])
     transaction.on_commit(lambda: [files.delete(name) for files, name in old])
 
 
 def fetch_anew(shipment: Shipment) -> None:
     """What was forgotten, at once; what cannot be had now the worker fetches."""
-    now = timezone.now()
-    due = Label.objects.filter(shipment=shipment, fetch_at__lte=now)
-    label = due.first()
-    if label and due.filter(fetch_at=label.fetch_at).update(fetch_at=now + _HOLD):
-        _fetch(label.id)
+    if lease := LEASES.acquire(Label.objects.filter(shipment=shipment)):
+        _fetch(lease)
 
 
-def _fetch(label_id: uuid.UUID) -> bool:
-    label = Label.objects.select_related("shipment__credential").get(id=label_id)
+def _fetch(lease: Lease) -> bool:
+    label = Label.objects.select_related("shipment__credential").get(id=lease.pk)
     shipment = label.shipment
     try:
         adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
@@ -97,10 +95,8 @@ def _fetch(label_id: uuid.UUID) -> bool:
     given_up = timezone.now() - label.created_at > _GIVE_UP
     again = timezone.now() + _AGAIN if lacks and not given_up else None
     # Unless the order was changed meanwhile: then this is not its label.
-    mine = Label.objects.filter(id=label_id, fetch_at=label.fetch_at)
-    return (
-        bool(mine.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)) and not lacks
-    )
+    stored = lease.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)
+    return stored and not lacks
 
 
 def _kept(url: str) -> str:
