@@ -6,12 +6,13 @@ import logging
 import uuid
 from datetime import timedelta
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
 
 from apikeys.db import leases
-from apikeys.db.leases import Lease, Schedule
+from apikeys.db.leases import Lease, Leases, Schedule
 from apikeys.http import correlation
 from carriers.credentials import opening
 from carriers.types import BookedLabel
@@ -21,6 +22,13 @@ from shipping.models import Label, Shipment
 log = logging.getLogger(__name__)
 # Longer than a download can take.
 LEASES = Schedule(Label, lasts=lambda: timedelta(minutes=2), until="fetch_at")
+# One request at a time changes an order at its carrier. Longer than a request can take.
+CHANGES = Leases(
+    Shipment,
+    lasts=lambda: timedelta(seconds=settings.REQUEST_DEADLINE_S + settings.CARRIER_TIMEOUT_S),
+    until="changing_until",
+    fence="",
+)
 _AGAIN = timedelta(minutes=1)
 _GIVE_UP = timedelta(days=2)
 
@@ -53,7 +61,7 @@ def fetch_missing(*, limit: int = 20) -> int:
 
 def _forget_after_killed_changes(limit: int) -> None:
     """Of an order whose change nobody lived to store: its carrier may have taken it, and drawn the label anew."""
-    killed = Shipment.objects.filter(changing_until__lt=timezone.now())
+    killed = Shipment.objects.filter(CHANGES.abandoned())
     for row in list(killed.order_by("changing_until")[:limit]):
         with transaction.atomic():
             if killed.filter(id=row.id).update(changing_until=None):

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.audit import events
@@ -54,16 +50,14 @@ def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
 @contextmanager
 def _alone(shipment: Shipment) -> Iterator[None]:
     """One change at a time, or the last one at the carrier is not the last one here."""
-    now = timezone.now()
-    until = now + timedelta(seconds=settings.REQUEST_DEADLINE_S + settings.CARRIER_TIMEOUT_S)  # longer than a request
-    this = Shipment.objects.filter(id=shipment.id)
-    if not this.filter(Q(changing_until=None) | Q(changing_until__lt=now)).update(changing_until=until):
+    lease = documents.CHANGES.acquire(Shipment.objects.filter(id=shipment.id))
+    if lease is None:
         raise InProgress(_("Another request is changing this shipment."), retry_after_s=_RETRY_AFTER_S)
     try:
         shipment.refresh_from_db()
         yield
     finally:
-        this.filter(changing_until=until).update(changing_until=None)
+        lease.release()
 
 
 def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
