@@ -30,6 +30,8 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.db import leases
+from apikeys.db.leases import Lease, Leases
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
 from apikeys.http.rendering import error_body, to_json
@@ -38,14 +40,14 @@ from apikeys.models import IdempotencyRecord
 REPLAYED = "Idempotent-Replayed"
 _POLL_S = 0.1
 _State = IdempotencyRecord.State
+LEASES = Leases(IdempotencyRecord, lasts=lambda: settings.IDEMPOTENCY_LEASE)
 
 
 @dataclass
 class Claim:
-    """This request's hold on its key."""
+    """This request's lease on its key."""
 
-    record_id: uuid.UUID
-    fence: int
+    lease: Lease
     subject: uuid.UUID | None = None
 
 
@@ -84,8 +86,7 @@ def bind(subject: uuid.UUID) -> None:
     claim = _claim.get()
     if claim is None:
         return
-    held = IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence, subject=None)
-    if not held.update(subject=subject):
+    if not claim.lease.rows.filter(subject=None).update(subject=subject):
         raise InProgress(retry_after_s=2)
     claim.subject = subject
 
@@ -119,7 +120,6 @@ def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyR
     """A claim for the first; the finished record for a repetition. Raises ``InProgress`` after a bounded wait."""
     give_up = time.monotonic() + settings.IDEMPOTENCY_WAIT_S
     while True:
-        now = timezone.now()
         try:
             with transaction.atomic():
                 record = IdempotencyRecord.objects.create(
@@ -127,34 +127,29 @@ def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyR
                     mode=tenant.mode,
                     key=key,
                     fingerprint=fingerprint,
-                    lease_until=now + settings.IDEMPOTENCY_LEASE,
+                    lease_until=leases.now() + settings.IDEMPOTENCY_LEASE,
                 )
-            return Claim(record.id, record.fence)
+            return Claim(Lease(LEASES, record.id, record.fence))
         except IntegrityError:
-            record = IdempotencyRecord.objects.of(tenant).filter(key=key).first()
+            record = IdempotencyRecord.objects.of(tenant).filter(key=key).annotate(now=leases.now()).first()
         if record is None:  # released between the two statements
             continue
-        if record.created_at < now - settings.IDEMPOTENCY_KEEP:
+        if record.created_at < timezone.now() - settings.IDEMPOTENCY_KEEP:
             IdempotencyRecord.objects.filter(id=record.id, created_at=record.created_at).delete()
             continue
         if record.fingerprint != fingerprint:
             raise IdempotencyMismatch
         if record.state == _State.DONE:
             return record
-        if record.lease_until <= now:
+        if not leases.lasts(record.lease_until, record.now, settings.IDEMPOTENCY_LEASE):
             if record.subject:
                 return record
-            if taken := _take_over(record):
-                return taken
+            unchanged = IdempotencyRecord.objects.filter(id=record.id, fence=record.fence)
+            if lease := LEASES.acquire(unchanged.filter(state=_State.RUNNING, subject=None)):
+                return Claim(lease)
         if time.monotonic() >= give_up:
             raise InProgress(retry_after_s=2)
         time.sleep(_POLL_S)
-
-
-def _take_over(record: IdempotencyRecord) -> Claim | None:
-    mine = IdempotencyRecord.objects.filter(id=record.id, fence=record.fence, state=_State.RUNNING, subject=None)
-    lease = timezone.now() + settings.IDEMPOTENCY_LEASE
-    return Claim(record.id, record.fence + 1) if mine.update(fence=record.fence + 1, lease_until=lease) else None
 
 
 def _first(claim: Claim, handle: Callable[[], Response]) -> Response:
@@ -180,18 +175,17 @@ def _first(claim: Claim, handle: Callable[[], Response]) -> Response:
 
 def _release(claim: Claim) -> None:
     """An attempt that did nothing may be made again under its key."""
-    IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence).delete()
+    claim.lease.rows.delete()
 
 
 def _release_unbound(claim: Claim) -> bool:
-    unbound = IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence, subject=None)
-    return bool(unbound.delete()[0])
+    return bool(claim.lease.rows.filter(subject=None).delete()[0])
 
 
 def _keep(claim: Claim, status: int | None, body: Any) -> None:
     """With a subject a success is rendered anew on each replay; an error is kept as it was."""
     rendered_anew = status is None or (claim.subject is not None and status < 400)
-    IdempotencyRecord.objects.filter(id=claim.record_id, fence=claim.fence).update(
+    claim.lease.update(
         state=_State.DONE,
         response_status=None if rendered_anew else status,
         response_body=None if rendered_anew else to_json(body),
