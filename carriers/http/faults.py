@@ -1,6 +1,6 @@
 """What can go wrong between us and a carrier, and what becomes of it: the table of ``docs/reliability.md``.
 
-``carriers/tests/test_faults.py`` proves each line for each operation of each carrier against the simulators.
+``carriers/tests/test_faults.py`` tests each line against the simulators.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ from carriers.types import BookedLabel, Scan, Status, WebhookNews
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
+    CarrierRateLimited,
     CarrierRejected,
+    CarrierTimeout,
     CarrierUnavailable,
     CarrierUnsupported,
     NotServiceable,
@@ -103,7 +105,10 @@ class Replay:
             return error
 
     def _next(self):
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, CarrierError):
+            raise answer
+        return answer
 
 
 class Tokens:
@@ -245,6 +250,15 @@ class CarrierContract:
         assert adapter.http.sent
         assert all(sent["safe"] is (operation not in WRITES) for sent in adapter.http.sent)
         assert all(sent["operation"] == operation for sent in adapter.http.sent)
+
+    @pytest.mark.parametrize("kind", [CarrierUnavailable, CarrierTimeout, CarrierRateLimited, OutcomeUnknown])
+    def test_errors_of_the_transport_reach_the_caller(self, operation, kind):
+        call, _body = self.calls[operation]
+        error = kind(carrier=self.adapter.name, carrier_code="503")
+        with pytest.raises(kind) as raised:
+            call(self.open(error))
+        assert type(raised.value) is kind
+        assert raised.value.carrier_code == "503"
 
     def test_a_token_goes_along_and_is_renewed_once(self, operation):
         if not self.adapter.logs_in():
