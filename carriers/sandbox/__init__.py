@@ -1,5 +1,5 @@
-"""Simulated carriers, served over real HTTP by a process of their own.
+"""Simulated carriers, served over HTTP by a separate process.
 
-Written from the carriers' papers (``docs/carriers``), importing nothing of Waybill: what both sides get wrong in the
-same way would otherwise never show.
+They are written from the carriers' documents (``docs/carriers``) and import nothing of Waybill. Code shared with the
+adapters would hide a misreading of a document: both sides would contain the same mistake.
 """

@@ -1,4 +1,4 @@
-"""``python -m carriers.sandbox --port 8010 --state var/sandbox``"""
+"""Command line of the sandbox: ``python -m carriers.sandbox --port 8010 --state var/sandbox``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from carriers.sandbox.server import serve
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options, also those of ``manage.py runsandbox``."""
+    """Add the options, which ``manage.py runsandbox`` has too."""
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8010)
-    parser.add_argument("--state", type=Path, default=Path("var/sandbox"), help="Directory of what it remembers.")
+    parser.add_argument("--state", type=Path, default=Path("var/sandbox"), help="Directory for the stored state.")
     parser.add_argument(
-        "--webhook", action="append", default=[], metavar="ACCOUNT=URL", help="Where an account's events are pushed."
+        "--webhook", action="append", default=[], metavar="ACCOUNT=URL", help="URL for the webhooks of an account."
     )
     parser.add_argument("--retry-scale", type=float, default=1.0, help="Multiplies the waits between webhook retries.")
 
 
 def run(*, host: str, port: int, state: Path, webhook: list[str], retry_scale: float) -> None:
     """Serve with parsed options."""
-    signal.signal(signal.SIGTERM, _interrupt)
+
+    def interrupt(*args: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     urls = dict(pair.split("=", 1) for pair in webhook)
     serve(host=host, port=port, state=state, webhooks=urls, retry_scale=retry_scale)
-
-
-def _interrupt(*args: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The two shapes between the server and a simulated carrier."""
+"""Requests to a simulated carrier, its answers and its refusals."""
 
 from __future__ import annotations
 
@@ -11,27 +11,42 @@ from typing import Any
 
 @dataclass
 class Request:
-    """What came in."""
+    """An HTTP request. ``path`` is relative to the carrier's prefix once ``carrier`` is set."""
 
     method: str
     path: str
     query: dict[str, str]
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
     account: str = ""
     carrier: str = ""
 
+    @property
+    def token(self) -> str:
+        """The access token, with or without ``Bearer``."""
+        return self.headers.get("authorization", "").removeprefix("Bearer ")
+
     def json(self) -> dict[str, Any]:
-        """The body as an object. Raises ``ValueError``."""
+        """Return the body as an object. Raises ``ValueError``."""
         value = json.loads(self.body or b"{}")
         if not isinstance(value, dict):
             raise ValueError("an object is expected")
         return value
 
+    def masked_body(self) -> Any:
+        """Return the body without secrets, for the record of calls."""
+        try:
+            value = json.loads(self.body or b"null")
+        except ValueError:
+            return f"<{len(self.body)} bytes>"
+        if isinstance(value, dict):
+            value |= {name: "***" for name in ("client_secret", "password") if name in value}
+        return value
+
 
 @dataclass
 class Answer:
-    """What goes out: JSON, unless ``raw`` is given."""
+    """An HTTP response: JSON, unless ``raw`` is set."""
 
     status: int
     body: Any = None
@@ -42,8 +57,16 @@ class Answer:
         return self.raw if self.raw is not None else json.dumps(self.body).encode()
 
 
+class Refusal(Exception):
+    """A request that the carrier refuses, with the answer to send."""
+
+    def __init__(self, status: int, body: dict[str, Any], **headers: str) -> None:
+        super().__init__(str(body))
+        self.answer = Answer(status, body, headers)
+
+
 def now() -> str:
-    """RFC 3339 in UTC with microseconds."""
+    """Return the time as RFC 3339 in UTC with microseconds."""
     return rfc3339(datetime.now(UTC))
 
 

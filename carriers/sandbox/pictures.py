@@ -1,4 +1,4 @@
-"""Small real pictures as data URLs: signatures, photos, QR codes."""
+"""Small pictures as data URLs: signatures, photos, QR codes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
 
 def signature(name: str) -> str:
-    """A scribble that is the same for a name each time."""
+    """Draw a scribble. It depends only on the name."""
     image = Image.new("L", (240, 80), 255)
-    chance = random.Random(name)
-    points = [(10 + 11 * n, 40 + chance.randint(-28, 28)) for n in range(21)]
+    generator = random.Random(name)
+    points = [(10 + 11 * n, 40 + generator.randint(-28, 28)) for n in range(21)]
     ImageDraw.Draw(image).line(points, fill=0, width=2, joint="curve")
     return _data_url(image, "PNG")
 
 
 def photo(text: str) -> str:
-    """A parcel before a door."""
+    """Draw a parcel in front of a door."""
     image = Image.new("RGB", (320, 240), (196, 202, 208))
     draw = ImageDraw.Draw(image)
     draw.rectangle((110, 20, 230, 220), fill=(92, 64, 48))
@@ -30,7 +30,7 @@ def photo(text: str) -> str:
 
 
 def qr(text: str) -> str:
-    """A QR code with a quiet zone, eight pixels a module."""
+    """Draw a QR code with a quiet zone, eight pixels per module."""
     code = QRCode(3, QRErrorCorrectLevel.M)
     code.addData(text)
     code.make()

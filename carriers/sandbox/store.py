@@ -1,4 +1,4 @@
-"""The sandbox's memory: JSON documents in one SQLite file, so that a restart (or a kill) forgets nothing."""
+"""The sandbox's state: JSON documents in an SQLite file, so that it survives a restart or a kill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEWEST = 1000
 
 
 class Store:
-    """Documents by kind and id. ``changing`` makes reading and writing one step."""
+    """Documents by kind and id."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -34,8 +34,8 @@ class Store:
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Nobody else reads or writes meanwhile; all of it is kept, or nothing."""
+    def atomic(self) -> Iterator[None]:
+        """Run a block as one transaction, while no other thread reads or writes. Blocks may be nested."""
         with self._lock:
             if self._connection.in_transaction:
                 yield
@@ -49,13 +49,13 @@ class Store:
             self._connection.execute("COMMIT")
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        """A document, or None."""
+        """Return a document, or None."""
         with self._lock:
             row = self._connection.execute("SELECT body FROM document WHERE kind=? AND id=?", (kind, name)).fetchone()
         return json.loads(row[0]) if row else None
 
     def put(self, kind: str, name: str, body: dict[str, Any], *, reference: str = "") -> None:
-        """Keep a document, over the one of its name."""
+        """Insert or replace a document."""
         with self._lock:
             self._connection.execute(
                 "INSERT INTO document (kind, id, reference, body) VALUES (?, ?, ?, ?) "
@@ -64,20 +64,20 @@ class Store:
             )
 
     def by_reference(self, kind: str, reference: str) -> list[dict[str, Any]]:
-        """Documents under a reference, oldest first."""
+        """Return the documents with a reference, oldest first."""
         sql = "SELECT body FROM document WHERE kind=? AND reference=? ORDER BY number"
         with self._lock:
             rows = self._connection.execute(sql, (kind, reference)).fetchall()
         return [json.loads(row[0]) for row in rows]
 
     def all(self, kind: str) -> list[dict[str, Any]]:
-        """The newest thousand of a kind, oldest first."""
+        """Return the newest 1,000 documents of a kind, oldest first."""
         sql = "SELECT body FROM document WHERE kind=? ORDER BY number DESC LIMIT ?"
         with self._lock:
             rows = self._connection.execute(sql, (kind, _NEWEST)).fetchall()
         return [json.loads(row[0]) for row in reversed(rows)]
 
     def clear(self, kind: str) -> None:
-        """Forget a kind."""
+        """Delete all documents of a kind."""
         with self._lock:
             self._connection.execute("DELETE FROM document WHERE kind=?", (kind,))

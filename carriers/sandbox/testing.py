@@ -1,4 +1,4 @@
-"""The sandbox for tests: a real process on a free port."""
+"""Test helpers: the sandbox as a process on a free port, and a comparison of answers with recorded ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import requests
 
 START_S = 30
-# Keys under which a carrier writes words of its own, by the end of their path: codes, kinds, flags and sentences.
-WORDS = (
+# Ends of the paths whose values are the carrier's own words (codes, kinds, flags, sentences). They must be equal.
+EXACT_KEYS = (
     "error.code",
     "error.field",
     "message",
@@ -51,56 +51,55 @@ WORDS = (
     "format",
     "size",
 )
-# What tells which items of two lists belong together.
-MARKS = ("status", "status_code", "courier_company_id")
+# Keys that pair the items of two lists.
+PAIRING_KEYS = ("status", "status_code", "courier_company_id")
 
 
-def lacking(expected: Any, real: Any, path: str = "$", *, exactly: bool = False) -> list[str]:
-    """Where ``real`` lacks a key of ``expected``, holds another type, or another word where the carrier's words stand.
+def find_differences(expected: Any, real: Any, path: str = "$", *, exactly: bool = False) -> list[str]:
+    """Return where ``real`` lacks a key of ``expected``, or has another type or another value of ``EXACT_KEYS``.
 
-    Numbers are alike. Items are compared in pairs: those with a status or a courier with the next real one that has the
-    same, all others by their place. More keys than expected are faults only where it has to fit ``exactly``.
+    All numbers are one type. List items with one of ``PAIRING_KEYS`` are compared with the next real item of the same
+    value, others by position. Additional keys are differences only with ``exactly``.
     """
-    if _is_word(path) and not isinstance(expected, dict):
+    is_exact = ".errors." in path or any(path.endswith(f".{name}") for name in EXACT_KEYS)
+    if is_exact and not isinstance(expected, dict):
         return [] if expected == real else [f"{path}: {real!r} instead of {expected!r}"]
-    if _kind(expected) != _kind(real):
-        return [f"{path}: {_kind(real)} instead of {_kind(expected)}"]
+    if _type_name(expected) != _type_name(real):
+        return [f"{path}: {_type_name(real)} instead of {_type_name(expected)}"]
     if isinstance(expected, dict):
-        faults = [f"{path}.{key} is missing" for key in expected if key not in real]
-        faults += [f"{path}.{key} is too much" for key in real if exactly and key not in expected]
+        differences = [f"{path}.{key} is missing" for key in expected if key not in real]
+        differences += [f"{path}.{key} is too much" for key in real if exactly and key not in expected]
         pairs = [(f"{path}.{key}", expected[key], real[key]) for key in expected if key in real]
     elif isinstance(expected, list):
-        faults = [f"{path}: something instead of nothing"] if real and not expected else []
-        pairs = [(f"{path}[{place}]", *pair) for place, pair in enumerate(_paired(expected, real))]
+        differences = [f"{path}: something instead of nothing"] if real and not expected else []
+        pairs = [(f"{path}[{index}]", *pair) for index, pair in enumerate(_pair_items(expected, real))]
     else:
         return []
-    return faults + [fault for at, one, other in pairs for fault in lacking(one, other, at, exactly=exactly)]
+    for item_path, one, other in pairs:
+        differences += find_differences(one, other, item_path, exactly=exactly)
+    return differences
 
 
-def _paired(expected: list[Any], real: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Each expected item with its real one, None where there is none."""
+def _pair_items(expected: list[Any], real: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each expected item with its real one, or None."""
     begin = 0
-    for place, one in enumerate(expected):
-        name = next((name for name in MARKS if isinstance(one, dict) and name in one), None)
-        if name is None:
-            yield one, real[place] if place < len(real) else None
+    for index, one in enumerate(expected):
+        key = next((key for key in PAIRING_KEYS if isinstance(one, dict) and key in one), None)
+        if key is None:
+            yield one, real[index] if index < len(real) else None
             continue
-        found = [at for at in range(begin, len(real)) if real[at].get(name) == one[name]]
+        found = [position for position in range(begin, len(real)) if real[position].get(key) == one[key]]
         begin = found[0] + 1 if found else begin
         yield one, real[found[0]] if found else None
 
 
-def _is_word(path: str) -> bool:
-    return ".errors." in path or any(path.endswith(f".{name}") for name in WORDS)
-
-
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return "number" if is_number else type(value).__name__
 
 
 class SandboxProcess:
-    """Starts at once; ``url`` is where it serves."""
+    """A running sandbox with its own state directory. ``url`` is its base URL."""
 
     def __init__(self) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="waybill-sandbox-"))
@@ -114,32 +113,32 @@ class SandboxProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """Use the control surface; its JSON. Raises ``requests.HTTPError``."""
+        """Send a request to the control surface; return its JSON. Raises ``requests.HTTPError``."""
         response = self.session.request(method, self.url + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
 
     def calls(self, **query: str) -> list[dict[str, Any]]:
-        """What carriers were asked, oldest first."""
+        """Return the calls that the carriers received, oldest first."""
         return self.session.get(f"{self.url}/_sandbox/calls", params=query, timeout=30).json()
 
     def clear(self) -> None:
-        """Forget the calls."""
+        """Delete the record of calls."""
         self.control("DELETE", "/_sandbox/calls")
 
     def stop(self) -> None:
-        """Ask it to end, and remove what it remembers."""
+        """Stop the process with SIGTERM and delete its state."""
         self.process.terminate()
         self.process.wait(10)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Stop the process with SIGKILL."""
         self.process.kill()
         self.process.wait(10)
 
     def restart(self) -> None:
-        """Start again on the same port with the same memory."""
+        """Start it again on the same port with the same state."""
         self._start()
 
     def _start(self) -> None:

@@ -1,7 +1,9 @@
-"""Events pushed to the accounts' URLs in the background: persisted, signed anew each time, in order per subject."""
+"""Webhooks of the simulated carriers: stored, signed at each attempt and sent in order per subject."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import logging
 import threading
@@ -15,15 +17,20 @@ import requests
 from carriers.sandbox.store import Store
 
 log = logging.getLogger(__name__)
-# Pickit's document: after 1 m, 5 m, 15 m, 1 h and 6 h; then it gives up.
+# From Pickit's document: retries after 1 m, 5 m, 15 m, 1 h and 6 h.
 RETRIES_S = (60, 300, 900, 3600, 21600)
 
+# Makes the headers from the body, the secret and the event type, which is empty for carriers without event types.
 Sign = Callable[[bytes, str, str], dict[str, str]]
 
 
-class Pusher:
-    """Sends what ``push`` was given; ``sign(body, secret, event type)`` makes the headers, with the type where there is
-    one: not every carrier's events have it."""
+def timestamp_signature(body: bytes, secret: str, timestamp: str) -> str:
+    """Return the hex HMAC-SHA256 of ``timestamp.body``."""
+    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+class WebhookSender:
+    """Sends webhooks in a background thread. ``signers`` has one function per carrier."""
 
     def __init__(self, store: Store, *, retry_scale: float = 1.0) -> None:
         self.store, self.retry_scale = store, retry_scale
@@ -31,8 +38,8 @@ class Pusher:
         self._wake, self._stop = threading.Event(), threading.Event()
         threading.Thread(target=self._run, daemon=True, name="webhooks").start()
 
-    def push(self, carrier: str, url: str, secret: str, event: dict[str, Any], *, subject: str) -> None:
-        """Keep an event for an account's URL and send it soon."""
+    def enqueue(self, carrier: str, url: str, secret: str, event: dict[str, Any], *, subject: str) -> None:
+        """Store an event, to be sent soon."""
         name = str(uuid.uuid4())
         row = {"id": name, "carrier": carrier, "url": url, "secret": secret, "subject": subject, "state": "pending"}
         row |= {"body": json.dumps(event), "event_type": event.get("event_type", ""), "attempts": []}
@@ -47,19 +54,17 @@ class Pusher:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._send_due()
+                blocked: set[str] = set()  # a subject's later events wait for its first one
+                for row in self.store.by_reference("webhook", "pending"):
+                    if row["due"] > time.time() or row["subject"] in blocked or not self._attempt(row):
+                        blocked.add(row["subject"])
             except Exception:
                 log.exception("webhook sender")
             self._wake.wait(0.2)
             self._wake.clear()
 
-    def _send_due(self) -> None:
-        held: set[str] = set()  # a subject's later events wait for its first
-        for row in self.store.by_reference("webhook", "pending"):
-            if row["due"] > time.time() or row["subject"] in held or not self._attempt(row):
-                held.add(row["subject"])
-
     def _attempt(self, row: dict[str, Any]) -> bool:
+        """Send an event once; return whether it was delivered."""
         body = row["body"].encode()
         headers = self.signers[row["carrier"]](body, row["secret"], row["event_type"])
         try:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from carriers.sandbox.testing import lacking
+from carriers.sandbox.testing import find_differences
 from deploy.tests.system import System
 
 pytestmark = pytest.mark.system
@@ -89,7 +89,7 @@ def fits(ask, name, **changes):
     path = request["path"] + (f"?{urlencode(request['query'])}" if "query" in request else "")
     body = request["body"] | changes if "body" in request else None
     answer = ask(wanted["status"], {}, request["method"], path, body)
-    assert lacking(wanted["response"], answer) == []
+    assert find_differences(wanted["response"], answer) == []
     return answer
 
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from carriers.sandbox.pickit import sign
+from carriers.sandbox.pickit.webhooks import sign
 from config.management.commands.seed_demo import ADMIN_PASSWORD
 from deploy.tests.system import System
 

@@ -1,4 +1,4 @@
-"""Labels that a printer prints and a scanner reads: 4x6 in at 203 dpi."""
+"""Labels: their contents, sizes, and barcodes that a scanner reads."""
 
 import io
 import random
@@ -16,22 +16,22 @@ DPI = 203
 
 
 def shipment(number="PKT-1234567890", packages=1, **changes):
-    place = {"company": "My Store", "street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201"}
+    address = {"company": "My Store", "street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201"}
     return {
         "tracking_number": number,
         "service_type": "standard",
         "reference": "WB0123456789ABCDEF0123456",
         "order_id": "ORDER-001",
         "packages": [{"weight_kg": 2.5}] * packages,
-        "origin": place | {"country": "US", "state": "NY"},
-        "destination": place | {"country": "US", "contact_name": "Jane Smith", "postal_code": "10001"},
+        "origin": address | {"country": "US", "state": "NY"},
+        "destination": address | {"country": "US", "contact_name": "Jane Smith", "postal_code": "10001"},
         "pickup_code": "PICKUP-123456",
         "pickup_point": {"id": "PP-12345", "name": "Downtown Locker Station", "address": "123 Main St, New York"},
     } | changes
 
 
 def pages(one):
-    return list(pypdfium2.PdfDocument(labels.pdf(one)))
+    return list(pypdfium2.PdfDocument(labels.draw_pdf(one)))
 
 
 def text(one):
@@ -44,11 +44,11 @@ def scanned(page):
 
 
 @pytest.mark.parametrize("number", [f"PKT-{random.Random(seed).randrange(10**10):010}" for seed in range(12)])
-def test_a_scanner_reads_the_tracking_number(number):
+def test_scanner_reads_the_tracking_number(number):
     assert scanned(pages(shipment(number))[0]) == [(zxingcpp.BarcodeFormat.Code128, number)]
 
 
-def test_each_package_has_a_page_that_says_which_it_is():
+def test_each_package_has_a_numbered_page():
     found = pages(shipment(packages=3))
     assert len(found) == 3
     for number, page in enumerate(found, start=1):
@@ -56,13 +56,13 @@ def test_each_package_has_a_page_that_says_which_it_is():
         assert scanned(page)
 
 
-def test_the_page_is_four_by_six_inches():
+def test_page_is_four_by_six_inches():
     assert pages(shipment())[0].get_size() == (4 * 72, 6 * 72)
 
 
-def test_everything_that_a_driver_needs_stands_on_it():
-    words = text(shipment())
-    for needed in (
+def test_label_shows_all_facts():
+    content = text(shipment())
+    for expected in (
         "My Store",
         "Jane Smith",
         "456 Warehouse Ave",
@@ -75,11 +75,11 @@ def test_everything_that_a_driver_needs_stands_on_it():
         "Downtown Locker Station",
         "PKT-1234567890",
     ):
-        assert needed in words
+        assert expected in content
 
 
 @pytest.mark.parametrize("name", ["Łódź Ærøskøbing", "Medellín Ñuñoa", "Müller Straße", "Αθήνα", "Київ", "İstanbul Ş"])
-def test_letters_of_europe_are_drawn_as_they_are(name):
+def test_european_letters_are_drawn(name):
     assert name in text(shipment(destination=shipment()["destination"] | {"contact_name": name}))
 
 
@@ -88,36 +88,36 @@ lines = st.text(st.characters(categories=["L", "N", "P", "Zs"], max_codepoint=0x
 
 @settings(max_examples=25, deadline=None)
 @given(street=lines, name=lines, city=lines)
-def test_addresses_of_any_length_leave_the_barcode_readable(street, name, city):
+def test_barcode_is_readable_with_addresses_of_any_length(street, name, city):
     address = {"street": street, "contact_name": name, "city": city, "country": "CO", "postal_code": "050001"}
     page = pages(shipment(destination=address, origin=address))[0]
     assert (zxingcpp.BarcodeFormat.Code128, "PKT-1234567890") in scanned(page)
 
 
-def test_a_long_address_is_drawn_to_its_last_word():
+def test_long_address_is_drawn_completely():
     street = "Calle " + " ".join(f"word{number}" for number in range(20)) + " last-word"
-    words = text(shipment(destination=shipment()["destination"] | {"street": street}))
-    assert "last-word" in words
-    assert "…" not in words
+    content = text(shipment(destination=shipment()["destination"] | {"street": street}))
+    assert "last-word" in content
+    assert "…" not in content
 
 
 @pytest.mark.parametrize(("size", "points"), [("4x6", (288, 432)), ("A4", (595, 842)), ("A6", (298, 420))])
-def test_every_size_is_scanned_from_the_page_and_from_the_picture(size, points):
+def test_barcode_is_readable_in_every_size_as_pdf_and_png(size, points):
     one = shipment(packages=2)
-    found = list(pypdfium2.PdfDocument(labels.drawn(one, "PDF", size)))
+    found = list(pypdfium2.PdfDocument(labels.draw(one, "PDF", size)))
     assert [tuple(round(side) for side in page.get_size()) for page in found] == [points] * 2
     expected = [(zxingcpp.BarcodeFormat.Code128, "PKT-1234567890")]
     assert scanned(found[1]) == expected
-    picture = Image.open(io.BytesIO(labels.drawn(one, "PNG", size)))
+    picture = Image.open(io.BytesIO(labels.draw(one, "PNG", size)))
     assert picture.mode == "1"
     assert abs(picture.width - points[0] / 72 * DPI) < 2
     assert [(code.format, code.text) for code in zxingcpp.read_barcodes(picture.convert("L"))] == expected * 2
 
 
-def test_zpl_is_a_label_a_package_and_takes_no_command_from_an_address():
+def test_zpl_has_one_label_per_package_and_escapes_commands():
     one = shipment(packages=2)
     one["destination"] |= {"street": "1 ^XZ~JA Street_"}
-    text = labels.drawn(one, "ZPL", "4x6").decode()
+    text = labels.draw(one, "ZPL", "4x6").decode()
     assert text.count("^XA") == text.count("^XZ") == 2
     assert "~" not in text
     assert "^PW812\n^LL1218" in text

@@ -1,12 +1,12 @@
-"""What the comparison of a recorded answer with a simulated one does not let through."""
+"""``find_differences`` between a recorded and a simulated answer."""
 
 import copy
 
 import pytest
 
-from carriers.sandbox.testing import lacking
+from carriers.sandbox.testing import find_differences
 
-TOLD = {
+EXPECTED = {
     "status": "in_transit",
     "code": "RVS-014",
     "price": 12.25,
@@ -24,7 +24,7 @@ TOLD = {
 
 
 def changed(change):
-    other = copy.deepcopy(TOLD)
+    other = copy.deepcopy(EXPECTED)
     change(other)
     return other
 
@@ -38,12 +38,12 @@ def changed(change):
         lambda it: it["points"].append({}),
     ],
 )
-def test_other_values_and_more_of_everything_are_no_fault(change):
-    assert lacking(TOLD, changed(change)) == []
+def test_other_values_and_additional_data_are_accepted(change):
+    assert find_differences(EXPECTED, changed(change)) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("change", "difference"),
     [
         (lambda it: it.pop("code"), "$.code is missing"),
         (lambda it: it.update(code=None), "$.code: NoneType instead of str"),
@@ -63,10 +63,10 @@ def test_other_values_and_more_of_everything_are_no_fault(change):
         (lambda it: it["restrictions"].append("NO_GLASS"), "$.restrictions: something instead of nothing"),
     ],
 )
-def test_what_is_absent_or_another_is_named(change, fault):
-    assert lacking(TOLD, changed(change)) == [fault]
+def test_missing_or_wrong_values_are_reported(change, difference):
+    assert find_differences(EXPECTED, changed(change)) == [difference]
 
 
-def test_where_it_has_to_fit_exactly_more_keys_are_faults():
+def test_exact_comparison_reports_additional_keys():
     more = changed(lambda it: it["events"][0].update(details={}))
-    assert lacking(TOLD, more, exactly=True) == ["$.events[0].details is too much"]
+    assert find_differences(EXPECTED, more, exactly=True) == ["$.events[0].details is too much"]

@@ -1,4 +1,4 @@
-"""The sheet that a driver signs: A4, with the order's number as a barcode."""
+"""Manifests, which drivers sign: A4, with the AWB as a barcode."""
 
 from __future__ import annotations
 
@@ -16,31 +16,28 @@ from carriers.sandbox.labels import BOLD, REGULAR
 _LEFT, _TOP = 20 * mm, A4[1] - 25 * mm
 
 
-def pdf(shipment: Mapping[str, Any], *, carrier: str) -> bytes:
-    """The manifest of one shipment, which is described as for a label."""
+def draw_pdf(shipment: Mapping[str, Any], *, carrier: str) -> bytes:
+    """Draw the manifest of one shipment, which is described as for a label."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=True)
     canvas.setTitle(f"{carrier} manifest {shipment['tracking_number']}")
     canvas.setFont(BOLD, 18)
     canvas.drawString(_LEFT, _TOP, f"{carrier} manifest")
     canvas.setFont(REGULAR, 10)
-    for place, line in enumerate(_lines(shipment)):
-        canvas.drawString(_LEFT, _TOP - (10 + 6 * place) * mm, line[:110])
-    code = Code128(shipment["tracking_number"], barWidth=0.4 * mm, barHeight=15 * mm, quiet=False)
-    code.drawOn(canvas, _LEFT, _TOP - 75 * mm)
-    canvas.line(_LEFT, _TOP - 110 * mm, _LEFT + 80 * mm, _TOP - 110 * mm)
-    canvas.drawString(_LEFT, _TOP - 115 * mm, "Driver, date, signature")
-    canvas.save()
-    return buffer.getvalue()
-
-
-def _lines(shipment: Mapping[str, Any]) -> list[str]:
     sender, recipient = shipment["origin"], shipment["destination"]
     weight = sum(package["weight_kg"] for package in shipment["packages"])
-    return [
+    lines = [
         f"Courier: {shipment['service_type']}",
         f"Picked up at: {sender['company']}, {sender['street']}, {sender['city']} {sender['postal_code']}",
         f"Goes to: {recipient['city']} {recipient['postal_code']}",
         f"AWB {shipment['tracking_number']}     Order {shipment['order_id']}",
         f"Packages: {len(shipment['packages'])}     Weight: {weight} kg",
     ]
+    for number, line in enumerate(lines):
+        canvas.drawString(_LEFT, _TOP - (10 + 6 * number) * mm, line[:110])
+    code = Code128(shipment["tracking_number"], barWidth=0.4 * mm, barHeight=15 * mm, quiet=False)
+    code.drawOn(canvas, _LEFT, _TOP - 75 * mm)
+    canvas.line(_LEFT, _TOP - 110 * mm, _LEFT + 80 * mm, _TOP - 110 * mm)
+    canvas.drawString(_LEFT, _TOP - 115 * mm, "Driver, date, signature")
+    canvas.save()
+    return buffer.getvalue()

@@ -1,30 +1,56 @@
-"""The rows and totals of Velocity's reports, from its orders. All of it is assumed: ``docs/carriers/velocity.md``."""
+"""Reports about orders. All rows and totals are assumed: ``docs/carriers/velocity.md``."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from carriers.sandbox.carrier import SimulatedCarrier
+from carriers.sandbox.messages import Answer, Request
+from carriers.sandbox.velocity.couriers import freight
+from carriers.sandbox.velocity.errors import Invalid
+from carriers.sandbox.velocity.scans import local_now
+
 Order = dict[str, Any]
 Row = dict[str, Any]
+_SHOWN = ("shipment_id", "order_id", "awb", "courier_name", "courier_company_id", "label_url", "manifest_url")
+_SUMMED = ("freight_charges", "cod_charges", "total_charges", "amount", "extra_charges")
 
 
-def freight(rate: float, weight: float) -> float:
-    """INR: the courier's rate for the first half kilogram, and 20 for each further one."""
-    return rate + 20 * max(0, math.ceil(float(weight) * 2) - 1)
+def show(carrier: SimulatedCarrier, request: Request) -> Answer:
+    """Answer with a report of the account's orders, of all or of one ``order_id``."""
+    kind = request.query.get("type", "")
+    if kind not in KINDS:
+        raise Invalid({"type": f"One of {', '.join(sorted(KINDS))} is expected"})
+    reference = request.query.get("order_id")
+    store = carrier.store
+    found = store.by_reference("velocity_order", reference) if reference else store.all("velocity_order")
+    since, until = request.query.get("from", ""), request.query.get("to", "9999")
+    orders = [
+        order for order in found if order["account"] == request.account and since <= order["created_at"][:10] <= until
+    ]
+    return Answer(200, make_report(kind, orders))
 
 
-def shown(order: Order) -> Row:
-    """An order as a look-up tells it: the label's answer, where it is now, and what it costs."""
-    names = ("shipment_id", "order_id", "awb", "courier_name", "courier_company_id", "label_url", "manifest_url")
-    code = order["status_code"]
-    told = {"status": code, "status_code": code, "created_at": order["created_at"]}
-    return {name: order[name] for name in names} | told | {"freight_charges": order["freight_charges"]}
+def remit(carrier: SimulatedCarrier, number: str) -> dict[str, Any]:
+    """Pay out the cash that was collected for an order, and send the webhook.
+
+    Raises: KeyError for an unknown AWB, ValueError if nothing was collected.
+    """
+    order = carrier.store.get("velocity_order", number)
+    if order is None:
+        raise KeyError(number)
+    rows = _cod_remittance([order])
+    if not rows:
+        raise ValueError("nothing was collected for this order")
+    event = {"event": "cod_remittance", "timestamp": local_now()}
+    event |= {name: rows[0][name] for name in ("remittance_id", "amount")}
+    carrier.send_webhook(order["account"], event, subject=order["awb"])
+    return event
 
 
-def report(kind: str, orders: Sequence[Order]) -> dict[str, Any]:
-    """``type data totals`` of a kind of ``KINDS``."""
+def make_report(kind: str, orders: Sequence[Order]) -> dict[str, Any]:
+    """Return ``type``, ``data`` and ``totals`` of one of ``KINDS``."""
     rows = KINDS[kind](orders)
     totals = {"orders": len({row["awb"] for row in rows if "awb" in row}) or sum(row.get("orders", 0) for row in rows)}
     for name in _SUMMED:
@@ -34,63 +60,69 @@ def report(kind: str, orders: Sequence[Order]) -> dict[str, Any]:
 
 
 def _orders(orders: Sequence[Order]) -> list[Row]:
-    return [shown(order) for order in orders]
+    """Return the answer to the booking, with status, creation time and price."""
+    return [
+        {name: order[name] for name in _SHOWN}
+        | {"status": order["status_code"], "status_code": order["status_code"], "created_at": order["created_at"]}
+        | {"freight_charges": order["freight_charges"]}
+        for order in orders
+    ]
 
 
 def _billing(orders: Sequence[Order]) -> list[Row]:
-    return [_bill(order) for order in orders if order["status_code"] != "CANCELLED"]
-
-
-def _bill(order: Order) -> Row:
-    cod = _collected(order)
-    parts = {
-        "freight_charges": order["freight_charges"] + _extra(order),
-        "cod_charges": max(30.0, round(cod * 0.02, 2)) if cod else 0,
-    }
-    bill = _named(order) | {"courier_name": order["courier_name"], "charged_weight": _charged_weight(order)}
-    return bill | parts | {"total_charges": sum(parts.values()), "billed_at": order["created_at"]}
+    rows = []
+    for order in orders:
+        if order["status_code"] == "CANCELLED":
+            continue
+        cod = _collected(order)
+        charges = {
+            "freight_charges": order["freight_charges"] + _extra_charges(order),
+            "cod_charges": max(30.0, round(cod * 0.02, 2)) if cod else 0,
+        }
+        row = _ids(order) | {"courier_name": order["courier_name"], "charged_weight": _charged_weight(order)}
+        rows.append(row | charges | {"total_charges": sum(charges.values()), "billed_at": order["created_at"]})
+    return rows
 
 
 def _performance(orders: Sequence[Order]) -> list[Row]:
-    """A row a courier."""
-    couriers = sorted({(order["courier_name"], order["courier_company_id"]) for order in orders})
-    return [
-        _figures(name, number, [o for o in orders if o["courier_company_id"] == number]) for name, number in couriers
-    ]
-
-
-def _figures(name: str, number: str, orders: Sequence[Order]) -> Row:
-    codes = [order["status_code"] for order in orders]
-    counts = {"delivered": codes.count("DEL"), "rto": codes.count("RTO")}
-    counts |= {"lost": codes.count("LOST"), "damaged": codes.count("DAMAGED")}
-    attempts = sum(event["status"] == "ndr" for order in orders for event in order["history"])
-    return {"courier_name": name, "courier_company_id": number, "orders": len(codes), "ndr": attempts} | counts
+    """Return one row per courier."""
+    rows = []
+    for name, courier_id in sorted({(order["courier_name"], order["courier_company_id"]) for order in orders}):
+        own = [order for order in orders if order["courier_company_id"] == courier_id]
+        codes = [order["status_code"] for order in own]
+        attempts = sum(event["status"] == "ndr" for order in own for event in order["history"])
+        row = {"courier_name": name, "courier_company_id": courier_id, "orders": len(codes), "ndr": attempts}
+        row |= {"delivered": codes.count("DEL"), "rto": codes.count("RTO")}
+        rows.append(row | {"lost": codes.count("LOST"), "damaged": codes.count("DAMAGED")})
+    return rows
 
 
 def _cod_remittance(orders: Sequence[Order]) -> list[Row]:
-    """What was collected at the door; remitted on the spot."""
-    return [
-        _named(order)
-        | {"remittance_id": f"REM-{order['shipment_id']}", "amount": _collected(order), "remitted_at": delivered}
-        for order in orders
-        if _collected(order) and (delivered := _time_of(order, "delivered"))
-    ]
+    """Return the cash collected on delivery. It is remitted at once."""
+    rows = []
+    for order in orders:
+        amount = _collected(order)
+        delivered = [event["timestamp"] for event in order["history"] if event["status"] == "delivered"]
+        if amount and delivered:
+            remittance = {"remittance_id": f"REM-{order['shipment_id']}", "amount": amount}
+            rows.append(_ids(order) | remittance | {"remitted_at": delivered[0]})
+    return rows
 
 
 def _weight_discrepancy(orders: Sequence[Order]) -> list[Row]:
     return [
-        _named(order)
+        _ids(order)
         | {"declared_weight": order["body"]["weight"], "charged_weight": _charged_weight(order)}
-        | {"extra_charges": _extra(order)}
+        | {"extra_charges": _extra_charges(order)}
         for order in orders
         if _charged_weight(order) != order["body"]["weight"]
     ]
 
 
 def _ndr(orders: Sequence[Order]) -> list[Row]:
-    """A row an attempt."""
+    """Return one row per delivery attempt that failed."""
     return [
-        _named(order)
+        _ids(order)
         | {name: event.get(name) for name in ("ndr_reason", "attempt", "location", "timestamp", "description")}
         | {"status_code": order["status_code"]}
         for order in orders
@@ -107,10 +139,9 @@ KINDS: dict[str, Callable[[Sequence[Order]], list[Row]]] = {
     "weight_discrepancy": _weight_discrepancy,
     "ndr": _ndr,
 }
-_SUMMED = ("freight_charges", "cod_charges", "total_charges", "amount", "extra_charges")
 
 
-def _named(order: Order) -> Row:
+def _ids(order: Order) -> Row:
     return {"awb": order["awb"], "order_id": order["order_id"]}
 
 
@@ -119,14 +150,10 @@ def _collected(order: Order) -> float:
 
 
 def _charged_weight(order: Order) -> float:
-    """What the courier's scale said, where a scan told it."""
-    scaled = [event["charged_weight"] for event in order["history"] if "charged_weight" in event]
-    return scaled[-1] if scaled else order["body"]["weight"]
+    """Return the weight that the courier measured, else the declared one."""
+    measured = [event["charged_weight"] for event in order["history"] if "charged_weight" in event]
+    return measured[-1] if measured else order["body"]["weight"]
 
 
-def _extra(order: Order) -> float:
+def _extra_charges(order: Order) -> float:
     return freight(0, _charged_weight(order)) - freight(0, order["body"]["weight"])
-
-
-def _time_of(order: Order, word: str) -> str:
-    return next((event["timestamp"] for event in order["history"] if event["status"] == word), "")
