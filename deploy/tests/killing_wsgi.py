@@ -34,7 +34,7 @@ POINTS = {
     "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_made"),
     # Of a checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),
-    "telling_checkpoint": ("shipping.checkpoints.rendering", "posted"),
+    "telling_checkpoint": ("shipping.checkpoints.rendering", "checkpoint"),
     # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
     "keeping": ("apikeys.access.idempotency", "_keep"),
 }

@@ -1,4 +1,4 @@
-"""Many checkpoints in one call: each item validated for itself, then stored together."""
+"""Post many checkpoints in one call: validate each item separately, then store the valid ones together."""
 
 from __future__ import annotations
 
@@ -18,32 +18,36 @@ from shipping.checkpoints.serializers import CheckpointRequestSerializer
 
 MAX_ITEMS = 1000
 
-
-def post(tenant: Tenant, given: Any) -> list[Outcome]:
-    """What became of each item, in order. Raises ``ValidationFailed`` unless ``given`` is a list of 1 to 1,000."""
-    if not isinstance(given, list) or not 1 <= len(given) <= MAX_ITEMS:
-        raise ValidationFailed(details={"body": [_("A list of 1 to %d checkpoints is expected.") % MAX_ITEMS]})
-    checked = validated(given)
-    good = [(index, item) for index, item in enumerate(checked) if isinstance(item, Item)]
-    outcomes: dict[int, Outcome] = {index: item for index, item in enumerate(checked) if not isinstance(item, Item)}
-    stored = posting.post_many(tenant, [item for _index, item in good]) if good else []
-    outcomes |= {index: outcome for (index, _item), outcome in zip(good, stored, strict=True)}
-    return [outcomes[index] for index in range(len(given))]
-
-
-def validated(given: Sequence[Any]) -> list[Item | ValidationFailed]:
-    """Each item, or what is wrong with it."""
-    return [_validated(one) for one in given]
-
-
 _serializer = kept(CheckpointRequestSerializer())
 
 
-def _validated(given: Any) -> Item | ValidationFailed:
-    if isinstance(given, ValidationFailed):  # a line that was no JSON
-        return given
+def post(tenant: Tenant, items: Any) -> list[Outcome]:
+    """Validate and store a batch. Returns the outcome of each item, in order.
+
+    Raises ``ValidationFailed`` unless ``items`` is a list of 1 to 1,000.
+    """
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
+        raise ValidationFailed(details={"body": [_("A list of 1 to %d checkpoints is expected.") % MAX_ITEMS]})
+    outcomes: dict[int, Outcome] = {}
+    valid: dict[int, Item] = {}
+    for index, result in enumerate(validate(items)):
+        if isinstance(result, Item):
+            valid[index] = result
+        else:
+            outcomes[index] = result
+    if valid:
+        outcomes |= zip(valid, posting.post_many(tenant, list(valid.values())), strict=True)
+    return [outcomes[index] for index in range(len(items))]
+
+
+def validate(items: Sequence[Any]) -> list[Item | ValidationFailed]:
+    """Return each item, or the error that refuses it. Errors of the parser (no JSON) are passed through."""
+    return [item if isinstance(item, ValidationFailed) else _validate_item(item) for item in items]
+
+
+def _validate_item(item: Any) -> Item | ValidationFailed:
     try:
-        data = _serializer.run_validation(given)
+        data = _serializer.run_validation(item)
     except ValidationError as error:
         return ValidationFailed(details=field_texts(error.detail))
     return Item(moment=data.pop("timestamp"), **data)

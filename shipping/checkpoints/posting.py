@@ -1,17 +1,17 @@
-"""Checkpoints that merchants post, one or a thousand at a time, under the documented state machine.
+"""Store checkpoints that merchants post, one or a thousand at a time, under the documented state machine.
 
-The units are locked first; the machine then runs in memory, unit by unit in the order of the items, and everything is
-written by one statement per table. An item that is refused is told why and touches nothing.
+The units are locked first. The state machine then runs in memory, unit by unit in the order of the items, and one
+statement per table writes the result. A refused item gets its error and writes nothing.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -30,8 +30,8 @@ from shipping.common.event_data import scan_facts, shipment_facts
 from shipping.models import BookingState, Checkpoint, Shipment
 from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
-# What may follow what when the merchant posts; in_transit alone may repeat.
-NEXT = {
+# The statuses that a merchant may post after each status; only in_transit may repeat.
+TRANSITIONS = {
     "": {Status.CREATED},
     Status.CREATED: {Status.PICKED_UP, Status.EXCEPTION},
     Status.PICKED_UP: {Status.IN_TRANSIT, Status.EXCEPTION},
@@ -40,15 +40,15 @@ NEXT = {
     Status.DELIVERED: set(),
     Status.EXCEPTION: set(),
 }
-POSTABLE = tuple(status for status in NEXT if status)
+POSTABLE = tuple(status for status in TRANSITIONS if status)
 MAX_POSTED = 1000
 _MAX_AHEAD = timedelta(days=1)
-_ROUNDS = 10  # of meeting another writer who makes the same new units
+_MAX_ATTEMPTS = 10  # when other requests create the same units at the same time
 
 
 @dataclass(frozen=True)
 class Item:
-    """What a merchant posts, validated."""
+    """A checkpoint that a merchant posts, validated."""
 
     tracking_id: str
     status: str
@@ -58,13 +58,13 @@ class Item:
 
     @property
     def identity(self) -> tuple[str, datetime, str]:
-        """The same of these on one unit is the same checkpoint."""
+        """Two items of one unit with the same identity are the same checkpoint."""
         return (str(self.status), self.moment.at, self.location)
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A stored checkpoint, whether its unit is new, and whether it had been stored before."""
+    """A stored checkpoint. ``repeated``: an earlier item or request stored it."""
 
     checkpoint_id: uuid.UUID
     item: Item
@@ -73,12 +73,11 @@ class Posted:
 
 
 Outcome = Posted | WaybillError
-_Known = Mapping[tuple[str, datetime, str], uuid.UUID]
+_Identities = Mapping[tuple[str, datetime, str], uuid.UUID]  # of stored checkpoints
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """The columns of a shipment that the machine reads and writes."""
+class _Unit(NamedTuple):
+    """The columns of a shipment that the state machine reads and writes."""
 
     id: uuid.UUID
     tracking_number: str
@@ -100,68 +99,101 @@ class _Unit:
         return adapter_class(self.carrier).name if self.carrier else ""
 
 
+class _NewUnitRow(NamedTuple):
+    """The columns that a new unit has besides those of ``_Unit``; none of them has a default in the database."""
+
+    merchant: uuid.UUID
+    mode: str
+    reference: str
+    created_at: datetime
+    updated_at: datetime
+    frees_order: bool = False
+    sequence: int = 1
+    carrier_shipment_id: str = ""
+    customer_reference: str = ""
+    service_type: str = ""
+    recipient: str = ""
+    pickup_point_id: str = ""
+    currency: str = ""
+    origin: Mapping[str, Any] = {}
+    destination: Mapping[str, Any] = {}
+    request: Mapping[str, Any] = {}
+    carrier_details: Mapping[str, Any] = {}
+
+
+class _UnitChange(NamedTuple):
+    """The columns of an existing unit that a new checkpoint changes, with its primary key first."""
+
+    id: uuid.UUID
+    status: str
+    location: str
+    checkpoint_count: int
+    first_at: datetime | None
+    last_at: datetime | None
+    picked_up_at: datetime | None
+    delivered_at: datetime | None
+    updated_at: datetime
+
+
+class _CheckpointRow(NamedTuple):
+    """The columns of a new checkpoint."""
+
+    id: uuid.UUID
+    merchant: uuid.UUID
+    mode: str
+    shipment: uuid.UUID
+    source: str
+    status: str
+    code: str
+    location: str
+    description: str
+    details: Mapping[str, Any]
+    occurred_at: datetime
+    occurred_text: str
+    tz_assumed: bool
+    created_at: datetime
+
+
 @dataclass
 class _Plan:
-    """What one unit's items come to."""
+    """The outcomes of one unit's items, and the rows and events to write."""
 
     unit: _Unit
     is_new: bool
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    rows: list[_CheckpointRow] = field(default_factory=list)
     events: list[events.EventRow] = field(default_factory=list)
 
 
-_COLUMNS = tuple(_Unit.__dataclass_fields__)
-_WRITTEN = (
-    "status", "location", "checkpoint_count", "first_at", "last_at", "picked_up_at", "delivered_at", "updated_at"
-)  # fmt: skip
+@dataclass(frozen=True)
+class _Target:
+    """The unit that items are posted on, or the error that refuses all of them."""
+
+    unit: _Unit
+    is_new: bool = False
+    refusal: WaybillError | None = None
 
 
-def _units_named(merchant_id: uuid.UUID, mode: str) -> Any:
-    # In one order everywhere, so that two writers never wait for each other in a circle.
+def _select_units(merchant_id: uuid.UUID, mode: str) -> Any:
+    # Locked in the order of their ids, so that two writers cannot deadlock.
     return Shipment.objects.select_for_update().filter(merchant_id=merchant_id, mode=mode).order_by("id")
 
 
-_one_unit = Select(
-    lambda merchant_id, mode, number: _units_named(merchant_id, mode).filter(tracking_number=number)[:10],
-    _COLUMNS,
+_select_unit = Select(
+    lambda merchant_id, mode, number: _select_units(merchant_id, mode).filter(tracking_number=number)[:10],
+    _Unit._fields,
     [uuid.UUID(int=1), "mode", "a number"],
 )
-# A new unit: what the machine knows of it, and the empty rest that the table wants.
-_EMPTY = {
-    "frees_order": False,
-    "sequence": 1,
-    **dict.fromkeys(
-        ("carrier_shipment_id", "customer_reference", "service_type", "recipient", "pickup_point_id", "currency"), ""
-    ),
-    **{name: {} for name in ("origin", "destination", "request", "carrier_details")},
-}
-_insert_units = Insert(Shipment, "merchant", "mode", "reference", "created_at", "updated_at", *_COLUMNS, *_EMPTY)
-_insert_checkpoints = Insert(
-    Checkpoint,
-    "id",
-    "merchant",
-    "mode",
-    "shipment",
-    "source",
-    "status",
-    "code",
-    "location",
-    "description",
-    "details",
-    "occurred_at",
-    "occurred_text",
-    "tz_assumed",
-    "created_at",
-)
-_update_units = Update(Shipment, *_WRITTEN)
+_insert_units = Insert(Shipment, *_Unit._fields, *_NewUnitRow._fields)
+_update_units = Update(Shipment, *_UnitChange._fields[1:])
+_insert_checkpoints = Insert(Checkpoint, *_CheckpointRow._fields)
 
 
 def post(tenant: Tenant, item: Item) -> Posted:
-    """Store a merchant's checkpoint. The same one again gives the first one back.
+    """Store a merchant's checkpoint. A repeated one returns the first one.
 
-    Raises ``BusinessRuleViolated`` (wrong order of states or times, a carrier's shipment), ``Conflict`` (a unit of
-    another store) and ``ValidationFailed`` (a time more than a day ahead); nothing is stored then.
+    Raises ``BusinessRuleViolated`` (order of statuses or times, a shipment booked at a carrier), ``Conflict`` (a unit
+    of another store) and ``ValidationFailed`` (a time more than a day ahead). Nothing is stored then.
     """
     (outcome,) = post_many(tenant, [item], bind=True)
     if isinstance(outcome, WaybillError):
@@ -170,21 +202,21 @@ def post(tenant: Tenant, item: Item) -> Posted:
 
 
 def post_many(tenant: Tenant, items: Sequence[Item], *, bind: bool = False) -> list[Outcome]:
-    """Store what can be stored; for each item, in order, what became of it, an error as the exception itself.
+    """Store the valid items. Returns the outcome of each item, in order; a refusal is the exception itself.
 
-    Items of one unit count in their order. ``bind`` ties the running Idempotency-Key to the one checkpoint.
+    Items of one unit are applied in their order. ``bind`` ties the running Idempotency-Key to the one checkpoint.
     """
-    for _round in range(_ROUNDS):
+    for _attempt in range(_MAX_ATTEMPTS):
         try:
             with transaction.atomic():
                 return _post_all(tenant, items, bind=bind)
-        except IntegrityError as error:  # another request has just made one of the units; the next round finds it
+        except IntegrityError as error:  # another request has created one of the units; the next attempt finds it
             problem = error
     raise problem
 
 
-def stored(tenant: Tenant, checkpoint_id: uuid.UUID) -> Posted:
-    """A checkpoint that an earlier request has stored."""
+def get_posted(tenant: Tenant, checkpoint_id: uuid.UUID) -> Posted:
+    """Return a checkpoint that an earlier request stored."""
     row = Checkpoint.objects.of(tenant).select_related("shipment").get(id=checkpoint_id)
     first = row.shipment.checkpoints.order_by("occurred_at", "id").values_list("id", flat=True).first()
     moment = Moment(row.occurred_at, row.occurred_text, row.tz_assumed)
@@ -196,14 +228,13 @@ def _post_all(tenant: Tenant, items: Sequence[Item], *, bind: bool) -> list[Outc
     by_unit: dict[str, list[tuple[int, Item]]] = defaultdict(list)
     for number, item in enumerate(items):
         by_unit[item.tracking_id].append((number, item))
-    found = _locked(tenant, by_unit.keys())
-    starts = {name: _start(tenant, name, found[name]) for name in by_unit}
-    plans = {name: _run(tenant, starts[name], by_unit[name], None) for name in by_unit}
-    doubtful = [name for name, plan in plans.items() if plan is None]
-    if doubtful:
-        known = _stored_before([starts[name].unit.id for name in doubtful])
-        for name in doubtful:
-            plans[name] = _run(tenant, starts[name], by_unit[name], known[starts[name].unit.id])
+    units = _lock_units(tenant, by_unit.keys())
+    targets = {name: _choose_target(tenant, name, units[name]) for name in by_unit}
+    plans = {name: _plan_unit(tenant, targets[name], by_unit[name], None) for name in by_unit}
+    if undecided := [name for name, plan in plans.items() if plan is None]:
+        known = _read_identities([targets[name].unit.id for name in undecided])
+        for name in undecided:
+            plans[name] = _plan_unit(tenant, targets[name], by_unit[name], known[targets[name].unit.id])
     _write(tenant, [plans[name] for name in sorted(plans)])
     outcomes = {number: outcome for plan in plans.values() for number, outcome in plan.outcomes.items()}
     if bind and isinstance(outcomes[0], Posted) and not outcomes[0].repeated:
@@ -211,70 +242,65 @@ def _post_all(tenant: Tenant, items: Sequence[Item], *, bind: bool) -> list[Outc
     return [outcomes[number] for number in range(len(items))]
 
 
-def _locked(tenant: Tenant, names: Iterable[str]) -> dict[str, list[_Unit]]:
-    """The merchant's shipments by number, of all stores: a number is one unit for the whole merchant."""
-    wanted = list(names)
-    if len(wanted) == 1:
-        rows = _one_unit.all(tenant.merchant_id, tenant.mode, wanted[0])
+def _lock_units(tenant: Tenant, numbers: Collection[str]) -> dict[str, list[_Unit]]:
+    """Lock the merchant's shipments by number, of all stores: a number is one unit for the whole merchant."""
+    if len(numbers) == 1:
+        rows = _select_unit.all(tenant.merchant_id, tenant.mode, *numbers)
     else:
-        named = _units_named(tenant.merchant_id, tenant.mode).filter(tracking_number__in=wanted)
-        rows = named.values_list(*_COLUMNS)
-    found: dict[str, list[_Unit]] = defaultdict(list)
+        selected = _select_units(tenant.merchant_id, tenant.mode).filter(tracking_number__in=list(numbers))
+        rows = selected.values_list(*_Unit._fields)
+    units: dict[str, list[_Unit]] = defaultdict(list)
     for row in rows:
         unit = _Unit(*row)
-        found[unit.tracking_number].append(unit)
-    return found
+        units[unit.tracking_number].append(unit)
+    return units
 
 
-@dataclass(frozen=True)
-class _Start:
-    unit: _Unit
-    is_new: bool = False
-    refusal: WaybillError | None = None
+def _choose_target(tenant: Tenant, number: str, units: Sequence[_Unit]) -> _Target:
+    """Choose the merchant's own unit with this number, or a new one."""
+    if foreign := [unit for unit in units if tenant.store_id not in (None, unit.store_id)]:
+        text = _("This tracking id belongs to another store.")
+        return _Target(foreign[0], refusal=Conflict(details={"tracking_id": [text]}))
+    if own := [unit for unit in units if not unit.carrier]:
+        return _Target(own[0])
+    if units:
+        text = _("This shipment was booked at %s, which alone reports its checkpoints.") % units[0].carrier_name
+        return _Target(units[0], refusal=BusinessRuleViolated(details={"tracking_id": [text]}))
+    return _Target(_Unit(new_id(), number, tenant.store_id), is_new=True)
 
 
-def _start(tenant: Tenant, name: str, found: Sequence[_Unit]) -> _Start:
-    """The merchant's own unit of this name, or a new one; for what is not theirs to post on, why."""
-    if foreign := [unit for unit in found if tenant.store_id not in (None, unit.store_id)]:
-        return _Start(
-            foreign[0], refusal=Conflict(details={"tracking_id": [_("This tracking id belongs to another store.")]})
-        )
-    if own := [unit for unit in found if not unit.carrier]:
-        return _Start(own[0])
-    if found:
-        text = _("This shipment was booked at %s, which alone reports its checkpoints.") % found[0].carrier_name
-        return _Start(found[0], refusal=BusinessRuleViolated(details={"tracking_id": [text]}))
-    return _Start(_Unit(new_id(), name, tenant.store_id), is_new=True)
+def _plan_unit(
+    tenant: Tenant, target: _Target, items: Sequence[tuple[int, Item]], known: _Identities | None
+) -> _Plan | None:
+    """Run the state machine over one unit's items.
 
-
-def _run(tenant: Tenant, start: _Start, items: Sequence[tuple[int, Item]], known: _Known | None) -> _Plan | None:
-    """Run the machine over one unit's items.
-
-    ``known``: what the unit had before, by identity. None: it has not been looked up; the answer is None as well when
-    that is needed to tell a repetition from a mistake.
+    ``known``: the unit's stored checkpoints, or None if they have not been read. Returns None if they have to be read
+    to distinguish a repeated item from a wrong one.
     """
-    plan = _Plan(start.unit, start.is_new)
-    if start.refusal:
-        plan.outcomes = {number: start.refusal for number, _item in items}
+    plan = _Plan(target.unit, target.is_new)
+    if target.refusal:
+        plan.outcomes = {number: target.refusal for number, _item in items}
         return plan
     seen: dict[tuple[str, datetime, str], uuid.UUID] = dict(known or {})
     for number, item in items:
-        problem = _problem(plan.unit, item)
+        problem = _check(plan.unit, item)
+        # A valid item can be a repeated one only where the status may follow itself.
+        is_doubtful = problem or (item.status == plan.unit.status and item.moment.at == plan.unit.last_at)
         if item.identity in seen:
             plan.outcomes[number] = Posted(seen[item.identity], item, repeated=True)
-        elif known is None and not start.is_new and (problem or _may_repeat(plan.unit, item)):
+        elif known is None and not target.is_new and is_doubtful:
             return None
         elif problem:
             plan.outcomes[number] = problem
         else:
-            seen[item.identity] = _accept(tenant, plan, number, item)
+            seen[item.identity] = _add_checkpoint(tenant, plan, number, item)
     return plan
 
 
-def _problem(unit: _Unit, item: Item) -> WaybillError | None:
+def _check(unit: _Unit, item: Item) -> WaybillError | None:
     if item.moment.at > timezone.now() + _MAX_AHEAD:
         return ValidationFailed(details={"timestamp": [_("This time lies in the future.")]})
-    if item.status not in NEXT.get(unit.status, ()):
+    if item.status not in TRANSITIONS.get(unit.status, ()):
         if not unit.status:
             text = _("A new unit starts with CREATED, not %s.") % item.status.upper()
         else:
@@ -288,15 +314,9 @@ def _problem(unit: _Unit, item: Item) -> WaybillError | None:
     return None
 
 
-def _may_repeat(unit: _Unit, item: Item) -> bool:
-    """Only a status that may follow itself can be allowed and stored already."""
-    return item.status == unit.status and item.moment.at == unit.last_at
-
-
-def _accept(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uuid.UUID:
-    before, at, status, checkpoint_id = plan.unit, item.moment.at, str(item.status), new_id()
-    plan.unit = replace(
-        before,
+def _add_checkpoint(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uuid.UUID:
+    before, at, status = plan.unit, item.moment.at, str(item.status)
+    plan.unit = before._replace(
         status=status,
         location=item.location,
         checkpoint_count=before.checkpoint_count + 1,
@@ -305,70 +325,78 @@ def _accept(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uuid.UUID:
         picked_up_at=before.picked_up_at or (at if status == Status.PICKED_UP else None),
         delivered_at=at if status == Status.DELIVERED else None,
     )
-    created = plan.is_new and not plan.rows
-    plan.rows.append(
-        (
-            checkpoint_id,
-            tenant.merchant_id,
-            str(tenant.mode),
-            before.id,
-            "merchant",
-            status,
-            status,
-            item.location,
-            item.description,
-            {},
-            at,
-            item.moment.text,
-            item.moment.tz_assumed,
-            timezone.now(),
-        )
+    row = _CheckpointRow(
+        id=new_id(),
+        merchant=tenant.merchant_id,
+        mode=str(tenant.mode),
+        shipment=before.id,
+        source="merchant",
+        status=status,
+        code=status,
+        location=item.location,
+        description=item.description,
+        details={},
+        occurred_at=at,
+        occurred_text=item.moment.text,
+        tz_assumed=item.moment.tz_assumed,
+        created_at=timezone.now(),
     )
-    plan.events += _told(tenant, plan.unit, checkpoint_id, item, before.status)
-    plan.outcomes[number] = Posted(checkpoint_id, item, unit_created=created)
-    return checkpoint_id
+    plan.outcomes[number] = Posted(row.id, item, unit_created=plan.is_new and not plan.rows)
+    plan.rows.append(row)
+    plan.events += _build_events(tenant, plan.unit, row, before.status)
+    return row.id
 
 
-def _told(tenant: Tenant, unit: _Unit, checkpoint_id: uuid.UUID, item: Item, previous: str) -> list[events.EventRow]:
+def _build_events(tenant: Tenant, unit: _Unit, row: _CheckpointRow, previous: str) -> list[events.EventRow]:
     facts = shipment_facts(unit)
     scan = scan_facts(
-        checkpoint_id,
-        status=unit.status,
-        code=unit.status,
-        description=item.description,
-        location=item.location,
-        occurred_at=item.moment.at,
-        tz_assumed=item.moment.tz_assumed,
+        row.id,
+        status=row.status,
+        code=row.code,
+        description=row.description,
+        location=row.location,
+        occurred_at=row.occurred_at,
+        tz_assumed=row.tz_assumed,
     )
-    told = [events.build_row(SHIPMENT_CHECKPOINT, tenant=tenant, subject_id=unit.id, data=facts | scan)]
+    built = [events.build_row(SHIPMENT_CHECKPOINT, tenant=tenant, subject_id=unit.id, data=facts | scan)]
     if unit.status != previous:
         changed = facts | {"previous_status": previous or None}
-        told.append(events.build_row(SHIPMENT_STATUS_CHANGED, tenant=tenant, subject_id=unit.id, data=changed))
-    return told
+        built.append(events.build_row(SHIPMENT_STATUS_CHANGED, tenant=tenant, subject_id=unit.id, data=changed))
+    return built
 
 
-def _stored_before(shipment_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Known]:
+def _read_identities(shipment_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Identities]:
+    """Read the stored checkpoints of each unit."""
     known: dict[uuid.UUID, dict[tuple[str, datetime, str], uuid.UUID]] = defaultdict(dict)
     rows = Checkpoint.objects.filter(shipment_id__in=shipment_ids, source=Checkpoint.Source.MERCHANT)
-    for pk, shipment_id, status, at, place in rows.values_list(
-        "id", "shipment_id", "status", "occurred_at", "location"
-    ):
-        known[shipment_id][status, at, place] = pk
+    columns = ("id", "shipment_id", "status", "occurred_at", "location")
+    for checkpoint_id, shipment_id, *identity in rows.values_list(*columns):
+        known[shipment_id][tuple(identity)] = checkpoint_id
     return known
 
 
 def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
     touched, now = [plan for plan in plans if plan.rows], timezone.now()
-    _insert_units([_new_row(tenant, plan.unit, now) for plan in touched if plan.is_new])
+    created = [
+        plan.unit + _NewUnitRow(tenant.merchant_id, str(tenant.mode), f"WB{uuid.uuid4().hex}", now, now)
+        for plan in touched
+        if plan.is_new
+    ]
+    changed = [
+        _UnitChange(
+            unit.id,
+            status=unit.status,
+            location=unit.location,
+            checkpoint_count=unit.checkpoint_count,
+            first_at=unit.first_at,
+            last_at=unit.last_at,
+            picked_up_at=unit.picked_up_at,
+            delivered_at=unit.delivered_at,
+            updated_at=now,
+        )
+        for unit in (plan.unit for plan in touched if not plan.is_new)
+    ]
+    _insert_units(created)
     _insert_checkpoints([row for plan in touched for row in plan.rows])
-    _update_units([_changed_row(plan.unit, now) for plan in touched if not plan.is_new])
+    _update_units(changed)
     events.record_all([event for plan in touched for event in plan.events])
-
-
-def _new_row(tenant: Tenant, unit: _Unit, now: datetime) -> list[Any]:
-    ours = [tenant.merchant_id, str(tenant.mode), f"WB{uuid.uuid4().hex}", now, now]
-    return [*ours, *(getattr(unit, name) for name in _COLUMNS), *_EMPTY.values()]
-
-
-def _changed_row(unit: _Unit, now: datetime) -> list[Any]:
-    return [unit.id, *(now if name == "updated_at" else getattr(unit, name) for name in _WRITTEN)]

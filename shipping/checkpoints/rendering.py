@@ -26,6 +26,27 @@ class CheckpointSerializer(serializers.Serializer):
     data = CheckpointDataSerializer()
 
 
+class RefusedItemSerializer(serializers.Serializer):
+    error = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField()
+
+
+class BatchResultSerializer(serializers.Serializer):
+    index = serializers.IntegerField(help_text="The item's position in the request, from 0.")
+    result = serializers.ChoiceField(choices=["stored", "repeated", "refused"])
+    data = CheckpointDataSerializer(required=False)
+    error = RefusedItemSerializer(required=False)
+
+
+class BatchSerializer(serializers.Serializer):
+    success = serializers.BooleanField(help_text="True if no item was refused.")
+    stored = serializers.IntegerField()
+    repeated = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = BatchResultSerializer(many=True)
+
+
 class HistoryItemSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     status = serializers.CharField()
@@ -35,12 +56,38 @@ class HistoryItemSerializer(serializers.Serializer):
     details = serializers.DictField()
 
 
-def posted(result: Posted, message: str) -> dict[str, Any]:
-    """A stored checkpoint, as documented."""
-    return {"success": True, "message": message, "data": _posted(result)}
+def checkpoint(result: Posted, message: str) -> dict[str, Any]:
+    """Render the documented response for one stored checkpoint."""
+    return {"success": True, "message": message, "data": _checkpoint_data(result)}
 
 
-def _posted(result: Posted) -> dict[str, Any]:
+def batch(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Render the outcome of each item of a batch, in order."""
+    results = [_batch_result(index, outcome) for index, outcome in enumerate(outcomes)]
+    counts = {kind: sum(result["result"] == kind for result in results) for kind in ("stored", "repeated", "refused")}
+    return {"success": not counts["refused"], **counts, "results": results}
+
+
+def history_item(row: Any) -> dict[str, Any]:
+    """Render one checkpoint of a unit's history. ``row`` is a ``Checkpoint`` or has its columns."""
+    return {
+        "id": row.id,
+        "status": row.status.upper(),
+        "location": row.location,
+        "description": row.description,
+        "timestamp": row.occurred_at,
+        "details": row.details,
+    }
+
+
+def _batch_result(index: int, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Posted):
+        result = "repeated" if outcome.repeated else "stored"
+        return {"index": index, "result": result, "data": _checkpoint_data(outcome)}
+    return {"index": index, "result": "refused", "error": outcome.body()}
+
+
+def _checkpoint_data(result: Posted) -> dict[str, Any]:
     item = result.item
     return {
         "tracking_id": item.tracking_id,
@@ -50,49 +97,4 @@ def _posted(result: Posted) -> dict[str, Any]:
         "description": item.description,
         "timestamp": item.moment.at,
         "unit_created": result.unit_created,
-    }
-
-
-class RefusedItemSerializer(serializers.Serializer):
-    error = serializers.CharField()
-    message = serializers.CharField()
-    details = serializers.DictField()
-
-
-class BatchResultSerializer(serializers.Serializer):
-    index = serializers.IntegerField(help_text="The item's place in the request, from 0.")
-    result = serializers.ChoiceField(choices=["stored", "repeated", "refused"])
-    data = CheckpointDataSerializer(required=False)
-    error = RefusedItemSerializer(required=False)
-
-
-class BatchSerializer(serializers.Serializer):
-    success = serializers.BooleanField(help_text="Nothing was refused.")
-    stored = serializers.IntegerField()
-    repeated = serializers.IntegerField()
-    refused = serializers.IntegerField()
-    results = BatchResultSerializer(many=True)
-
-
-def batch(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """What became of each item of a batch, in its order."""
-    results = [_batch_result(index, outcome) for index, outcome in enumerate(outcomes)]
-    counts = {kind: sum(result["result"] == kind for result in results) for kind in ("stored", "repeated", "refused")}
-    return {"success": not counts["refused"], **counts, "results": results}
-
-
-def _batch_result(index: int, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Posted):
-        return {"index": index, "result": "repeated" if outcome.repeated else "stored", "data": _posted(outcome)}
-    return {"index": index, "result": "refused", "error": outcome.body()}
-
-
-def history_item(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "status": row.status.upper(),
-        "location": row.location,
-        "description": row.description,
-        "timestamp": row.occurred_at,
-        "details": row.details,
     }

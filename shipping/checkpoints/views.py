@@ -1,4 +1,4 @@
-"""Checkpoints that merchants post, one or many in a request."""
+"""Endpoints to post checkpoints, one or many per request."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ class CheckpointViewSet(ApiViewSet):
     scopes: ClassVar = {"create": scopes.TRACKING_WRITE, "batch": scopes.TRACKING_WRITE}
 
     def render(self, request: Request, checkpoint_id: uuid.UUID) -> Response:
-        """A checkpoint that is stored already."""
-        return Response(
-            rendering.posted(posting.stored(self.tenant, checkpoint_id), _("Checkpoint already registered"))
-        )
+        """Render a checkpoint that an earlier request stored."""
+        result = posting.get_posted(self.tenant, checkpoint_id)
+        return Response(rendering.checkpoint(result, _("Checkpoint already registered")))
 
     @extend_schema(
         request=serializers.CheckpointRequestSerializer,
@@ -40,17 +39,17 @@ class CheckpointViewSet(ApiViewSet):
     )
     @idempotent(render)
     def create(self, request: Request) -> Response:
-        """Register a checkpoint; 201, or 200 with the first one's id when it is the same one again."""
-        (item,) = batches.validated([request.data])
+        """Register a checkpoint. Returns 201, or 200 with the first id if the checkpoint is registered already."""
+        (item,) = batches.validate([request.data])
         if isinstance(item, WaybillError):
             raise item
         correlation.note(request._request, tracking_id=item.tracking_id, status=item.status.upper())
         result = posting.post(self.tenant, item)
         if result.repeated:
             correlation.note(request._request, "Checkpoint already registered")
-            return Response(rendering.posted(result, _("Checkpoint already registered")))
+            return Response(rendering.checkpoint(result, _("Checkpoint already registered")))
         correlation.note(request._request, "Checkpoint registered")
-        return Response(rendering.posted(result, _("Checkpoint registered")), status=status.HTTP_201_CREATED)
+        return Response(rendering.checkpoint(result, _("Checkpoint registered")), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         request={
@@ -65,8 +64,8 @@ class CheckpointViewSet(ApiViewSet):
     @action(detail=False, methods=["post"], parser_classes=[JsonParser, NdjsonParser])
     @idempotent()
     def batch(self, request: Request) -> Response:
-        """Register up to a thousand checkpoints: a JSON array, or one JSON object a line (NDJSON).
+        """Register up to 1,000 checkpoints: a JSON array, or one JSON object per line (NDJSON).
 
-        Each item is stored, repeated or refused for itself; items of one unit count in their order.
+        Each item is stored, repeated or refused separately. Items of one unit are applied in their order.
         """
         return Response(rendering.batch(batches.post(self.tenant, request.data)))
