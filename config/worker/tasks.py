@@ -72,7 +72,7 @@ def run(stop: threading.Event) -> None:
             Lane("pickup points", points.refresh, max(poll, 2), stop),
             Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
-            Lane("placed codes", status_codes.settle, max(poll, 2), stop),
+            Lane("placed codes", status_codes.apply_mappings, max(poll, 2), stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
             Lane("counts", counters.fold, max(poll, 2), stop),
             Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),

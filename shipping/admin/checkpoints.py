@@ -108,7 +108,7 @@ class StatusCodeAdmin(KeptAdmin):
 
     def save_model(self, request: HttpRequest, obj: StatusCode, form: Any, change: bool) -> None:
         """The worker does the rest: there may be more scans than a page can wait for."""
-        if status_codes.place(obj.pk, obj.status):
+        if status_codes.map_code(obj.pk, obj.status):
             told = "New scans have this status at once; those that are still unknown get it from the worker."
             self.message_user(request, told)
 

@@ -1,4 +1,7 @@
-"""Checkpoints that carriers report: facts, stored once in any order of arrival, and folded into the shipment's row."""
+"""Store the checkpoints that carriers report, and fold them into the shipment's row.
+
+A scan is a fact: it is stored once, and the order of arrival makes no difference.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,23 @@ from datetime import datetime
 from django.db import transaction
 
 from apikeys.audit import events
-from carriers.types import (
-    Scan,
-    Status,
-    Track,
-)
-from shipping.checkpoints import carrier_reports
-from shipping.checkpoints.fold import Point, summarize
+from carriers.types import Scan, Status, Track
+from shipping.checkpoints.fold import CheckpointFacts, summarize
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import scan_facts, shipment_facts
 from shipping.models import Checkpoint, Shipment, StatusCode
-from shipping.models.event_types import (
-    SHIPMENT_CHECKPOINT,
-    SHIPMENT_STATUS_CHANGED,
-)
+from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
-_CODE = 64
+log = logging.getLogger(__name__)
+_MAX_CODE = 64
 
 
-def report(
+def store_scans(
     shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimates: Iterable[tuple[datetime, datetime]] = ()
 ) -> int:
-    """Store what a carrier says happened, each scan once, in any order; how many were new.
+    """Store the scans of a report, each once. Returns the number of new ones.
 
-    ``estimates``: when it will be delivered, and when the carrier said so.
+    ``estimates``: pairs of the estimated delivery and the time at which the carrier estimated it.
     """
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
@@ -44,48 +40,72 @@ def report(
 
 
 def add_scans(shipment: Shipment, scans: Iterable[Scan]) -> int:
-    """The same on a shipment that the caller's transaction has locked."""
+    """Store the scans of a shipment that the caller's transaction has locked. Returns the number of new ones."""
     known = set(shipment.checkpoints.filter(source=Checkpoint.Source.CARRIER).values_list("code", "occurred_at"))
     fresh = {(scan.code, scan.occurred_at): scan for scan in scans if (scan.code, scan.occurred_at) not in known}
-    placed = _placed(shipment.carrier, [scan for scan in fresh.values() if scan.status == Status.UNKNOWN])
-    rows = [_carrier_checkpoint(shipment, scan, placed) for scan in fresh.values()]
+    mapped = _mapped_statuses(shipment.carrier, [scan for scan in fresh.values() if scan.status == Status.UNKNOWN])
+    rows = [_build_checkpoint(shipment, scan, mapped) for scan in fresh.values()]
     if rows:
         Checkpoint.objects.bulk_create(rows)
-        _settle(shipment, rows)
+        _update_shipment(shipment, rows)
     return len(rows)
 
 
-def place(shipment_id: uuid.UUID, code: str, status: str) -> bool:
-    """Give a status to a shipment's scans of a code that nobody knew; whether there were any."""
+def map_unknown_scans(shipment_id: uuid.UUID, code: str, status: str) -> bool:
+    """Give a status to a shipment's scans of a code that was unknown. Returns whether there were any."""
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
         if not shipment.checkpoints.filter(code=code, status=Status.UNKNOWN).update(status=status):
             return False
-        _settle(shipment, [])
+        _update_shipment(shipment, [])
         return True
 
 
-def _placed(carrier: str, unknown: Sequence[Scan]) -> dict[str, str]:
-    """Which of these codes operations have placed, and as what; one that was never met goes on their list."""
+def store_track(shipment: Shipment, track: Track, *, asked_at: datetime) -> int:
+    """Store what is new in a track that the carrier was asked for at ``asked_at``. Returns the number of new scans."""
+    with transaction.atomic():
+        row = Shipment.objects.select_for_update().get(id=shipment.id)
+        if changed := row.estimate(track.estimated_delivery, told_at=asked_at):
+            row.save(update_fields=changed)
+        extras = {key: value for key, value in to_builtins(track.extras).items() if value not in (None, "")}
+        if track.current_location:
+            extras["current_location"] = track.current_location
+        if any(row.carrier_details.get(key) != value for key, value in extras.items()):
+            row.carrier_details = row.carrier_details | extras
+            row.save(update_fields=["carrier_details", "updated_at"])
+        return add_scans(row, track.scans)
+
+
+def try_store_track(shipment: Shipment, track: Track, *, asked_at: datetime) -> int | None:
+    """Store one track of several. Returns the number of new scans, or None (logged) if it could not be stored."""
+    try:
+        return store_track(shipment, track, asked_at=asked_at)
+    except Exception:
+        log.exception("track not stored", extra={"shipment": str(shipment.id)})
+        return None
+
+
+def _mapped_statuses(carrier: str, unknown: Sequence[Scan]) -> dict[str, str]:
+    """Return the statuses that operations gave to codes of unknown scans. New codes go on operations' list."""
     if not unknown:
         return {}
-    examples = {scan.code[:_CODE]: scan.description[:500] for scan in unknown}
+    examples = {scan.code[:_MAX_CODE]: scan.description[:500] for scan in unknown}
     known = dict(StatusCode.objects.filter(carrier=carrier, code__in=examples).values_list("code", "status"))
-    # In one order everywhere, so that two writers never wait for each other in a circle.
+    # Sorted, so that two writers insert in the same order and cannot deadlock.
     new = [StatusCode(carrier=carrier, code=code, example=examples[code]) for code in sorted(examples.keys() - known)]
     if new:
         StatusCode.objects.bulk_create(new, ignore_conflicts=True)
     return {code: status for code, status in known.items() if status}
 
 
-def _carrier_checkpoint(shipment: Shipment, scan: Scan, placed: Mapping[str, str]) -> Checkpoint:
-    code, status = scan.code[:_CODE], scan.status.value
+def _build_checkpoint(shipment: Shipment, scan: Scan, mapped: Mapping[str, str]) -> Checkpoint:
+    code, status = scan.code[:_MAX_CODE], scan.status.value
     return Checkpoint(
         merchant_id=shipment.merchant_id,
         mode=shipment.mode,
         shipment=shipment,
         source=Checkpoint.Source.CARRIER,
-        status=placed.get(code, status) if scan.status == Status.UNKNOWN else status,
+        status=mapped.get(code, status) if scan.status == Status.UNKNOWN else status,
         code=code,
         description=scan.description[:500],
         location=scan.location[:200],
@@ -96,11 +116,11 @@ def _carrier_checkpoint(shipment: Shipment, scan: Scan, placed: Mapping[str, str
     )
 
 
-def _settle(shipment: Shipment, fresh: Sequence[Checkpoint]) -> None:
-    """Fold the set anew into the shipment's row and tell of what is new."""
+def _update_shipment(shipment: Shipment, new: Sequence[Checkpoint]) -> None:
+    """Fold all checkpoints into the shipment's row. Record an event per new one and for a changed status."""
     before = shipment.status
-    points = shipment.checkpoints.values_list("occurred_at", "status", "code", "location")
-    summary = summarize(Point(*values) for values in points)
+    columns = shipment.checkpoints.values_list("occurred_at", "status", "code", "location")
+    summary = summarize(CheckpointFacts(*values) for values in columns)
     shipment.status = summary.status
     shipment.frees_order |= summary.status == Status.CANCELLED
     shipment.delivered_at, shipment.picked_up_at = summary.delivered_at, summary.picked_up_at
@@ -114,15 +134,14 @@ def _settle(shipment: Shipment, fresh: Sequence[Checkpoint]) -> None:
         ]
     )  # fmt: skip
     facts, about = shipment_facts(shipment), {"tenant": shipment.tenant, "subject_id": shipment.id}
-    told = [events.build_row(SHIPMENT_CHECKPOINT, data=facts | _scan(row), **about) for row in fresh]
+    recorded = [events.build_row(SHIPMENT_CHECKPOINT, data=facts | _scan_facts(row), **about) for row in new]
     if shipment.status != before:
-        told.append(
-            events.build_row(SHIPMENT_STATUS_CHANGED, data=facts | {"previous_status": before or None}, **about)
-        )
-    events.record_all(told)
+        data = facts | {"previous_status": before or None}
+        recorded.append(events.build_row(SHIPMENT_STATUS_CHANGED, data=data, **about))
+    events.record_all(recorded)
 
 
-def _scan(row: Checkpoint) -> dict[str, object]:
+def _scan_facts(row: Checkpoint) -> dict[str, object]:
     return scan_facts(
         row.id,
         status=row.status,
@@ -132,30 +151,3 @@ def _scan(row: Checkpoint) -> dict[str, object]:
         occurred_at=row.occurred_at,
         tz_assumed=row.tz_assumed,
     )
-
-
-log = logging.getLogger(__name__)
-
-
-def store_track(shipment: Shipment, found: Track, *, asked_at: datetime) -> int:
-    """What a carrier's track says, asked for at a time, and we did not know; how many scans were new."""
-    with transaction.atomic():
-        row = Shipment.objects.select_for_update().get(id=shipment.id)
-        if changed := row.estimate(found.estimated_delivery, told_at=asked_at):
-            row.save(update_fields=changed)
-        extras = {key: value for key, value in to_builtins(found.extras).items() if value not in (None, "")}
-        if found.current_location:
-            extras["current_location"] = found.current_location
-        if any(row.carrier_details.get(key) != value for key, value in extras.items()):
-            row.carrier_details = row.carrier_details | extras
-            row.save(update_fields=["carrier_details", "updated_at"])
-        return carrier_reports.add_scans(row, found.scans)
-
-
-def stored_safely(shipment: Shipment, found: Track, *, asked_at: datetime) -> int | None:
-    """The same, of one among many: None for what cannot be stored, which must not keep the others from it."""
-    try:
-        return store_track(shipment, found, asked_at=asked_at)
-    except Exception:
-        log.exception("track not stored", extra={"shipment": str(shipment.id)})
-        return None

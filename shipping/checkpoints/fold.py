@@ -1,18 +1,19 @@
-"""A shipment's status as a pure function of its checkpoints: every order of arrival ends equal.
+"""A shipment's status as a pure function of its checkpoints, so every order of arrival gives the same result.
 
-The latest *leg* counts (only a return opens a new one). Within it delivered, returned and cancelled absorb what else
-was scanned; otherwise the latest checkpoint decides. Unknown codes never count.
+Only the latest *leg* counts; a return opens a new one. In a leg, delivered, returned and cancelled are final: they win
+over later scans. Otherwise the latest checkpoint decides. Unknown codes never decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from carriers.types import Status
 
-# How far along a status is: decides between scans of one instant.
+# The progress of a status; it decides between checkpoints of the same instant.
 RANK = {
     status: rank
     for rank, status in enumerate(
@@ -34,30 +35,24 @@ RANK = {
         ]
     )
 }
-OPENS_A_LEG = {Status.RTO, Status.RETURNED}
-ABSORBING = {Status.DELIVERED, Status.RETURNED, Status.CANCELLED}
-# Nothing is expected to happen after these.
-FINAL = ABSORBING
+OPENS_LEG = {Status.RTO, Status.RETURNED}
+FINAL = {Status.DELIVERED, Status.RETURNED, Status.CANCELLED}
+Row = TypeVar("Row", bound=Any)
 
 
 @dataclass(frozen=True)
-class Point:
-    """What of a checkpoint decides."""
+class CheckpointFacts:
+    """The columns of a checkpoint that the fold reads."""
 
     occurred_at: datetime
     status: str
     code: str
     location: str = ""
 
-    @property
-    def order(self) -> tuple[datetime, int, str, str]:
-        """Time first, then how far along, then the code; the place only to have one order."""
-        return (self.occurred_at, RANK[Status(self.status)], self.code, self.location)
-
 
 @dataclass(frozen=True)
 class Summary:
-    """What a shipment's row says of its checkpoints."""
+    """The columns of a shipment that its checkpoints decide."""
 
     status: str
     count: int
@@ -68,16 +63,21 @@ class Summary:
     picked_up_at: datetime | None
 
 
-def timeline(points: Iterable[Point]) -> list[Point]:
-    """Oldest first, in the one order that does not depend on arrival."""
-    return sorted(points, key=lambda point: point.order)
+def sort_checkpoints(rows: Iterable[Row]) -> list[Row]:
+    """Order checkpoints by time, rank of the status and code; the location only makes the order total.
+
+    ``rows``: model instances, or anything with their columns.
+    """
+    return sorted(rows, key=lambda row: (row.occurred_at, RANK[Status(row.status)], row.code, row.location))
 
 
-def summarize(points: Iterable[Point]) -> Summary:
+def summarize(checkpoints: Iterable[CheckpointFacts]) -> Summary:
     """Fold a set of checkpoints."""
-    ordered = timeline(points)
-    leg = _latest_leg([point for point in ordered if point.status != Status.UNKNOWN])
-    final = [point for point in leg if point.status in ABSORBING]
+    ordered = sort_checkpoints(checkpoints)
+    leg = [point for point in ordered if point.status != Status.UNKNOWN]
+    if openings := [number for number, point in enumerate(leg) if point.status in OPENS_LEG]:
+        leg = leg[openings[-1] :]
+    final = [point for point in leg if point.status in FINAL]
     decisive = (final or leg)[-1:] or ordered[-1:]
     status = decisive[0].status if decisive else ""
     delivered = [point.occurred_at for point in leg if point.status == Status.DELIVERED]
@@ -90,8 +90,3 @@ def summarize(points: Iterable[Point]) -> Summary:
         last_at=ordered[-1].occurred_at if ordered else None,
         picked_up_at=next((point.occurred_at for point in ordered if point.status == Status.PICKED_UP), None),
     )
-
-
-def _latest_leg(ordered: Sequence[Point]) -> Sequence[Point]:
-    opened = [number for number, point in enumerate(ordered) if point.status in OPENS_A_LEG]
-    return ordered[opened[-1] :] if opened else ordered

@@ -1,7 +1,7 @@
-"""Shipments that fell silent: their carriers are asked, many numbers a call.
+"""Track shipments whose carrier has not reported for a while, many tracking numbers per call.
 
-A lost webhook, or a carrier that sends none, would leave a parcel in transit for ever. ``Shipment.poll_at`` says when
-to look; only this module and the booking write it.
+A lost webhook, or a carrier without webhooks, would otherwise leave a shipment in transit. ``Shipment.poll_at`` says
+when to poll; only this module and the booking write it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from apikeys.db.leases import Schedule
 from apikeys.http import correlation
-from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
 from carriers.types.errors import CarrierError
 from shipping.checkpoints import carrier_reports
@@ -29,84 +28,85 @@ log = logging.getLogger(__name__)
 # Longer than the calls for the shipments of one round can take.
 LEASES = Schedule(Shipment, lasts=lambda: timedelta(minutes=10), until="poll_at")
 _AFTER_FAILURE = timedelta(minutes=15)
-_AFTER_SILENCE_OF_THE_CARRIER = timedelta(hours=1)  # it told of the others and not of this one
-_NUMBERS_A_CALL = 50
+_AFTER_MISSING = timedelta(hours=1)  # the carrier's answer left this number out
+_MAX_NUMBERS = 50  # per call
 
 
 def poll(*, limit: int = 200) -> dict[str, int]:
-    """Ask for the shipments that are due; how many were ``asked``, how many ``scans`` were new, what ``failed``."""
+    """Track the shipments that are due.
+
+    Returns: the numbers of shipments ``asked`` for, of new ``scans``, and of shipments that ``failed``.
+    """
     counts = {"asked": 0, "scans": 0, "failed": 0}
-    for rows in _silent(_claimed(limit)):
-        for start in range(0, len(rows), _NUMBERS_A_CALL):
+    for rows in _select_silent(_claim(limit)):
+        for start in range(0, len(rows), _MAX_NUMBERS):
             with correlation.scope():
-                _ask_safely(rows[start : start + _NUMBERS_A_CALL], counts)
+                group = rows[start : start + _MAX_NUMBERS]
+                counts["asked"] += len(group)
+                try:
+                    _track(_select_current(group), counts)
+                except Exception:  # one failing call must not stop the others; its rows stay leased
+                    log.exception("poll broke off", extra={"carrier": group[0].carrier})
+                    counts["failed"] += len(group)
     return counts
 
 
-def _claimed(limit: int) -> list[Shipment]:
+def _claim(limit: int) -> list[Shipment]:
     ids = [lease.pk for lease in LEASES.claim(Shipment.objects.order_by("poll_at"), limit=limit)]
     rows = Shipment.objects.filter(id__in=ids).select_related("credential")
-    return list(rows.annotate(heard_at=Max("checkpoints__created_at")))
+    return list(rows.annotate(reported_at=Max("checkpoints__created_at")))
 
 
-def _silent(rows: Iterable[Shipment]) -> Iterable[list[Shipment]]:
-    """Those that must be asked for, by account and merchant; the others are put off until they would be silent."""
+def _select_silent(rows: Iterable[Shipment]) -> Iterable[list[Shipment]]:
+    """Group the shipments without a recent report by credential and merchant; reschedule the others."""
     now, groups = timezone.now(), defaultdict(list)
     for row in rows:
-        heard = row.heard_at or row.created_at
+        reported_at = row.reported_at or row.created_at
         if row.status in FINAL or now - row.created_at > settings.POLL_GIVE_UP:
-            _look_again([row], None)
-        elif now - heard < settings.POLL_AFTER_SILENCE:
-            _look_again([row], heard + settings.POLL_AFTER_SILENCE)
+            _poll_at([row], None)
+        elif now - reported_at < settings.POLL_AFTER_SILENCE:
+            _poll_at([row], reported_at + settings.POLL_AFTER_SILENCE)
         else:
             groups[(row.credential_id, row.merchant_id)].append(row)
     return groups.values()
 
 
-def _ask_safely(rows: list[Shipment], counts: dict[str, int]) -> None:
-    """One call that fails in a way that nobody thought of must not keep the others from it; its rows stay put off."""
-    counts["asked"] += len(rows)
-    try:
-        _ask(_with_its_number(rows), counts)
-    except Exception:
-        log.exception("poll broke off", extra={"carrier": rows[0].carrier})
-        counts["failed"] += len(rows)
+def _select_current(rows: list[Shipment]) -> list[Shipment]:
+    """Return the shipments that their tracking number still identifies at the carrier.
 
-
-def _with_its_number(rows: list[Shipment]) -> list[Shipment]:
-    """Without those whose number is another parcel's by now, which are never asked for again, or may be, which wait."""
+    A number that is another parcel's now is not polled again; one that may be is polled later.
+    """
     holders = lookup.holders(rows[0].credential_id, (row.tracking_number for row in rows))
-    _look_again([row for row in rows if holders.get(row.tracking_number, row.id) != row.id], None)
-    _look_again([row for row in rows if row.tracking_number not in holders], timezone.now() + _AFTER_FAILURE)
+    _poll_at([row for row in rows if holders.get(row.tracking_number, row.id) != row.id], None)
+    _poll_at([row for row in rows if row.tracking_number not in holders], timezone.now() + _AFTER_FAILURE)
     return [row for row in rows if holders.get(row.tracking_number) == row.id]
 
 
-def _ask(rows: list[Shipment], counts: dict[str, int]) -> None:
+def _track(rows: list[Shipment], counts: dict[str, int]) -> None:
     if not rows:
         return
     asked_at = timezone.now()
+    subject = rows[0].id if len(rows) == 1 else None
     try:
-        found = _adapter(rows).track([row.tracking_number for row in rows])
+        adapter = opening.open_adapter(rows[0].credential, merchant_id=rows[0].merchant_id, subject_id=subject)
+        tracks = adapter.track([row.tracking_number for row in rows])
     except CarrierError as error:
         log.warning("poll failed", extra={"carrier": rows[0].carrier, "error": str(error)})
         counts["failed"] += len(rows)
-        _look_again(rows, timezone.now() + _AFTER_FAILURE)
+        _poll_at(rows, timezone.now() + _AFTER_FAILURE)
         return
-    missing = [row for row in rows if row.tracking_number not in found]
-    _look_again(missing, timezone.now() + _AFTER_SILENCE_OF_THE_CARRIER)
-    told = [row for row in rows if row.tracking_number in found]
-    news = {row.id: carrier_reports.stored_safely(row, found[row.tracking_number], asked_at=asked_at) for row in told}
-    _look_again([row for row in told if news[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
-    unstored = [row for row in told if news[row.id] is None]
-    _look_again(unstored, timezone.now() + _AFTER_FAILURE)
-    counts["scans"] += sum(number or 0 for number in news.values())
+    missing = [row for row in rows if row.tracking_number not in tracks]
+    _poll_at(missing, timezone.now() + _AFTER_MISSING)
+    tracked = [row for row in rows if row.tracking_number in tracks]
+    new = {
+        row.id: carrier_reports.try_store_track(row, tracks[row.tracking_number], asked_at=asked_at) for row in tracked
+    }
+    _poll_at([row for row in tracked if new[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
+    unstored = [row for row in tracked if new[row.id] is None]
+    _poll_at(unstored, timezone.now() + _AFTER_FAILURE)
+    counts["scans"] += sum(number or 0 for number in new.values())
     counts["failed"] += len(missing) + len(unstored)
 
 
-def _adapter(rows: list[Shipment]) -> CarrierAdapter:
-    subject = rows[0].id if len(rows) == 1 else None
-    return opening.open_adapter(rows[0].credential, merchant_id=rows[0].merchant_id, subject_id=subject)
-
-
-def _look_again(rows: list[Shipment], at: datetime | None) -> None:
+def _poll_at(rows: list[Shipment], at: datetime | None) -> None:
     Shipment.objects.filter(id__in=[row.id for row in rows]).update(poll_at=at)

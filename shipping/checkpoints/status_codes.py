@@ -1,7 +1,7 @@
-"""Carriers' codes that no adapter knows: operations place them, and the worker gives their scans the status.
+"""Map carrier codes that no adapter knows: operations choose a status, the worker gives it to the stored scans.
 
-A placed code with scans that are still unknown is itself the claim, so nothing is lost with a worker that is killed,
-and a scan that was being written while its code was placed is found too.
+A mapped code that still has unknown scans is found by query, without a queue. So a killed worker loses nothing, and a
+scan that was being written while its code was mapped is found too.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ log = logging.getLogger(__name__)
 
 
 def unknown_scans(carrier: Any, code: Any) -> QuerySet:
-    """The checkpoints of a carrier's code that have no status yet; both may be ``OuterRef``."""
+    """Select the checkpoints of a carrier's code that have no status yet. Both arguments may be ``OuterRef``."""
     return Checkpoint.objects.filter(status=Status.UNKNOWN, code=code, shipment__carrier=carrier)
 
 
-def place(code_id: uuid.UUID, status: str) -> bool:
-    """Say what a code means; whether that is news. New scans are stored so at once, old ones by ``settle``.
+def map_code(code_id: uuid.UUID, status: str) -> bool:
+    """Set the status of a code. Returns whether it changed.
 
-    Placing it anew is for the scans to come: a scan that has a status keeps it.
+    New scans get the status when they are stored, unknown ones by ``apply_mappings``. A second mapping of the same
+    code concerns later scans only: a scan that has a status keeps it.
     """
     with transaction.atomic():
         row = StatusCode.objects.select_for_update().get(id=code_id)
@@ -45,28 +46,22 @@ def place(code_id: uuid.UUID, status: str) -> bool:
         return True
 
 
-def settle(*, limit: int = 200) -> int:
-    """Give old scans the status of their code, shipment by shipment; how many shipments it was."""
-    settled, tried = 0, 0
-    for carrier, code, status in _to_settle():
+def apply_mappings(*, limit: int = 200) -> int:
+    """Give stored unknown scans the status of their code. Returns the number of shipments changed.
+
+    ``limit``: the number of shipments to try.
+    """
+    unknown = unknown_scans(OuterRef("carrier"), OuterRef("code"))
+    codes = StatusCode.objects.filter(Exists(unknown), status__isnull=False).order_by("placed_at")
+    changed, tried = 0, 0
+    for carrier, code, status in list(codes.values_list("carrier", "code", "status")):
         waiting = unknown_scans(carrier, code).order_by().values_list("shipment_id", flat=True).distinct()
         for shipment_id in list(waiting[: limit - tried]):
             tried += 1
-            settled += _settled(shipment_id, code, status)
+            try:
+                changed += carrier_reports.map_unknown_scans(shipment_id, code, status)
+            except Exception:  # one shipment that cannot be stored must not stop the others
+                log.exception("status not given to the scans of a code", extra={"shipment": str(shipment_id)})
         if tried >= limit:
             break
-    return settled
-
-
-def _to_settle() -> list[tuple[str, str, str]]:
-    unknown = unknown_scans(OuterRef("carrier"), OuterRef("code"))
-    rows = StatusCode.objects.filter(Exists(unknown), status__isnull=False).order_by("placed_at")
-    return list(rows.values_list("carrier", "code", "status"))
-
-
-def _settled(shipment_id: uuid.UUID, code: str, status: str) -> bool:
-    try:
-        return carrier_reports.place(shipment_id, code, status)
-    except Exception:  # one shipment that cannot be stored must not keep the others from it
-        log.exception("placed code not given to its scans", extra={"shipment": str(shipment_id)})
-        return False
+    return changed

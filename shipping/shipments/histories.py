@@ -9,7 +9,7 @@ from django.db.models import QuerySet, Subquery
 
 from apikeys.db.prepared import Select
 from apikeys.db.tenancy import Tenant
-from shipping.checkpoints.fold import Point
+from shipping.checkpoints.fold import sort_checkpoints
 from shipping.common import lookup
 from shipping.models import UNIT_STATES, Checkpoint, Shipment
 
@@ -56,4 +56,4 @@ def find(tenant: Tenant, name: str) -> list[Any]:
         return []
     if tenant.store_id not in (None, rows[0].shipment__store_id):
         return []
-    return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)
+    return sort_checkpoints(rows)

@@ -82,7 +82,7 @@ def _asked(rows: list[Shipment]) -> _Troubles:
     stored = {
         row.id
         for row in found
-        if carrier_reports.stored_safely(row, told[row.tracking_number], asked_at=asked_at) is not None
+        if carrier_reports.try_store_track(row, told[row.tracking_number], asked_at=asked_at) is not None
     }
     return {row.id: None for row in rows if row.id not in stored}
 

@@ -10,7 +10,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
-from shipping.checkpoints.fold import Point
+from shipping.checkpoints.fold import sort_checkpoints
 from shipping.checkpoints.rendering import HistoryItemSerializer, history_item
 from shipping.labels.rendering import carrier_metadata
 from shipping.models import (
@@ -121,7 +121,7 @@ def ordered_checkpoints(shipment: Shipment) -> list[Checkpoint]:
     rows = getattr(shipment, "latest_checkpoints", None)  # of ``tracks``
     if rows is None:
         rows = shipment.checkpoints.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
-    return sorted(rows, key=lambda row: Point(row.occurred_at, row.status, row.code, row.location).order)
+    return sort_checkpoints(rows)
 
 
 class HistorySerializer(serializers.Serializer):

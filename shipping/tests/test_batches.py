@@ -15,7 +15,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Event, Outbox
 from conftest import GUARDS
-from shipping.checkpoints.fold import Point, summarize
+from shipping.checkpoints.fold import CheckpointFacts, summarize
 from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -175,7 +175,7 @@ def test_the_machine_and_the_fold_agree(send):
     assert Shipment.objects.count() > 20
     for unit in Shipment.objects.all():
         summary = summarize(
-            Point(row.occurred_at, row.status, row.code, row.location) for row in unit.checkpoints.all()
+            CheckpointFacts(row.occurred_at, row.status, row.code, row.location) for row in unit.checkpoints.all()
         )
         assert (unit.status, unit.checkpoint_count, unit.location) == (summary.status, summary.count, summary.location)
         assert (unit.first_at, unit.last_at, unit.delivered_at) == (

@@ -14,7 +14,7 @@ from apikeys.models import Event
 from carriers.adapters.records import read_time
 from carriers.types import Scan, Status
 from shipping.checkpoints import carrier_reports
-from shipping.checkpoints.fold import Point, summarize, timeline
+from shipping.checkpoints.fold import CheckpointFacts, sort_checkpoints, summarize
 from shipping.models import BookingState, Checkpoint, Shipment
 
 ZONES = {name: ZoneInfo(name) for name in ("Europe/Oslo", "America/Bogota", "America/New_York")}
@@ -102,7 +102,7 @@ def test_on_the_days_when_clocks_change(zone, told, instant):
 )
 def test_a_carrier_s_scan_keeps_its_text_and_says_whether_the_zone_was_assumed(tenant, api, told, zone, assumed):
     shipment = booked(tenant, "PKT-CLOCK")
-    carrier_reports.report(shipment.id, [scan(told, Status.IN_TRANSIT, zone=ZONES[zone])])
+    carrier_reports.store_scans(shipment.id, [scan(told, Status.IN_TRANSIT, zone=ZONES[zone])])
     row = Checkpoint.objects.get()
     assert (row.occurred_text, row.tz_assumed) == (told, assumed)
     (shown,) = api.get("/api/v1/tracking/PKT-CLOCK").json()["checkpoints"]
@@ -154,14 +154,14 @@ HISTORIES = pytest.mark.parametrize(
 
 
 def points(scans):
-    return [Point(one.occurred_at, one.status.value, one.code, one.location) for one in scans]
+    return [CheckpointFacts(one.occurred_at, one.status.value, one.code, one.location) for one in scans]
 
 
 @HISTORIES
 def test_all_5040_orders_of_seven_scans_end_in_one_status_timeline_and_delivery(history, status, delivered_at):
     orders = list(itertools.permutations(points(history)))
     assert len(orders) == 5040
-    assert {tuple(timeline(order)) for order in orders} == {tuple(timeline(points(history)))}
+    assert {tuple(sort_checkpoints(order)) for order in orders} == {tuple(sort_checkpoints(points(history)))}
     (end,) = {summarize(order) for order in orders}
     assert (end.status, end.delivered_at, end.count) == (status, delivered_at, 7)
 
@@ -182,9 +182,9 @@ def test_stored_one_by_one_or_all_at_once_every_order_reads_the_same(
     seen = []
     for number, order in enumerate(chosen):
         single, batch = booked(tenant, f"PKT-S{number}"), booked(tenant, f"PKT-B{number}")
-        assert [carrier_reports.report(single.id, [one]) for one in order] == [1] * 7
-        assert carrier_reports.report(batch.id, order) == 7
-        assert carrier_reports.report(batch.id, order[::-1]) == 0
+        assert [carrier_reports.store_scans(single.id, [one]) for one in order] == [1] * 7
+        assert carrier_reports.store_scans(batch.id, order) == 7
+        assert carrier_reports.store_scans(batch.id, order[::-1]) == 0
         seen += [shown(api, f"PKT-S{number}"), shown(api, f"PKT-B{number}")]
     assert all(one == seen[0] for one in seen)
     assert seen[0]["current_status"] == status.upper()

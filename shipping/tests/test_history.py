@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.types import Status
-from shipping.checkpoints.fold import ABSORBING, RANK, Point, summarize, timeline
+from shipping.checkpoints.fold import FINAL, RANK, CheckpointFacts, sort_checkpoints, summarize
 
 START = datetime(2024, 1, 15, 10, tzinfo=UTC)
 
 
 def at(hours, status, code=None, location=""):
-    return Point(START + timedelta(hours=hours), status, code or str(status), location)
+    return CheckpointFacts(START + timedelta(hours=hours), status, code or str(status), location)
 
 
 SIX_SCANS = [
@@ -86,7 +86,7 @@ points = st.builds(
 def test_any_set_in_any_order_folds_equal(pair):
     one, other = pair
     assert summarize(one) == summarize(other)
-    assert timeline(one) == timeline(other)
+    assert sort_checkpoints(one) == sort_checkpoints(other)
 
 
 @given(st.lists(points, min_size=1, max_size=8))
@@ -98,4 +98,4 @@ def test_the_status_is_one_that_was_reported(items):
 
 def test_every_status_has_a_rank():
     assert set(RANK) == set(Status)
-    assert set(RANK) > ABSORBING
+    assert set(RANK) > FINAL

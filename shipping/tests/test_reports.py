@@ -64,7 +64,7 @@ def scan(status, days):
 def delivered(row, days, picked_up=0.0):
     """Created a day before it is picked up."""
     told = [scan("created", picked_up - 1), scan("picked_up", picked_up), scan("delivered", days)]
-    carrier_reports.report(row.id, told)
+    carrier_reports.store_scans(row.id, told)
 
 
 def client_of(tenant, client, scopes=("reports:read",)):
@@ -102,7 +102,7 @@ def test_before_anything_happened_the_figures_are_zero(api):
 
 
 def test_other_statuses_are_counted_when_they_occur(api, booked):
-    carrier_reports.report(booked("PKT-1").id, [scan("ndr", 1)])
+    carrier_reports.store_scans(booked("PKT-1").id, [scan("ndr", 1)])
     body = api.get(BUSINESS).json()
     assert body["units_by_status"]["NDR"] == 1
     assert body["total_units"] == sum(body["units_by_status"].values()) == 1
@@ -142,8 +142,8 @@ def test_on_time_and_transit_figures_by_carrier_and_lane(api, booked):
 def test_on_time_means_the_first_estimate_however_often_the_carrier_moves_it(api, booked):
     row = booked("PKT-1", promised_days=2)
     moved = (WHEN + timedelta(days=9), WHEN + timedelta(hours=1))
-    carrier_reports.report(row.id, [scan("picked_up", 0)], estimates=[moved])
-    carrier_reports.report(row.id, [scan("delivered", 5)])
+    carrier_reports.store_scans(row.id, [scan("picked_up", 0)], estimates=[moved])
+    carrier_reports.store_scans(row.id, [scan("delivered", 5)])
     total = api.get(PERFORMANCE, **JANUARY).json()["total"]
     assert (total["promised"], total["on_time"], total["late"]) == (1, 0, 1)
 
@@ -152,7 +152,7 @@ def test_a_delivery_that_turns_out_a_return_is_taken_back(api, booked):
     row = booked("PKT-1")
     delivered(row, 2)
     assert api.get(PERFORMANCE, **JANUARY).json()["total"]["deliveries"] == 1
-    carrier_reports.report(row.id, [scan("rto", 3)])
+    carrier_reports.store_scans(row.id, [scan("rto", 3)])
     assert api.get(PERFORMANCE, **JANUARY).json()["total"] == NOTHING
 
 

@@ -45,15 +45,15 @@ def known(hours=0, status=Status.PICKED_UP):
 def reported(credential, number, *scans):
     """A booked shipment with these scans."""
     shipment = make(credential, f"{number:010}", status="", carrier=credential.carrier)
-    carrier_reports.report(shipment.id, scans)
+    carrier_reports.store_scans(shipment.id, scans)
     shipment.refresh_from_db()
     return shipment
 
 
 def placed(status="in_transit", **which):
     for row in StatusCode.objects.filter(**which):
-        assert status_codes.place(row.id, status)
-    while status_codes.settle():
+        assert status_codes.map_code(row.id, status)
+    while status_codes.apply_mappings():
         pass
 
 
@@ -98,7 +98,7 @@ def test_a_code_longer_than_its_column_is_one_code(credential):
 def test_known_scans_ask_for_no_code(credential):
     shipment = make(credential)
     with CaptureQueriesContext(connection) as captured:
-        carrier_reports.report(shipment.id, [known(), known(1, Status.IN_TRANSIT)])
+        carrier_reports.store_scans(shipment.id, [known(), known(1, Status.IN_TRANSIT)])
     assert captured.captured_queries
     assert not any("statuscode" in one["sql"] for one in captured)
 
@@ -121,7 +121,7 @@ def test_two_that_meet_a_code_at_once_list_it_once(credential):
     def meet(shipment, names):
         try:
             barrier.wait()
-            carrier_reports.report(shipment.id, [scan(name) for name in names])
+            carrier_reports.store_scans(shipment.id, [scan(name) for name in names])
         except Exception as error:  # shown by the test, not by the thread
             problems.append(error)
         finally:
@@ -191,7 +191,7 @@ def test_a_new_scan_of_a_placed_code_has_its_status_at_once(credential):
     assert shipment.status == "at_pickup_point"
     event = Event.objects.filter(subject_id=shipment.pk, type="shipment.checkpoint").latest("id")
     assert event.data["checkpoint"]["status"] == "at_pickup_point"
-    assert status_codes.settle() == 0
+    assert status_codes.apply_mappings() == 0
 
 
 def test_a_status_that_the_adapter_knows_by_now_is_taken_before_the_placed_one(credential):
@@ -211,7 +211,7 @@ def test_a_scan_that_was_being_written_while_its_code_was_placed_is_found(creden
         code="teleported",
         occurred_at=WHEN + timedelta(hours=5),
     )
-    assert status_codes.settle() == 1
+    assert status_codes.apply_mappings() == 1
     assert not Checkpoint.objects.filter(status="unknown").exists()
 
 
@@ -227,7 +227,7 @@ def test_placing_anew_is_for_the_scans_to_come(credential):
 def test_a_code_is_never_placed_as_unknown(credential):
     reported(credential, 1, scan())
     with pytest.raises(IntegrityError), transaction.atomic():
-        status_codes.place(StatusCode.objects.get().id, "unknown")
+        status_codes.map_code(StatusCode.objects.get().id, "unknown")
 
 
 def parcel_of_an_unknown_code(api, order):
@@ -263,24 +263,24 @@ def test_a_round_takes_no_more_than_its_share(credential):
     for number in range(5):
         reported(credential, number, scan(), scan(hours=1), scan("beamed", hours=2))
     for row in StatusCode.objects.all():
-        status_codes.place(row.id, "in_transit")
-    assert [status_codes.settle(limit=4) for _ in range(4)] == [4, 4, 2, 0]
+        status_codes.map_code(row.id, "in_transit")
+    assert [status_codes.apply_mappings(limit=4) for _ in range(4)] == [4, 4, 2, 0]
 
 
 def test_one_that_cannot_be_stored_keeps_the_others_from_nothing(credential, monkeypatch):
     shipments = [reported(credential, number, scan()) for number in range(3)]
-    placing = carrier_reports.place
+    placing = carrier_reports.map_unknown_scans
 
     def place(shipment_id, *rest):
         if shipment_id == shipments[0].id:
             raise RuntimeError("a bug")
         return placing(shipment_id, *rest)
 
-    monkeypatch.setattr(carrier_reports, "place", place)
-    status_codes.place(StatusCode.objects.get().id, "in_transit")
-    assert [status_codes.settle(), status_codes.settle()] == [2, 0]
+    monkeypatch.setattr(carrier_reports, "map_unknown_scans", place)
+    status_codes.map_code(StatusCode.objects.get().id, "in_transit")
+    assert [status_codes.apply_mappings(), status_codes.apply_mappings()] == [2, 0]
     monkeypatch.undo()
-    assert status_codes.settle() == 1
+    assert status_codes.apply_mappings() == 1
 
 
 SETTLE = """
@@ -297,7 +297,7 @@ def settle(*args):
         os.kill(os.getpid(), signal.SIGKILL)
 
 carrier_reports._settle = settle
-while status_codes.settle(limit=7):
+while status_codes.apply_mappings(limit=7):
     pass
 """
 
@@ -314,7 +314,7 @@ def process(*, killed_at=0):
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_worker_loses_nothing_and_two_at_once_do_nothing_twice(credential):
     shipments = [reported(credential, number, known(), scan(hours=1)) for number in range(30)]
-    status_codes.place(StatusCode.objects.get().id, "in_transit")
+    status_codes.map_code(StatusCode.objects.get().id, "in_transit")
     assert process(killed_at=5).wait(60) == -signal.SIGKILL
     assert Shipment.objects.filter(status="in_transit").count() == 4
     assert [one.wait(60) for one in [process(), process()]] == [0, 0]
@@ -363,7 +363,7 @@ def plans(captured, table):
 
 def test_an_index_lies_under_what_the_worker_looks_for(many):
     with CaptureQueriesContext(connection) as captured:
-        assert status_codes.settle() == 6
+        assert status_codes.apply_mappings() == 6
     looked_up = [one for one in captured if '"shipping_statuscode"' in one["sql"] or "DISTINCT" in one["sql"]]
     assert len(looked_up) == 2
     for one in looked_up:
@@ -373,7 +373,7 @@ def test_an_index_lies_under_what_the_worker_looks_for(many):
 
 def test_an_index_lies_under_the_writers_look_up(many):
     with CaptureQueriesContext(connection) as captured:
-        carrier_reports._placed("pickit", [scan("code-0")])
+        carrier_reports._mapped_statuses("pickit", [scan("code-0")])
     (plan,) = plans(captured, "shipping_statuscode")
     assert "status_code_once_per_carrier" in plan or "sqlite_autoindex_shipping_statuscode" in plan, plan
 
@@ -434,7 +434,7 @@ def test_a_person_places_a_code_and_the_worker_does_the_rest(admin_client, crede
     assert "get it from the worker" in page.content.decode()
     shipment.refresh_from_db()
     assert shipment.status == "picked_up"
-    assert status_codes.settle() == 1
+    assert status_codes.apply_mappings() == 1
     shipment.refresh_from_db()
     assert shipment.status == "out_for_delivery"
     event = Event.objects.get(type="status_code.placed")

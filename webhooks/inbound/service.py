@@ -169,7 +169,7 @@ def _apply(row: InboundWebhook, scans: Iterable[ReportedScan]) -> list[str]:
     for number, shipment_id in ids.items():
         reported = by_number[number]
         told = [(item.estimated_delivery, item.scan.occurred_at) for item in reported if item.estimated_delivery]
-        carrier_reports.report(shipment_id, [item.scan for item in reported], estimates=told)
+        carrier_reports.store_scans(shipment_id, [item.scan for item in reported], estimates=told)
     return [number for number in by_number if number not in ids]
 
 

@@ -517,7 +517,7 @@ def test_an_event_that_cannot_be_applied_is_listed_after_so_many_tries(credentia
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(service.carrier_reports, "report", broken)
+    monkeypatch.setattr(service.carrier_reports, "store_scans", broken)
     long_ago = timezone.now() - timedelta(hours=1)
     for _ in range(22):
         service.sweep()
