@@ -287,7 +287,7 @@ SETTLE = """
 import os, signal, sys, django
 django.setup()
 from shipping.checkpoints import carrier_reports, status_codes
-whole, left = carrier_reports._settle, int(sys.argv[1])
+whole, left = carrier_reports._update_shipment, int(sys.argv[1])
 
 def settle(*args):
     global left
@@ -296,7 +296,7 @@ def settle(*args):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-carrier_reports._settle = settle
+carrier_reports._update_shipment = settle
 while status_codes.apply_mappings(limit=7):
     pass
 """
