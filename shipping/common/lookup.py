@@ -17,7 +17,6 @@ from apikeys.http.errors import (
 )
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
-from shipping.common import lookup
 from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
 
 _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
@@ -142,5 +141,5 @@ def need_booking(shipment: Shipment) -> None:
         raise Conflict(_("The carrier has not confirmed this booking yet."))
     if shipment.booking_state == BookingState.FAILED:
         raise Conflict(_("The booking of this shipment failed."))
-    if not lookup.holds_its_number(shipment):
+    if not holds_its_number(shipment):
         raise Conflict(_("The carrier has given this tracking number to another parcel since."))
