@@ -63,7 +63,7 @@ class BreakerAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Close: ask the carrier again at once", permissions=["operate"])
     def close(self, request: HttpRequest, rows: QuerySet) -> None:
-        closed = [row for row in rows if circuit_breaker.reset(row)]
+        closed = [row for row in rows if circuit_breaker.close_manually(row)]
         for row in closed:
             self.log_change(request, row, "Closed by hand.")
         self.message_user(request, f"{len(closed)} closed.")

@@ -16,7 +16,7 @@ from apikeys.db.tenancy import Tenant, first_id_at
 from apikeys.models import Merchant
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS, adapter_class
-from carriers.models import Breaker, CarrierCall, Credential, breaker_rest
+from carriers.models import Breaker, CarrierCall, Credential, breaker_pause
 
 _PERIOD = timedelta(hours=1)
 _FAILING = 0.2  # share of the calls
@@ -88,7 +88,7 @@ def _used_credentials(tenant: Tenant) -> dict[str, Credential]:
 
 def _open_breakers(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
     """Return the operations whose circuit breaker is open, by credential. Half-open ones are not included."""
-    resting = leases.still_lasting("retry_at", breaker_rest())
+    resting = leases.still_lasting("retry_at", breaker_pause())
     rows = Breaker.objects.filter(resting, credential__in=credential_ids, opened_at__isnull=False)
     found: dict[uuid.UUID, list[str]] = {}
     for credential_id, operation in rows.values_list("credential_id", "operation").order_by("operation"):

@@ -31,12 +31,12 @@ def check_login(row: Credential) -> dict[str, object]:
     unchanged = Credential.objects.filter(id=row.id, updated_at=row.updated_at)  # no row once its fields change
     try:
         token = open_adapter(row).check_account()
-        tokens.accepted(unchanged)
+        tokens.record_login(unchanged)
         if token:
-            tokens.keep(unchanged, token)
+            tokens.store_token(unchanged, token)
     except CarrierError as error:
         if isinstance(error, CarrierAuthentication) and not isinstance(error, CredentialUnreadable):
-            tokens.refused(unchanged, error)
+            tokens.record_refusal(unchanged, error)
         result |= {"ok": False, "error": error.code, "message": error.carrier_message or str(error)}
     result |= {"latency_ms": round((time.monotonic() - started) * 1000), "at": rfc3339(timezone.now())}
     unchanged.update(last_test=result)

@@ -1,7 +1,8 @@
-"""A circuit breaker per credential and operation, in a row that all processes share.
+"""Circuit breaker per credential and operation. Its state is a row that all processes share.
 
-So many failures in a row open it; calls are then refused at once. After a rest exactly one caller, chosen by a lease
-with a fencing number, tries again: an answer closes it, a failure opens it anew. No row, no failures.
+After several failures in a row it is open and refuses calls. After a pause exactly one caller, chosen by a lease with a
+fencing number, may probe: an answer closes the breaker, a failure keeps it open for another pause. No row means no
+failures.
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ from django.utils import timezone
 from apikeys.audit import events
 from apikeys.db import leases
 from apikeys.db.leases import Lease, Leases
-from apikeys.db.tenancy import Tenant
-from carriers.models import Breaker, Credential, breaker_rest
+from carriers.models import Breaker, Credential, breaker_pause
 from carriers.models.event_types import BREAKER_CLOSED, BREAKER_OPENED
 
-_WHILE_PROBED_S = 5
+_RETRY_DURING_PROBE_S = 5
 LEASES = Leases(Breaker, lasts=lambda: timedelta(seconds=settings.CARRIER_TIMEOUT_S + 15), until="probe_until")
 
 
 class Open(Exception):
-    """No call now."""
+    """The circuit breaker is open: no call now."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"open for {retry_after_s} s")
@@ -35,8 +35,8 @@ class Open(Exception):
 
 
 @dataclass(frozen=True)
-class Permit:
-    """Permission for one call, ended by ``answered``, ``failed`` or ``unused``. With a lease it is the probe's."""
+class Permission:
+    """Permission for one call; the caller must report ``answered``, ``failed`` or ``unused``. A probe has a lease."""
 
     credential: Credential
     operation: str
@@ -48,17 +48,17 @@ class Permit:
         return self.lease is not None
 
     def answered(self) -> None:
-        """The carrier spoke, were it to refuse."""
+        """Record that the carrier answered, even with a refusal."""
         if self.lease:
             _close(self.lease.rows)
-        elif self.failures:  # a call begun before the first failure says nothing about what came after
+        elif self.failures:  # an answer to a call from before the first failure must not reset later failures
             self._row().filter(opened_at=None).update(failures=0, updated_at=timezone.now())
 
     def failed(self, problem: str) -> None:
-        """5xx, no answer in time, no connection or one that broke."""
+        """Record a failure: 5xx, no answer in time, a refused or lost connection."""
         if self.lease:
             self.lease.release(
-                retry_at=leases.now() + breaker_rest(), failures=F("failures") + 1, updated_at=timezone.now()
+                retry_at=leases.now() + breaker_pause(), failures=F("failures") + 1, updated_at=timezone.now()
             )
             return
         Breaker.objects.get_or_create(credential=self.credential, operation=self.operation)
@@ -66,11 +66,11 @@ class Permit:
             counted = {"failures": F("failures") + 1, "last_problem": problem[:100], "updated_at": timezone.now()}
             self._row().update(**counted)
             due = self._row().filter(opened_at=None, failures__gte=settings.CARRIER_BREAKER_FAILURES)
-            if due.update(opened_at=timezone.now(), retry_at=leases.now() + breaker_rest(), probe_until=None):
-                _tell(BREAKER_OPENED, self.credential, self.operation, problem=problem[:100])
+            if due.update(opened_at=timezone.now(), retry_at=leases.now() + breaker_pause(), probe_until=None):
+                _record_event(BREAKER_OPENED, self.credential, self.operation, problem=problem[:100])
 
     def unused(self) -> None:
-        """Nothing was asked after all; another caller may probe."""
+        """Record that no call was sent, so that another caller may probe."""
         if self.lease:
             self.lease.release()
 
@@ -78,21 +78,21 @@ class Permit:
         return Breaker.objects.filter(credential_id=self.credential.id, operation=self.operation)
 
 
-def admit(credential: Credential, operation: str) -> Permit:
-    """Leave for one call. Raises ``Open``."""
+def request_permission(credential: Credential, operation: str) -> Permission:
+    """Return permission for one call, or raise ``Open``."""
     row = Breaker.objects.filter(credential_id=credential.id, operation=operation).annotate(now=leases.now()).first()
     if row is None or row.opened_at is None:
-        return Permit(credential, operation, failures=row.failures if row else 0)
-    if row.is_resting(row.now):
+        return Permission(credential, operation, failures=row.failures if row else 0)
+    if row.is_paused(row.now):
         raise Open(ceil((row.retry_at - row.now).total_seconds()))
     unchanged = Breaker.objects.filter(id=row.id, fence=row.fence, opened_at=row.opened_at, retry_at=row.retry_at)
     if lease := LEASES.acquire(unchanged):
-        return Permit(credential, operation, failures=row.failures, lease=lease)
-    raise Open(_WHILE_PROBED_S)
+        return Permission(credential, operation, failures=row.failures, lease=lease)
+    raise Open(_RETRY_DURING_PROBE_S)
 
 
-def reset(row: Breaker) -> bool:
-    """Close it by hand; False when it was closed already. A probe under way no longer counts."""
+def close_manually(row: Breaker) -> bool:
+    """Close an open breaker; return False if it is closed already. The result of a running probe is then ignored."""
     return _close(Breaker.objects.filter(id=row.id))
 
 
@@ -104,11 +104,10 @@ def _close(rows: QuerySet[Breaker]) -> bool:
         row.failures, row.opened_at, row.retry_at, row.probe_until = 0, None, None, None
         row.fence += 1
         row.save()
-        _tell(BREAKER_CLOSED, row.credential, row.operation)
+        _record_event(BREAKER_CLOSED, row.credential, row.operation)
         return True
 
 
-def _tell(kind: events.EventType, credential: Credential, operation: str, **more: str) -> None:
-    tenant = Tenant(credential.merchant_id, credential.mode) if credential.merchant_id else None
+def _record_event(kind: events.EventType, credential: Credential, operation: str, **more: str) -> None:
     data = {"carrier": credential.carrier, "operation": operation, **more}
-    events.record(kind, tenant=tenant, subject_id=credential.id, data=data)
+    events.record(kind, tenant=credential.tenant, subject_id=credential.id, data=data)

@@ -1,4 +1,8 @@
-"""Pooled connections that end at a moment: ``requests`` alone bounds only each address and each silence."""
+"""Pooled connections with one deadline per call.
+
+``requests`` alone limits only each connection attempt and each pause between two reads. This is the only module that
+depends on urllib3's internals.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,24 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 from urllib3.util.connection import allowed_gai_family, create_connection
 
 _thread = threading.local()
-_AN_INSTANT_S = 0.001  # a socket takes 0 for "do not wait at all"
-_A_TRY_S = 2.0  # a lost first packet is sent again after a second
+_SHORTEST_TIMEOUT_S = 0.001  # a socket takes a timeout of 0 for "non-blocking"
+_LOST_PACKET_S = 2.0  # a lost first packet is sent again after a second
 
 
 def session() -> requests.Session:
-    """To be shared by all threads; what is sent is prepared outside of it, so it carries no cookies or credentials.
+    """Return a session that all threads can share: requests are prepared outside, and it has no state of its own.
 
-    It keeps no cookies either, which a carrier may set for each path anew.
+    It stores no cookies either: a carrier may set a new one for each path.
     """
     made = requests.Session()
     made.trust_env = False
@@ -36,15 +46,17 @@ def session() -> requests.Session:
 
 
 class TooLarge(Exception):
-    """A carrier sends more than it may. No ``OSError``, which libraries would take for a lost connection."""
+    """A carrier sends more than allowed. Not an ``OSError``, which libraries would take for a lost connection."""
 
 
-def end_at(moment: float, *, most: int) -> None:
-    """Whatever this thread asks from now on is sent and answered by then (``time.monotonic``), drip or not.
+def set_limits(*, deadline: float, max_bytes: int) -> None:
+    """Set limits for this thread's next HTTP call.
 
-    Of each answer at most so many bytes: what a chunk says of its size bounds nothing. More raises ``TooLarge``.
+    Args:
+        deadline: ``time.monotonic`` by which the answer ends, even if it arrives byte by byte.
+        max_bytes: bytes to read from the socket; more raise ``TooLarge``. A chunk's declared size is no limit.
     """
-    _thread.end, _thread.most = moment, most
+    _thread.deadline, _thread.max_bytes = deadline, max_bytes
 
 
 def is_never_sent(error: requests.RequestException) -> bool:
@@ -60,32 +72,27 @@ def is_timeout(error: requests.RequestException) -> bool:
     return isinstance(error, requests.Timeout) or any(isinstance(one, ReadTimeoutError) for one in error.args)
 
 
-def _left() -> float:
-    return max(_AN_INSTANT_S, _thread.end - time.monotonic())
+def _seconds_left() -> float:
+    return max(_SHORTEST_TIMEOUT_S, _thread.deadline - time.monotonic())
 
 
-def _share(left: float, addresses: int) -> float:
-    """How long to try the first of so many addresses: long enough for a lost packet, and never all of the time."""
-    return max(left / addresses, min(left / 2, _A_TRY_S))
+class _LimitedReader(io.RawIOBase):
+    """A socket's bytes until the deadline, then ``TimeoutError``; up to the limit, then ``TooLarge``."""
 
-
-class _Bounded(io.RawIOBase):
-    """A socket's bytes until the moment has come, then ``TimeoutError``; so many of them, then ``TooLarge``."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, end: float, most: int) -> None:
-        self.raw, self.sock, self.end, self.left = raw, sock, end, most
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float, max_bytes: int) -> None:
+        self.raw, self.sock, self.deadline, self.bytes_left = raw, sock, deadline, max_bytes
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self.end - time.monotonic()
-        if left <= 0:
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError("the answer did not end in time")
-        self.sock.settimeout(left)
+        self.sock.settimeout(seconds)
         read = self.raw.readinto(buffer)
-        self.left -= read or 0
-        if self.left < 0:
+        self.bytes_left -= read or 0
+        if self.bytes_left < 0:
             raise TooLarge("more bytes than an answer may have")
         return read
 
@@ -98,57 +105,57 @@ class _Bounded(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, _thread.end, _thread.most))
+        reader = _LimitedReader(self.fp.detach(), sock, _thread.deadline, _thread.max_bytes)
+        self.fp = io.BufferedReader(reader)
 
 
-class _Ending:
-    """Connects within one timeout, where urllib3 grants it to each address, and speaks until the call's end."""
+class _DeadlineMixin:
+    """Connects within one timeout, where urllib3 allows it once per address, and ends with the call's deadline."""
 
     response_class = _Response
 
     def _new_conn(self) -> socket.socket:
-        addresses = self._addresses()
-        end = time.monotonic() + min(self.timeout, _left())
+        addresses = self._resolve()
+        end = time.monotonic() + min(self.timeout, _seconds_left())
         problem: HTTPError = ConnectTimeoutError(self, "there is no time to connect")
         for position, address in enumerate(addresses):
             left = end - time.monotonic()
             if left <= 0:
                 break
+            # An equal part of the time, but enough for a lost packet, and never more than half.
+            timeout = max(left / (len(addresses) - position), min(left / 2, _LOST_PACKET_S))
             try:
-                return self._connected(address, _share(left, len(addresses) - position), end)
+                sock = create_connection((address, self.port), timeout, self.source_address, self.socket_options)
+                sock.settimeout(max(_SHORTEST_TIMEOUT_S, end - time.monotonic()))  # for the TLS handshake
+                return sock
             except TimeoutError:
                 problem = ConnectTimeoutError(self, f"{address} does not answer")
             except OSError as error:
                 problem = NewConnectionError(self, f"{address}: {error}")
         raise problem
 
-    def _addresses(self) -> list[str]:
+    def _resolve(self) -> list[str]:
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, error) from error
-        return [place[0] for *_kind, place in found]
-
-    def _connected(self, address: str, seconds: float, end: float) -> socket.socket:
-        sock = create_connection((address, self.port), seconds, self.source_address, self.socket_options)
-        sock.settimeout(max(_AN_INSTANT_S, end - time.monotonic()))  # what is left is for the handshake
-        return sock
+        return [address[0] for *_kind, address in found]
 
     def connect(self) -> None:
         super().connect()
-        self.sock.settimeout(_left())
+        self.sock.settimeout(_seconds_left())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # connected, so what is sent has until the end
-            self.timeout = _left()
+        if self.sock is not None:  # a pooled connection: sending has until the deadline, not the connect timeout
+            self.timeout = _seconds_left()
         super().request(*args, **kwargs)
 
 
-class _Connection(_Ending, HTTPConnection):
+class _Connection(_DeadlineMixin, HTTPConnection):
     pass
 
 
-class _SecureConnection(_Ending, HTTPSConnection):
+class _SecureConnection(_DeadlineMixin, HTTPSConnection):
     pass
 
 

@@ -45,19 +45,19 @@ class Exchange:
         self.give_up = time.monotonic() + min(limit for limit in limits if limit is not None)
         self.secrets = call_log.secret_values(caller.credential, prepared.headers)
 
-    def admit(self) -> circuit_breaker.Permit:
+    def request_permission(self) -> circuit_breaker.Permission:
         """Return the circuit breaker's permission. Raises: ``CarrierUnavailable`` while it is open."""
         try:
-            return circuit_breaker.admit(self.caller.credential, self.operation)
+            return circuit_breaker.request_permission(self.caller.credential, self.operation)
         except circuit_breaker.Open as error:
             text = _("Not sent: the last calls of this operation failed.")
             raise self.unavailable(text, error.retry_after_s, code="breaker_open") from error
 
-    def run(self, permit: circuit_breaker.Permit) -> Answer:
+    def run(self, permission: circuit_breaker.Permission) -> Answer:
         """Send the request, and again where that is safe; return any answer below 500 except 429."""
         for attempt in range(1, settings.CARRIER_MAX_RETRIES + 2):
-            last = attempt > settings.CARRIER_MAX_RETRIES or permit.is_probe
-            answer, error = self._attempt(attempt, permit)
+            last = attempt > settings.CARRIER_MAX_RETRIES or permission.is_probe
+            answer, error = self._attempt(attempt, permission)
             if error is None:
                 return answer
             error.answer = answer
@@ -65,7 +65,7 @@ class Exchange:
             if last or not self._may_repeat(error, retry_after) or not self._pause(attempt, retry_after):
                 raise error
             try:
-                permit = circuit_breaker.admit(self.caller.credential, self.operation)
+                permission = circuit_breaker.request_permission(self.caller.credential, self.operation)
             except circuit_breaker.Open as opened:
                 raise error from opened
         raise AssertionError("unreachable")
@@ -77,14 +77,14 @@ class Exchange:
         )
 
     def _attempt(
-        self, attempt: int, permit: circuit_breaker.Permit
+        self, attempt: int, permission: circuit_breaker.Permission
     ) -> tuple[Answer | None, errors.CarrierError | None]:
         try:
             self._wait_for_turn()
             started, left = time.monotonic(), self._left()
             answer, outcome, problem = self._exchange()
         except BaseException:
-            permit.unused()
+            permission.unused()
             raise
         call_log.log_call(
             self.caller,
@@ -98,7 +98,7 @@ class Exchange:
             secrets=self.secrets,
             is_file=self.is_file,
         )
-        self._settle(permit, outcome, problem, left)
+        self._settle(permission, outcome, problem, left)
         self._pause_endpoint(answer)
         if answer is not None and outcome in (Outcome.OK, Outcome.REFUSED) and answer.status != 429:
             return answer, None
@@ -143,7 +143,7 @@ class Exchange:
         if left <= 0:
             raise requests.ConnectTimeout("the request's deadline has passed")
         # The socket's limit also covers headers and chunk sizes, which the limit on the content below does not count.
-        connection_pool.end_at(self.give_up, most=2 * settings.CARRIER_MAX_ANSWER_BYTES + _CHUNK)
+        connection_pool.set_limits(deadline=self.give_up, max_bytes=2 * settings.CARRIER_MAX_ANSWER_BYTES + _CHUNK)
         timeout = (min(settings.CARRIER_CONNECT_TIMEOUT_S, left), left)
         response = _session.send(self.prepared, timeout=timeout, allow_redirects=False, stream=True)
         try:
@@ -162,16 +162,16 @@ class Exchange:
     def _left(self) -> float:
         return self.give_up - time.monotonic()
 
-    def _settle(self, permit: circuit_breaker.Permit, outcome: str, problem: str, left: float) -> None:
+    def _settle(self, permission: circuit_breaker.Permission, outcome: str, problem: str, left: float) -> None:
         """Report the outcome to the circuit breaker, unless a late request left the carrier too little time."""
         had_time = left >= min(settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_TIMEOUT_S) / 2
         try:
             if outcome in (Outcome.OK, Outcome.REFUSED):
-                permit.answered()
+                permission.answered()
             elif had_time or outcome == Outcome.FAILED:
-                permit.failed(f"{outcome}: {problem}")
+                permission.failed(f"{outcome}: {problem}")
             else:
-                permit.unused()
+                permission.unused()
         except Exception:  # the carrier has acted: its answer must not be lost
             log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
 

@@ -1,4 +1,4 @@
-"""Counters of calls to carriers, under the documents' names (``pickit_api_requests_total`` and its kin)."""
+"""Metrics of carrier calls, with the documented names (``pickit_api_requests_total`` and so on)."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def token_expiry(carrier: str) -> Gauge:
 
 
 def observe(carrier: str, operation: str, status: int | str, seconds: float) -> None:
-    """Count one exchange."""
+    """Record one exchange."""
     _requests(carrier).labels(endpoint=operation, status=str(status)).inc()
     _durations(carrier).labels(endpoint=operation).observe(seconds)

@@ -1,4 +1,4 @@
-"""How long it is remembered what was said to carriers."""
+"""Delete old rows of the call log."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from carriers.models import CarrierCall
 log = logging.getLogger(__name__)
 
 
-def old_calls(before: datetime) -> QuerySet[CarrierCall]:
-    """Calls from before a moment."""
-    return CarrierCall.objects.filter(id__lt=first_id_at(before))
+def calls_before(moment: datetime) -> QuerySet[CarrierCall]:
+    """Return the calls from before a moment."""
+    return CarrierCall.objects.filter(id__lt=first_id_at(moment))
 
 
-def forget_calls(before: datetime) -> Iterator[int]:
-    """Delete ``old_calls`` batch by batch; yields the number of each."""
-    return batches.delete(old_calls(before))
+def delete_calls_before(moment: datetime) -> Iterator[int]:
+    """Delete ``calls_before`` in batches; yield the size of each."""
+    return batches.delete(calls_before(moment))
 
 
-def clean() -> None:
-    """Forget what is older than ``CARRIER_CALL_KEEP_DAYS``; run by the worker once an hour."""
-    gone = sum(forget_calls(timezone.now() - settings.CARRIER_CALL_KEEP))
-    log.info("call log cleaned", extra={"carrier_calls": gone})
+def delete_old_calls() -> None:
+    """Delete calls older than ``CARRIER_CALL_KEEP_DAYS``. The worker runs this every hour."""
+    deleted = sum(delete_calls_before(timezone.now() - settings.CARRIER_CALL_KEEP))
+    log.info("call log cleaned", extra={"carrier_calls": deleted})

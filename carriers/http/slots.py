@@ -1,8 +1,8 @@
-"""How much of a process carriers may occupy: fewer requests than it has threads, whatever hangs.
+"""Limit a process's concurrent carrier calls to fewer than its threads, so that hanging carriers block nothing else.
 
-A request occupies a slot while a carrier is asked for it, and while it waits for another request's log-in. Of
-those that find none some wait a moment, for the end of a burst; the others are refused at once, or they would be what
-holds up everything else.
+A request takes a slot for a call to a carrier, and while it waits for another request's login. If all slots are taken,
+some requests wait a moment for a burst to end; the others are refused at once, because waiting they would take all
+threads.
 """
 
 from __future__ import annotations
@@ -14,33 +14,32 @@ from contextlib import contextmanager
 from django.conf import settings
 
 _slots = threading.BoundedSemaphore(settings.CARRIER_CONCURRENCY)
-# The log-in that is waited for needs a slot too.
-_waiting = threading.BoundedSemaphore(max(1, settings.CARRIER_CONCURRENCY - 1))
-_patient = threading.BoundedSemaphore(max(1, settings.CARRIER_CONCURRENCY * 2 // 5))
-_PATIENCE_S = 1.0
+_login_waiters = threading.BoundedSemaphore(max(1, settings.CARRIER_CONCURRENCY - 1))  # the login needs a slot too
+_slot_waiters = threading.BoundedSemaphore(max(1, settings.CARRIER_CONCURRENCY * 2 // 5))
+_MAX_WAIT_S = 1.0
 
 
 class Full(Exception):
-    """Too many are occupied, and none came free in a moment."""
+    """All slots are taken, and none was released within the wait."""
 
 
 @contextmanager
 def calling() -> Iterator[None]:
-    """A slot for one call with its repeats. Raises ``Full``."""
-    with _taken(_slots):
+    """Take a slot for one call with its repeats. Raises: ``Full``."""
+    with _acquire(_slots):
         yield
 
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """A slot for one that waits for another's log-in. Raises ``Full``."""
-    with _taken(_waiting), _taken(_slots):
+    """Take a slot while waiting for another request's login. Raises: ``Full``."""
+    with _acquire(_login_waiters), _acquire(_slots):
         yield
 
 
 @contextmanager
-def _taken(slots: threading.BoundedSemaphore) -> Iterator[None]:
-    if not (slots.acquire(blocking=False) or _patiently(slots)):
+def _acquire(slots: threading.BoundedSemaphore) -> Iterator[None]:
+    if not (slots.acquire(blocking=False) or _acquire_later(slots)):
         raise Full
     try:
         yield
@@ -48,10 +47,10 @@ def _taken(slots: threading.BoundedSemaphore) -> Iterator[None]:
         slots.release()
 
 
-def _patiently(slots: threading.BoundedSemaphore) -> bool:
-    if not _patient.acquire(blocking=False):
+def _acquire_later(slots: threading.BoundedSemaphore) -> bool:
+    if not _slot_waiters.acquire(blocking=False):
         return False
     try:
-        return slots.acquire(timeout=_PATIENCE_S)
+        return slots.acquire(timeout=_MAX_WAIT_S)
     finally:
-        _patient.release()
+        _slot_waiters.release()

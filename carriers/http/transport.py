@@ -91,12 +91,12 @@ class HttpTransport:
     def _run(self, exchange: Exchange) -> Answer:
         if _in_transaction():
             raise TransactionOpen(f"{exchange.operation} at {self.caller.carrier_name} inside a transaction")
-        permit = exchange.admit()
+        permission = exchange.request_permission()
         try:
             with slots.calling():
-                return exchange.run(permit)
+                return exchange.run(permission)
         except slots.Full as error:
-            permit.unused()
+            permission.unused()
             text = _("Too many requests to carriers are running.")
             raise exchange.unavailable(text, retry_after_s=5, code="busy") from error
 

@@ -1,6 +1,6 @@
 """Accounts at carriers, and what was said to them."""
 
-from carriers.models.calls import Breaker, CallBudget, CarrierCall, PointAnswer, breaker_rest
+from carriers.models.calls import Breaker, CallBudget, CarrierCall, PointAnswer, breaker_pause
 from carriers.models.credentials import ENVIRONMENT_OF_MODE, Credential, Environment
 
 __all__ = [
@@ -11,5 +11,5 @@ __all__ = [
     "ENVIRONMENT_OF_MODE",
     "Environment",
     "PointAnswer",
-    "breaker_rest",
+    "breaker_pause",
 ]

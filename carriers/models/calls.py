@@ -56,14 +56,14 @@ class Breaker(Row):
         """``closed``, ``open`` or ``half_open``."""
         if self.opened_at is None:
             return "closed"
-        return "open" if self.is_resting(timezone.now()) else "half_open"
+        return "open" if self.is_paused(timezone.now()) else "half_open"
 
-    def is_resting(self, now: datetime) -> bool:
+    def is_paused(self, now: datetime) -> bool:
         """Whether nothing is asked now; of a closed one never."""
-        return self.opened_at is not None and leases.lasts(self.retry_at, now, breaker_rest())
+        return self.opened_at is not None and leases.lasts(self.retry_at, now, breaker_pause())
 
 
-def breaker_rest() -> timedelta:
+def breaker_pause() -> timedelta:
     """How long an operation that failed again and again is left alone."""
     return timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S)
 

@@ -154,12 +154,12 @@ def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier,
 def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, fail):
     fail(5)
     rest_is_over()
-    barrier, permits = threading.Barrier(8), []
+    barrier, permissions = threading.Barrier(8), []
 
     def one():
         barrier.wait()
         try:
-            permits.append(circuit_breaker.admit(credential, "quote"))
+            permissions.append(circuit_breaker.request_permission(credential, "quote"))
         except circuit_breaker.Open:
             pass
         finally:
@@ -170,7 +170,7 @@ def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, f
         thread.start()
     for thread in threads:
         thread.join()
-    assert [permit.is_probe for permit in permits] == [True]
+    assert [permission.is_probe for permission in permissions] == [True]
 
 
 def test_a_failed_probe_is_not_repeated_and_opens_it_for_another_rest(send, carrier, fail, settings):
@@ -187,11 +187,11 @@ def test_a_failed_probe_is_not_repeated_and_opens_it_for_another_rest(send, carr
 def test_a_probe_whose_process_died_is_replaced_when_its_lease_ends(credential, send, fail):
     fail(5)
     rest_is_over()
-    dead = circuit_breaker.admit(credential, "quote")
+    dead = circuit_breaker.request_permission(credential, "quote")
     with pytest.raises(errors.CarrierUnavailable):
         send()
     Breaker.objects.update(probe_until=timezone.now() - timedelta(seconds=1))
-    second = circuit_breaker.admit(credential, "quote")
+    second = circuit_breaker.request_permission(credential, "quote")
     dead.answered()
     assert Breaker.objects.get().state == "half_open"
     second.answered()
@@ -202,16 +202,16 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine)
     now = timezone.now()
     time_machine.move_to(now + timedelta(days=1))
     for _ in range(5):
-        circuit_breaker.admit(credential, "quote").failed("500")
+        circuit_breaker.request_permission(credential, "quote").failed("500")
     with pytest.raises(circuit_breaker.Open):
-        circuit_breaker.admit(credential, "quote")
+        circuit_breaker.request_permission(credential, "quote")
     time_machine.move_to(now)
     assert Breaker.objects.get().state == "half_open"
-    assert circuit_breaker.admit(credential, "quote").is_probe
+    assert circuit_breaker.request_permission(credential, "quote").is_probe
     with pytest.raises(circuit_breaker.Open):
-        circuit_breaker.admit(credential, "quote")
+        circuit_breaker.request_permission(credential, "quote")
     Breaker.objects.update(probe_until=now + timedelta(days=1))
-    assert circuit_breaker.admit(credential, "quote").is_probe
+    assert circuit_breaker.request_permission(credential, "quote").is_probe
 
 
 def test_opening_and_closing_are_events_of_the_account(credential, send, fail):
@@ -229,7 +229,7 @@ def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, f
     rest_is_over()
     full = threading.BoundedSemaphore(1)
     monkeypatch.setattr("carriers.http.slots._slots", full)
-    monkeypatch.setattr("carriers.http.slots._PATIENCE_S", 0.01)
+    monkeypatch.setattr("carriers.http.slots._MAX_WAIT_S", 0.01)
     with full, pytest.raises(errors.CarrierUnavailable) as refusal:
         send()
     assert (refusal.value.carrier_code, len(carrier.requests)) == ("busy", 5)
@@ -260,7 +260,7 @@ def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
 
 def test_a_late_answer_to_a_call_begun_before_says_nothing_of_an_open_one(credential, send, fail):
     fail(1)
-    begun = circuit_breaker.admit(credential, "quote")
+    begun = circuit_breaker.request_permission(credential, "quote")
     fail(4)
     begun.answered()
     row = Breaker.objects.get()

@@ -40,7 +40,7 @@ def left():
 
 def test_the_worker_forgets_calls_after_the_set_time(calls, settings):
     settings.CARRIER_CALL_KEEP = timedelta(days=90)
-    retention.clean()
+    retention.delete_old_calls()
     assert left() == {"1 days", "29 days", "31 days", "89 days"}
 
 

@@ -252,13 +252,13 @@ def test_the_command_renews_what_is_about_to_end(sandbox, credential):
     points(credential)
     out = StringIO()
     call_command("refresh_carrier_tokens", stdout=out)
-    assert "0 tokens fresh" in out.getvalue()
+    assert "0 tokens renewed" in out.getvalue()
     now = timezone.now()
     Credential.objects.update(
         token_expires_at=now + timedelta(seconds=90), token_fetched_at=now - timedelta(minutes=58)
     )
     call_command("refresh_carrier_tokens", stdout=out)
-    assert "1 tokens fresh, 0 failed" in out.getvalue()
+    assert "1 tokens renewed, 0 failed" in out.getvalue()
     assert logins(sandbox) == 2
 
 

@@ -287,7 +287,7 @@ def test_half_characters_do_not_cost_the_row(send, carrier):
 
 def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
     monkeypatch.setattr("carriers.http.slots._slots", threading.BoundedSemaphore(1))
-    monkeypatch.setattr("carriers.http.slots._PATIENCE_S", 0.1)
+    monkeypatch.setattr("carriers.http.slots._MAX_WAIT_S", 0.1)
     carrier.answers = [slow, (200, b"{}", {})]
     other = threading.Thread(target=send)
     other.start()

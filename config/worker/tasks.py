@@ -80,7 +80,7 @@ def run(stop: threading.Event) -> None:
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
             Lane("cleaning", _idle(cleanup.clean), 3600, stop),
             Lane("old pickup points", points.forget_old, 3600, stop),
-            Lane("call log", carriers_retention.clean, 3600, stop),
+            Lane("call log", carriers_retention.delete_old_calls, 3600, stop),
             Lane("carriers' webhooks", retention.clean, 3600, stop),
         ]
         heartbeat = Heartbeat({lane.name: lane.record for lane in lanes})

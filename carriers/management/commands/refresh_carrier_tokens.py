@@ -1,4 +1,4 @@
-"""Renew access tokens before they expire, so that no request has to wait for a log-in."""
+"""Renew access tokens that are about to expire."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from carriers.credentials.refresh import refresh_tokens
 
 
 class Command(BaseCommand):
-    help = "Renew the access tokens that are about to expire (the worker does it too)."
+    help = (
+        "Renew access tokens that are about to expire, so that no request has to log in. The worker does this too."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done, failed = refresh_tokens()
-        self.stdout.write(f"{done} tokens fresh, {len(failed)} failed")
+        renewed, failed = refresh_tokens()
+        self.stdout.write(f"{renewed} tokens renewed, {len(failed)} failed")
         for text in failed:
             self.stderr.write(text)

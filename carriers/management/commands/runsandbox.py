@@ -1,4 +1,4 @@
-"""The simulated carriers as a process of their own."""
+"""Run the simulated carriers as a process."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""``manage.py save_platform_credentials``: the platform's production accounts, from the variables of the adapters."""
+"""Store the platform's production credentials from the adapters' environment variables."""
 
 import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from carriers.credentials import platform
+from carriers.credentials.platform import save_platform_credentials
 
 
 class Command(BaseCommand):
-    help = "Store the platform's accounts of PICKIT_*, VELOCITY_* … variables, which merchants without their own use."
+    help = "Store the platform's credentials from PICKIT_*, VELOCITY_* … Merchants without their own use them."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stored, problems = platform.save_platform_credentials(os.environ)
+        stored, problems = save_platform_credentials(os.environ)
         for row in stored:
             self.stdout.write(f"stored: {row}")
         if problems:
-            told = (f"{name}: {' '.join(str(word) for word in words)}" for name, words in problems.items())
-            raise CommandError("\n".join(["not stored", *told]))
+            lines = (f"{name}: {' '.join(map(str, texts))}" for name, texts in problems.items())
+            raise CommandError("\n".join(["not stored", *lines]))
         if not stored:
             self.stdout.write("nothing new")
