@@ -63,7 +63,7 @@ class TrackingNumberViewSet(ApiViewSet):
     )
     def create(self, request: Request) -> Response:
         """Up to a thousand at once, all or none; the same list under the same X-Correlation-ID gives the same ones."""
-        asked = self.validated(serializers.NumbersRequestSerializer, request.data)["numbers"]
+        asked = self.validate(serializers.NumbersRequestSerializer, request.data)["numbers"]
         made = correlation.current()[:_ROOM]
         names = [one.pop("correlation_id", f"{made}:{place}") for place, one in enumerate(asked)]
         all_wanted = [_wanted(one) for one in asked]
@@ -71,9 +71,9 @@ class TrackingNumberViewSet(ApiViewSet):
         shown = [wire.number(one, wanted) for one, wanted in zip(issued, all_wanted, strict=True)]
         return Response({"tracking_numbers": shown, "count": len(shown)}, status=status.HTTP_201_CREATED)
 
-    def _caller(self, request: Request) -> Any:
+    def authenticate_caller(self, request: Request) -> Any:
         if settings.TRACKING_NUMBERS_NEED_KEY:
-            return super()._caller(request)
+            return super().authenticate_caller(request)
         self.count("public")
         return None
 

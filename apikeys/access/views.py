@@ -1,4 +1,4 @@
-"""The base of every API view: who calls, what they may do, how often, whose data; and the error shape."""
+"""Base classes of the API views: authentication, rate limits, scopes and validation."""
 
 from __future__ import annotations
 
@@ -20,87 +20,90 @@ from apikeys.models import UsageDay
 
 
 class CountedMixin:
-    """Counts each request against the limits that apply, and sends the nearest one's headers."""
+    """Count requests against rate limits and send the headers of the limit that is nearest to its end."""
 
     usage: limits.Usage | None = None
 
     def count(self, *policies: str, caller: Caller | None = None, account: str = "") -> None:
-        """Raises ``RateLimited``, or ``Unavailable`` when a limit that must hold cannot be counted."""
-        facts = Facts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 no socket, no address
+        """Count the request against these policies.
+
+        Raises ``RateLimited``, or ``Unavailable`` if a policy that fails closed cannot be counted.
+        """
+        facts = Facts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 a socket has no address in tests
         self.usage = limits.count(facts, policies)
         limits.refuse_if_exceeded(self.usage)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Add the limit's headers to every answer, errors included."""
+        """Add the rate limit's headers to every response, errors included."""
         for name, value in self.usage.headers().items() if self.usage else ():
             response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)
 
 
 class CountedViewSet(CountedMixin, GenericViewSet):
-    """The base of the API's viewsets."""
+    """Base class of all viewsets of the API."""
 
     queryset: Any = None
-    # Actions that change what opens doors; counted against the sensitive limit besides.
+    # Actions that change access; also counted against the policy ``sensitive``.
     sensitive: ClassVar[frozenset[str]] = frozenset()
 
-    def validated(self, serializer: Any, data: Any, **context: Any) -> Any:
-        """Validated data, or ``ValidationError`` naming each field."""
-        bound = serializer(data=data, context=context)
+    def validate(self, serializer: Any, data: Any, **context: Any) -> Any:
+        """Return the validated data. Raises DRF's ``ValidationError``, which names each field.
+
+        The serializer's context has ``tenant``, which is None for a request without a caller.
+        """
+        tenant = getattr(self.request._request, "tenant", None)
+        bound = serializer(data=data, context={"tenant": tenant} | context)
         bound.is_valid(raise_exception=True)
         return bound.validated_data
 
-    def _sensitive(self) -> tuple[str, ...]:
+    def _sensitive_policy(self) -> tuple[str, ...]:
         return ("sensitive",) if self.action in self.sensitive else ()
 
 
 class PublicViewSet(CountedViewSet):
-    """For everybody: counted by address."""
+    """Views that need no API key. Requests are counted by address."""
 
     authentication_classes = ()
     permission_classes = ()
     policies: ClassVar[tuple[str, ...]] = ("public",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Count, then look at the rest."""
-        self.count(*self.policies, *self._sensitive())
+        """Count the request before DRF's own checks."""
+        self.count(*self.policies, *self._sensitive_policy())
         super().initial(request, *args, **kwargs)
 
 
 class ApiViewSet(CountedViewSet):
-    """For keys and people, each with the scope that ``scopes`` asks for an action."""
+    """Views for API keys and people. Each action needs a scope."""
 
-    # action: scope. An action that stands not here is open to nobody.
+    # Scope per action. An action that is not listed is refused.
     scopes: ClassVar[Mapping[str, str]] = {}
-    # What concerns the whole merchant is closed to a key that is bound to a store.
+    # Whether the view covers the whole merchant. A key that is bound to a store is then refused.
     merchant_wide: ClassVar[bool] = False
 
     @property
     def tenant(self) -> Tenant:
-        """Whose data this request may touch."""
+        """The tenant of this request; every query filters by it."""
         return self.request._request.tenant
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Establish the caller, count, check what they may do, then look at the rest."""
-        caller = self._caller(request)
+        """Authenticate and count the request, run DRF's own checks, then check scope and store."""
+        caller = self.authenticate_caller(request)
         if caller is not None:
-            self.count(*limits.OF_CALLERS, *self._sensitive(), caller=caller)
+            self.count(*limits.OF_CALLERS, *self._sensitive_policy(), caller=caller)
         super().initial(request, *args, **kwargs)
-        self._check_scope(caller)
+        action = self.action_map.get((request.method or "").lower())
+        if caller is None or action is None:  # without an action, the response is 405
+            return
+        scope = self.scopes.get(action)
+        if scope is None or not caller.may(scope):
+            raise PermissionRefused(details={"scope": [scope or _("Nobody may do this.")]})
+        if self.merchant_wide and caller.tenant.store_id:
+            raise PermissionRefused(details={"store": [_("This key is bound to a store.")]})
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Count the use of the key."""
-        tenant = getattr(request._request, "tenant", None) if isinstance(request, Request) else None
-        if tenant is not None and tenant.key_id:
-            usage.count(UsageDay.Kind.KEY, tenant.key_id, tenant, failed=response.status_code >= 400)
-        return super().finalize_response(request, response, *args, **kwargs)
-
-    def checked(self, serializer: Any, data: Any) -> Any:
-        """``validated``, for serializers that look at the merchant's data."""
-        return self.validated(serializer, data, tenant=self.tenant, caller=self.request.auth)
-
-    def _caller(self, request: Request) -> Caller | None:
-        """Who calls. Whoever shows nothing that opens is counted by address, so that guessing is slow."""
+    def authenticate_caller(self, request: Request) -> Caller | None:
+        """Return the caller. Requests without a valid one are counted by address, which slows down guessing."""
         try:
             if request.auth is not None:
                 return request.auth
@@ -110,12 +113,9 @@ class ApiViewSet(CountedViewSet):
         self.count("public")
         return None
 
-    def _check_scope(self, caller: Caller | None) -> None:
-        action = self.action_map.get((self.request.method or "").lower())
-        if caller is None or action is None:  # the latter: 405
-            return
-        scope = self.scopes.get(action)
-        if scope is None or not caller.may(scope):
-            raise PermissionRefused(details={"scope": [scope or _("Nobody may do this.")]})
-        if self.merchant_wide and caller.tenant.store_id:
-            raise PermissionRefused(details={"store": [_("This key is bound to a store.")]})
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Count the use of the API key."""
+        tenant = getattr(request._request, "tenant", None) if isinstance(request, Request) else None
+        if tenant is not None and tenant.key_id:
+            usage.count(UsageDay.Kind.KEY, tenant.key_id, tenant, failed=response.status_code >= 400)
+        return super().finalize_response(request, response, *args, **kwargs)

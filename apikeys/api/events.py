@@ -59,7 +59,7 @@ class EventViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         """Events, the newest first."""
-        asked = self.checked(EventListSerializer, request.query_params)
+        asked = self.validate(EventListSerializer, request.query_params)
         rows = events.merchant_events(
             self.tenant,
             types=asked.get("type", ()),

@@ -171,7 +171,7 @@ class ApiKeyViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         """All keys, the newest first, also revoked ones."""
-        asked = self.checked(KeyListSerializer, request.query_params)
+        asked = self.validate(KeyListSerializer, request.query_params)
         rows = ApiKey.objects.of(self.tenant).select_related("merchant__plan")
         if "state" in asked:
             rows = _in_state(rows, asked.pop("state"))
@@ -217,7 +217,7 @@ class ApiKeyViewSet(ApiViewSet):
     def destroy(self, request: Request, key_id: uuid.UUID) -> Response:
         """Revoke a key at once and for good; it stays in the list."""
         row = lifecycle.get_key(self.tenant, key_id)
-        why = self.checked(RevokeSerializer, request.query_params)
+        why = self.validate(RevokeSerializer, request.query_params)
         return Response(key_wire(lifecycle.revoke_key(row, why["reason"])))
 
     @extend_schema(
@@ -230,14 +230,14 @@ class ApiKeyViewSet(ApiViewSet):
         """A new key in the place of an old one, which may go on working for a while."""
         row = lifecycle.get_key(self.tenant, key_id)
         lifecycle.check_scopes_held(request.auth, row.scopes)
-        asked = self.checked(RegenerateSerializer, request.data)
+        asked = self.validate(RegenerateSerializer, request.data)
         overlap = timedelta(seconds=asked["overlap_seconds"])
         return self._made(*lifecycle.regenerate_key(row, overlap=overlap, on_created=_bind))
 
     def _checked_key(self, serializer: Any, data: Any) -> dict[str, Any]:
         plan = Merchant.objects.select_related("plan").get(id=self.tenant.merchant_id).plan
         rates = dict(zip(("per_minute", "per_hour"), plan.rates, strict=True))
-        return dict(self.validated(serializer, data, tenant=self.tenant, plan_rates=rates))
+        return dict(self.validate(serializer, data, plan_rates=rates))
 
     def _made(self, row: ApiKey, text: str | None) -> Response:
         response = Response(key_wire(row) | {"key": text}, status=status.HTTP_201_CREATED)

@@ -74,7 +74,7 @@ class MemberViewSet(ApiViewSet):
     @extend_schema(parameters=[PageSerializer], responses={200: MemberPageSerializer}, tags=["members"])
     def list(self, request: Request) -> Response:
         """Members, the newest first, and open invitations."""
-        asked = self.checked(PageSerializer, request.query_params)
+        asked = self.validate(PageSerializer, request.query_params)
         rows = _with_second_factor().filter(merchant_id=self.tenant.merchant_id)
         page, page_info = pagination.newest_first(rows, **asked)
         waiting = Invitation.objects.filter(
@@ -93,7 +93,7 @@ class MemberViewSet(ApiViewSet):
     def invite(self, request: Request) -> Response:
         """Invite a person by e-mail; the link in the mail works for seven days and once. The same address again: a
         new mail, and the earlier link ends."""
-        data = self.checked(InvitationRequestSerializer, request.data)
+        data = self.validate(InvitationRequestSerializer, request.data)
         inviter = User.objects.get(id=request.auth.name.removeprefix("person:"))
         merchant = Merchant.objects.get(id=self.tenant.merchant_id)
         invitation, token = memberships.invite(
@@ -111,7 +111,7 @@ class MemberViewSet(ApiViewSet):
     def update(self, request: Request, member_id: uuid.UUID) -> Response:
         """Change what a member may do; it counts from the next request on. A merchant keeps at least one owner."""
         memberships.get_member(self.tenant, member_id)
-        role = self.checked(RoleSerializer, request.data)["role"]
+        role = self.validate(RoleSerializer, request.data)["role"]
         memberships.change_role(self.tenant, member_id, role=role, granted=request.auth.scopes)
         return Response(member_wire(_with_second_factor().get(id=member_id)))
 

@@ -54,7 +54,7 @@ class TokenViewSet(PublicViewSet):
     )
     def create(self, request: Request) -> Response:
         """An access token for 15 minutes and a refresh token, for an e-mail and a password."""
-        data = self.validated(TokenRequestSerializer, request.data)
+        data = self.validate(TokenRequestSerializer, request.data)
         self.count("account", account=data["email"].lower())
         user = sign_in.sign_in_for_tokens(
             request._request, email=data["email"], password=data["password"], otp=data["otp"]
@@ -64,12 +64,12 @@ class TokenViewSet(PublicViewSet):
     @extend_schema(request=RefreshSerializer, responses={200: TokenSerializer}, tags=["sign-in"], auth=[])
     def refresh(self, request: Request) -> Response:
         """A new pair; the refresh token that was sent is used up."""
-        return _tokens(access_tokens.renew_tokens(self.validated(RefreshSerializer, request.data)["refresh"]))
+        return _tokens(access_tokens.renew_tokens(self.validate(RefreshSerializer, request.data)["refresh"]))
 
     @extend_schema(request=RefreshSerializer, responses={204: None}, tags=["sign-in"], auth=[])
     def logout(self, request: Request) -> Response:
         """End a refresh token; the access token dies with its 15 minutes."""
-        access_tokens.revoke_refresh_token(self.validated(RefreshSerializer, request.data)["refresh"])
+        access_tokens.revoke_refresh_token(self.validate(RefreshSerializer, request.data)["refresh"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

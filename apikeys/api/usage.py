@@ -67,5 +67,5 @@ class UsageViewSet(ApiViewSet):
     @extend_schema(parameters=[UsageQuerySerializer], responses={200: UsageSerializer}, tags=["usage"])
     def list(self, request: Request) -> Response:
         """Requests, failures and last use by day (UTC), key and credential; days without any are left out."""
-        period = self.checked(UsageQuerySerializer, request.query_params)
+        period = self.validate(UsageQuerySerializer, request.query_params)
         return Response({"days": usage.by_day(self.tenant, **period)})

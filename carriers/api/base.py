@@ -31,6 +31,6 @@ class CarrierViewSet(ApiViewSet):
 
         ``carrier`` is from the path; if it is empty, the query names the carrier.
         """
-        name = carrier or self.checked(CarrierQuerySerializer, request.query_params)["carrier"]
+        name = carrier or self.validate(CarrierQuerySerializer, request.query_params)["carrier"]
         credential = selection.select_credential(self.tenant, name)
         return credential, opening.open_adapter(credential, merchant_id=self.tenant.merchant_id)

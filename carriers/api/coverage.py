@@ -53,7 +53,7 @@ class CoverageViewSet(CarrierViewSet):
     def retrieve(self, request: Request, carrier: str = "") -> Response:
         """Show whether and how the carrier serves a location."""
         _credential, adapter = self.open_carrier(request, carrier)
-        location = self.checked(CoverageSearchSerializer, request.query_params)
+        location = self.validate(CoverageSearchSerializer, request.query_params)
         found = adapter.coverage(**location)
         coverage = {
             "postal_code": found.postal_code,

@@ -105,7 +105,7 @@ class CarrierCredentialViewSet(ApiViewSet):
     @idempotent()
     def save(self, request: Request, carrier: str) -> Response:
         """Store the credential for a carrier, or change it: fields that are not given keep their value."""
-        data = self.checked(CredentialRequestSerializer, request.data)
+        data = self.validate(CredentialRequestSerializer, request.data)
         row = storage.save_credential(
             tenant=self.tenant,
             mode=self.tenant.mode,
@@ -128,7 +128,7 @@ class CourierCredentialViewSet(ApiViewSet):
     @extend_schema(parameters=[PageSerializer], responses={200: CredentialPageSerializer}, tags=["carriers"])
     def list(self, request: Request) -> Response:
         """List credentials, newest first, with the names of their stored fields and the result of the last test."""
-        page_query = self.checked(PageSerializer, request.query_params)
+        page_query = self.validate(PageSerializer, request.query_params)
         rows = Credential.objects.of(self.tenant).filter(is_active=True)
         page, page_info = pagination.newest_first(rows, **page_query)
         return Response({"credentials": CredentialSerializer(page, many=True).data, "pagination": page_info})
@@ -142,7 +142,7 @@ class CourierCredentialViewSet(ApiViewSet):
     @idempotent(render)
     def create(self, request: Request) -> Response:
         """Add a credential. There is one per carrier and environment: 409 names an existing one."""
-        data = self.checked(NewCredentialSerializer, request.data)
+        data = self.validate(NewCredentialSerializer, request.data)
         row = storage.add_credential(
             self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
         )
@@ -152,7 +152,7 @@ class CourierCredentialViewSet(ApiViewSet):
     def update(self, request: Request, own_credential_id: uuid.UUID) -> Response:
         """Change fields of a credential; all others keep their value. Its access token is discarded."""
         row = selection.get_own_credential(self.tenant, own_credential_id)
-        fields = self.checked(CredentialChangeSerializer, request.data)["credentials"]
+        fields = self.validate(CredentialChangeSerializer, request.data)["credentials"]
         row = storage.save_credential(
             tenant=self.tenant, mode=row.mode, carrier=row.carrier, environment=row.environment, fields=fields
         )

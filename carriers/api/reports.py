@@ -58,7 +58,7 @@ class ReportViewSet(CarrierViewSet):
     def retrieve(self, request: Request, carrier: str = "") -> Response:
         """Return one of the carrier's reports, with rows and totals as the carrier writes them."""
         credential, adapter = self.open_carrier(request, carrier)
-        query = self.checked(ReportSearchSerializer, request.query_params)
+        query = self.validate(ReportSearchSerializer, request.query_params)
         adapter.need("reports")
         # A report covers everything that was booked with the credential, so the caller must own all of that.
         if credential.merchant_id is None or self.tenant.store_id is not None:

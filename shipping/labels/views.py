@@ -67,5 +67,5 @@ class LabelViewSet(_PurchaseViewSet):
 
         It is then looked up, never bought again.
         """
-        order = self.checked(serializers.LabelRequestSerializer, request.data)
+        order = self.validate(serializers.LabelRequestSerializer, request.data)
         return self.render(request, purchase.create(self.tenant, order).id)

@@ -45,7 +45,7 @@ class PickupViewSet(ApiViewSet):
     @idempotent(render)
     def create(self, request: Request) -> Response:
         """Book a collection. 202 when the carrier took the request and did not answer."""
-        order = self.checked(serializers.PickupRequestSerializer, request.data)
+        order = self.validate(serializers.PickupRequestSerializer, request.data)
         return self.render(request, pickups.schedule(self.tenant, order).id)
 
     @extend_schema(
@@ -55,7 +55,7 @@ class PickupViewSet(ApiViewSet):
     )
     def list(self, request: Request) -> Response:
         """Collections, the newest first."""
-        asked = self.checked(serializers.PickupListSerializer, request.query_params)
+        asked = self.validate(serializers.PickupListSerializer, request.query_params)
         rows = pickups.listed(self.tenant, asked)
         page, page_info = pagination.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
         return Response({"pickups": [rendering.pickup(row) for row in page], "pagination": page_info})
@@ -73,5 +73,5 @@ class PickupViewSet(ApiViewSet):
     )
     def cancel(self, request: Request, pickup: str) -> Response:
         """Call a collection off; asking again gives the same cancellation."""
-        data = self.checked(shipment_serializers.CancelRequestSerializer, request.data)
+        data = self.validate(shipment_serializers.CancelRequestSerializer, request.data)
         return Response(rendering.pickup(pickups.cancel(self.tenant, pickup, reason=data["reason"])))

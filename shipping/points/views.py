@@ -28,7 +28,7 @@ class PickupPointViewSet(CarrierViewSet):
     def list(self, request: Request, carrier: str = "") -> Response:
         """Active points around a place, the nearest first, as the carrier told at ``as_of``, mostly within the hour."""
         credential, adapter = self.open_carrier(request, carrier)
-        search = self.checked(serializers.PointSearchSerializer, request.query_params)
+        search = self.validate(serializers.PointSearchSerializer, request.query_params)
         found = points.near(credential, adapter, search)
         metrics.points_searched(adapter.slug).inc()
         return Response(rendering.pickup_points(found.points) | {"as_of": rfc3339(found.as_of)})

@@ -28,7 +28,7 @@ class QuoteViewSet(ApiViewSet):
     @idempotent()
     def create(self, request: Request) -> Response:
         """The carrier's best offer for a route, and all of its offers."""
-        route = self.checked(serializers.QuoteRequestSerializer, request.data)
+        route = self.validate(serializers.QuoteRequestSerializer, request.data)
         route |= input_warnings.muted(self.tenant)
         return Response(rendering.quote(quotes.create(self.tenant, route), route))
 
@@ -45,6 +45,6 @@ class ServiceabilityViewSet(ApiViewSet):
     )
     def ask(self, request: Request) -> Response:
         """Always 200 where the carrier answers, with ``is_serviceable``; nothing is kept."""
-        asked = self.checked(serializers.ServiceabilityRequestSerializer, request.data)
+        asked = self.validate(serializers.ServiceabilityRequestSerializer, request.data)
         adapter, offers, reason = quotes.serviceability(self.tenant, asked)
         return Response(rendering.serviceability(adapter.name, offers, reason))

@@ -88,5 +88,5 @@ class PerformanceViewSet(ApiViewSet):
     @extend_schema(parameters=[PerformanceQuerySerializer], responses={200: PerformanceSerializer}, tags=["reports"])
     def retrieve(self, request: Request) -> Response:
         """On-time and transit-time figures of deliveries, by carrier and by lane (origin → destination country)."""
-        asked = self.checked(PerformanceQuerySerializer, request.query_params)
+        asked = self.validate(PerformanceQuerySerializer, request.query_params)
         return Response(figures.performance(self.tenant, asked))

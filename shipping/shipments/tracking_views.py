@@ -33,7 +33,7 @@ class TrackingViewSet(ApiViewSet):
         Of ``tracking_numbers`` each is answered for itself, in ``results``: as alone, or by the error that it would
         have been refused with.
         """
-        asked = self.checked(serializers.TrackingRequestSerializer, request.data)
+        asked = self.validate(serializers.TrackingRequestSerializer, request.data)
         if "tracking_numbers" in asked:
             found = tracking.read(self.tenant, carrier=asked["carrier"], names=asked["tracking_numbers"])
             return Response(tracking_rendering.tracks(found))

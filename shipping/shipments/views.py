@@ -44,7 +44,7 @@ class ReturnViewSet(_PurchaseViewSet):
     @idempotent(_PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
         """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
-        wanted = self.checked(serializers.ReturnRequestSerializer, request.data)
+        wanted = self.validate(serializers.ReturnRequestSerializer, request.data)
         return self.render(request, returns.create_return(self.tenant, wanted).id)
 
 
@@ -77,7 +77,7 @@ class ShipmentViewSet(ApiViewSet):
 
     def _asked(self, request: Request) -> dict[str, Any]:
         try:
-            return self.checked(serializers.ShipmentListSerializer, request.query_params)
+            return self.validate(serializers.ShipmentListSerializer, request.query_params)
         except ValidationError as error:
             if set(error.detail) != {"status"}:
                 raise
@@ -99,7 +99,7 @@ class ShipmentViewSet(ApiViewSet):
     def partial_update(self, request: Request, name: str) -> Response:
         """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
         shipment = lookup.find(self.tenant, name)
-        updates.update(shipment, self.checked(serializers.ShipmentUpdateSerializer, request.data))
+        updates.update(shipment, self.validate(serializers.ShipmentUpdateSerializer, request.data))
         changed = lookup.find(self.tenant, name)
         page = rendering.shipment_page(changed, **file_urls(request, changed))
         warnings = input_warnings.of_request({**changed.request, **input_warnings.muted(self.tenant)})
@@ -150,7 +150,7 @@ class ShipmentViewSet(ApiViewSet):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
         """Call a shipment off; asking again gives the same cancellation."""
-        data = self.checked(serializers.CancelRequestSerializer, request.data)
+        data = self.validate(serializers.CancelRequestSerializer, request.data)
         row = cancellation.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
         return Response(rendering.cancellation(row, _("Shipment cancelled successfully")))
 

@@ -44,7 +44,7 @@ class WarehouseViewSet(ApiViewSet):
     @extend_schema(parameters=[PageSerializer], responses={200: rendering.WarehouseListSerializer}, tags=["warehouses"])
     def list(self, request: Request) -> Response:
         """The merchant's places, the newest first."""
-        asked = self.checked(PageSerializer, request.query_params)
+        asked = self.validate(PageSerializer, request.query_params)
         rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant).filter(is_active=True))
         page, page_info = pagination.newest_first(rows, **asked)
         return Response({"warehouses": [rendering.warehouse(row) for row in page], "pagination": page_info})
@@ -57,7 +57,7 @@ class WarehouseViewSet(ApiViewSet):
     @idempotent(repeat)
     def create(self, request: Request) -> Response:
         """Keep a place, and tell the named carriers of it."""
-        place = self.checked(serializers.WarehouseRequestSerializer, request.data)
+        place = self.validate(serializers.WarehouseRequestSerializer, request.data)
         return self.render(request, warehouses.create(self.tenant, place).id)
 
     @extend_schema(responses={200: rendering.WarehouseSerializer}, tags=["warehouses"])
@@ -73,7 +73,7 @@ class WarehouseViewSet(ApiViewSet):
     def update(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """Change a place, here and at the carriers that know it."""
         row = warehouses.find(self.tenant, warehouse_id)
-        warehouses.change(row, self.checked(serializers.WarehouseSerializer, request.data))
+        warehouses.change(row, self.validate(serializers.WarehouseSerializer, request.data))
         return Response(self._kept(row))
 
     @extend_schema(request=None, responses={204: None}, tags=["warehouses"])
@@ -98,7 +98,7 @@ class WarehouseViewSet(ApiViewSet):
     def register(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """Tell a carrier of a place, or say what the carrier calls it already."""
         place = warehouses.find(self.tenant, warehouse_id)
-        data = self.checked(serializers.RegistrationRequestSerializer, request.data)
+        data = self.validate(serializers.RegistrationRequestSerializer, request.data)
         known_as = data.get("carrier_warehouse_id", "")
         row = warehouses.register(self.tenant, place, carrier=data["carrier"], known_as=known_as)
         return Response(rendering.registration(row))
