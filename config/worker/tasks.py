@@ -69,7 +69,7 @@ def run(stop: threading.Event) -> None:
             Lane("inbound", service.sweep, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("label files", documents.fetch_missing, max(poll, settings.RECONCILE_EVERY_S), stop),
-            Lane("pickup points", points.refresh, max(poll, 2), stop),
+            Lane("pickup points", points.refresh_answers, max(poll, 2), stop),
             Lane("polling", _idle(polling.poll), 60, stop),
             Lane("pickups", _idle(pickups.review_lost), 60, stop),
             Lane("placed codes", status_codes.apply_mappings, max(poll, 2), stop),
@@ -79,7 +79,7 @@ def run(stop: threading.Event) -> None:
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
             Lane("cleaning", _idle(cleanup.clean), 3600, stop),
-            Lane("old pickup points", points.forget_old, 3600, stop),
+            Lane("old pickup points", points.delete_old_answers, 3600, stop),
             Lane("call log", carriers_retention.delete_old_calls, 3600, stop),
             Lane("carriers' webhooks", retention.clean, 3600, stop),
         ]

@@ -82,7 +82,7 @@ def buy(shipment: Shipment, order: Order) -> Shipment:
     except OutcomeUnknown as error:
         return _leave_pending(shipment, error)
     except WaybillError as error:
-        suggestions.suggest(adapter, error, order.pickup_point_id)
+        suggestions.add_nearest_point(adapter, error, order.pickup_point_id)
         if isinstance(error, CarrierWarehouseNotFound):
             warehouses.not_known(shipment.warehouse, shipment.credential, error)
         fail(shipment, error)

@@ -42,7 +42,7 @@ class PickupPointListSerializer(serializers.Serializer):
     status = serializers.CharField()
     count = serializers.IntegerField()
     pickup_points = PickupPointSerializer(many=True)
-    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
+    as_of = serializers.DateTimeField(help_text="When the carrier answered.")
 
 
 class PointDetailSerializer(serializers.Serializer):
@@ -64,30 +64,30 @@ class PointDetailSerializer(serializers.Serializer):
 class PickupPointDetailSerializer(serializers.Serializer):
     status = serializers.CharField()
     pickup_point = PointDetailSerializer()
-    as_of = serializers.DateTimeField(help_text="When the carrier told so.")
+    as_of = serializers.DateTimeField(help_text="When the carrier answered.")
 
 
 def pickup_points(points: Sequence[PickupPoint]) -> dict[str, Any]:
-    """A search's answer, as documented."""
+    """Render the documented response to a search."""
     return {
         "status": "success",
         "count": len(points),
-        "pickup_points": [_place(point) | {"distance_km": point.distance_km} for point in points],
+        "pickup_points": [_point(point) | {"distance_km": point.distance_km} for point in points],
     }
 
 
 def pickup_point(point: PickupPoint) -> dict[str, Any]:
-    """One point, as documented."""
+    """Render the documented response for one point."""
     details = {
         "active": point.active,
         "accessibility": dict(point.accessibility),
         "images": list(point.images),
         "instructions": point.instructions,
     }
-    return {"status": "success", "pickup_point": _place(point) | details}
+    return {"status": "success", "pickup_point": _point(point) | details}
 
 
-def _place(point: PickupPoint) -> dict[str, Any]:
+def _point(point: PickupPoint) -> dict[str, Any]:
     address = point.address
     return {
         "id": point.id,

@@ -18,7 +18,7 @@ class CoordinateField(serializers.FloatField):
 
 
 class PointSearchSerializer(serializers.Serializer):
-    """The documented bounds of a search for pickup points."""
+    """A search for pickup points, within the documented bounds."""
 
     latitude = CoordinateField(min_value=-90, max_value=90)
     longitude = CoordinateField(min_value=-180, max_value=180)

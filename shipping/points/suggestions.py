@@ -1,4 +1,4 @@
-"""Another pickup point, where the chosen one cannot be used."""
+"""Suggest another pickup point if the chosen one cannot be used."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from carriers.types.errors import CarrierError
 
 log = logging.getLogger(__name__)
 FIELD = "metadata.pickup_point_id"
-_RADIUS_KM, _LOOKED_AT = 10, 5
+_RADIUS_KM, _MAX_POINTS = 10, 5
 
 
-def suggest(adapter: CarrierAdapter, error: WaybillError, point_id: str) -> None:
+def add_nearest_point(adapter: CarrierAdapter, error: WaybillError, point_id: str) -> None:
     """Add the nearest usable point to a refusal of the chosen one, as ``details["nearest_pickup_point"]``.
 
-    Asked only then, so that an order that is in order costs no call more; what goes wrong here changes nothing.
+    Only a refusal costs these calls, and their failure does not replace the refusal.
     """
-    other = nearest(adapter, point_id) if FIELD in error.details else None
+    other = find_nearest_point(adapter, point_id) if FIELD in error.details else None
     if other:
         error.details["nearest_pickup_point"] = [other.id, other.name]
 
 
-def nearest(adapter: CarrierAdapter, point_id: str) -> PickupPoint | None:
-    """The nearest usable point to one that is not; None where the carrier knows none, or not this one."""
+def find_nearest_point(adapter: CarrierAdapter, point_id: str) -> PickupPoint | None:
+    """Return the usable point nearest to an unusable one; None if the carrier knows none, or not this one."""
     if not {"pickup_point", "pickup_points"} <= set(adapter.capabilities()):
         return None
     try:
         chosen = adapter.pickup_point(point_id)
         near = adapter.pickup_points(
-            latitude=chosen.latitude, longitude=chosen.longitude, radius_km=_RADIUS_KM, limit=_LOOKED_AT
+            latitude=chosen.latitude, longitude=chosen.longitude, radius_km=_RADIUS_KM, limit=_MAX_POINTS
         )
     except CarrierError as problem:
         log.info("no other pickup point found", extra={"carrier": adapter.slug, "error": str(problem)})

@@ -1,4 +1,4 @@
-"""Pickup points over HTTP."""
+"""Endpoints for pickup points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shipping.points import points, rendering, serializers
 
 
 class PickupPointViewSet(CarrierViewSet):
-    """Places to collect a parcel from."""
+    """Pickup points of a carrier."""
 
     scopes: ClassVar = dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ)
 
@@ -26,15 +26,15 @@ class PickupPointViewSet(CarrierViewSet):
         tags=["pickup points"],
     )
     def list(self, request: Request, carrier: str = "") -> Response:
-        """Active points around a place, the nearest first, as the carrier told at ``as_of``, mostly within the hour."""
+        """Search active points near a location, the nearest first. ``as_of`` is the time of the carrier's answer."""
         credential, adapter = self.open_carrier(request, carrier)
         search = self.validate(serializers.PointSearchSerializer, request.query_params)
-        found = points.near(credential, adapter, search)
+        found = points.search_points(credential, adapter, search)
         metrics.points_searched(adapter.slug).inc()
         return Response(rendering.pickup_points(found.points) | {"as_of": rfc3339(found.as_of)})
 
     @extend_schema(parameters=[CARRIER], responses={200: rendering.PickupPointDetailSerializer}, tags=["pickup points"])
     def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
-        """One point with everything that the carrier says of it."""
-        found = points.one(*self.open_carrier(request, carrier), point_id)
+        """Get one point with all its details."""
+        found = points.get_point(*self.open_carrier(request, carrier), point_id)
         return Response(rendering.pickup_point(found.points[0]) | {"as_of": rfc3339(found.as_of)})

@@ -33,7 +33,7 @@ def _with_alternative(adapter: CarrierAdapter, offers: Sequence[Offer], point_id
     """Where the carrier says that the chosen pickup point cannot take it: with the nearest one that is open."""
     if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
         return list(offers)
-    other = suggestions.nearest(adapter, point_id)
+    other = suggestions.find_nearest_point(adapter, point_id)
     told = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
     return [replace(offer, extras={**offer.extras, **told}) for offer in offers]
 

@@ -1,4 +1,4 @@
-"""Pickup points are asked for once an hour, and given from memory while the carrier is asked anew or away."""
+"""Answers about pickup points are cached for an hour, and used while the carrier is asked again or unavailable."""
 
 from datetime import timedelta
 
@@ -17,147 +17,147 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def near(credential):
-    def one(**changes):
+def search(credential):
+    def search_near(**changes):
         credential.refresh_from_db()
-        return points.near(credential, opening.open_adapter(credential), {**NEAR, **changes})
+        return points.search_points(credential, opening.open_adapter(credential), {**NEAR, **changes})
 
-    return one
+    return search_near
 
 
 @pytest.fixture
-def asked(sandbox):
+def count_calls(sandbox):
     return lambda operation="pickup_points": len(sandbox.calls(operation=operation))
 
 
-def grown_old(hours):
-    """What is remembered was told so long ago, and every process has started since."""
+def age_answers(hours):
+    """Make the stored answers this old, and empty the cache as a restart does."""
     PointAnswer.objects.update(fetched_at=timezone.now() - timedelta(hours=hours))
     cache.clear()
 
 
-def test_the_same_question_is_asked_once(near, asked):
-    first = near()
+def test_repeated_search_uses_the_cached_answer(search, count_calls):
+    first = search()
     assert first.points
-    assert near() == first
-    assert near(latitude=NEAR["latitude"] + 0.00001) == first
-    assert asked() == 1
-    assert near(limit=1).points == first.points[:1]
-    assert asked() == 2
+    assert search() == first
+    assert search(latitude=NEAR["latitude"] + 0.00001) == first
+    assert count_calls() == 1
+    assert search(limit=1).points == first.points[:1]
+    assert count_calls() == 2
 
 
-def test_another_process_finds_it_in_the_database(near, asked):
-    first = near()
+def test_answer_in_the_database_is_used_after_the_cache_is_lost(search, count_calls):
+    first = search()
     cache.clear()
-    again = near()
+    again = search()
     assert (again.points, again.as_of) == (first.points, first.as_of)
-    assert asked() == 1
+    assert count_calls() == 1
 
 
-def test_a_point_is_remembered_with_everything_known_of_it(credential, asked):
-    def one():
-        return points.one(credential, opening.open_adapter(credential), "PP-12345").points
+def test_single_point_is_cached_with_all_its_details(credential, count_calls):
+    def get():
+        return points.get_point(credential, opening.open_adapter(credential), "PP-12345").points
 
-    first = one()
+    first = get()
     assert first[0].images
-    assert one() == first
+    assert get() == first
     cache.clear()
-    assert one() == first
-    assert asked("pickup_point") == 1
+    assert get() == first
+    assert count_calls("pickup_point") == 1
 
 
-def test_an_old_answer_is_given_at_once_and_renewed_by_the_worker(near, asked):
-    first = near()
-    grown_old(hours=2)
-    old = near()
+def test_old_answer_is_returned_at_once_and_refreshed_by_the_worker(search, count_calls):
+    first = search()
+    age_answers(hours=2)
+    old = search()
     assert old.points == first.points
     assert old.as_of < timezone.now() - timedelta(hours=1)
-    assert near() == old
-    assert asked() == 1
-    assert points.refresh() == 1
-    assert points.refresh() == 0
-    assert asked() == 2
-    assert near().as_of > timezone.now() - timedelta(minutes=1)
-    assert asked() == 2
+    assert search() == old
+    assert count_calls() == 1
+    assert points.refresh_answers() == 1
+    assert points.refresh_answers() == 0
+    assert count_calls() == 2
+    assert search().as_of > timezone.now() - timedelta(minutes=1)
+    assert count_calls() == 2
 
 
-def test_what_nobody_asks_for_is_not_renewed(near, asked):
-    near()
-    grown_old(hours=2)
-    assert points.refresh() == 0
-    assert asked() == 1
+def test_unused_answer_is_not_refreshed(search, count_calls):
+    search()
+    age_answers(hours=2)
+    assert points.refresh_answers() == 0
+    assert count_calls() == 1
 
 
-def test_an_answer_of_yesterday_is_not_given(near, asked):
-    near()
-    grown_old(hours=25)
-    assert near().as_of > timezone.now() - timedelta(minutes=1)
-    assert asked() == 2
+def test_answer_older_than_a_day_is_not_returned(search, count_calls):
+    search()
+    age_answers(hours=25)
+    assert search().as_of > timezone.now() - timedelta(minutes=1)
+    assert count_calls() == 2
 
 
-def test_while_the_carrier_is_away_the_old_answer_stays_and_it_is_asked_later(near, asked, sandbox):
-    first = near()
-    grown_old(hours=2)
+def test_old_answer_is_kept_and_refreshed_later_if_the_carrier_is_unavailable(search, count_calls, sandbox):
+    first = search()
+    age_answers(hours=2)
     fault = {"operation": "pickup_points", "kind": "status", "status": 500, "count": 99}
     sandbox.control("POST", "/_sandbox/faults", fault)
-    assert near().points == first.points
-    assert points.refresh() == 0
-    assert near().points == first.points
-    asked_so_far = asked()
-    assert points.refresh() == 0
-    assert asked() == asked_so_far
+    assert search().points == first.points
+    assert points.refresh_answers() == 0
+    assert search().points == first.points
+    before = count_calls()
+    assert points.refresh_answers() == 0
+    assert count_calls() == before
     assert PointAnswer.objects.get().refresh_at > timezone.now() + timedelta(minutes=4)
 
 
-def test_a_changed_account_knows_nothing_of_what_it_was_told(near, asked, tenant):
-    near()
+def test_changed_credential_does_not_use_earlier_answers(search, count_calls, tenant):
+    search()
     fields = {"client_id": "test-client", "client_secret": "test-secret"}
     storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
-    near()
-    assert asked() == 2
+    search()
+    assert count_calls() == 2
 
 
-def test_what_a_changed_account_was_told_is_not_asked_for_anew(near, asked, tenant):
-    near()
-    grown_old(hours=2)
-    near()
+def test_earlier_answers_of_a_changed_credential_are_not_refreshed(search, count_calls, tenant):
+    search()
+    age_answers(hours=2)
+    search()
     fields = {"webhook_secret": "another-secret"}
     storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
-    assert points.refresh() == 0
-    assert asked() == 1
+    assert points.refresh_answers() == 0
+    assert count_calls() == 1
     assert not PointAnswer.objects.exists()
 
 
-def test_a_point_that_is_gone_is_forgotten_once_the_carrier_says_so(credential, monkeypatch):
-    def one():
-        return points.one(credential, opening.open_adapter(credential), "PP-12345").points
+def test_point_that_the_carrier_removed_is_deleted_on_refresh(credential, monkeypatch):
+    def get():
+        return points.get_point(credential, opening.open_adapter(credential), "PP-12345").points
 
-    def gone(_adapter, **_question):
+    def answer_not_found(_adapter, **_question):
         raise CarrierNotFound(carrier="Pickit")
 
-    one()
-    grown_old(hours=2)
-    monkeypatch.setattr(PickitAdapter, "pickup_point", gone)
-    assert one()
-    assert points.refresh() == 0
+    get()
+    age_answers(hours=2)
+    monkeypatch.setattr(PickitAdapter, "pickup_point", answer_not_found)
+    assert get()
+    assert points.refresh_answers() == 0
     with pytest.raises(CarrierNotFound):
-        one()
+        get()
 
 
-def test_no_account_fills_the_database(near, asked, monkeypatch):
-    monkeypatch.setattr(points, "MOST_KEPT", 2)
+def test_number_of_answers_per_credential_is_limited(search, count_calls, monkeypatch):
+    monkeypatch.setattr(points, "MAX_KEPT", 2)
     for limit in (1, 2, 3):
-        near(limit=limit)
+        search(limit=limit)
     assert PointAnswer.objects.count() == 2
     cache.clear()
-    assert near(limit=3).points
-    assert asked() == 3
-    near(limit=1)
-    assert asked() == 4
+    assert search(limit=3).points
+    assert count_calls() == 3
+    search(limit=1)
+    assert count_calls() == 4
 
 
-def test_what_is_too_old_to_be_given_is_forgotten(near):
-    near()
-    assert points.forget_old() == 0
-    grown_old(hours=25)
-    assert points.forget_old() == 1
+def test_answers_too_old_to_be_returned_are_deleted(search):
+    search()
+    assert points.delete_old_answers() == 0
+    age_answers(hours=25)
+    assert points.delete_old_answers() == 1

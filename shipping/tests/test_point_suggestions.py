@@ -1,14 +1,14 @@
-"""A pickup point that cannot be used is refused with the nearest one that can."""
+"""A refusal of a pickup point names the nearest usable one."""
 
 import pytest
 
 from shipping.models import Shipment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
-CLOSED = "PP-6537-5299"  # of the simulator's grid
+CLOSED = "PP-6537-5299"  # a closed point of the sandbox
 
 
-def test_the_nearest_usable_point_is_named(api, order):
+def test_refusal_names_the_nearest_usable_point(api, order):
     order["metadata"]["pickup_point_id"] = CLOSED
     refused = api.post("/api/v1/labels", order)
     body = refused.json()
@@ -20,14 +20,14 @@ def test_the_nearest_usable_point_is_named(api, order):
     assert api.post("/api/v1/labels", order).status_code == 200
 
 
-def test_an_unknown_point_is_refused_without_a_guess(api, order):
+def test_unknown_point_is_refused_without_a_suggestion(api, order):
     order["metadata"]["pickup_point_id"] = "PP-NOWHERE"
     body = api.post("/api/v1/labels", order).json()
     assert "metadata.pickup_point_id" in body["details"]
     assert "nearest_pickup_point" not in body["details"]
 
 
-def test_a_carrier_that_does_not_tell_of_others_changes_nothing(api, order, sandbox, settings):
+def test_failed_search_for_another_point_keeps_the_refusal(api, order, sandbox, settings):
     settings.CARRIER_MAX_RETRIES = 0
     fault = {"kind": "status", "status": 500, "operation": "pickup_points", "count": 1}
     sandbox.control("POST", "/_sandbox/faults", fault)
@@ -38,17 +38,17 @@ def test_a_carrier_that_does_not_tell_of_others_changes_nothing(api, order, sand
     assert Shipment.objects.get().booking_state == "failed"
 
 
-def test_an_order_in_order_asks_nothing_more(api, order, sandbox):
+def test_accepted_order_makes_no_call_about_points(api, order, sandbox):
     api.post("/api/v1/labels", order)
     assert not sandbox.calls(operation="pickup_point") + sandbox.calls(operation="pickup_points")
 
 
-def test_a_quote_tells_another_point_where_the_chosen_one_is_closed(api, order):
+def test_quote_suggests_another_point_if_the_chosen_one_is_closed(api, order):
     order["metadata"]["pickup_point_id"] = CLOSED
-    told = api.post("/api/v1/quotes", order).json()["metadata"]
-    assert told["pickup_point_available"] is False
-    assert told["nearest_pickup_point"]["id"] != CLOSED
-    order["metadata"]["pickup_point_id"] = told["nearest_pickup_point"]["id"]
+    metadata = api.post("/api/v1/quotes", order).json()["metadata"]
+    assert metadata["pickup_point_available"] is False
+    assert metadata["nearest_pickup_point"]["id"] != CLOSED
+    order["metadata"]["pickup_point_id"] = metadata["nearest_pickup_point"]["id"]
     open_one = api.post("/api/v1/quotes", order).json()["metadata"]
     assert open_one["pickup_point_available"] is True
     assert "nearest_pickup_point" not in open_one
