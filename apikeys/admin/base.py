@@ -42,7 +42,7 @@ def badge(word: str, tone: str) -> str:
     )
 
 
-def pretty(value: Any) -> str:
+def format_json(value: Any) -> str:
     """A JSON value, or text or bytes that may hold one, laid out to be read."""
     if value in (None, "", b"", {}, []):
         return NOTHING
@@ -61,23 +61,23 @@ def json_display(name: str, label: str = "") -> Callable[..., str]:
 
     @admin.display(description=label or name.replace("_", " "))
     def show(_admin: Any, row: models.Model) -> str:
-        return pretty(getattr(row, name))
+        return format_json(getattr(row, name))
 
     return show
 
 
-def moment(value: datetime | None) -> str:
+def format_time(value: datetime | None) -> str:
     """A time in UTC to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if value else NOTHING
 
 
-def list_url(model: type[models.Model], **query: Any) -> str:
+def changelist_url(model: type[models.Model], **query: Any) -> str:
     """The address of a model's list, filtered."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{url}?{urlencode(query)}" if query else url
 
 
-def page_link(row: models.Model, text: Any) -> str:
+def change_link(row: models.Model, text: Any) -> str:
     """A link to a row's page."""
     url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, text)
@@ -138,7 +138,7 @@ class Section:
     is_cut: bool
 
 
-def section(
+def build_section(
     request: HttpRequest, title: str, rows: QuerySet, columns: Mapping[str, Callable[[Any], Any]], **query: Any
 ) -> Section | None:
     """The first fifty of ``rows`` and a link to the list filtered by ``query``; None for who may not see them.
@@ -149,8 +149,8 @@ def section(
         return None
     found = list(rows[: _LATEST + 1])
     cells = [[_cell(read(row)) for read in columns.values()] for row in found[:_LATEST]]
-    linked = [[page_link(row, first), *rest] for row, (first, *rest) in zip(found, cells, strict=False)]
-    return Section(title, list(columns), linked, list_url(rows.model, **query), is_cut=len(found) > _LATEST)
+    linked = [[change_link(row, first), *rest] for row, (first, *rest) in zip(found, cells, strict=False)]
+    return Section(title, list(columns), linked, changelist_url(rows.model, **query), is_cut=len(found) > _LATEST)
 
 
 class WaybillAdmin(admin.ModelAdmin):
@@ -222,14 +222,14 @@ def _record(action: str, rows: Sequence[models.Model], message: Any) -> None:
     )
 
 
-class KeptAdmin(WaybillAdmin):
+class NoDeleteAdmin(WaybillAdmin):
     """Rows that are switched off, never deleted, since history points to them."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
-class ReadOnlyAdmin(KeptAdmin):
+class ReadOnlyAdmin(NoDeleteAdmin):
     """Rows to look at: none is added, changed or deleted here."""
 
     # Columns that no page shows as they are.
@@ -253,7 +253,7 @@ class ReadOnlyAdmin(KeptAdmin):
 
 
 @dataclass(frozen=True)
-class Watch:
+class MonitoredList:
     """A list that is best empty; the admin's first page tells how full it is."""
 
     text: str
@@ -263,12 +263,12 @@ class Watch:
 
 
 # Each app adds its own.
-WATCHES: list[Watch] = []
+MONITORED_LISTS: list[MonitoredList] = []
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
-        return moment(value)
+        return format_time(value)
     return NOTHING if value in (None, "") else value
 
 
@@ -279,7 +279,7 @@ def _as_uuid(text: str) -> uuid.UUID | None:
         return None
 
 
-def lines(values: Sequence[str]) -> SafeString:
+def join_lines(values: Sequence[str]) -> SafeString:
     """Texts under each other; empty ones are left out."""
     kept = [format_html("{}", value) for value in values if value]
     return mark_safe("<br>".join(kept)) if kept else mark_safe(NOTHING)  # noqa: S308 each part is escaped above

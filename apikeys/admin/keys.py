@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from apikeys.admin.base import (
-    KeptAdmin,
     MerchantFilter,
+    NoDeleteAdmin,
     badge,
 )
 from apikeys.db.tenancy import Tenant
@@ -60,7 +60,7 @@ def _network(text: str) -> str:
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(KeptAdmin):
+class ApiKeyAdmin(NoDeleteAdmin):
     """Keys: made here, shown once, told apart by their first characters."""
 
     form = ApiKeyForm

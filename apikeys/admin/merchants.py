@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apikeys.admin.base import (
-    KeptAdmin,
     MerchantFilter,
-    section,
+    NoDeleteAdmin,
+    build_section,
 )
 from apikeys.admin.keys import key_state_badge
 from apikeys.admin.people import MembershipInline
@@ -24,7 +24,7 @@ from apikeys.models import (
 
 
 @admin.register(Merchant)
-class MerchantAdmin(KeptAdmin):
+class MerchantAdmin(NoDeleteAdmin):
     """Tenants."""
 
     list_display = ("name", "slug", "plan", "language", "default_country", "is_active", "created_at")
@@ -37,7 +37,7 @@ class MerchantAdmin(KeptAdmin):
     prepopulated_fields = {"slug": ("name",)}
     inlines = (MembershipInline,)
     sections = (
-        lambda request, row: section(
+        lambda request, row: build_section(
             request,
             "API keys",
             ApiKey.objects.filter(merchant=row).order_by("-created_at"),
@@ -49,7 +49,7 @@ class MerchantAdmin(KeptAdmin):
             },
             merchant=row.pk,
         ),
-        lambda request, row: section(
+        lambda request, row: build_section(
             request,
             "Stores",
             Store.objects.filter(merchant=row),
@@ -60,7 +60,7 @@ class MerchantAdmin(KeptAdmin):
 
 
 @admin.register(Store)
-class StoreAdmin(KeptAdmin):
+class StoreAdmin(NoDeleteAdmin):
     """Merchants' sales channels."""
 
     list_display = ("name", "code", "merchant", "is_active")
@@ -74,7 +74,7 @@ class StoreAdmin(KeptAdmin):
 
 
 @admin.register(Plan)
-class PlanAdmin(KeptAdmin):
+class PlanAdmin(NoDeleteAdmin):
     """How often the keys of a merchant may call; a change counts from the next request on."""
 
     list_display = ("name", "code", "per_minute", "per_hour")

@@ -10,8 +10,8 @@ from apikeys.admin.base import (
     MerchantFilter,
     ReadOnlyAdmin,
     badge,
+    format_json,
     json_display,
-    pretty,
 )
 from apikeys.models import (
     Event,
@@ -156,4 +156,4 @@ class OutboxAdmin(ReadOnlyAdmin):
 
     @admin.display()
     def data(self, row: Outbox) -> str:
-        return pretty(row.event.data)
+        return format_json(row.event.data)

@@ -10,20 +10,20 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apikeys.admin.base import (
-    WATCHES,
+    MONITORED_LISTS,
     MerchantFilter,
+    MonitoredList,
     ReadOnlyAdmin,
-    Watch,
     badge,
+    format_time,
     json_display,
-    moment,
 )
 from carriers.admin.base import CarrierFilter, carrier_name
 from carriers.http import circuit_breaker
 from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
 
-WATCHES += [
-    Watch(
+MONITORED_LISTS += [
+    MonitoredList(
         "Accounts that their carrier refuses to log in",
         lambda: Credential.objects.filter(is_active=True, refused_at__isnull=False),
         {"refused_at__isempty": "0"},
@@ -86,7 +86,7 @@ class CallBudgetAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="full_at")
     def full_again(self, row: CallBudget) -> str:
-        return moment(datetime.fromtimestamp(row.full_at // 1_000_000, UTC))
+        return format_time(datetime.fromtimestamp(row.full_at // 1_000_000, UTC))
 
 
 @admin.register(PointAnswer)

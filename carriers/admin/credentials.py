@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apikeys.admin.base import (
-    KeptAdmin,
     MerchantFilter,
+    NoDeleteAdmin,
     badge,
-    lines,
+    join_lines,
 )
 from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import ValidationFailed, WaybillError
@@ -88,7 +88,7 @@ class CredentialForm(forms.ModelForm):
 
 
 @admin.register(Credential)
-class CredentialAdmin(KeptAdmin):
+class CredentialAdmin(NoDeleteAdmin):
     """Accounts at carriers."""
 
     list_display = (
@@ -196,7 +196,7 @@ class CredentialAdmin(KeptAdmin):
         if fields is None:
             return badge("cannot be decrypted; give all required fields anew", "bad")
         secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
-        return lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
+        return join_lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
 
     @admin.action(description="Log in at the carrier now", permissions=["operate"])
     def log_in(self, request: HttpRequest, rows: QuerySet) -> None:

@@ -332,8 +332,8 @@ def test_the_first_page_tells_what_needs_a_person(admin_client, rows, tenant):
     Shipment.objects.filter(pk=rows["shipment"].pk).update(booking_state=BookingState.NEEDS_REVIEW)
     Delivery.objects.update(state="dead")
     page = admin_client.get(reverse("admin:index"))
-    watches = {watch["text"].split()[0]: watch for watch in page.context["watches"]}
-    told = {(watch["text"], watch["count"], watch["url"]) for watch in page.context["watches"]}
+    watches = {watch["text"].split()[0]: watch for watch in page.context["monitored"]}
+    told = {(watch["text"], watch["count"], watch["url"]) for watch in page.context["monitored"]}
     assert sum(count for _text, count, _url in told) == 4  # the shipment, the orphan, the webhook, the delivery
     assert watches["Carriers'"]["count"] == watches["Deliveries"]["count"] == 1
     for _text, count, url in told:

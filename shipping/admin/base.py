@@ -10,14 +10,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apikeys.admin.base import (
+    MONITORED_LISTS,
     NOTHING,
-    WATCHES,
+    MonitoredList,
     ReadOnlyAdmin,
     Section,
-    Watch,
     badge,
-    lines,
-    section,
+    build_section,
+    join_lines,
 )
 from apikeys.models import Event
 from carriers.admin.base import CarrierFilter, carrier_name
@@ -66,34 +66,34 @@ _PICKUP_TONES = {
     Pickup.State.FAILED: "bad",
     Pickup.State.NEEDS_REVIEW: "alert",
 }
-WATCHES += [
-    Watch(
+MONITORED_LISTS += [
+    MonitoredList(
         "Warehouses that a carrier refused or did not answer about",
         lambda: WarehouseRegistration.objects.exclude(state=WarehouseRegistration.State.REGISTERED),
         {"state__exact": WarehouseRegistration.State.FAILED},
     ),
-    Watch(
+    MonitoredList(
         "Shipments that need review: only the carrier's own back-office can tell what became of them",
         lambda: Shipment.objects.filter(booking_state=BookingState.NEEDS_REVIEW),
         {"booking_state__exact": BookingState.NEEDS_REVIEW},
     ),
-    Watch(
+    MonitoredList(
         "Shipments still without the carrier's answer, looked up by the worker",
         lambda: Shipment.objects.filter(booking_state=BookingState.PENDING),
         {"booking_state__exact": BookingState.PENDING},
         tone="waiting",
     ),
-    Watch(
+    MonitoredList(
         "Labels that carriers sold and nobody waits for, not called off yet",
         lambda: Orphan.objects.filter(voided_at=None),
         {"voided_at__isempty": "1"},
     ),
-    Watch(
+    MonitoredList(
         "Pickups that need review: the carrier did not say whether it comes",
         lambda: Pickup.objects.filter(state=Pickup.State.NEEDS_REVIEW),
         {"state__exact": Pickup.State.NEEDS_REVIEW},
     ),
-    Watch(
+    MonitoredList(
         "Status codes that nobody knows: their scans count for nothing until somebody places them",
         lambda: StatusCode.objects.filter(status__isnull=True),
         {"status__isnull": "True"},
@@ -123,12 +123,12 @@ def address_lines(address: Mapping[str, Any]) -> str:
     place = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
     others = {name.removeprefix("contact_"): value for name, value in address.items() if name not in known and value}
     rest = [f"{name.replace('_', ' ')}: {value}" for name, value in others.items()]
-    return lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
+    return join_lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
 
 
 def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
     """What was said to the carrier about it."""
-    return section(
+    return build_section(
         request,
         "Carrier calls",
         CarrierCall.objects.filter(subject_id=row.pk).order_by("-id").defer("request_body", "response_body"),
@@ -146,7 +146,7 @@ def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | Non
 
 def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
     """What happened."""
-    return section(
+    return build_section(
         request,
         "Events",
         Event.objects.filter(subject_id=row.pk).order_by("-id"),
@@ -154,7 +154,7 @@ def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | No
             "at (UTC)": lambda one: one.created_at,
             "type": lambda one: one.type,
             "visibility": lambda one: one.visibility,
-            "facts": lambda one: lines([f"{name}: {value}" for name, value in one.data.items()]),
+            "facts": lambda one: join_lines([f"{name}: {value}" for name, value in one.data.items()]),
         },
         subject_id=row.pk,
     )

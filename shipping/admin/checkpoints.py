@@ -9,12 +9,12 @@ from django.db.models import IntegerField, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 from apikeys.admin.base import (
-    KeptAdmin,
     MerchantFilter,
+    NoDeleteAdmin,
     Section,
     badge,
+    build_section,
     json_display,
-    section,
 )
 from carriers.admin.base import CarrierFilter
 from carriers.types import Status
@@ -31,7 +31,7 @@ _COUNTED = 1000
 
 def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
     """Scans with a code that nobody knows, those of the latest shipments first."""
-    return section(
+    return build_section(
         request,
         "Unknown checkpoints",
         status_codes.unknown_scans(row.carrier, row.code).select_related("shipment").order_by("-shipment_id"),
@@ -86,7 +86,7 @@ class _Count(Subquery):
 
 
 @admin.register(StatusCode)
-class StatusCodeAdmin(KeptAdmin):
+class StatusCodeAdmin(NoDeleteAdmin):
     """Carriers' codes that their adapters do not know; choosing a status places one."""
 
     list_display = ("shown_carrier", "code", "example", "unknown_scans", "shown_status", "first_seen_at", "placed_at")

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from apikeys.admin.base import (
     MerchantFilter,
     Section,
+    build_section,
     json_display,
-    section,
 )
 from apikeys.http.errors import BusinessRuleViolated
 from carriers.admin.base import CarrierFilter
@@ -33,7 +33,7 @@ from shipping.pickups import pickups
 
 def shipments_section(request: HttpRequest, row: Pickup) -> Section | None:
     """What a pickup collects."""
-    return section(
+    return build_section(
         request,
         "Shipments",
         row.shipments.order_by("-id"),

@@ -15,9 +15,9 @@ from apikeys.admin.base import (
     MerchantFilter,
     Section,
     badge,
+    build_section,
+    join_lines,
     json_display,
-    lines,
-    section,
 )
 from apikeys.http.errors import BusinessRuleViolated
 from carriers.admin.base import CarrierFilter
@@ -46,7 +46,7 @@ from shipping.models import (
 
 def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
     """The parcel's history, the latest first."""
-    return section(
+    return build_section(
         request,
         "Checkpoints",
         Checkpoint.objects.filter(shipment=row).order_by("-occurred_at", "-id"),
@@ -64,7 +64,7 @@ def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
 
 def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
     """What is in it."""
-    return section(
+    return build_section(
         request,
         "Parcels",
         Parcel.objects.filter(shipment=row).order_by("number"),
@@ -81,7 +81,7 @@ def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
 
 def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
     """Who comes for it."""
-    return section(
+    return build_section(
         request,
         "Pickups",
         Pickup.objects.filter(shipments=row).order_by("-id"),
@@ -255,7 +255,7 @@ class ShipmentAdmin(ShippingAdmin):
     def trouble(self, row: Shipment) -> str:
         failure = row.failure or {}
         told = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
-        return lines([str(text) for text in dict.fromkeys(told) if text])
+        return join_lines([str(text) for text in dict.fromkeys(told) if text])
 
     @admin.display(description="label")
     def label_file(self, row: Shipment) -> str:
@@ -295,7 +295,7 @@ def file_links(label: Label | None) -> str:
     links = [_file_link(label, "label", f"Open the {label.format} label")]
     if label.has_manifest:
         links.append(_file_link(label, "manifest", "Open the manifest"))
-    return lines(links)
+    return join_lines(links)
 
 
 def _file_link(label: Label, kind: str, text: str) -> str:

@@ -7,7 +7,7 @@ from django.contrib import admin
 from apikeys.admin.base import (
     NOTHING,
     MerchantFilter,
-    pretty,
+    format_json,
 )
 from shipping.admin.base import ShippingAdmin, address_lines
 from shipping.models import (
@@ -53,4 +53,4 @@ class WarehouseRegistrationAdmin(ShippingAdmin):
 
     @admin.display(description="failure")
     def shown_failure(self, row: WarehouseRegistration) -> str:
-        return pretty(row.failure) if row.failure else NOTHING
+        return format_json(row.failure) if row.failure else NOTHING

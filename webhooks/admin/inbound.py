@@ -14,8 +14,8 @@ from apikeys.admin.base import (
     ReadOnlyAdmin,
     Section,
     badge,
+    build_section,
     json_display,
-    section,
 )
 from carriers.admin.base import CarrierFilter, carrier_name
 from webhooks.inbound import service
@@ -62,7 +62,7 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     def unmatched_section(self, request: HttpRequest, row: InboundWebhook) -> Section | None:
         """Numbers that it names and nobody knows yet."""
         columns = {"tracking number": str}
-        return section(request, "Unknown numbers", row.numbers.order_by("id"), columns, inbound=row.pk)
+        return build_section(request, "Unknown numbers", row.numbers.order_by("id"), columns, inbound=row.pk)
 
     @property
     def sections(self) -> tuple[Any, ...]:

@@ -11,18 +11,18 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from apikeys.admin.base import (
+    MONITORED_LISTS,
     NOTHING,
-    WATCHES,
-    KeptAdmin,
     MerchantFilter,
+    MonitoredList,
+    NoDeleteAdmin,
     ReadOnlyAdmin,
     Section,
-    Watch,
     badge,
+    build_section,
+    change_link,
+    join_lines,
     json_display,
-    lines,
-    page_link,
-    section,
 )
 from apikeys.db.crypto import Undecryptable
 from shipping.admin.pickups import PickupAdmin
@@ -37,14 +37,14 @@ _DELIVERY_TONES = {
     Delivery.State.DELIVERED: "good",
     Delivery.State.DEAD: "bad",
 }
-WATCHES += [
-    Watch(
+MONITORED_LISTS += [
+    MonitoredList(
         "Carriers' webhooks that could not be read",
         lambda: InboundWebhook.objects.filter(state=InboundWebhook.State.FAILED),
         {"state__exact": InboundWebhook.State.FAILED},
         tone="bad",
     ),
-    Watch(
+    MonitoredList(
         "Deliveries to merchants that were given up",
         lambda: Delivery.objects.filter(state=Delivery.State.DEAD),
         {"state__exact": Delivery.State.DEAD},
@@ -67,14 +67,14 @@ def attempt_badge(row: Attempt) -> str:
 def _last_attempts(row: Delivery) -> str:
     """The last three, the latest first."""
     latest = sorted(row.attempts.all(), key=lambda one: one.id, reverse=True)[:3]
-    return lines([format_html("{} {}", attempt_badge(one), f"{one.created_at:%m-%d %H:%M}") for one in latest])
+    return join_lines([format_html("{} {}", attempt_badge(one), f"{one.created_at:%m-%d %H:%M}") for one in latest])
 
 
 def deliveries_section(request: HttpRequest, row: Any) -> Section | None:
     """What the merchant was told of a shipment or pickup, and how its endpoint answered."""
     attempts = Attempt.objects.defer("response").order_by("-id")
     rows = Delivery.objects.filter(subject_id=row.pk).select_related("endpoint", "event").order_by("-id")
-    return section(
+    return build_section(
         request,
         "Deliveries",
         rows.defer("body").prefetch_related(Prefetch("attempts", attempts)),
@@ -123,7 +123,7 @@ class EndpointForm(forms.ModelForm):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(KeptAdmin):
+class WebhookEndpointAdmin(NoDeleteAdmin):
     """Where merchants hear of what happens."""
 
     form = EndpointForm
@@ -146,7 +146,7 @@ class WebhookEndpointAdmin(KeptAdmin):
 
     def endpoint_deliveries(self, request: HttpRequest, row: WebhookEndpoint) -> Section | None:
         """The latest of this endpoint."""
-        return section(
+        return build_section(
             request,
             "Deliveries",
             Delivery.objects.filter(endpoint=row).select_related("event").defer("body").order_by("-id"),
@@ -230,7 +230,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "answer": lambda one: one.response,
             "error": lambda one: one.error,
         }
-        return section(
+        return build_section(
             request, "Attempts", Attempt.objects.filter(delivery=row).order_by("-id"), columns, delivery=row.pk
         )
 
@@ -249,7 +249,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="about")
     def subject(self, row: Delivery) -> str:
         shipment = Shipment.objects.filter(pk=row.subject_id).first()
-        return page_link(shipment, shipment) if shipment else str(row.subject_id or NOTHING)
+        return change_link(shipment, shipment) if shipment else str(row.subject_id or NOTHING)
 
     @admin.action(description="Send again, under the same webhook-id", permissions=["operate"])
     def send_again(self, request: HttpRequest, queryset: QuerySet) -> None:
