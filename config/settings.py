@@ -148,12 +148,15 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
+    _database["ENGINE"] = "apikeys.db.postgresql"
     _database["OPTIONS"] = {
+        # From the second time on, a hot statement is sent by its name. None: never, for poolers that cannot keep it.
+        "prepare_threshold": 1 if env.bool("DATABASE_PREPARED_STATEMENTS", default=True) else None,
         "pool": {
             "min_size": env.int("DATABASE_POOL_MIN", default=0),
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
             "timeout": 15,
-        }
+        },
     }
 REDIS_URL = env.str("REDIS_URL", default="")
 CACHES = {

@@ -1,0 +1,40 @@
+"""Hot statements are prepared by PostgreSQL, unless the setting for connection poolers is off."""
+
+import uuid
+
+import pytest
+from django.db import connection
+
+from apikeys.db.prepared import Select
+from apikeys.models import Merchant
+
+pytestmark = pytest.mark.django_db
+
+
+def prepared_texts():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [text for (text,) in cursor.fetchall()]
+
+
+@pytest.mark.parametrize("threshold", [1, None])
+def test_repeated_select_is_prepared_by_setting(merchant, on_sqlite, monkeypatch, threshold):
+    select = Select(lambda merchant_id: Merchant.objects.filter(id=merchant_id), ["slug", "name"], [uuid.UUID(int=1)])
+    if not on_sqlite:
+        connection.ensure_connection()
+        monkeypatch.setattr(connection.connection, "prepare_threshold", threshold)
+        connection.connection.execute("DEALLOCATE ALL")
+    for _ in range(3):
+        assert select.first(merchant.id) == ("acme", "Acme")
+    assert select.first(uuid.uuid4()) is None
+    if not on_sqlite:
+        texts = [text for text in prepared_texts() if "apikeys_merchant" in text and "$1" in text]
+        assert len(texts) == (0 if threshold is None else 1)
+
+
+def test_select_passes_parameters_in_order(merchant):
+    select = Select(
+        lambda slug, name: Merchant.objects.filter(slug=slug, name=name), ["name", "slug"], ["a slug", "a name"]
+    )
+    assert select.all("acme", "Acme") == [("Acme", "acme")]
+    assert select.all("Acme", "acme") == []
