@@ -30,7 +30,7 @@ def check_login(row: Credential) -> dict[str, object]:
     result: dict[str, object] = {"ok": True, "error": None, "message": None}
     unchanged = Credential.objects.filter(id=row.id, updated_at=row.updated_at)  # no row once its fields change
     try:
-        token = open_adapter(row).check_account()
+        token = open_adapter(row).check_credential()
         tokens.record_login(unchanged)
         if token:
             tokens.store_token(unchanged, token)

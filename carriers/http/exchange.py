@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apikeys.http.guards import seconds_left
+from carriers.adapters.operations import is_read
 from carriers.http import call_log, circuit_breaker, connection_pool, rate_limits
 from carriers.http.answers import Answer
 from carriers.http.call_log import Caller
@@ -27,7 +28,7 @@ _CHUNK = 65_536
 
 
 class Exchange:
-    """One operation, with its repetitions. ``safe``: a read, which may be repeated."""
+    """One operation, with its repetitions, which depend on its effect."""
 
     def __init__(
         self,
@@ -35,11 +36,10 @@ class Exchange:
         operation: str,
         prepared: requests.PreparedRequest,
         *,
-        safe: bool,
         is_file: bool = False,
     ) -> None:
         self.caller, self.operation, self.prepared = caller, operation, prepared
-        self.safe, self.is_file = safe, is_file
+        self.is_read, self.is_file = is_read(operation), is_file
         self.too_large = False
         limits = (settings.CARRIER_TIMEOUT_S, seconds_left())  # of the call, and of the request that it serves
         self.give_up = time.monotonic() + min(limit for limit in limits if limit is not None)
@@ -193,7 +193,7 @@ class Exchange:
             return errors.CarrierRateLimited(details=details, retry_after_s=answer.retry_after_s or 1, **facts)
         if outcome == Outcome.UNREACHABLE:
             return errors.CarrierUnavailable(**facts)
-        if not self.safe:
+        if not self.is_read:
             return errors.OutcomeUnknown(**facts)
         if outcome == Outcome.TIMEOUT:
             return errors.CarrierTimeout(**facts)
@@ -208,7 +208,7 @@ class Exchange:
             return False  # all the time is used up
         if self.too_large:
             return False  # the next answer would be as large
-        return self.safe or error.carrier_code == Outcome.UNREACHABLE
+        return self.is_read or error.carrier_code == Outcome.UNREACHABLE
 
     def _pause(self, attempt: int, retry_after: int | None) -> bool:
         """Wait before the next attempt; return False, without waiting, if the deadline comes first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from carriers.adapters.operations import LOGIN, is_read
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
@@ -14,20 +15,6 @@ from carriers.types.errors import (
     CarrierTimeout,
     CarrierUnavailable,
     OutcomeUnknown,
-)
-
-# What buys, cancels or changes: repeated only when nothing can have happened. Everything else is a read, a login too.
-WRITES = frozenset(
-    {
-        "create_label",
-        "cancel",
-        "schedule_pickup",
-        "cancel_pickup",
-        "register_warehouse",
-        "create_return",
-        "update_order",
-        "rotate_credentials",
-    }
 )
 
 
@@ -51,9 +38,9 @@ class Fault:
 
     def ending(self, operation: str) -> Ending:
         """Of an operation by name; ``token`` is the login."""
-        if operation == "token":
+        if operation == LOGIN:
             return self.login or self.read
-        return self.write if operation in WRITES else self.read
+        return self.read if is_read(operation) else self.write
 
 
 _REPEATED, _ONCE = Ending(CarrierUnavailable, 4), Ending(CarrierUnavailable, 1)

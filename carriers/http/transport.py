@@ -53,7 +53,6 @@ class HttpTransport:
         method: str,
         url: str,
         *,
-        safe: bool,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
@@ -63,7 +62,7 @@ class HttpTransport:
         kind = {"Content-Type": "application/json"} if body else {}
         sent = {**(headers or {}), "Accept": "application/json", **kind, **_correlation_header()}
         prepared = requests.Request(method, url, headers=sent, params=params, data=body or None).prepare()
-        return self._run(Exchange(self.caller, operation, prepared, safe=safe))
+        return self._run(Exchange(self.caller, operation, prepared))
 
     def fetch(
         self, operation: str, url: str, *, hosts: Collection[str], headers: Mapping[str, str] | None = None
@@ -75,7 +74,7 @@ class HttpTransport:
             raise self._foreign_file(operation) from error
         if not self._is_allowed(prepared.url, hosts):
             raise self._foreign_file(operation)
-        return self._run(Exchange(self.caller, operation, prepared, safe=True, is_file=True))
+        return self._run(Exchange(self.caller, operation, prepared, is_file=True))
 
     def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
         """Run calls concurrently, each with this thread's deadline, correlation id and actor. See the protocol."""

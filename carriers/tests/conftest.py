@@ -17,8 +17,8 @@ def carrier():
 
 @pytest.fixture
 def send(credential, carrier):
-    def one(operation="quote", *, safe=True, method="POST", path="/x", **kwargs):
+    def one(operation="quote", *, method="POST", path="/x", **kwargs):
         transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
-        return transport.send(operation, method, carrier.url + path, safe=safe, **kwargs)
+        return transport.send(operation, method, carrier.url + path, **kwargs)
 
     return one

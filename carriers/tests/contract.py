@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from apikeys.http.errors import NotAuthenticated
-from carriers.adapters.base import OPERATIONS, CarrierAdapter
+from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
 from carriers.adapters.records import FILE_STARTS
 from carriers.adapters.registry import ADAPTERS, adapter_class
 from carriers.http.answers import Answer
-from carriers.http.faults import WRITES
 from carriers.tests.damage import ANY_JSON, assert_storable, damaged
-from carriers.types import BookedLabel, Scan, Status, WebhookNews
+from carriers.types import BookedLabel, Scan, Status, WebhookReport
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
@@ -70,13 +70,12 @@ class Replay:
     def __init__(self, *answers: Answer) -> None:
         self.answers, self.sent, self.fetched = list(answers), [], []
 
-    def send(self, operation, method, url, *, safe, headers=None, params=None, json=None):
+    def send(self, operation, method, url, *, headers=None, params=None, json=None):
         self.sent.append(
             {
                 "operation": operation,
                 "method": method,
                 "url": url,
-                "safe": safe,
                 "headers": dict(headers or {}),
                 "params": params,
                 "json": json,
@@ -89,9 +88,7 @@ class Replay:
         self.fetched.append({"operation": operation, "url": url, "hosts": tuple(hosts)})
         if any(sent["method"] != "FETCH" for sent in self.sent):
             return Answer(200, {}, A_FILE)
-        self.sent.append(
-            {"operation": operation, "method": "FETCH", "url": url, "safe": True, "headers": dict(headers or {})}
-        )
+        self.sent.append({"operation": operation, "method": "FETCH", "url": url, "headers": dict(headers or {})})
         return self._next()
 
     def several(self, calls):
@@ -173,7 +170,7 @@ class CarrierContract:
         if "word" in metafunc.fixturenames:
             metafunc.parametrize("word", list(self.words))
         if "unsupported" in metafunc.fixturenames:
-            metafunc.parametrize("unsupported", [name for name in OPERATIONS if name not in self.supported()])
+            metafunc.parametrize("unsupported", [name for name in OPERATIONS if name not in {LOGIN, *self.supported()}])
 
     @classmethod
     def supported(cls):
@@ -199,7 +196,7 @@ class CarrierContract:
     def test_capabilities_are_what_it_overrides_and_each_has_an_example(self):
         overridden = {name for name in OPERATIONS if name in vars(self.adapter)}
         assert set(self.supported()) == overridden
-        assert overridden - {"verify_webhook", "parse_webhook"} == set(self.calls)
+        assert {name for name in overridden if OPERATIONS[name] is not Effect.LOCAL} == set(self.calls)
 
     def test_what_it_does_not_offer_says_carrier_and_operation(self, unsupported):
         arguments = {
@@ -243,12 +240,11 @@ class CarrierContract:
         scan = self.scan_of("eaten_by_the_dog")
         assert (scan.status, scan.code) == (Status.UNKNOWN, "eaten_by_the_dog")
 
-    def test_only_what_buys_or_cancels_is_marked_as_not_to_be_repeated(self, operation):
+    def test_every_request_names_its_operation(self, operation):
         call, body = self.calls[operation]
         adapter = self.open(answer(body))
         call(adapter)
         assert adapter.http.sent
-        assert all(sent["safe"] is (operation not in WRITES) for sent in adapter.http.sent)
         assert all(sent["operation"] == operation for sent in adapter.http.sent)
 
     @pytest.mark.parametrize("kind", [CarrierUnavailable, CarrierTimeout, CarrierRateLimited, OutcomeUnknown])
@@ -284,7 +280,7 @@ class CarrierContract:
         if (operation, garbage) in self.in_earnest:
             pytest.skip("that is an answer here")
         call, _body = self.calls[operation]
-        expected = OutcomeUnknown if operation in WRITES else CarrierUnavailable
+        expected = CarrierUnavailable if is_read(operation) else OutcomeUnknown
         with pytest.raises(expected) as problem:
             call(self.open(answer(garbage)))
         assert type(problem.value) is expected
@@ -292,12 +288,12 @@ class CarrierContract:
 
     def test_what_is_sold_or_found_under_another_reference_is_no_answer(self, sale):
         call, foreign = self._with(sale, lambda label: (label.reference, "SOMEBODY-ELSES"))
-        with pytest.raises(OutcomeUnknown if sale in WRITES else CarrierUnavailable):
+        with pytest.raises(CarrierUnavailable if is_read(sale) else OutcomeUnknown):
             call(self.open(answer(foreign)))
 
     def test_a_label_that_is_no_file_of_its_format_is_no_answer(self, sale):
         call, spoilt = self._with(sale, lambda label: (_base64(label.content), _base64(b"no file at all")))
-        with pytest.raises(OutcomeUnknown if sale in WRITES else CarrierUnavailable):
+        with pytest.raises(CarrierUnavailable if is_read(sale) else OutcomeUnknown):
             call(self.open(answer(spoilt)))
 
     def _with(self, sale, change):
@@ -328,7 +324,7 @@ class CarrierContract:
 
     def _hold_damaged_answer(self, operation, data):
         call, body = self.calls[operation]
-        unreadable = OutcomeUnknown if operation in WRITES else CarrierUnavailable
+        unreadable = CarrierUnavailable if is_read(operation) else OutcomeUnknown
         try:
             found = call(self.open(answer(data.draw(damaged(body)))))
         except CarrierError as error:
@@ -362,7 +358,7 @@ class CarrierContract:
         @given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
         def hold(body):
             try:
-                assert isinstance(self.open(answer({})).parse_webhook(body), WebhookNews)
+                assert isinstance(self.open(answer({})).parse_webhook(body), WebhookReport)
             except ValueError as error:
                 assert str(error)
 
@@ -391,7 +387,7 @@ class CarrierContract:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 408])
     def test_a_write_that_a_gateway_answered_may_have_happened(self, operation, status):
         call, _body = self.calls[operation]
-        with pytest.raises(OutcomeUnknown if operation in WRITES else CarrierRejected):
+        with pytest.raises(CarrierRejected if is_read(operation) else OutcomeUnknown):
             call(self.open(answer({}, status)))
 
     @pytest.mark.parametrize(

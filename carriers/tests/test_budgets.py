@@ -116,7 +116,7 @@ def test_a_call_beyond_the_budget_is_refused_as_ours_and_never_leaves(send, carr
     settings.CARRIER_BUDGET_WAIT_S = 0.1
     send()
     with pytest.raises(errors.CarrierRateLimited) as refusal:
-        send(safe=False)
+        send()
     assert refusal.value.retry_after_s > 3000
     assert refusal.value.carrier_code == "budget_spent"
     assert "1 requests per hour" in str(refusal.value.details["limit"][0])

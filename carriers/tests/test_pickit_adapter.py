@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apikeys.http.errors import NotAuthenticated, ValidationFailed
+from carriers.adapters.operations import OPERATIONS, Effect
 from carriers.adapters.pickit import PickitAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import storage
@@ -22,7 +23,7 @@ from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.tests import recorded
 from carriers.tests.contract import CarrierContract, Replay, Tokens, answer
-from carriers.types import Address, Order, Package, PickupRequest, Status, WebhookNews
+from carriers.types import Address, Order, Package, PickupRequest, Status, WebhookReport
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierCannotCancel,
@@ -482,7 +483,7 @@ class TestLabel:
             ("PKT-4081726311", True),
             (NUMBER, False),
         ]
-        assert sent["safe"] is True
+        assert OPERATIONS[sent["operation"]] is Effect.READ
 
     def test_an_empty_list_is_nothing_found_and_another_reference_no_answer(self):
         assert ask("found_nothing")[0] == []
@@ -582,7 +583,7 @@ class TestPathsFromCallers:
 class TestCancelAndProof:
     def test_a_cancellation_says_when_and_what_comes_back(self):
         done, sent = ask("cancelled_at_the_customers_wish", lambda it: it.cancel(NUMBER, "changed my mind"))
-        assert (sent["json"], sent["safe"]) == ({"reason": "changed my mind"}, False)
+        assert (sent["json"], OPERATIONS[sent["operation"]]) == ({"reason": "changed my mind"}, Effect.WRITE)
         assert done.cancelled_at == datetime(2024, 3, 16, 9, 35, tzinfo=UTC)
         assert (done.refund_status, done.refund_amount) == ("pending", Decimal("16.28"))
         assert done.reason == "Bought twice by mistake"
@@ -811,7 +812,7 @@ class TestEvents:
         ],
     )
     def test_other_events_are_understood_as_nothing_of_interest(self, event):
-        assert parse(event) == WebhookNews(event_type=event["event_type"])
+        assert parse(event) == WebhookReport(event_type=event["event_type"])
 
     @pytest.mark.parametrize(
         "changes",

@@ -47,7 +47,7 @@ def test_it_refuses_to_run_inside_a_transaction(send, carrier):
 @pytest.mark.parametrize("broken", [(500, b"", {}), (503, b"<html>", {}), drop])
 def test_a_read_is_repeated_after_a_failure(send, carrier, broken):
     carrier.answers = [broken, broken, (200, b'{"ok": true}', {})]
-    assert send(safe=True).json() == {"ok": True}
+    assert send().json() == {"ok": True}
     assert list(CarrierCall.objects.order_by("id").values_list("attempt", flat=True)) == [1, 2, 3]
 
 
@@ -55,7 +55,7 @@ def test_a_read_is_repeated_after_a_failure(send, carrier, broken):
 def test_a_purchase_is_never_repeated_after_a_failure(send, carrier, broken):
     carrier.answers = [broken]
     with pytest.raises(errors.OutcomeUnknown):
-        send(safe=False)
+        send("create_label")
     assert len(carrier.requests) == 1 == CarrierCall.objects.count()
 
 
@@ -63,7 +63,7 @@ def test_a_purchase_without_an_answer_has_an_unknown_outcome(send, carrier, sett
     settings.CARRIER_TIMEOUT_S = 0.5
     carrier.answers = [hang(2)]
     with pytest.raises(errors.OutcomeUnknown):
-        send(safe=False)
+        send("create_label")
     assert CarrierCall.objects.get().outcome == "timeout"
 
 
@@ -101,10 +101,10 @@ def test_an_answer_that_trickles_does_not_outlast_its_time(send, carrier, settin
 def test_the_carriers_limit_is_obeyed_and_then_reported_as_the_carriers(send, carrier, settings):
     settings.CARRIER_MAX_RETRIES = 1
     carrier.answers = [(429, b"", {"Retry-After": "1"}), (200, b"{}", {})]
-    send(safe=False)
+    send("create_label")
     carrier.answers = [(429, b"", {"Retry-After": "3600"})]
     with pytest.raises(errors.CarrierRateLimited) as refusal:
-        send(safe=False)
+        send("create_label")
     assert refusal.value.retry_after_s == 3600
     assert len(carrier.requests) == 3
 
@@ -116,11 +116,11 @@ def in_seconds(seconds):
 def test_a_time_to_come_back_may_be_a_date(send, carrier):
     carrier.answers = [(429, b"", {"Retry-After": in_seconds(2)}), (200, b"{}", {})]
     started = time.monotonic()
-    send(safe=False)
+    send("create_label")
     assert time.monotonic() - started > 0.9
     carrier.answers = [(429, b"", {"Retry-After": in_seconds(600)})]
     with pytest.raises(errors.CarrierRateLimited) as refusal:
-        send(safe=False)
+        send("create_label")
     assert 595 <= refusal.value.retry_after_s <= 600
 
 
@@ -154,7 +154,7 @@ def test_a_refused_connection_is_repeated_and_then_says_that_nothing_happened(cr
     settings.CARRIER_MAX_RETRIES = 2
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     with pytest.raises(errors.CarrierUnavailable):
-        transport.send("create_label", "POST", "http://127.0.0.1:9/x", safe=False, json={})
+        transport.send("create_label", "POST", "http://127.0.0.1:9/x", json={})
     assert list(CarrierCall.objects.values_list("outcome", flat=True)) == ["unreachable"] * 3
 
 
@@ -201,7 +201,7 @@ def test_all_addresses_of_a_host_share_one_time_to_connect(
     url = f"http://{host_of(*silent)}:{carrier.server.server_port}/x"
     started = time.monotonic()
     with pytest.raises(errors.CarrierUnavailable):
-        HttpTransport(Caller(credential, credential.merchant_id, "Pickit")).send("quote", "GET", url, safe=False)
+        HttpTransport(Caller(credential, credential.merchant_id, "Pickit")).send("create_label", "GET", url)
     assert 0.3 < time.monotonic() - started < 1.5
     assert CarrierCall.objects.get().outcome == "unreachable"
 
@@ -210,7 +210,7 @@ def test_an_address_that_answers_is_found_behind_one_that_does_not(credential, c
     settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_MAX_RETRIES = 0.6, 0
     url = f"http://{host_of(silent[0], '127.0.0.1')}:{carrier.server.server_port}/x"
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
-    assert transport.send("quote", "GET", url, safe=True).status == 200
+    assert transport.send("quote", "GET", url).status == 200
 
 
 def test_a_host_without_an_address_is_not_reached(credential, monkeypatch, settings):
@@ -221,7 +221,7 @@ def test_a_host_without_an_address_is_not_reached(credential, monkeypatch, setti
     settings.CARRIER_MAX_RETRIES = 0
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     with pytest.raises(errors.CarrierUnavailable):
-        transport.send("create_label", "POST", "http://none.example/x", safe=False, json={})
+        transport.send("create_label", "POST", "http://none.example/x", json={})
     assert CarrierCall.objects.get().outcome == "unreachable"
 
 
@@ -378,12 +378,14 @@ def chunks(size, body):
 
 
 @pytest.mark.parametrize("size", [b"-5", b"-1", b"5"])
-@pytest.mark.parametrize(("safe", "kind"), [(False, errors.OutcomeUnknown), (True, errors.CarrierUnavailable)])
-def test_a_chunk_of_an_absurd_size_is_a_broken_answer_on_record(send, carrier, settings, size, safe, kind):
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("create_label", errors.OutcomeUnknown), ("quote", errors.CarrierUnavailable)]
+)
+def test_a_chunk_of_an_absurd_size_is_a_broken_answer_on_record(send, carrier, settings, size, operation, kind):
     settings.CARRIER_MAX_RETRIES = 0
     carrier.answers = [chunks(size, b"{}")]
     with pytest.raises(kind):
-        send(safe=safe)
+        send(operation)
     assert CarrierCall.objects.get().outcome == "broken"
 
 
@@ -401,7 +403,7 @@ def test_a_chunk_that_does_not_say_where_it_ends_is_read_to_the_cap(send, carrie
 
     carrier.answers = [endless]
     with pytest.raises(errors.CarrierUnavailable):
-        send(safe=True)
+        send()
     assert len(carrier.requests) == 1
     assert len(written) < 100
 
@@ -416,7 +418,7 @@ def test_a_secret_that_is_a_word_of_the_answer_does_not_spoil_it(send, carrier):
 def test_a_secret_that_an_answer_repeats_which_is_no_success_goes_no_further(send, carrier, status):
     carrier.answers = [(status, b'{"message": "go away with canary-token"}', {})]
     try:
-        answer = send(safe=False, headers={"Authorization": "Bearer canary-token"})
+        answer = send("create_label", headers={"Authorization": "Bearer canary-token"})
     except errors.CarrierError as error:
         answer = error.answer
     assert answer.json() == {"message": "go away with ***"}
@@ -427,7 +429,7 @@ def test_who_the_platform_is_at_a_carrier_is_not_told_to_merchants(credential, c
     credential.merchant_id = None if is_platform else credential.merchant_id
     carrier.answers = [(400, b'{"message": "no client test-client-id"}', {})]
     http = HttpTransport(Caller(credential, None, "Pickit"))
-    answer = http.send("quote", "POST", carrier.url, safe=True)
+    answer = http.send("quote", "POST", carrier.url)
     assert answer.json()["message"].encode() == b"no client " + shown
 
 
@@ -477,7 +479,7 @@ def test_several_calls_run_five_at_once_and_one_failure_is_its_own(credential, c
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
 
     def asked(number):
-        answer = transport.send("track", "GET", f"{carrier.url}/{number}", safe=True)
+        answer = transport.send("track", "GET", f"{carrier.url}/{number}")
         if answer.status == 404:
             raise errors.CarrierNotFound(carrier="Pickit", carrier_code=str(number))
         return answer.status

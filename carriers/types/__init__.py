@@ -38,7 +38,7 @@ from carriers.types.tracking import (
     Scan,
     Status,
     Track,
-    WebhookNews,
+    WebhookReport,
 )
 
 __all__ = [
@@ -70,5 +70,5 @@ __all__ = [
     "UpdatedOrder",
     "Warehouse",
     "WarehouseRequest",
-    "WebhookNews",
+    "WebhookReport",
 ]

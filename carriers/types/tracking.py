@@ -109,7 +109,7 @@ class ReportedPickup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebhookNews:
+class WebhookReport:
     """All that one webhook body says. Empty tuples: understood, nothing of interest."""
 
     event_type: str

@@ -156,7 +156,7 @@ def _ours(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]
     """What carries our reference: the account may hold parcels of others, which are nobody's here to book or void.
 
     Raises ``CarrierUnavailable`` where all that it told of carries others: that is no answer to what was asked, and
-    adapters should have said so (``those_about``).
+    adapters should have said so (``matching``).
     """
     ours = [label for label in found if booking.is_of(shipment, label)]
     if len(ours) < len(found):

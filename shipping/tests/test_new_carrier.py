@@ -17,8 +17,9 @@ import time_machine
 from django.utils import timezone
 
 from carriers import types
-from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
-from carriers.adapters.records import UNREADABLE, Record, read_time, those_about
+from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
+from carriers.adapters.protocols import CarrierResponse
+from carriers.adapters.records import UNREADABLE, Record, matching, read_time
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
 from carriers.tests.contract import CarrierContract
@@ -42,35 +43,35 @@ class KestrelAdapter(CarrierAdapter):
     slug = "kestrel"
     name = "Kestrel Post"
     base_urls = {"sandbox": "http://127.0.0.1:1", "production": "https://api.kestrel.example"}
-    credential_schema = account(required=("key",), key=text_field("API key", secret=True))
+    credential_schema = schema(required=("key",), key=text_field("API key", secret=True))
     services = {"standard": "Two days"}
     rates = {"*": Rate(50, "second")}
 
-    def check_account(self) -> None:
+    def check_credential(self) -> None:
         self.find_by_reference("none")
 
     def quote(self, order: types.Order) -> list[types.Offer]:
         grams = sum(int(package.weight_kg * 1000) for package in order.packages)
-        answer = self._ask("quote", "POST", "/rates", safe=True, json={"grams": grams})
-        with self._reading("quote", safe=True):
+        answer = self._request("quote", "POST", "/rates", json={"grams": grams})
+        with self._reading("quote"):
             return [_offer(item) for item in Record(answer).records("rates")]
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
         body = {"ref": order.reference, "to": order.destination.contact_name}
-        answer = self._ask("create_label", "POST", "/parcels", safe=False, json=body)
-        with self._reading("create_label", safe=False):
-            return _label(Record(answer).about("ref", order.reference))
+        answer = self._request("create_label", "POST", "/parcels", json=body)
+        with self._reading("create_label"):
+            return _label(Record(answer).expect("ref", order.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
-        with self._reading("find_by_reference", safe=True):
-            return [_label(item) for item in those_about(Record(answer).records("parcels"), "ref", reference)]
+        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})
+        with self._reading("find_by_reference"):
+            return [_label(item) for item in matching(Record(answer).records("parcels"), "ref", reference)]
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found = {}
         for number in tracking_numbers:
-            answer = self._ask("track", "GET", self._path("/parcels/{}/events", number), safe=True)
-            with self._reading("track", safe=True):
+            answer = self._request("track", "GET", self._path("/parcels/{}/events", number))
+            with self._reading("track"):
                 scans = tuple(_scan(item) for item in Record(answer).records("events"))
             found[number] = types.Track(tracking_number=number, scans=scans)
         return found
@@ -268,10 +269,10 @@ class CarelessAdapter(KestrelAdapter):
     """Believes that each answer is about what it asked."""
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
-        return _label(Record(self._ask("create_label", "POST", "/parcels", safe=False, json={"ref": order.reference})))
+        return _label(Record(self._request("create_label", "POST", "/parcels", json={"ref": order.reference})))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._ask("find_by_reference", "GET", "/parcels", safe=True, params={"ref": reference})
+        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})
         return [_label(item) for item in Record(answer).records("parcels")]
 
 

@@ -1,4 +1,4 @@
-"""Requests on Pickit's wire (``docs/carriers/pickit.md``), from the canonical types."""
+"""Build Pickit's request bodies (``docs/carriers/pickit.md``) from the canonical types."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def shipment(order: types.Order) -> dict[str, Any]:
 
 
 def pickup(request: types.PickupRequest) -> dict[str, Any]:
-    place = request.address
+    address = request.address
     return {
         "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "window": {"start": request.window_start, "end": request.window_end},
-        "address": _address(place),
-        "contact": {"name": place.contact_name, "phone": place.contact_phone, "email": place.contact_email},
+        "address": _address(address),
+        "contact": {"name": address.contact_name, "phone": address.contact_phone, "email": address.contact_email},
         "packages_count": request.packages_count,
         "total_weight_kg": request.total_weight_kg,
         "special_instructions": request.special_instructions,

@@ -1,6 +1,7 @@
-"""Answers and webhooks on Pickit's wire (``docs/carriers/pickit.md``), to the canonical types.
+"""Read Pickit's responses and webhooks into the canonical types.
 
-Every reader raises ``ValueError`` naming the field for what is missing, of the wrong type or absurd.
+``docs/carriers/pickit.md`` documents the wire format. Readers raise ``ValueError`` with the path of a field that is
+missing, of the wrong type or out of range.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from carriers import types
 from carriers.adapters.records import Record, read_time
 from carriers.types import Status
 
-# The codes of a scan, by tracking and by webhook: docs/carriers/pickit.md#status
+# Codes of scans, in tracking and in webhooks: docs/carriers/pickit.md#status
 STATUSES = {
     "created": Status.CREATED,
     "picked_up": Status.PICKED_UP,
@@ -38,7 +39,7 @@ DESCRIPTIONS = {
     "returned": "Package returned to the sender",
     "cancelled": "Shipment cancelled",
 }
-# Webhook event -> the code that tracking shows for the same scan: docs/carriers/pickit.md#status
+# Webhook event -> the code of the same scan in tracking: docs/carriers/pickit.md#status
 EVENTS = {
     "shipment.created": "created",
     "shipment.picked_up": "picked_up",
@@ -47,37 +48,37 @@ EVENTS = {
     "shipment.delivered": "delivered",
     "shipment.failed": "exception",
 }
-# The field of an event that holds the scan's own time; the others happen at the event's timestamp.
+# Webhook event -> the field with the time of the scan; other scans have the event's timestamp.
 EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "delivered_at"}
 PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
-# Parts of the price that Pickit tells apart: docs/carriers/pickit.md#requests-and-answers
+# Parts of a price: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-_CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
+_MAX_CODE, _MAX_TEXT = 64, 200  # characters of a code, of a location or description
 
 
 def token(answer: Record) -> types.Token:
     value, seconds = answer.text("access_token"), answer.integer("expires_in", most=10**9)
     if not re.fullmatch(r"[\x21-\x7e]+", value) or not seconds:
-        raise ValueError("the token cannot be used")
+        raise ValueError("the token is not usable")
     return types.Token(value=value, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def offer(answer: Record, asked: str) -> types.Offer:
+def offer(answer: Record, service_type: str) -> types.Offer:
     total = answer.amount("total_price")
     breakdown = {name: answer.number(name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
         breakdown["other"] = rest
     return types.Offer(
-        service_type=asked,
+        service_type=service_type,
         total_price=total,
         currency=answer.text("currency", most=3),
         breakdown=breakdown,
         transit_days=answer.integer("estimated_transit_days"),
-        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
+        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
         carrier_quote_id=answer.text("quote_id", most=64),
         valid_until=answer.time("valid_until", None),
         extras={
-            "service_level": answer.hint(Record.text, "service_level", ""),
+            "service_level": answer.lenient(Record.text, "service_level", ""),
             "pickup_point_available": answer.flag("pickup_point_available", False),
         },
     )
@@ -85,7 +86,7 @@ def offer(answer: Record, asked: str) -> types.Offer:
 
 def label(answer: Record) -> types.BookedLabel:
     label = answer.record("label")
-    total, currency = answer.hint(_price, "total_price", (None, ""))
+    total, currency = answer.lenient(_price, "total_price", (None, ""))
     return types.BookedLabel(
         reference=answer.text("reference"),
         tracking_number=answer.identifier("tracking_number"),
@@ -94,22 +95,22 @@ def label(answer: Record) -> types.BookedLabel:
         label_format=label.text("format").upper(),
         label_size=label.text("size", most=8),
         created_at=answer.time("created_at"),
-        carrier_label_url=label.hint(Record.text, "url", ""),
-        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
+        carrier_label_url=label.lenient(Record.text, "url", ""),
+        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
         total_price=total,
         currency=currency,
-        pickup_code=answer.hint(Record.text, "pickup_code", ""),
+        pickup_code=answer.lenient(Record.text, "pickup_code", ""),
         cancelled=answer.text("status", "") == "cancelled",
         extras={
-            "barcode": answer.hint(Record.text, "barcode", ""),
-            "qr_code": answer.hint(Record.text, "qr_code", ""),
-            "pickup_point": answer.hint(_chosen_point, "pickup_point", None),
+            "barcode": answer.lenient(Record.text, "barcode", ""),
+            "qr_code": answer.lenient(Record.text, "qr_code", ""),
+            "pickup_point": answer.lenient(_chosen_point, "pickup_point", None),
         },
     )
 
 
 def _price(answer: Record, name: str, default: tuple[None, str]) -> tuple[Decimal | None, str]:
-    """An amount and its currency, or neither."""
+    """Return an amount and its currency, or neither."""
     total = answer.amount(name, None)
     return default if total is None else (total, answer.text("currency", most=3))
 
@@ -124,24 +125,24 @@ def cancellation(answer: Record, reason: str) -> types.Cancellation:
         tracking_number=answer.text("tracking_number"),
         cancelled_at=answer.time("cancelled_at"),
         reason=answer.text("reason", reason),
-        refund_status=answer.hint(Record.text, "refund_status", ""),
-        refund_amount=answer.hint(Record.amount, "refund_amount", None),
+        refund_status=answer.lenient(Record.text, "refund_status", ""),
+        refund_amount=answer.lenient(Record.amount, "refund_amount", None),
     )
 
 
 def track(answer: Record, number: str) -> types.Track:
-    facts = {
-        "pickup_point": answer.hint(Record.free, "pickup_point", {}),
-        "pickup_code": answer.hint(Record.text, "pickup_code", ""),
-        "delivery_attempts": answer.hint(Record.integer, "delivery_attempts", 0),
+    extras = {
+        "pickup_point": answer.lenient(Record.mapping, "pickup_point", {}),
+        "pickup_code": answer.lenient(Record.text, "pickup_code", ""),
+        "delivery_attempts": answer.lenient(Record.integer, "delivery_attempts", 0),
     }
     scans = [_track_scan(event) for event in answer.records("events")]
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
-        estimated_delivery=answer.hint(Record.time, "estimated_delivery", None),
-        current_location=answer.hint(Record.text, "current_location", ""),
-        extras={name: value for name, value in facts.items() if value},
+        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
+        current_location=answer.lenient(Record.text, "current_location", ""),
+        extras={name: value for name, value in extras.items() if value},
     )
 
 
@@ -149,30 +150,30 @@ def _track_scan(event: Record) -> types.Scan:
     return _scan(
         event.text("status"),
         event.text("timestamp"),
-        description=event.hint(Record.text, "description", ""),
-        location=event.hint(Record.text, "location", ""),
-        details=event.hint(Record.free, "details", {}),
+        description=event.lenient(Record.text, "description", ""),
+        location=event.lenient(Record.text, "location", ""),
+        details=event.lenient(Record.mapping, "details", {}),
     )
 
 
 def _scan(
-    code: str, told_at: str, *, details: Mapping[str, Any], description: str = "", location: str = ""
+    code: str, occurred_text: str, *, details: Mapping[str, Any], description: str = "", location: str = ""
 ) -> types.Scan:
-    moment, assumed = read_time(told_at)
+    moment, assumed = read_time(occurred_text)
     return types.Scan(
-        code=code[:_CODE],
+        code=code[:_MAX_CODE],
         status=STATUSES.get(code, Status.UNKNOWN),
         occurred_at=moment,
-        occurred_text=told_at,
+        occurred_text=occurred_text,
         tz_assumed=assumed,
-        description=(description or DESCRIPTIONS.get(code, code))[:_TEXT],
-        location=location[:_TEXT],
+        description=(description or DESCRIPTIONS.get(code, code))[:_MAX_TEXT],
+        location=location[:_MAX_TEXT],
         details=details,
     )
 
 
 def proof(answer: Record) -> types.ProofOfDelivery:
-    place = answer.record("coordinates", None)
+    coordinates = answer.record("coordinates", None)
     return types.ProofOfDelivery(
         tracking_number=answer.text("tracking_number"),
         delivered_at=answer.time("delivered_at"),
@@ -182,14 +183,14 @@ def proof(answer: Record) -> types.ProofOfDelivery:
         location=answer.text("location", ""),
         pickup_code_used=answer.text("pickup_code_used", None),
         delivery_type=answer.text("delivery_type", ""),
-        latitude=float(place.number("lat")) if place else None,
-        longitude=float(place.number("lng")) if place else None,
+        latitude=float(coordinates.number("lat")) if coordinates else None,
+        longitude=float(coordinates.number("lng")) if coordinates else None,
         notes=answer.text("notes", ""),
     )
 
 
 def pickup(answer: Record) -> types.BookedPickup:
-    window, driver = answer.record("window"), Record(answer.free("driver"), "driver")
+    window, driver = answer.record("window"), Record(answer.mapping("driver"), "driver")
     return types.BookedPickup(
         carrier_pickup_id=answer.text("pickup_id", most=64),
         confirmation_number=answer.text("confirmation_number", most=64),
@@ -207,7 +208,7 @@ def pickup(answer: Record) -> types.BookedPickup:
 
 
 def point(item: Record) -> types.PickupPoint:
-    address, place = item.record("address"), item.record("location")
+    address, coordinates = item.record("address"), item.record("location")
     distance = item.number("distance", None)
     parts = ("street", "city", "state", "postal_code")
     return types.PickupPoint(
@@ -217,63 +218,64 @@ def point(item: Record) -> types.PickupPoint:
         code=item.text("code", ""),
         active=item.text("status", "active") == "active",
         address=types.Address(country=address.text("country", ""), **{name: address.text(name, "") for name in parts}),
-        latitude=float(place.number("lat")),
-        longitude=float(place.number("lng")),
+        latitude=float(coordinates.number("lat")),
+        longitude=float(coordinates.number("lng")),
         distance_km=None if distance is None else float(distance),
-        opening_hours=item.free("opening_hours"),
+        opening_hours=item.mapping("opening_hours"),
         services=item.texts("services"),
         capacity=item.integers("capacity"),
-        accessibility=item.free("accessibility"),
+        accessibility=item.mapping("accessibility"),
         images=item.texts("images"),
         instructions=item.text("instructions", ""),
     )
 
 
-def coverage(place: Record) -> types.Coverage:
+def coverage(area: Record) -> types.Coverage:
     return types.Coverage(
-        postal_code=place.text("postal_code"),
-        city=place.text("city"),
-        country=place.text("country"),
-        service_available=place.flag("service_available"),
-        service_types=place.texts("service_types"),
-        estimated_transit_days=place.integers("estimated_transit_days"),
-        nearby_pickup_points=place.integer("nearby_pickup_points", 0),
-        coverage_quality=place.text("coverage_quality", ""),
-        restrictions=place.texts("restrictions"),
-        surcharges=place.free("surcharges"),
+        postal_code=area.text("postal_code"),
+        city=area.text("city"),
+        country=area.text("country"),
+        service_available=area.flag("service_available"),
+        service_types=area.texts("service_types"),
+        estimated_transit_days=area.integers("estimated_transit_days"),
+        nearby_pickup_points=area.integer("nearby_pickup_points", 0),
+        coverage_quality=area.text("coverage_quality", ""),
+        restrictions=area.texts("restrictions"),
+        surcharges=area.mapping("surcharges"),
     )
 
 
 # Webhooks
 
 
-def news(event: Record) -> types.WebhookNews:
+def webhook(event: Record) -> types.WebhookReport:
     kind = event.text("event_type")
     if kind in PICKUP_EVENTS:
-        return _pickup_news(kind, event.text("timestamp"), Record(event.free("data"), "data"))
-    if kind in EVENTS or _about_a_shipment(kind, event.value.get("data")):
-        return _shipment_news(kind, event.text("timestamp"), Record(event.free("data"), "data"))
-    return types.WebhookNews(event_type=kind)
+        return _pickup_report(kind, event.text("timestamp"), Record(event.mapping("data"), "data"))
+    if kind in EVENTS or _is_new_shipment_event(kind, event.value.get("data")):
+        return _shipment_report(kind, event.text("timestamp"), Record(event.mapping("data"), "data"))
+    return types.WebhookReport(event_type=kind)
 
 
-def _about_a_shipment(kind: str, data: Any) -> bool:
+def _is_new_shipment_event(kind: str, data: Any) -> bool:
+    """Return whether an event that Pickit does not document is a scan: its code is then unknown, not lost."""
     return kind.startswith("shipment.") and len(kind) > 9 and isinstance(data, Mapping) and "tracking_number" in data
 
 
-def _shipment_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
-    place = "location" if data.hint(Record.text, "location", "") else "current_location"
-    columns = {"tracking_number", "shipment_id", place, EVENT_TIMES.get(kind)}
+def _shipment_report(kind: str, sent_at: str, data: Record) -> types.WebhookReport:
+    location = "location" if data.lenient(Record.text, "location", "") else "current_location"
+    columns = {"tracking_number", "shipment_id", location, EVENT_TIMES.get(kind)}
     scan = _scan(
         EVENTS.get(kind) or kind.removeprefix("shipment."),
-        data.text(EVENT_TIMES[kind], told_at) if kind in EVENT_TIMES else told_at,
-        description=data.hint(Record.text, "failure_details", ""),
-        location=data.hint(Record.text, place, "") or data.hint(_name_of, "pickup_point", ""),
+        data.text(EVENT_TIMES[kind], sent_at) if kind in EVENT_TIMES else sent_at,
+        description=data.lenient(Record.text, "failure_details", ""),
+        location=data.lenient(Record.text, location, "") or data.lenient(_name_of, "pickup_point", ""),
         details={name: value for name, value in data.value.items() if name not in columns},
     )
-    told = (data.hint(Record.time, name, None) for name in ("estimated_delivery", "rescheduled_for"))
-    estimate = next((time for time in told if time), None)
+    estimates = (data.lenient(Record.time, name, None) for name in ("estimated_delivery", "rescheduled_for"))
+    estimate = next((time for time in estimates if time), None)
     number = data.text("tracking_number")
-    return types.WebhookNews(
+    return types.WebhookReport(
         event_type=kind,
         scans=(types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate),),
     )
@@ -283,19 +285,19 @@ def _name_of(data: Record, name: str, default: str) -> str:
     return data.record(name, Record({})).text("name", default)
 
 
-def _pickup_news(kind: str, told_at: str, data: Record) -> types.WebhookNews:
-    done = kind == "pickup.completed"
-    at = data.text("completed_at", told_at) if done else told_at
+def _pickup_report(kind: str, sent_at: str, data: Record) -> types.WebhookReport:
+    is_completed = kind == "pickup.completed"
+    occurred_text = data.text("completed_at", sent_at) if is_completed else sent_at
     columns = {"completed_at", "shipment_ids"}
     details = {name: value for name, value in data.value.items() if name not in columns}
     pickup = types.ReportedPickup(
         carrier_pickup_id=data.text("pickup_id"),
         status=PICKUP_EVENTS[kind],
-        occurred_at=read_time(at)[0],
+        occurred_at=read_time(occurred_text)[0],
         details={name: value for name, value in details.items() if name != "pickup_id"},
     )
     scans = [
-        types.ReportedScan(tracking_number=number, scan=_scan("picked_up", at, details=details))
-        for number in (data.texts("shipment_ids") if done else ())
+        types.ReportedScan(tracking_number=number, scan=_scan("picked_up", occurred_text, details=details))
+        for number in (data.texts("shipment_ids") if is_completed else ())
     ]
-    return types.WebhookNews(event_type=kind, scans=tuple(scans), pickups=(pickup,))
+    return types.WebhookReport(event_type=kind, scans=tuple(scans), pickups=(pickup,))

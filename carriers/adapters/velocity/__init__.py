@@ -1,4 +1,7 @@
-"""Velocity Shipfast: India's couriers in one account. Wire, and what is assumed: ``docs/carriers/velocity.md``."""
+"""Velocity Shipfast: an aggregator of couriers in India.
+
+``docs/carriers/velocity.md`` documents its wire format and which parts of it are assumed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from carriers import types
-from carriers.adapters.base import CarrierAdapter, CarrierResponse, Rate, account, text_field
-from carriers.adapters.records import UNREADABLE, Record, those_about
+from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
+from carriers.adapters.operations import LOGIN
+from carriers.adapters.protocols import CarrierResponse
+from carriers.adapters.records import UNREADABLE, Record, matching
 from carriers.adapters.velocity import build, read
 from carriers.types import errors
 
@@ -50,24 +55,24 @@ ADDRESS_FIELDS = {
     "email": "contact_email",
     "phone": "contact_phone",
 }
-# Whose address a field's first word means.
+# The first word of an address field -> our address.
 ADDRESSES = {
     "billing": "billing_address",
     "shipping": "destination",
     "pickup": "origin",
     "return": "return_address",
 }
-MOST_NUMBERS = 50  # of one tracking call
-ABOUT_A_SHIPMENT = ("track", "cancel", "update_order")
+MAX_TRACKED = 50  # numbers per tracking call
+SHIPMENT_OPERATIONS = ("track", "cancel", "update_order")
 
 
 class VelocityAdapter(CarrierAdapter):
     slug = "velocity"
     name = "Velocity Shipfast"
     base_urls = {"sandbox": "http://127.0.0.1:8010/velocity", "production": "https://shazam.velocity.in"}
-    credential_schema = account(
+    credential_schema = schema(
         required=("username", "password"),
-        username=text_field("Username", "The account's phone number, with +91."),
+        username=text_field("Username", "The login's phone number, with +91."),
         password=text_field("Password", secret=True),
         authorization_scheme=text_field(
             "Authorization scheme", "How the token is sent: raw (the default) or bearer.", choices=("raw", "bearer")
@@ -99,16 +104,14 @@ class VelocityAdapter(CarrierAdapter):
     }
 
     def fetch_token(self) -> types.Token:
-        response = self._send("token", "POST", f"{API}/auth-token", safe=True, json=build.login(self.fields))
-        if response.status >= 300:
-            raise self._login_refused(response)
-        with self._reading("token", safe=True):
-            return read.token(read.told(response.json()))
+        response = self._login(f"{API}/auth-token", build.login(self.fields))
+        with self._reading(LOGIN):
+            return read.token(read.record(response.json()))
 
     def quote(self, order: types.Order) -> list[types.Offer]:
-        answer = self._ask("quote", "POST", f"{API}/serviceability", safe=True, json=build.serviceability(order))
-        with self._reading("quote", safe=True):
-            offers = read.offers(read.told(answer), cod=order.payment_method == types.PaymentMethod.COD)
+        answer = self._request("quote", "POST", f"{API}/serviceability", json=build.serviceability(order))
+        with self._reading("quote"):
+            offers = read.offers(read.record(answer), cod=order.payment_method == types.PaymentMethod.COD)
         if not offers:
             raise errors.NotServiceable(carrier=self.name, carrier_code="not_serviceable")
         return offers
@@ -119,7 +122,7 @@ class VelocityAdapter(CarrierAdapter):
         try:
             answer = self._order("create_label", path, body)
         except errors.CarrierError as error:
-            if order.billing_address is None:  # the buyer whom Velocity names is the recipient
+            if order.billing_address is None:  # Velocity's billing address is then our destination
                 _rename(error, "billing_address", "destination")
             raise
         return self._booked("create_label", answer, order.reference)
@@ -132,68 +135,72 @@ class VelocityAdapter(CarrierAdapter):
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         query = {"type": "orders", "order_id": reference}
-        answer = self._ask("find_by_reference", "GET", f"{API}/reports", safe=True, params=query)
-        with self._reading("find_by_reference", safe=True):
-            rows = those_about(read.told(answer).records("data"), "order_id", reference)
+        answer = self._request("find_by_reference", "GET", f"{API}/reports", params=query)
+        with self._reading("find_by_reference"):
+            rows = matching(read.record(answer).records("data"), "order_id", reference)
             found = [read.label(row) for row in rows]
         return sorted(found, key=lambda label: label.created_at)
 
     def label_file(self, url: str) -> bytes:
         content = self._download("label_file", url)
         if not content.startswith(b"%PDF") or b"%%EOF" not in content[-1024:]:
-            raise self._unreadable(True, "label_file: the answer is no whole PDF")
+            raise self._unreadable("label_file", "the answer is not a complete PDF")
         return content
 
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
-        answer = self._ask("update_order", "POST", f"{API}/order-update", safe=False, json=build.change(request))
-        with self._reading("update_order", safe=False):
-            return read.updated(read.told(answer).about("awb", request.tracking_number))
+        answer = self._request("update_order", "POST", f"{API}/order-update", json=build.change(request))
+        with self._reading("update_order"):
+            return read.updated(read.record(answer).expect("awb", request.tracking_number))
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         body = {"awb": tracking_number}
-        answer = self._ask("cancel", "POST", f"{API}/cancel-order", safe=False, json=body)
-        with self._reading("cancel", safe=False):
-            return read.cancellation(read.told(answer).about("awb", tracking_number), reason)
+        answer = self._request("cancel", "POST", f"{API}/cancel-order", json=body)
+        with self._reading("cancel"):
+            return read.cancellation(read.record(answer).expect("awb", tracking_number), reason)
 
     def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
         found: dict[str, types.Track] = {}
-        for start in range(0, len(tracking_numbers), MOST_NUMBERS):
-            asked = list(tracking_numbers[start : start + MOST_NUMBERS])
-            answer = self._ask("track", "POST", f"{API}/order-tracking", safe=True, json={"awbs": asked})
-            with self._reading("track", safe=True):
-                found |= read.tracks(answer, asked)
+        for start in range(0, len(tracking_numbers), MAX_TRACKED):
+            numbers = list(tracking_numbers[start : start + MAX_TRACKED])
+            answer = self._request("track", "POST", f"{API}/order-tracking", json={"awbs": numbers})
+            with self._reading("track"):
+                found |= read.tracks(answer, numbers)
         return found
 
     def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
         body = build.warehouse(request)
         try:
-            answer = self._ask("register_warehouse", "POST", f"{API}/warehouse", safe=False, json=body)
+            answer = self._request("register_warehouse", "POST", f"{API}/warehouse", json=body)
         except errors.CarrierError as error:
-            if request.return_address is None:  # goods come back to the place itself
+            if request.return_address is None:  # Velocity's return address is then the warehouse itself
                 _rename(error, "return_address", "address")
             raise
-        with self._reading("register_warehouse", safe=False):
-            return read.warehouse(read.told(answer))
+        with self._reading("register_warehouse"):
+            return read.warehouse(read.record(answer))
 
     def reports(self, request: types.ReportRequest) -> types.Report:
         query = {"type": request.kind, "from": request.since.isoformat(), "to": request.until.isoformat()}
-        answer = self._ask("reports", "GET", f"{API}/reports", safe=True, params=query)
-        with self._reading("reports", safe=True):
-            return read.report(read.told(answer), request.kind)
+        answer = self._request("reports", "GET", f"{API}/reports", params=query)
+        with self._reading("reports"):
+            return read.report(read.record(answer), request.kind)
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         self._verify_hmac("x-velocity-timestamp", "x-velocity-signature", headers=headers, body=body, now=now)
 
-    def parse_webhook(self, body: bytes) -> types.WebhookNews:
+    def parse_webhook(self, body: bytes) -> types.WebhookReport:
         try:
-            return read.news(read.told(json.loads(body)))
+            return read.webhook(read.record(json.loads(body)))
         except (ArithmeticError, RecursionError) as error:
-            raise ValueError("the body is nested too deep or holds absurd numbers") from error
+            raise ValueError("the body is nested too deeply or contains extreme numbers") from error
 
     def _order(self, operation: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Our reference is made for this order alone: where Velocity has an order of that number, it has this one."""
+        """Send an order.
+
+        Raises ``OutcomeUnknown`` if Velocity refuses the reference as used: only this order has it, so an earlier
+        attempt has bought it.
+        """
         try:
-            return self._ask(operation, "POST", API + path, safe=False, json=body)
+            return self._request(operation, "POST", API + path, json=body)
         except errors.CarrierRejected as error:
             if "order_id" not in error.details:
                 raise
@@ -202,12 +209,12 @@ class VelocityAdapter(CarrierAdapter):
             ) from error
 
     def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
-        with self._reading(operation, safe=False):
-            label = read.label(read.told(answer).about("order_id", reference))
+        with self._reading(operation):
+            label = read.label(read.record(answer).expect("order_id", reference))
         return read.with_files(label, self._file(label.carrier_label_url), self._file(label.carrier_manifest_url))
 
     def _file(self, url: str) -> bytes:
-        """Empty where it cannot be had now: the order is bought all the same, and the file is fetched later."""
+        """Return a file; empty if it cannot be fetched now. The order is bought, so the file is fetched later."""
         try:
             return self.label_file(url) if url else b""
         except errors.CarrierError:
@@ -221,33 +228,32 @@ class VelocityAdapter(CarrierAdapter):
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         plain = super()._refusal(operation, response)
         try:
-            problem = read.told(response.json())
+            problem = read.record(response.json())
             message = problem.text("error" if response.status == 401 else "message", "")
-            words = problem.free("errors")
-            kind, told_of = _kind(operation, problem, response.status)
+            fields = problem.mapping("errors")
+            kind, details = _meaning(operation, problem, response.status)
         except UNREADABLE:
-            message, words, kind, told_of = "", {}, errors.CarrierRejected, {}
+            message, fields, kind, details = "", {}, errors.CarrierRejected, {}
         if response.status == 401:
             return errors.CarrierAuthentication(
                 carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message or plain.carrier_message
             )
         if not message:
             return plain
-        details = {_our_field(name): _sentences(told) for name, told in words.items()}
-        return kind(
-            carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message, details=told_of | details
-        )
+        for name, texts in fields.items():
+            details[_our_field(name)] = [str(text) for text in (texts if isinstance(texts, list) else [texts])]
+        return kind(carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message, details=details)
 
 
-def _kind(operation: str, problem: Record, status: int) -> tuple[type[errors.CarrierError], dict[str, list[str]]]:
-    """What a refusal means, and the field of our request that it is about: docs/carriers/velocity.md#errors."""
+def _meaning(operation: str, problem: Record, status: int) -> tuple[type[errors.CarrierError], dict[str, list[str]]]:
+    """Return the error for a refusal, and its details by field of our request: docs/carriers/velocity.md#errors."""
     message = problem.text("message", "")
     match status:
         case 400 if "current_status" in problem.value and operation != "update_order":
             return errors.CarrierCannotCancel, {}
         case 404 if "warehouse_id" in problem.value:
             return errors.CarrierWarehouseNotFound, {"warehouse_id": [message]}
-        case 404 if "awb" in problem.value or operation in ABOUT_A_SHIPMENT:
+        case 404 if "awb" in problem.value or operation in SHIPMENT_OPERATIONS:
             return errors.CarrierShipmentNotFound, {}
         case 404:
             return errors.CarrierNotFound, {}
@@ -257,20 +263,16 @@ def _kind(operation: str, problem: Record, status: int) -> tuple[type[errors.Car
 
 
 def _our_field(name: str) -> str:
-    """The field of our request that Velocity's name means."""
+    """Return the field of our request for a field of Velocity's."""
     role, _, rest = name.partition("_")
     if role in ADDRESSES and rest in ADDRESS_FIELDS:
         return f"{ADDRESSES[role]}.{ADDRESS_FIELDS[rest]}"
     return FIELDS.get(name, name)
 
 
-def _sentences(told: Any) -> list[str]:
-    return [str(one) for one in told] if isinstance(told, list) else [str(told)]
-
-
 def _rename(error: errors.CarrierError, before: str, after: str) -> None:
-    error.details = {_renamed(name, before, after): told for name, told in error.details.items()}
-
-
-def _renamed(field: str, before: str, after: str) -> str:
-    return field.replace(f"{before}.", f"{after}.", 1) if field.startswith(f"{before}.") else field
+    """Name another address in the error's details."""
+    error.details = {
+        f"{after}.{name.removeprefix(f'{before}.')}" if name.startswith(f"{before}.") else name: texts
+        for name, texts in error.details.items()
+    }

@@ -1,4 +1,4 @@
-"""Requests on Velocity's wire (``docs/carriers/velocity.md``), from the canonical types."""
+"""Build Velocity's request bodies (``docs/carriers/velocity.md``) from the canonical types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from carriers import types
 from carriers.types import PaymentMethod
 
-COUNTRY = "India"  # it serves no other
+COUNTRY = "India"  # the only one that it serves
+# An extension at the end of a phone number: "ext. 12", "x12", "#12".
 _EXTENSION = r"(?i)(?:ext(?:n|ension)?|(?<![a-z])x|[#,;])(?![a-z])\W*[0-9]{1,6}\W*$"
 CHOSEN_COURIER = r"courier_(\w+)"
 
@@ -31,12 +32,12 @@ def serviceability(order: types.Order) -> dict[str, Any]:
 
 
 def forward_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
-    """A forward order. Our reference is its number there, so that each order is found again and made once."""
+    """Build a forward order. Its number is our reference, by which Velocity finds it and refuses a second one."""
     buyer = order.billing_address or order.destination
-    body = _head(order, zone, channel_id) | _place("billing", buyer)
+    body = _head(order, zone, channel_id) | _address("billing", buyer)
     body |= {"shipping_is_billing": order.billing_address is None, "print_label": True}
     if order.billing_address is not None:
-        body |= _place("shipping", order.destination)
+        body |= _address("shipping", order.destination)
     body |= _goods(order) | _measures(order.packages)
     if order.payment_method == PaymentMethod.COD:
         body["cod_collectible"] = order.cod_amount
@@ -44,45 +45,47 @@ def forward_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> 
 
 
 def reverse_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
-    """A reverse order: from the buyer back to a warehouse; always prepaid."""
-    body = _head(order, zone, channel_id) | _place("pickup", order.origin) | _goods(order)
+    """Build a reverse order, from the buyer to a warehouse; it is always prepaid."""
+    body = _head(order, zone, channel_id) | _address("pickup", order.origin) | _goods(order)
     body |= {"original_awb": order.return_of.tracking_number, "return_reason": order.reason, "print_label": True}
     body |= _measures(order.packages) | _courier(order.service_type)
     if order.warehouse:
         body["warehouse_id"] = order.warehouse.carrier_id
-    return _filled(body | _place("shipping", order.destination))
+    return _filled(body | _address("shipping", order.destination))
 
 
 def change(update: types.OrderUpdate) -> dict[str, Any]:
-    """Only what is to change; the rest stays."""
+    """Build a change with the new values only; Velocity keeps the others."""
     body: dict[str, Any] = {"awb": update.tracking_number}
     if update.destination is not None:
-        body |= _place("shipping", update.destination)
+        body |= _address("shipping", update.destination)
     if update.packages is not None:
         body |= _measures(update.packages)
     if update.items is not None:
         body |= {"order_items": [_item(item) for item in update.items], "sub_total": _sub_total(update.items)}
     if update.payment_method is not None:
         body["payment_method"] = update.payment_method.upper()
-    nothing = 0 if update.payment_method == PaymentMethod.PREPAID else None
-    return _filled(body | {"cod_collectible": nothing if update.cod_amount is None else update.cod_amount})
+    cod_amount = update.cod_amount
+    if cod_amount is None and update.payment_method == PaymentMethod.PREPAID:
+        cod_amount = Decimal(0)  # else Velocity keeps the former amount
+    return _filled(body | {"cod_collectible": cod_amount})
 
 
 def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
-    place, back = request.warehouse.address, request.return_address or request.warehouse.address
-    first, *more = _lines(place.street) or [""]
+    address, back = request.warehouse.address, request.return_address or request.warehouse.address
+    first, *more = _lines(address.street) or [""]
     return _filled(
         {
             "warehouse_id": request.warehouse.carrier_id,
             "name": request.warehouse.name,
-            "phone": phone(place.contact_phone),
-            "email": place.contact_email,
+            "phone": phone(address.contact_phone),
+            "email": address.contact_email,
             "address": first,
             "address_2": ", ".join(more),
-            "city": place.city,
-            "state": place.state,
-            "country": _country(place),
-            "pin_code": place.postal_code,
+            "city": address.city,
+            "state": address.state,
+            "country": _country(address),
+            "pin_code": address.postal_code,
             "return_address": ", ".join(_lines(back.street)),
             "return_city": back.city,
             "return_state": back.state,
@@ -101,18 +104,18 @@ def _country(address: types.Address) -> str:
 
 
 def phone(text: str) -> str:
-    """The ten digits of an Indian number: without +91, the trunk's 0, an extension, blanks and signs.
+    """Return the ten digits of an Indian number, without +91, the trunk prefix 0, an extension or punctuation.
 
-    Any other number keeps all its digits, and Velocity says what it thinks of it.
+    Any other number keeps all its digits; Velocity refuses it if it is wrong.
     """
-    plain = "".join(str(unicodedata.digit(sign)) if sign.isdigit() else sign for sign in text)
-    digits = re.sub(r"[^0-9]", "", re.sub(_EXTENSION, "", plain))
+    ascii_digits = "".join(str(unicodedata.digit(sign)) if sign.isdigit() else sign for sign in text)
+    digits = re.sub(r"[^0-9]", "", re.sub(_EXTENSION, "", ascii_digits))
     national = re.fullmatch(r"(?:0{0,2}91)?0?([1-9][0-9]{9})", digits)
     return national[1] if national else digits
 
 
 def chosen_courier(service_type: str) -> str:
-    """The courier's id where the merchant chose one of a quote's offers; empty: Velocity chooses."""
+    """Return the id of the courier that the merchant chose from a quote; empty: Velocity chooses."""
     found = re.fullmatch(CHOSEN_COURIER, service_type)
     return found[1] if found else ""
 
@@ -126,7 +129,7 @@ def _head(order: types.Order, zone: tzinfo, channel_id: str) -> dict[str, Any]:
     }
 
 
-def _place(role: str, address: types.Address) -> dict[str, Any]:
+def _address(role: str, address: types.Address) -> dict[str, Any]:
     first, _, last = (address.contact_name or address.company).strip().partition(" ")
     return {
         f"{role}_customer_name": first,
@@ -151,10 +154,10 @@ def _goods(order: types.Order) -> dict[str, Any]:
 
 
 def _unnamed(order: types.Order) -> types.Item:
-    """What stands for the goods where the merchant names none."""
-    named = next((package.description for package in order.packages if package.description), order.order_id)
+    """Return one item for an order without items, as Velocity requires at least one."""
+    name = next((package.description for package in order.packages if package.description), order.order_id)
     declared = sum((package.declared_value or Decimal(0) for package in order.packages), Decimal(0))
-    return types.Item(name=named, unit_price=declared or order.cod_amount or Decimal(0))
+    return types.Item(name=name, unit_price=declared or order.cod_amount or Decimal(0))
 
 
 def _item(item: types.Item) -> dict[str, Any]:
@@ -173,7 +176,7 @@ def _sub_total(items: Sequence[types.Item]) -> Decimal:
 
 
 def _measures(packages: Sequence[types.Package]) -> dict[str, Any]:
-    """One parcel as high as all of them on top of each other; nothing where a side is not known."""
+    """Return the measures of all parcels stacked into one; only their weight if a side is unknown."""
     measured = {"weight": _weight(packages)}
     sides = [(package.length_cm, package.width_cm, package.height_cm) for package in packages]
     if not any(None in side for side in sides):
@@ -186,25 +189,25 @@ def _weight(packages: Sequence[types.Package]) -> Decimal:
     return sum((package.weight_kg for package in packages), Decimal(0))
 
 
-def _departure(place: types.Warehouse | None) -> dict[str, Any]:
-    """Without a warehouse the order names none: another's would send the van to a stranger."""
-    if place is None:
+def _departure(warehouse: types.Warehouse | None) -> dict[str, Any]:
+    """Return where the parcel is collected; nothing without a warehouse, as any other would be a wrong one."""
+    if warehouse is None:
         return {}
-    address = place.address
+    address = warehouse.address
     first, *more = _lines(address.street) or [""]
     vendor = {
         "email": address.contact_email,
         "phone": phone(address.contact_phone),
-        "name": address.contact_name or place.name,
+        "name": address.contact_name or warehouse.name,
         "address": first,
         "address_2": ", ".join(more),
         "city": address.city,
         "state": address.state,
         "country": _country(address),
         "pin_code": address.postal_code,
-        "pickup_location": place.name,
+        "pickup_location": warehouse.name,
     }
-    return {"pickup_location": place.name, "warehouse_id": place.carrier_id, "vendor_details": _filled(vendor)}
+    return {"pickup_location": warehouse.name, "warehouse_id": warehouse.carrier_id, "vendor_details": _filled(vendor)}
 
 
 def _courier(service_type: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""Answers and webhooks on Velocity's wire (``docs/carriers/velocity.md``), to the canonical types.
+"""Read Velocity's responses and webhooks into the canonical types.
 
-Every reader raises ``ValueError`` naming the field for what is missing, of the wrong type or absurd.
+``docs/carriers/velocity.md`` documents the wire format. Readers raise ``ValueError`` with the path of a field that is
+missing, of the wrong type or out of range.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
-from carriers.adapters.records import UNREADABLE, Record, read_time, storable
+from carriers.adapters.records import UNREADABLE, Record, read_time, to_storable
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -44,8 +45,8 @@ DESCRIPTIONS = {
     "DAMAGED": "Shipment damaged",
     "CANCELLED": "Shipment cancelled",
 }
-# A tracking history writes words where everything else writes codes: docs/carriers/velocity.md#status
-CODES_OF_WORDS = {
+# Tracking histories contain words instead of codes: docs/carriers/velocity.md#status
+CODES_BY_WORD = {
     "new": "NEW",
     "created": "NEW",
     "picked_up": "PKP",
@@ -58,38 +59,38 @@ CODES_OF_WORDS = {
     "damaged": "DAMAGED",
     "cancelled": "CANCELLED",
 }
-# What of an event has a column of its own; the rest are its details.
+# Fields of an event that have a column of their own; the others are its details.
 _COLUMNS = {"event", "awb", "order_id", "status", "status_code", "location", "timestamp", "description"}
-# Details that have a word of ours.
-_WORDS = {"attempt": "attempts"}
-_CODE, _TEXT = 64, 200  # characters of a code, of a place or sentence
+# Details that have another name here.
+_RENAMED_DETAILS = {"attempt": "attempts"}
+_MAX_CODE, _MAX_TEXT = 64, 200  # characters of a code, of a location or description
 
 
-def told(answer: Any, path: str = "") -> Record:
-    """An answer whose times are India's where they have no offset."""
+def record(answer: Any, path: str = "") -> Record:
+    """Return a response as a record; its times without an offset are Indian."""
     return Record(answer, path, zone=ZONE)
 
 
-def listed(answer: Any) -> list[Record]:
-    """An answer that is a list of objects."""
-    return told({"the body": answer}).records("the body")
+def records(answer: Any) -> list[Record]:
+    """Return the objects of a response that is a list."""
+    return record({"the body": answer}).records("the body")
 
 
 def token(answer: Record) -> types.Token:
-    """Its life is not told: the document says a day."""
+    """Return a token. The response has no expiry; the document states 24 hours."""
     value = answer.text("token")
     if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ValueError("the token cannot be used")
+        raise ValueError("the token is not usable")
     return types.Token(value=value, expires_at=datetime.now(UTC) + TOKEN_LIFE)
 
 
 def offers(answer: Record, *, cod: bool) -> list[types.Offer]:
-    """One offer a courier, the cheapest first; with cash on delivery only those that collect it."""
+    """Return one offer per courier, the cheapest first; with cash on delivery only couriers that collect it."""
     if not answer.flag("is_serviceable"):
         return []
-    found = [(item, item.flag("cod_available", False)) for item in answer.records("available_carriers")]
-    made = [_offer(item, collects) for item, collects in found if collects or not cod]
-    return sorted(made, key=lambda one: (one.total_price, one.transit_days or 0))
+    couriers = [(item, item.flag("cod_available", False)) for item in answer.records("available_carriers")]
+    found = [_offer(item, collects) for item, collects in couriers if collects or not cod]
+    return sorted(found, key=lambda offer: (offer.total_price, offer.transit_days or 0))
 
 
 def _offer(item: Record, collects: bool) -> types.Offer:
@@ -105,8 +106,8 @@ def _offer(item: Record, collects: bool) -> types.Offer:
 
 
 def label(answer: Record) -> types.BookedLabel:
-    """A booked order; its files are fetched apart. The time of booking is told only by a look-up."""
-    charges = answer.hint(Record.amount, "freight_charges", None)
+    """Return a booked order without its files. Only a lookup reports the time of booking."""
+    charges = answer.lenient(Record.amount, "freight_charges", None)
     return types.BookedLabel(
         reference=answer.text("order_id"),
         tracking_number=answer.identifier("awb"),
@@ -114,38 +115,38 @@ def label(answer: Record) -> types.BookedLabel:
         content=b"",
         label_format="PDF",
         label_size="4x6",
-        # To the second, as scans are told: one of the same second must not look older than the booking.
-        created_at=answer.hint(Record.time, "created_at", None) or datetime.now(UTC).replace(microsecond=0),
-        carrier_label_url=answer.text("label_url", ""),  # all that is sold
-        carrier_manifest_url=answer.hint(Record.text, "manifest_url", ""),
+        # Scans have whole seconds: with a fraction, the booking would look newer than a scan of the same second.
+        created_at=answer.lenient(Record.time, "created_at", None) or datetime.now(UTC).replace(microsecond=0),
+        carrier_label_url=answer.text("label_url", ""),  # not lenient: without it the label is lost
+        carrier_manifest_url=answer.lenient(Record.text, "manifest_url", ""),
         total_price=charges,
         currency="" if charges is None else CURRENCY,
         cancelled=code_of(answer.text("status", "")) == "CANCELLED",
         extras={
-            "courier_name": answer.hint(Record.text, "courier_name", ""),
-            "courier_company_id": answer.hint(Record.text, "courier_company_id", ""),
+            "courier_name": answer.lenient(Record.text, "courier_name", ""),
+            "courier_company_id": answer.lenient(Record.text, "courier_company_id", ""),
         },
     )
 
 
-def tracks(answer: Any, asked: Iterable[str]) -> dict[str, types.Track]:
-    """By the numbers that were asked; what nobody asked for is left out.
+def tracks(answer: Any, numbers: Iterable[str]) -> dict[str, types.Track]:
+    """Return the tracks of the requested numbers; others in the response are left out.
 
-    One that cannot be read costs only itself, unless it is all that there is.
+    An unreadable track is skipped. Raises its error if no track is readable.
     """
-    wanted = {number.casefold(): number for number in asked}
+    requested = {number.casefold(): number for number in numbers}
     found: dict[str, tuple[str, types.Track]] = {}
     problems = []
-    for item in listed(answer):
+    for item in records(answer):
         try:
-            if number := wanted.get(item.text("awb").casefold()):
-                told = (item.hint(Record.text, "order_id", "").casefold(), _track(item, number))
-                found[number] = _both(found[number], told) if number in found else told
+            if number := requested.get(item.text("awb").casefold()):
+                track = (item.lenient(Record.text, "order_id", "").casefold(), _track(item, number))
+                found[number] = _merge(found[number], track) if number in found else track
         except UNREADABLE as error:
             problems.append(error)
     if problems and not found:
         raise problems[0]
-    return {number: track for number, (_order, track) in found.items()}
+    return {number: track for number, (_order_id, track) in found.items()}
 
 
 def _track(item: Record, number: str) -> types.Track:
@@ -153,27 +154,28 @@ def _track(item: Record, number: str) -> types.Track:
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
-        estimated_delivery=item.hint(_day, "estimated_delivery", None),
-        current_location=item.hint(Record.text, "current_location", "")[:_TEXT],
-        extras={name: item.hint(Record.text, name, "") for name in ("courier_name", "status_code")},
+        estimated_delivery=item.lenient(_day, "estimated_delivery", None),
+        current_location=item.lenient(Record.text, "current_location", "")[:_MAX_TEXT],
+        extras={name: item.lenient(Record.text, name, "") for name in ("courier_name", "status_code")},
     )
 
 
-def _both(before: tuple[str, types.Track], after: tuple[str, types.Track]) -> tuple[str, types.Track]:
-    """Of a number that is told of twice: all of one order; of two orders the younger parcel's, by its last scan.
+def _merge(before: tuple[str, types.Track], after: tuple[str, types.Track]) -> tuple[str, types.Track]:
+    """Return one (order id, track) for a number that is in the response twice.
 
-    Where one of the two has none, nothing is said of either yet: an older parcel's end must not become a new one's.
+    Two tracks of one order are joined. Of two orders, the younger parcel's track is returned, by its last scan; a
+    parcel without scans is the youngest, as the final scan of an older parcel must not become its own.
     """
-    (order, one), (another, other) = before, after
-    if order and another and order != another:
+    (order_id, track), (other_id, other) = before, after
+    if order_id and other_id and order_id != other_id:
         return max(before, after, key=_age)
-    scans = sorted((*one.scans, *other.scans), key=lambda scan: scan.occurred_at)
-    estimate = other.estimated_delivery or one.estimated_delivery
-    return order or another, replace(other, scans=tuple(scans), estimated_delivery=estimate)
+    scans = sorted((*track.scans, *other.scans), key=lambda scan: scan.occurred_at)
+    estimate = other.estimated_delivery or track.estimated_delivery
+    return order_id or other_id, replace(other, scans=tuple(scans), estimated_delivery=estimate)
 
 
-def _age(told: tuple[str, types.Track]) -> tuple[bool, list[datetime]]:
-    scans = told[1].scans
+def _age(entry: tuple[str, types.Track]) -> tuple[bool, list[datetime]]:
+    scans = entry[1].scans
     return not scans, [scan.occurred_at for scan in scans[-1:]]
 
 
@@ -181,34 +183,34 @@ def _past_scan(event: Record) -> types.Scan:
     return _scan(
         code_of(event.text("status_code", "") or event.text("status")),
         event.text("timestamp"),
-        description=event.hint(Record.text, "description", ""),
-        location=event.hint(Record.text, "location", ""),
+        description=event.lenient(Record.text, "description", ""),
+        location=event.lenient(Record.text, "location", ""),
         details=_details(event, _COLUMNS),
     )
 
 
-def _scan(code: str, told_at: str, *, description: str, location: str, details: Mapping[str, Any]) -> types.Scan:
-    moment, assumed = read_time(told_at, zone=ZONE)
+def _scan(code: str, occurred_text: str, *, description: str, location: str, details: Mapping[str, Any]) -> types.Scan:
+    moment, assumed = read_time(occurred_text, zone=ZONE)
     return types.Scan(
-        code=code[:_CODE],
+        code=code[:_MAX_CODE],
         status=STATUSES.get(code, Status.UNKNOWN),
         occurred_at=moment,
-        occurred_text=told_at,
+        occurred_text=occurred_text,
         tz_assumed=assumed,
-        description=(description or DESCRIPTIONS.get(code, code))[:_TEXT],
-        location=location[:_TEXT],
+        description=(description or DESCRIPTIONS.get(code, code))[:_MAX_TEXT],
+        location=location[:_MAX_TEXT],
         details=details,
     )
 
 
 def code_of(word: str) -> str:
-    """The code of a code or word in any case; what no table knows stays as it came."""
+    """Return the code for a code or word in any case; an unknown one is returned as it is."""
     upper = word.strip().upper()
-    return upper if upper in STATUSES else CODES_OF_WORDS.get(word.strip().lower(), word)
+    return upper if upper in STATUSES else CODES_BY_WORD.get(word.strip().lower(), word)
 
 
 def _day(item: Record, name: str, default: None) -> datetime | None:
-    """A time as it is; a bare day as its last minute in India, which is the same day in UTC."""
+    """Return a time; for a day without a time its last minute in India, which is the same day in UTC."""
     text = item.text(name, default)
     if text is default or len(text) > 10:
         return item.time(name, default)
@@ -217,11 +219,15 @@ def _day(item: Record, name: str, default: None) -> datetime | None:
 
 
 def _details(item: Record, columns: Collection[str]) -> dict[str, Any]:
-    return {_WORDS.get(name, name): value for name, value in storable(item.value).items() if name not in columns}
+    return {
+        _RENAMED_DETAILS.get(name, name): value
+        for name, value in to_storable(item.value).items()
+        if name not in columns
+    }
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
-    """Velocity tells no time of it."""
+    """Return a cancellation; Velocity does not report its time."""
     if code_of(answer.text("status")) != "CANCELLED":
         raise ValueError("status is not CANCELLED")
     return types.Cancellation(tracking_number=answer.text("awb"), cancelled_at=None, reason=reason)
@@ -241,8 +247,8 @@ def updated(answer: Record) -> types.UpdatedOrder:
 
 
 def report(answer: Record, kind: str) -> types.Report:
-    rows = tuple(storable(row.value) for row in answer.records("data"))
-    return types.Report(kind=kind, rows=rows, totals=answer.free("totals"))
+    rows = tuple(to_storable(row.value) for row in answer.records("data"))
+    return types.Report(kind=kind, rows=rows, totals=answer.mapping("totals"))
 
 
 def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> types.BookedLabel:
@@ -252,19 +258,19 @@ def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> typ
 # Webhooks
 
 
-def news(event: Record) -> types.WebhookNews:
-    """What a status event says; one without an AWB is about something else (COD remitted, weight disputed)."""
+def webhook(event: Record) -> types.WebhookReport:
+    """Return the scan of a status event. Events without AWB or status are of other kinds, such as COD remittances."""
     number = event.text("awb", "")
-    kind = event.text("event", "status_update", most=_CODE) if number else event.text("event", most=_CODE)
+    kind = event.text("event", "status_update", most=_MAX_CODE) if number else event.text("event", most=_MAX_CODE)
     if not number or not (event.text("status_code", "") or event.text("status", "")):
-        return types.WebhookNews(event_type=kind)
+        return types.WebhookReport(event_type=kind)
     scan = _scan(
         code_of(event.text("status_code", "") or event.text("status")),
         event.text("timestamp"),
-        description=event.hint(Record.text, "description", ""),
-        location=event.hint(Record.text, "location", ""),
+        description=event.lenient(Record.text, "description", ""),
+        location=event.lenient(Record.text, "location", ""),
         details=_details(event, _COLUMNS),
     )
-    estimate = event.hint(_day, "estimated_delivery", None)
+    estimate = event.lenient(_day, "estimated_delivery", None)
     reported = types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate)
-    return types.WebhookNews(event_type=kind, scans=(reported,))
+    return types.WebhookReport(event_type=kind, scans=(reported,))

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import ADAPTERS
-from carriers.http.faults import FAULTS, WRITES, Ending, Fault
+from carriers.http.faults import FAULTS, Ending, Fault
 
 HEAD = """| what the carrier does | a read ends as | a write ends as | a login ends as |
 |---|---|---|---|
@@ -40,7 +41,7 @@ def _ending(ending: Ending) -> str:
 
 def _writes(slug: str) -> str:
     adapter = ADAPTERS[slug]
-    asked = [name for name in adapter.capabilities() if not name.endswith("_webhook")]
-    writes = ", ".join(f"`{name}`" for name in asked if name in WRITES)
-    reads = ", ".join(f"`{name}`" for name in asked if name not in WRITES)
+    asked = [name for name in adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL]
+    writes = ", ".join(f"`{name}`" for name in asked if not is_read(name))
+    reads = ", ".join(f"`{name}`" for name in asked if is_read(name))
     return f"- {adapter.name}: writes {writes}; reads {reads}."

@@ -1,0 +1,49 @@
+"""The operations of carriers and their effects: the only place that states which may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Effect(StrEnum):
+    """What an operation does at the carrier, which decides when it is repeated and how it fails."""
+
+    LOCAL = "local"  # sends nothing
+    READ = "read"  # repeated after a lost connection, 5xx or 429; fails as CarrierUnavailable or CarrierTimeout
+    WRITE = "write"  # repeated if nothing was sent or after a 429; else OutcomeUnknown; the caller may retry
+    PURCHASE = "purchase"  # as WRITE, after a row is reserved; OutcomeUnknown leads to a lookup, never to a retry
+
+
+LOGIN = "token"  # the only operation that is no method of an adapter's callers: tokens are fetched as needed
+# By the name that stands in the call log, in rates and metrics, in the circuit breaker and in capabilities.
+OPERATIONS: Mapping[str, Effect] = MappingProxyType(
+    {
+        LOGIN: Effect.READ,
+        "quote": Effect.READ,
+        "create_label": Effect.PURCHASE,
+        "find_by_reference": Effect.READ,
+        "cancel": Effect.WRITE,
+        "track": Effect.READ,
+        "proof_of_delivery": Effect.READ,
+        "schedule_pickup": Effect.PURCHASE,
+        "cancel_pickup": Effect.WRITE,
+        "pickup_points": Effect.READ,
+        "pickup_point": Effect.READ,
+        "coverage": Effect.READ,
+        "label_file": Effect.READ,
+        "register_warehouse": Effect.WRITE,
+        "create_return": Effect.PURCHASE,
+        "update_order": Effect.WRITE,
+        "reports": Effect.READ,
+        "rotate_credentials": Effect.WRITE,
+        "verify_webhook": Effect.LOCAL,
+        "parse_webhook": Effect.LOCAL,
+    }
+)
+
+
+def is_read(operation: str) -> bool:
+    """Return whether an operation only reads, so that it can be repeated without harm."""
+    return OPERATIONS[operation] is Effect.READ
