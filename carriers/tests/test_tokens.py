@@ -276,7 +276,7 @@ def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings,
     carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
     with pytest.raises(CarrierUnavailable) as refusal:
         opening.open_adapter(row).ping()
-    assert "the token cannot be used" in refusal.value.carrier_message
+    assert "the token is not usable" in refusal.value.carrier_message
     assert "canary" not in "".join(traceback.format_exception(refusal.value))
     assert Credential.objects.get().token is None
 
