@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from apikeys.access import usage
 from apikeys.apps import make_standard_plans
-from apikeys.db import counters, leases
+from apikeys.db import counters, leases, redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.db.triggers import TRIGGER_SETS
 from apikeys.keys.format import generate_key
@@ -104,7 +104,8 @@ def _light():
 def _fresh_cache():
     cache.clear()
     translation.deactivate()
-    counters.forget()
+    counters.reset()
+    redis_client.end_pause()
     usage.forget()
 
 

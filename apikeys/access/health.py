@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from apikeys.db import counters
+from apikeys.db import redis_client
 from apikeys.http import actors
 from apikeys.http.errors import MethodNotAllowed, PermissionRefused
 from apikeys.http.rendering import error_response, rfc3339
@@ -96,7 +96,7 @@ def _database() -> str:
 def _redis() -> str:
     if not settings.REDIS_URL:
         return NOT_CONFIGURED
-    if counters.reachable():
+    if redis_client.answers():
         return HEALTHY
     log.error("health: redis does not answer")
     return UNHEALTHY

@@ -21,6 +21,7 @@ from django_ratelimit.core import EXPIRATION_FUDGE, _get_window, _make_cache_key
 from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.db import counters
+from apikeys.db.redis_client import RedisUnavailable
 from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 
@@ -135,7 +136,7 @@ def count(facts: Facts, names: Sequence[str]) -> Usage | None:
     windows = [window for policy in policies for window in _windows(policy, facts)]
     try:
         counts = counters.count([(key, lifetime) for key, lifetime, *_ in windows])
-    except counters.StoreDown as error:
+    except RedisUnavailable as error:
         if any(policy.fails_closed for policy in policies):
             raise Unavailable(retry_after_s=5) from error
         log.warning("limits are not counted: the store is down")

@@ -12,6 +12,7 @@ from typing import Any
 from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.db import counters
+from apikeys.db.redis_client import RedisUnavailable
 from apikeys.db.tenancy import Tenant
 from apikeys.models import ApiKey
 
@@ -69,6 +70,6 @@ def is_first_in_period(name: str, seconds: int) -> bool:
     """
     try:
         return counters.count([(f"once:{name}", seconds)]) == [1]
-    except counters.StoreDown:
+    except RedisUnavailable:
         log.warning("security event not recorded, since the counter store is down: %s", name.split(":")[0])
         return False

@@ -9,7 +9,7 @@ import pytest
 
 from apikeys.access import limits
 from apikeys.access.limits import Facts
-from apikeys.db import counters
+from apikeys.db import redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
 from apikeys.http.callers import Caller
@@ -176,7 +176,7 @@ def test_all_limits_of_a_request_are_one_round_trip(caller, settings, monkeypatc
     known = caller()
     limits.count(facts(known), limits.OF_CALLERS)
     sent = []
-    client = counters._script(REDIS).registered_client
+    client = redis_client.client(REDIS)
     plain = client.execute_command
     monkeypatch.setattr(client, "execute_command", lambda *args, **kwargs: sent.append(args) or plain(*args, **kwargs))
     limits.count(facts(known), (*limits.OF_CALLERS, "sensitive"))

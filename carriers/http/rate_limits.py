@@ -8,30 +8,25 @@ set back, and counts for nothing.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from math import ceil
 
-import redis
 from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q, QuerySet
-from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.retry import Retry
 
+from apikeys.db import redis_client
+from apikeys.db.redis_client import RedisUnavailable
 from apikeys.db.tenancy import new_id
 from carriers.adapters.base import Rate
 from carriers.adapters.registry import adapter_class
 from carriers.models import CallBudget, Credential
 
-log = logging.getLogger(__name__)
 _US = 1_000_000  # all moments here are whole microseconds since 1970
-_REDIS_REST_S = 1.0
 _LONGEST_REST_S = 3600
 _SLACK_S = 60  # so much later another process may have looked at its clock
 _TAKE = """
@@ -149,19 +144,12 @@ def _retry_after(credential: Credential, endpoint: str, rate: Rate) -> int:
 # The two stores.
 
 
-class _Rest:
-    until = 0.0
-
-
 def _take(credential: Credential, endpoint: str, rate: Rate, now: int, most_s: float) -> int | None:
     latest, farthest = now + _room(rate) + int(most_s * _US), _farthest(rate, now)
-    try:
-        if client := _redis():
-            keys, args = [_key(credential, endpoint)], [now, _cost(rate), latest, farthest]
-            done, full_at = _script(settings.REDIS_URL)(keys=keys, args=args, client=client)
-            return int(full_at) if done else None
-    except redis.RedisError as error:
-        _rest(error)
+    with suppress(RedisUnavailable):
+        keys, args = [_key(credential, endpoint)], [now, _cost(rate), latest, farthest]
+        done, full_at = redis_client.run_script(_TAKE, keys, args)
+        return int(full_at) if done else None
     return _take_in_row(credential, endpoint, _cost(rate), now, latest, farthest)
 
 
@@ -177,32 +165,23 @@ def _take_in_row(credential: Credential, endpoint: str, cost: int, now: int, lat
 
 def _empty(credential: Credential, endpoint: str, full_at: int, farthest: int) -> None:
     """The bucket is full again at this moment and not before."""
-    try:
-        if client := _redis():
-            client.eval(_EMPTY, 1, _key(credential, endpoint), full_at, farthest)
-            return
-    except redis.RedisError as error:
-        _rest(error)
+    with suppress(RedisUnavailable):
+        redis_client.run_script(_EMPTY, [_key(credential, endpoint)], [full_at, farthest])
+        return
     CallBudget.objects.get_or_create(credential_id=credential.id, endpoint=endpoint, defaults={"full_at": full_at})
     _rows(credential, endpoint).filter(Q(full_at__lt=full_at) | Q(full_at__gt=farthest)).update(full_at=full_at)
 
 
 def _give_back(credential: Credential, endpoint: str, rate: Rate) -> None:
-    try:
-        if client := _redis():
-            client.decrby(_key(credential, endpoint), _cost(rate))
-            return
-    except redis.RedisError as error:
-        _rest(error)
+    with suppress(RedisUnavailable), redis_client.connected() as client:
+        client.decrby(_key(credential, endpoint), _cost(rate))
+        return
     _rows(credential, endpoint).update(full_at=F("full_at") - _cost(rate))
 
 
 def _peek(credential: Credential, endpoint: str) -> int:
-    try:
-        if client := _redis():
-            return int(client.get(_key(credential, endpoint)) or 0)
-    except redis.RedisError as error:
-        _rest(error)
+    with suppress(RedisUnavailable), redis_client.connected() as client:
+        return int(client.get(_key(credential, endpoint)) or 0)
     return _rows(credential, endpoint).values_list("full_at", flat=True).first() or 0
 
 
@@ -212,27 +191,3 @@ def _rows(credential: Credential, endpoint: str) -> QuerySet[CallBudget]:
 
 def _key(credential: Credential, endpoint: str) -> str:
     return f"{settings.COUNTERS_PREFIX}carrier:{credential.id}:{endpoint}"
-
-
-def _redis() -> redis.Redis | None:
-    """None where there is none, and for a moment after it failed: calls must not queue up before a store that hangs."""
-    if not settings.REDIS_URL or time.monotonic() < _Rest.until:
-        return None
-    return _client(settings.REDIS_URL)
-
-
-def _rest(error: redis.RedisError) -> None:
-    _Rest.until = time.monotonic() + _REDIS_REST_S
-    log.warning("budgets: Redis cannot be reached, rows are used", extra={"reason": type(error).__name__})
-
-
-@lru_cache(maxsize=8)
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0), health_check_interval=30
-    )
-
-
-@lru_cache(maxsize=8)
-def _script(url: str) -> Script:
-    return _client(url).register_script(_TAKE)

@@ -204,8 +204,7 @@ def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
 
 
 @pytest.mark.parametrize("store", ["rows"], indirect=True)
-def test_a_lost_redis_leaves_the_rows(credential, rates, settings, monkeypatch):
-    monkeypatch.setattr(rate_limits._Rest, "until", 0.0)
+def test_a_lost_redis_leaves_the_rows(credential, rates, settings):
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     rates(quote=Rate(1, "hour"))
     take(credential)
