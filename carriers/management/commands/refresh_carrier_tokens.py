@@ -10,9 +10,7 @@ from carriers.credentials.refresh import refresh_tokens
 
 
 class Command(BaseCommand):
-    help = (
-        "Renew access tokens that are about to expire, so that no request has to log in. The worker does this too."
-    )
+    help = "Renew access tokens that are about to expire, so that no request has to log in. The worker does this too."
 
     def handle(self, *args: Any, **options: Any) -> None:
         renewed, failed = refresh_tokens()
