@@ -71,7 +71,7 @@ def run(stop: threading.Event) -> None:
             Lane("label files", documents.fetch_missing, max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("pickup points", points.refresh_answers, max(poll, 2), stop),
             Lane("polling", _idle(polling.poll), 60, stop),
-            Lane("pickups", _idle(pickups.review_lost), 60, stop),
+            Lane("pickups", _idle(pickups.review_interrupted), 60, stop),
             Lane("placed codes", status_codes.apply_mappings, max(poll, 2), stop),
             Lane("tokens", _idle(refresh_tokens), 60, stop),
             Lane("counts", counters.fold, max(poll, 2), stop),

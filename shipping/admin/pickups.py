@@ -106,7 +106,7 @@ class PickupAdmin(ShippingAdmin):
         """For pickups that only the carrier's back-office could explain; the merchant can then book anew."""
         found = queryset.filter(state=Pickup.State.NEEDS_REVIEW)[:MAX_SETTLED]
         for pickup in found:
-            pickups.fail(pickup, BusinessRuleViolated("Operations found that the carrier booked nothing."))
+            pickups.mark_failed(pickup, BusinessRuleViolated("Operations found that the carrier booked nothing."))
         self.message_user(request, f"{len(found)} pickups failed.", messages.SUCCESS)
 
     @admin.display(description="pickup", ordering="confirmation_number")

@@ -9,9 +9,7 @@ from rest_framework import serializers
 from apikeys.http.pagination import PaginationSerializer as CursorPaginationSerializer
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
-from shipping.models import (
-    Pickup,
-)
+from shipping.models import Pickup
 
 
 class PickupSerializer(serializers.Serializer):
@@ -36,7 +34,7 @@ class PickupListSerializer(serializers.Serializer):
 
 
 def pickup(row: Pickup) -> dict[str, Any]:
-    """A collection, as documented."""
+    """Render a pickup as documented."""
     return {
         "carrier": adapter_class(row.carrier).name,
         "pickup_id": str(row.id),

@@ -1,4 +1,4 @@
-"""Pickups over HTTP."""
+"""Endpoints for pickups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PICKUP = OpenApiParameter(
 
 
 class PickupViewSet(ApiViewSet):
-    """Collections."""
+    """Pickups of the merchant."""
 
     scopes: ClassVar = {
         **dict.fromkeys(("create", "cancel"), scopes.SHIPMENTS_WRITE),
@@ -32,8 +32,8 @@ class PickupViewSet(ApiViewSet):
     }
 
     def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
-        """A collection, as the request that made it is answered."""
-        row = pickups.find(self.tenant, str(pickup_id))
+        """Render a pickup as the response to the request that created it."""
+        row = pickups.get_pickup(self.tenant, str(pickup_id))
         waiting = row.state in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW)
         return Response(rendering.pickup(row), status=status.HTTP_202_ACCEPTED if waiting else status.HTTP_200_OK)
 
@@ -44,7 +44,7 @@ class PickupViewSet(ApiViewSet):
     )
     @idempotent(render)
     def create(self, request: Request) -> Response:
-        """Book a collection. 202 when the carrier took the request and did not answer."""
+        """Schedule a pickup. Returns 202 if the carrier did not answer, so that the outcome is unknown."""
         order = self.validate(serializers.PickupRequestSerializer, request.data)
         return self.render(request, pickups.schedule(self.tenant, order).id)
 
@@ -54,16 +54,16 @@ class PickupViewSet(ApiViewSet):
         tags=["pickups"],
     )
     def list(self, request: Request) -> Response:
-        """Collections, the newest first."""
-        asked = self.validate(serializers.PickupListSerializer, request.query_params)
-        rows = pickups.listed(self.tenant, asked)
-        page, page_info = pagination.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
+        """List pickups, the newest first."""
+        query = self.validate(serializers.PickupListSerializer, request.query_params)
+        rows = pickups.filter_pickups(self.tenant, query)
+        page, page_info = pagination.newest_first(rows, limit=query["limit"], cursor=query.get("cursor"))
         return Response({"pickups": [rendering.pickup(row) for row in page], "pagination": page_info})
 
     @extend_schema(parameters=[PICKUP], responses={200: rendering.PickupSerializer}, tags=["pickups"])
     def retrieve(self, request: Request, pickup: str) -> Response:
-        """One collection."""
-        return Response(rendering.pickup(pickups.find(self.tenant, pickup)))
+        """Get one pickup."""
+        return Response(rendering.pickup(pickups.get_pickup(self.tenant, pickup)))
 
     @extend_schema(
         parameters=[PICKUP],
@@ -72,6 +72,6 @@ class PickupViewSet(ApiViewSet):
         tags=["pickups"],
     )
     def cancel(self, request: Request, pickup: str) -> Response:
-        """Call a collection off; asking again gives the same cancellation."""
+        """Cancel a pickup. A repeated call returns the same cancellation."""
         data = self.validate(shipment_serializers.CancelRequestSerializer, request.data)
         return Response(rendering.pickup(pickups.cancel(self.tenant, pickup, reason=data["reason"])))

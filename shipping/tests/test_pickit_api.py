@@ -336,7 +336,7 @@ def test_a_pickup_says_of_a_shipment_of_another_account_that_it_is_one(api, numb
     theirs = api.post("/api/v1/labels", order | {"order_id": "THEIRS"}).json()["tracking_number"]
     Shipment.objects.filter(tracking_number=theirs).update(credential=platform)
     refused = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, theirs]))
-    text = "Booked with another account than this pickup, which collects only what its own account booked."
+    text = "Booked with another credential than this pickup, which collects only what its own credential booked."
     assert (refused.status_code, refused.json()["details"]) == (400, {"shipment_ids[1]": [text]})
 
 
@@ -402,7 +402,7 @@ def test_a_van_that_came_while_it_was_called_off_stays_a_fact(api, sandbox, numb
             pass
         name = booked["metadata"]["carrier_pickup_id"]
         came = ReportedPickup(carrier_pickup_id=name, status="completed", occurred_at=timezone.now())
-        assert pickups.report(credential.id, came)
+        assert pickups.store_report(credential.id, came)
         assert (calling_off.result().status_code, calling_off.result().json()["error"]) == (409, "cannot_cancel")
     assert Pickup.objects.get().state == "completed"
     assert not Event.objects.filter(type="pickup.cancelled").exists()
@@ -412,10 +412,10 @@ def test_a_pickup_whose_request_died_before_the_answer_goes_to_a_person(api, num
     lost, fresh, booked = [api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"] for _ in range(3)]
     Pickup.objects.exclude(id=booked).update(state="pending")
     Pickup.objects.exclude(id=fresh).update(created_at=timezone.now() - timedelta(minutes=11))
-    assert pickups.review_lost() == 1
+    assert pickups.review_interrupted() == 1
     states = {name: api.get(f"/api/v1/pickups/{name}").json()["status"] for name in (lost, fresh, booked)}
     assert states == {lost: "needs_review", fresh: "pending", booked: "scheduled"}
-    assert pickups.review_lost() == 0
+    assert pickups.review_interrupted() == 0
     assert Event.objects.filter(type="pickup.needs_review", subject_id=lost).count() == 1
 
 
@@ -426,7 +426,7 @@ def test_lost_pickups_are_found_by_an_index(credential):
         Pickup(**kept, state="completed", carrier_pickup_id=str(number)) for number in range(1000)
     )
     with CaptureQueriesContext(connection) as captured:
-        pickups.review_lost()
+        pickups.review_interrupted()
     (sql,) = [one["sql"] for one in captured if 'FROM "shipping_pickup"' in one["sql"]]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ANALYZE")

@@ -88,7 +88,7 @@ def process(inbound_id: uuid.UUID) -> str:
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
         return _settle(row, State.FAILED, error=reason)
-    vans = [one.carrier_pickup_id for one in news.pickups if not pickups.report(row.credential_id, one)]
+    vans = [one.carrier_pickup_id for one in news.pickups if not pickups.store_report(row.credential_id, one)]
     unknown = [(number, True) for number in vans] + [(number, False) for number in _apply(row, news.scans)]
     return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
 
