@@ -18,7 +18,7 @@ from apikeys.models import UsageDay
 from carriers.adapters.registry import adapter_class
 from carriers.http import metrics
 from carriers.http.answers import Answer
-from carriers.http.masking import masked, masked_url, personal_values
+from carriers.http.masking import find_personal_values, mask_body, mask_url
 from carriers.models import CarrierCall, Credential
 from carriers.models.event_types import CALL_FAILED
 
@@ -35,7 +35,7 @@ class Caller:
     subject_id: uuid.UUID | None = None
 
 
-def secret_values(credential: Credential, headers: Mapping[str, str]) -> list[str]:
+def collect_secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
     """Return what we send and a carrier may repeat in an error: the credential's secrets and the access token."""
     fields, adapter = credential.fields or {}, adapter_class(credential.carrier)
     names = set(adapter.secret_fields())
@@ -71,8 +71,8 @@ def log_call(
         operation=operation,
         subject_id=caller.subject_id,
         method=request.method,
-        url=masked_url(url, secrets=secrets)[:500],
-        request_body=masked(request.body or b"", secrets=secrets),
+        url=mask_url(url, secrets=secrets)[:500],
+        request_body=mask_body(request.body or b"", secrets=secrets),
         status=answer.status if answer else None,
         outcome=outcome,
         response_body=_mask_answer(request, answer, secrets=secrets, is_file=is_file),
@@ -101,4 +101,4 @@ def _mask_answer(request: requests.PreparedRequest, answer: Answer | None, *, se
         return ""
     if is_file:
         return f"<a file of {len(answer.content)} bytes>"
-    return masked(answer.content, secrets=secrets, people=personal_values(request.body or b""))
+    return mask_body(answer.content, secrets=secrets, people=find_personal_values(request.body or b""))

@@ -15,7 +15,7 @@ from carriers.adapters.operations import is_read
 from carriers.http import call_log, circuit_breaker, connection_pool, rate_limits
 from carriers.http.answers import Answer
 from carriers.http.call_log import Caller
-from carriers.http.masking import concealed
+from carriers.http.masking import hide_secrets
 from carriers.models import CarrierCall
 from carriers.types import errors
 
@@ -43,7 +43,7 @@ class Exchange:
         self.too_large = False
         limits = (settings.CARRIER_TIMEOUT_S, seconds_left())  # of the call, and of the request that it serves
         self.give_up = time.monotonic() + min(limit for limit in limits if limit is not None)
-        self.secrets = call_log.secret_values(caller.credential, prepared.headers)
+        self.secrets = call_log.collect_secrets(caller.credential, prepared.headers)
 
     def request_permission(self) -> circuit_breaker.Permission:
         """Return the circuit breaker's permission. Raises: ``CarrierUnavailable`` while it is open."""
@@ -154,7 +154,7 @@ class Exchange:
                     raise connection_pool.TooLarge("the answer is larger than CARRIER_MAX_ANSWER_BYTES")
             headers = {name.lower(): value for name, value in response.headers.items()}
             # Secrets are masked in refusals only: in a 2xx the same text can be a value that the answer needs.
-            shown = concealed(bytes(content), self.secrets) if response.status_code >= 300 else bytes(content)
+            shown = hide_secrets(bytes(content), self.secrets) if response.status_code >= 300 else bytes(content)
             return Answer(response.status_code, headers, shown)
         finally:
             response.close()

@@ -43,7 +43,7 @@ BODY = {"client_secret": SECRET}
     ],
 )
 def test_a_repeated_secret_is_masked_and_the_rest_stays(repeated):
-    masked = masking.concealed(f"before {repeated} after".encode(), [SECRET]).decode()
+    masked = masking.hide_secrets(f"before {repeated} after".encode(), [SECRET]).decode()
     assert "7f3a" not in html.unescape(unquote(masked)).encode().decode("unicode_escape")
     assert "***" in masked
     assert masked.startswith("before ")
@@ -67,24 +67,24 @@ def test_a_repeated_secret_is_masked_and_the_rest_stays(repeated):
     ],
 )
 def test_a_secret_that_looks_escaped_itself_is_found(secret, escape):
-    shown = masking.concealed(f"cannot log in with {escape(secret)}".encode(), [secret]).decode()
+    shown = masking.hide_secrets(f"cannot log in with {escape(secret)}".encode(), [secret]).decode()
     assert "***" in shown
     for part in ("4dor", "ghi", "yz%31", "slash", "25c"):
         assert part not in shown
 
 
 def test_a_secret_of_digits_is_masked_as_a_number_too():
-    assert json.loads(masking.masked(b'{"said": 123456, "n": 5}', secrets=["123456"])) == {"said": "***", "n": 5}
-    assert json.loads(masking.concealed(b'{"said": [123456, true]}', ["123456"])) == {"said": ["***", True]}
+    assert json.loads(masking.mask_body(b'{"said": 123456, "n": 5}', secrets=["123456"])) == {"said": "***", "n": 5}
+    assert json.loads(masking.hide_secrets(b'{"said": [123456, true]}', ["123456"])) == {"said": ["***", True]}
 
 
 def test_what_was_json_is_json_still():
     answer = json.dumps({"error": {"message": f"Bad login: {json.dumps(BODY)}", "codes": [1, SECRET]}}).encode()
-    assert json.loads(masking.concealed(answer, [SECRET]))["error"]["codes"] == [1, "***"]
+    assert json.loads(masking.hide_secrets(answer, [SECRET]))["error"]["codes"] == [1, "***"]
 
 
 def test_short_words_are_no_secrets():
-    assert masking.concealed(b"a standard parcel", ["a", "par", ""]) == b"a standard parcel"
+    assert masking.hide_secrets(b"a standard parcel", ["a", "par", ""]) == b"a standard parcel"
 
 
 PERSON = "Canary"
@@ -136,7 +136,7 @@ PDF = base64.b64encode(b"%PDF-1.4 " + b"x" * 100).decode()
 )
 def test_secrets_and_persons_are_masked_by_the_field_that_they_stand_in(field):
     body = json.dumps({field: PERSON, "inside": [{field: PERSON}]}).encode()
-    assert json.loads(masking.masked(body)) == {field: "***", "inside": [{field: "***"}]}
+    assert json.loads(masking.mask_body(body)) == {field: "***", "inside": [{field: "***"}]}
 
 
 @pytest.mark.parametrize(
@@ -153,46 +153,46 @@ def test_secrets_and_persons_are_masked_by_the_field_that_they_stand_in(field):
     ],
 )
 def test_what_looks_like_a_person_or_a_file_is_masked_in_any_field(text, shown):
-    assert json.loads(masking.masked(json.dumps({"message": text}).encode())) == {"message": shown}
+    assert json.loads(masking.mask_body(json.dumps({"message": text}).encode())) == {"message": shown}
 
 
 def test_what_helps_to_understand_a_call_stays():
     body = {"courier_name": "Delhivery", "status": "IT", "city": "Mumbai", "order_id": "ORDER-49", "weight": 0.5}
-    assert json.loads(masking.masked(json.dumps(body).encode())) == body
+    assert json.loads(masking.mask_body(json.dumps(body).encode())) == body
 
 
 def test_a_url_is_masked_by_the_names_in_its_query():
     url = "https://x/y?email=jane%40example.com&reference=WB-1&token=canary&note=a+b"
-    assert masking.masked_url(url) == "https://x/y?email=***&reference=WB-1&token=***&note=a+b"
+    assert masking.mask_url(url) == "https://x/y?email=***&reference=WB-1&token=***&note=a+b"
 
 
 def test_whom_a_request_names_is_masked_in_the_sentences_of_the_answer():
     order = {"destination": {"contact_name": "Asha Rao", "street": "12 Example Road", "contact_phone": "9000000001"}}
     refusal = b'{"message": "Asha Rao of 12 Example Road (9000000001) in Bangalore is not served"}'
-    people = masking.personal_values(json.dumps(order).encode())
-    shown = masking.masked(refusal, people=people)
+    people = masking.find_personal_values(json.dumps(order).encode())
+    shown = masking.mask_body(refusal, people=people)
     assert json.loads(shown) == {"message": "*** of *** (***) in Bangalore is not served"}
 
 
 def test_a_short_name_is_masked_as_a_word_and_in_any_case():
     refusal = b'{"message": "RAO of Raoul Street, jos\\u00C9, is not served"}'
-    shown = masking.masked(refusal, people=["Rao", "José", "IN"])
+    shown = masking.mask_body(refusal, people=["Rao", "José", "IN"])
     assert json.loads(shown) == {"message": "*** of Raoul Street, ***, is not served"}
 
 
 def test_of_a_long_body_no_more_is_read_than_is_shown():
     many = json.dumps([{"text": "x" * 1990, "more": ["{}"] * 50} for _ in range(300)]).encode()
-    assert len(masking.masked(many)) == masking.MAX_LOGGED
+    assert len(masking.mask_body(many)) == masking.MAX_LOGGED
     seen = []
     masker = masking._Masker(lambda text: seen.append(text) or text)
-    masker.masked(json.loads(many))
+    masker.mask(json.loads(many))
     assert sum(map(len, seen)) < 2 * masking.MAX_LOGGED
-    assert masking.masked(b"[" + b"1," * 600_000 + b"1]") == "<1200003 bytes>"
+    assert masking.mask_body(b"[" + b"1," * 600_000 + b"1]") == "<1200003 bytes>"
 
 
 def test_of_a_long_refusal_the_beginning_is_enough():
     page = b"<html>" + html.escape(SECRET).encode() + b"x" * 1_000_000
-    told = masking.concealed(page, [SECRET])
+    told = masking.hide_secrets(page, [SECRET])
     assert told.startswith(b"<html>***x")
     assert len(told) < 200_000
 
