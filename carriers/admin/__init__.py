@@ -1,4 +1,4 @@
-"""Accounts at carriers, their secrets going in and never out, and the log of what was said to carriers."""
+"""Admin pages of credentials, circuit breakers, rates, pickup point answers and the call log."""
 
 from carriers.admin import calls, credentials
 

@@ -1,4 +1,4 @@
-"""What the carrier pages share."""
+"""Filters and display functions that the admin pages of carriers share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.http import HttpRequest
 
 from carriers.adapters.registry import ADAPTERS
 
-_SHOWN_AT_LEAST = 8  # of a shorter text its last four characters would tell too much
+_MIN_LENGTH = 8  # the last four characters of a shorter text would reveal too much
 
 
 class CarrierFilter(admin.SimpleListFilter):
-    """The carriers that Waybill speaks to, without asking the table which ones stand in it."""
+    """Filter by carrier. The choices are all adapters, so that the table is not scanned for them."""
 
     title = "carrier"
     parameter_name = "carrier"
@@ -27,11 +27,11 @@ class CarrierFilter(admin.SimpleListFilter):
 
 
 def carrier_name(slug: str) -> str:
-    """A carrier's display name; the slug itself of one that Waybill no longer knows."""
+    """Return a carrier's display name, or the slug if its adapter was removed."""
     return ADAPTERS[slug].name if slug in ADAPTERS else slug
 
 
-def masked_field(value: Any, secret: bool) -> str:
-    """``set`` for a secret; else the last four characters, if the text is long enough to hide behind them."""
+def mask_field(value: Any, secret: bool) -> str:
+    """Return ``set`` for a secret or a short text, else the last four characters."""
     text = str(value)
-    return "set" if secret or len(text) < _SHOWN_AT_LEAST else f"•••{text[-4:]}"
+    return "set" if secret or len(text) < _MIN_LENGTH else f"•••{text[-4:]}"

@@ -1,4 +1,4 @@
-"""Carrier calls, circuit breakers, rates and stored pickup points."""
+"""Admin pages of carrier calls, circuit breakers, rates and pickup point answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointA
 
 MONITORED_LISTS += [
     MonitoredList(
-        "Accounts that their carrier refuses to log in",
+        "Credentials with a refused login",
         lambda: Credential.objects.filter(is_active=True, refused_at__isnull=False),
         {"refused_at__isempty": "0"},
     ),
@@ -34,7 +34,7 @@ _BREAKER_TONES = {"closed": "good", "open": "bad", "half_open": "waiting"}
 
 @admin.register(Breaker)
 class BreakerAdmin(ReadOnlyAdmin):
-    """Operations of accounts that have failed; those that are open are not asked for a while."""
+    """Circuit breakers of operations that have failed. While one is open, calls are refused."""
 
     list_display = (
         "credential",
@@ -49,7 +49,7 @@ class BreakerAdmin(ReadOnlyAdmin):
     list_select_related = ("credential__merchant",)
     list_filter = (("opened_at", admin.EmptyFieldListFilter), "operation")
     search_fields = ("operation__exact", "credential__carrier")
-    search_help_text = "An operation, a carrier, or the id of an account."
+    search_help_text = "Operation, carrier or credential id."
     id_search = ("id", "credential_id")
     actions = ("close",)
     hidden = ("fence",)
@@ -61,23 +61,23 @@ class BreakerAdmin(ReadOnlyAdmin):
     def shown_state(self, row: Breaker) -> str:
         return badge(row.state.replace("_", " "), _BREAKER_TONES[row.state])
 
-    @admin.action(description="Close: ask the carrier again at once", permissions=["operate"])
+    @admin.action(description="Close circuit breakers: send calls again at once", permissions=["operate"])
     def close(self, request: HttpRequest, rows: QuerySet) -> None:
         closed = [row for row in rows if circuit_breaker.close_manually(row)]
         for row in closed:
-            self.log_change(request, row, "Closed by hand.")
+            self.log_change(request, row, "Closed manually.")
         self.message_user(request, f"{len(closed)} closed.")
 
 
 @admin.register(CallBudget)
 class CallBudgetAdmin(ReadOnlyAdmin):
-    """How far accounts have used what their carriers allow; empty where Redis keeps it."""
+    """Used rates of credentials. Empty if Redis stores them."""
 
     list_display = ("credential", "endpoint", "full_again")
     list_select_related = ("credential__merchant",)
     list_filter = ("endpoint",)
     search_fields = ("endpoint__exact", "credential__carrier")
-    search_help_text = "An endpoint, a carrier, or the id of an account."
+    search_help_text = "Endpoint, carrier or credential id."
     id_search = ("id", "credential_id")
     fields = ("credential", "endpoint", "full_again")
 
@@ -91,17 +91,17 @@ class CallBudgetAdmin(ReadOnlyAdmin):
 
 @admin.register(PointAnswer)
 class PointAnswerAdmin(ReadOnlyAdmin):
-    """Pickup points as carriers told of them; older than an hour they are asked for again when somebody wants them."""
+    """Cached pickup point answers. One that is older than an hour is refreshed after its next use."""
 
     list_display = ("credential", "operation", "question", "fetched_at", "refresh_at")
     list_select_related = ("credential__merchant",)
     list_filter = ("operation", "fetched_at")
     list_defer = ("answer",)
     search_fields = ("credential__carrier",)
-    search_help_text = "A carrier, or the id of an account."
+    search_help_text = "Carrier or credential id."
     id_search = ("id", "credential_id")
     ordering = ("-fetched_at",)
-    actions = ("ask_again",)
+    actions = ("refresh",)
     fields = ("credential", "operation", "shown_question", "fetched_at", "refresh_at", "shown_answer")
     shown_question = json_display("question")
     shown_answer = json_display("answer")
@@ -109,11 +109,11 @@ class PointAnswerAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).defer("credential__fields", "credential__token")
 
-    @admin.action(description="Ask the carrier again", permissions=["operate"])
-    def ask_again(self, request: HttpRequest, rows: QuerySet) -> None:
-        """The worker asks at its next turn; what is known is given until then."""
-        asked = PointAnswer.objects.filter(pk__in=rows.values("pk")).update(refresh_at=timezone.now())
-        self.message_user(request, f"{asked} will be asked again.")
+    @admin.action(description="Refresh from the carrier", permissions=["operate"])
+    def refresh(self, request: HttpRequest, rows: QuerySet) -> None:
+        """Have the worker refresh the answers. They are used until then."""
+        scheduled = PointAnswer.objects.filter(pk__in=rows.values("pk")).update(refresh_at=timezone.now())
+        self.message_user(request, f"{scheduled} will be refreshed.")
 
 
 _CALL_TONES = {
@@ -126,14 +126,14 @@ _CALL_TONES = {
 }
 
 
-def call_outcome(row: CarrierCall) -> str:
-    """How an exchange with a carrier ended."""
+def outcome_badge(row: CarrierCall) -> str:
+    """Return the badge of a call's outcome."""
     return badge(row.get_outcome_display(), _CALL_TONES.get(row.outcome, "off"))
 
 
 @admin.register(CarrierCall)
 class CarrierCallAdmin(ReadOnlyAdmin):
-    """What was said to carriers, as it was masked when it was written."""
+    """The call log. Secrets and personal data were masked before it was stored."""
 
     list_display = (
         "created_at",
@@ -151,7 +151,7 @@ class CarrierCallAdmin(ReadOnlyAdmin):
     list_filter = ("outcome", CarrierFilter, "mode", MerchantFilter, "created_at")
     list_defer = ("request_body", "response_body")
     search_fields = ("operation__exact", "correlation_id__exact")
-    search_help_text = "The id of the shipment or pickup, an operation's name, or a whole correlation id."
+    search_help_text = "Id of the shipment or pickup, operation, or complete correlation id."
     id_search = ("id", "subject_id")
     ordering = ("-id",)
     fieldsets = (
@@ -172,14 +172,14 @@ class CarrierCallAdmin(ReadOnlyAdmin):
             },
         ),
         (
-            "For whom",
+            "Caller",
             {
                 "classes": ("wb-card",),
                 "fields": ("merchant", "mode", "credential", "subject_id", "correlation_id", "id"),
             },
         ),
         (
-            "Said",
+            "Request and response",
             {"classes": ("wb-wide",), "fields": ("method", "url", "shown_request", "shown_response")},
         ),
     )
@@ -192,4 +192,4 @@ class CarrierCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description="outcome", ordering="outcome")
     def shown_outcome(self, row: CarrierCall) -> str:
-        return call_outcome(row)
+        return outcome_badge(row)

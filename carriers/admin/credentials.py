@@ -1,8 +1,7 @@
-"""Credentials."""
+"""Admin pages of credentials. Secrets are write-only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -21,38 +20,35 @@ from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import ValidationFailed, WaybillError
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS
-from carriers.admin.base import CarrierFilter, carrier_name, masked_field
+from carriers.admin.base import CarrierFilter, carrier_name, mask_field
 from carriers.credentials import checks, rotation, storage
 from carriers.credentials.fields import MAX_FIELD_LENGTH, decrypt_fields, validate_fields
 from carriers.models import ENVIRONMENT_OF_MODE, Credential
 
-_AT_ONCE = 10  # of actions that ask carriers while the page waits
+_MAX_CALLED = 10  # credentials per action that calls carriers while the page waits
 
 
-def _names(adapter: type[CarrierAdapter]) -> Iterator[str]:
-    yield from adapter.credential_fields()
+def _input_names(slug: str) -> dict[str, str]:
+    """Return the names of the form's inputs by credential field."""
+    return {name: f"{slug}__{name}" for name in ADAPTERS[slug].credential_fields()}
 
 
-def _input_name(slug: str, name: str) -> str:
-    return f"{slug}__{name}"
-
-
-def _input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
+def _make_input(adapter: type[CarrierAdapter], name: str) -> forms.CharField:
     secret = name in adapter.secret_fields()
     return forms.CharField(
         label=name,
         required=False,
         max_length=MAX_FIELD_LENGTH,
-        # What was typed never comes back to the page, also after a mistake elsewhere in the form.
+        # The value is not rendered again, also not with an error elsewhere in the form.
         widget=forms.PasswordInput(
             render_value=False, attrs={"autocomplete": "new-password" if secret else "off", "class": "vTextField"}
         ),
-        help_text="Required for a new account." if name in adapter.required_fields() else "Optional.",
+        help_text="Required for a new credential." if name in adapter.required_fields() else "Optional.",
     )
 
 
 class CredentialForm(forms.ModelForm):
-    """An account; each field of each carrier has a write-only input named ``<carrier>__<field>``."""
+    """A credential. Each field of each carrier has a write-only input named ``<carrier>__<field>``."""
 
     carrier = forms.ChoiceField(choices=[(slug, adapter.name) for slug, adapter in ADAPTERS.items()])
     given: dict[str, str]
@@ -65,31 +61,26 @@ class CredentialForm(forms.ModelForm):
         self.given, self.stored = {}, {} if is_new else decrypt_fields(self.instance)
         if slug not in ADAPTERS:
             return data
-        if is_new and self._exists(data):
-            self.add_error("carrier", "There is such an account already; change that one.")
-        names = {name: _input_name(slug, name) for name in _names(ADAPTERS[slug])}
+        if is_new:
+            same = Credential.objects.filter(merchant=data.get("merchant"), mode=data.get("mode", ""), carrier=slug)
+            if same.exists():
+                self.add_error("carrier", "There is already such a credential. Change that one.")
+        names = _input_names(slug)
         self.given = {name: data[key] for name, key in names.items() if data.get(key)}
-        if is_new or self.given:
-            self._check(ADAPTERS[slug], names)
-        return data
-
-    def _exists(self, data: dict[str, Any]) -> bool:
-        return Credential.objects.filter(
-            merchant=data.get("merchant"), mode=data.get("mode", ""), carrier=data["carrier"]
-        ).exists()
-
-    def _check(self, adapter: type[CarrierAdapter], inputs: dict[str, str]) -> None:
+        if not is_new and not self.given:
+            return data
         try:
-            validate_fields(adapter, self.given, self.stored or {})
+            validate_fields(ADAPTERS[slug], self.given, self.stored or {})
         except ValidationFailed as problem:
-            for field, sentences in problem.details.items():
-                # What is stored and no longer known has no input.
-                self.add_error(inputs.get(field.removeprefix("credentials.")), sentences)
+            for field, texts in problem.details.items():
+                # A stored field that the adapter no longer has is reported for the whole form.
+                self.add_error(names.get(field.removeprefix("credentials.")), texts)
+        return data
 
 
 @admin.register(Credential)
 class CredentialAdmin(NoDeleteAdmin):
-    """Accounts at carriers."""
+    """Credentials of merchants and of the platform."""
 
     list_display = (
         "shown_carrier",
@@ -126,7 +117,7 @@ class CredentialAdmin(NoDeleteAdmin):
         "token_state",
         "token_fetched_at",
         "login_state",
-        "trial",
+        "test_result",
         "created_at",
         "updated_at",
     )
@@ -136,35 +127,32 @@ class CredentialAdmin(NoDeleteAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Credential | None = None) -> list[tuple[Any, dict[str, Any]]]:
         if obj is None:
-            account: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": ("merchant", "mode", "carrier", "is_open")})]
-            slugs, title = list(ADAPTERS), "{} account"
+            shown: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": ("merchant", "mode", "carrier", "is_open")})]
+            slugs, title = list(ADAPTERS), "{} credential"
         else:
             switches = ("is_active",) if obj.merchant_id else ("is_active", "is_open")
-            account = [(None, {"fields": (*switches, *self.shown)})]
+            shown = [(None, {"fields": (*switches, *self.shown)})]
             slugs, title = [slug for slug in ADAPTERS if slug == obj.carrier], "New values for {}"
         if obj is not None and not self.has_change_permission(request, obj):
-            return account
-        text = "What is left empty stays as it is. What is stored is never shown again."
+            return shown
+        text = "Empty fields keep their value. Stored values are never shown."
         inputs = [
-            (
-                title.format(ADAPTERS[slug].name),
-                {"fields": [_input_name(slug, name) for name in _names(ADAPTERS[slug])], "description": text},
-            )
+            (title.format(ADAPTERS[slug].name), {"fields": list(_input_names(slug).values()), "description": text})
             for slug in slugs
         ]
-        return account + inputs
+        return shown + inputs
 
     def get_form(self, request: HttpRequest, obj: Credential | None = None, **kwargs: Any) -> type[forms.ModelForm]:
         slugs = [slug for slug in ADAPTERS if obj is None or slug == obj.carrier]
         inputs: dict[str, Any] = {
-            _input_name(slug, name): _input(ADAPTERS[slug], name) for slug in slugs for name in _names(ADAPTERS[slug])
+            key: _make_input(ADAPTERS[slug], name) for slug in slugs for name, key in _input_names(slug).items()
         }
         if obj is not None:
-            inputs["carrier"] = None  # shown, not changed
+            inputs["carrier"] = None  # read-only
         return super().get_form(request, obj, form=type("CredentialForm", (CredentialForm,), inputs), **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Credential, form: CredentialForm, change: bool) -> None:
-        """New values go the way of the API's: merged, recorded, and the old account's token forgotten."""
+        """Save new values as the API does: merge them, record an event and discard the access token."""
         if form.given:
             row = storage.save_credential(
                 tenant=Tenant(obj.merchant_id, obj.mode) if obj.merchant_id else None,
@@ -194,42 +182,42 @@ class CredentialAdmin(NoDeleteAdmin):
     def stored_fields(self, row: Credential) -> str:
         fields = decrypt_fields(row)
         if fields is None:
-            return badge("cannot be decrypted; give all required fields anew", "bad")
+            return badge("cannot be decrypted; enter all required fields again", "bad")
         secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
-        return join_lines([f"{name}: {masked_field(value, name in secret)}" for name, value in sorted(fields.items())])
+        return join_lines([f"{name}: {mask_field(value, name in secret)}" for name, value in sorted(fields.items())])
 
-    @admin.action(description="Log in at the carrier now", permissions=["operate"])
+    @admin.action(description="Test the login at the carrier", permissions=["operate"])
     def log_in(self, request: HttpRequest, rows: QuerySet) -> None:
-        """A real log-in each; how it went is shown and kept."""
-        for row in rows.filter(is_active=True)[:_AT_ONCE]:
+        """Log in with each credential; show and store the result."""
+        for row in rows.filter(is_active=True)[:_MAX_CALLED]:
             result = checks.check_login(row)
-            said = f"works ({result['latency_ms']} ms)" if result["ok"] else f"{result['error']}: {result['message']}"
-            self.message_user(request, f"{row}: {said}", messages.SUCCESS if result["ok"] else messages.ERROR)
+            text = f"works ({result['latency_ms']} ms)" if result["ok"] else f"{result['error']}: {result['message']}"
+            self.message_user(request, f"{row}: {text}", messages.SUCCESS if result["ok"] else messages.ERROR)
 
-    @admin.action(description="Have the carrier make a new secret", permissions=["operate"])
+    @admin.action(description="Have the carrier issue a new secret", permissions=["operate"])
     def rotate(self, request: HttpRequest, rows: QuerySet) -> None:
-        """The old one works on for a while; of the platform's account it may also stand in the environment."""
-        for row in rows.filter(is_active=True)[:_AT_ONCE]:
+        """Rotate the secrets. The platform's old secret may also be in an environment variable: name that."""
+        for row in rows.filter(is_active=True)[:_MAX_CALLED]:
             try:
                 rotation.rotate_secret(row)
             except WaybillError as error:
                 self.message_user(request, f"{row}: {error}", messages.ERROR)
                 continue
-            self.log_change(request, row, "New secret made by the carrier.")
-            self.message_user(request, f"{row}: a new secret is stored.{_old_variables(row)}", messages.SUCCESS)
+            self.log_change(request, row, "New secret issued by the carrier.")
+            self.message_user(request, f"{row}: a new secret is stored.{_outdated_variables(row)}", messages.SUCCESS)
 
-    @admin.display(description="log-in", ordering="refused_at")
+    @admin.display(description="login", ordering="refused_at")
     def login_state(self, row: Credential) -> str:
         if row.refused_at is None:
             return badge("not refused", "off")
         return badge(f"refused since {row.refused_at:%Y-%m-%d %H:%M} UTC: {row.refusal}", "bad")
 
-    @admin.display(description="last trial")
-    def trial(self, row: Credential) -> str:
+    @admin.display(description="last test")
+    def test_result(self, row: Credential) -> str:
         if not row.last_test:
-            return badge("never tried", "off")
-        how = "works" if row.last_test["ok"] else f"{row.last_test['error']}: {row.last_test['message']}"
-        text = f"{how} ({row.last_test['latency_ms']} ms, {row.last_test['at']})"
+            return badge("never tested", "off")
+        result = "works" if row.last_test["ok"] else f"{row.last_test['error']}: {row.last_test['message']}"
+        text = f"{result} ({row.last_test['latency_ms']} ms, {row.last_test['at']})"
         return badge(text, "good" if row.last_test["ok"] else "bad")
 
     @admin.display(description="token", ordering="token_expires_at")
@@ -241,9 +229,9 @@ class CredentialAdmin(NoDeleteAdmin):
         return badge(f"valid until {row.token_expires_at:%Y-%m-%d %H:%M} UTC", "good")
 
 
-def _old_variables(row: Credential) -> str:
-    """Which variables of the environment, if any, hold what the carrier has replaced."""
+def _outdated_variables(row: Credential) -> str:
+    """Return a sentence that names the environment variables with a replaced secret, if any."""
     replaced = Credential.objects.values_list("replaced", flat=True).get(pk=row.pk) or {}
     names = [name for name, field in ADAPTERS[row.carrier].environment_names.items() if field in replaced]
     is_filled = row.merchant_id is None and row.mode == Mode.LIVE
-    return f" Remove {', '.join(names)} from the environment: it is the old one." if names and is_filled else ""
+    return f" Remove the old secret from the environment: {', '.join(names)}." if names and is_filled else ""

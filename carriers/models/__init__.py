@@ -1,4 +1,4 @@
-"""Accounts at carriers, and what was said to them."""
+"""Credentials, the call log and the shared state of carrier calls."""
 
 from carriers.models.calls import Breaker, CallBudget, CarrierCall, PointAnswer, breaker_pause
 from carriers.models.credentials import ENVIRONMENT_OF_MODE, Credential, Environment

@@ -15,13 +15,14 @@ from carriers.models.credentials import Credential
 
 
 class CallBudget(Row):
-    """The spent part of a token bucket at a carrier endpoint (``carriers.http.rate_limits``); used without Redis."""
+    """State of a token bucket for a carrier endpoint (``carriers.http.rate_limits``). Used without Redis."""
 
     credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
     endpoint = models.CharField(max_length=32)
-    full_at = models.BigIntegerField(help_text="When the bucket is full again, in microseconds since 1970.")
+    full_at = models.BigIntegerField(help_text="Time at which the bucket is full again, in microseconds since 1970.")
 
     class Meta:
+        verbose_name = "carrier rate"
         constraints = [models.UniqueConstraint(fields=["credential", "endpoint"], name="one_budget")]
 
     def __str__(self) -> str:
@@ -29,14 +30,15 @@ class CallBudget(Row):
 
 
 class Breaker(Row):
-    """How an operation of an account fares (``carriers.http.circuit_breaker``); there is a row once it has failed.
+    """State of an operation's circuit breaker (``carriers.http.circuit_breaker``). The first failure creates the row.
 
-    Closed without ``opened_at``; open until ``retry_at``; then half open, and whoever holds the lease is the one probe.
+    Without ``opened_at`` it is closed. Otherwise it is open until ``retry_at``, then half-open: one call, the probe, is
+    let through under a lease until ``probe_until``.
     """
 
     credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
     operation = models.CharField(max_length=32)
-    failures = models.PositiveIntegerField(default=0, help_text="One after the other, up to now.")
+    failures = models.PositiveIntegerField(default=0, help_text="Consecutive failures.")
     last_problem = models.CharField(max_length=100, blank=True)
     opened_at = models.DateTimeField(null=True, editable=False)
     retry_at = models.DateTimeField(null=True, editable=False)
@@ -45,6 +47,7 @@ class Breaker(Row):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "circuit breaker"
         ordering = ["-updated_at"]
         constraints = [models.UniqueConstraint(fields=["credential", "operation"], name="one_breaker")]
 
@@ -59,27 +62,30 @@ class Breaker(Row):
         return "open" if self.is_paused(timezone.now()) else "half_open"
 
     def is_paused(self, now: datetime) -> bool:
-        """Whether nothing is asked now; of a closed one never."""
+        """Return whether it is open and no probe may be sent yet."""
         return self.opened_at is not None and leases.lasts(self.retry_at, now, breaker_pause())
 
 
 def breaker_pause() -> timedelta:
-    """How long an operation that failed again and again is left alone."""
+    """Return how long the circuit breaker stays open before a probe."""
     return timedelta(seconds=settings.CARRIER_BREAKER_OPEN_S)
 
 
 class PointAnswer(Row):
-    """What a carrier answered to a question about pickup points (``shipping.points.points``)."""
+    """A carrier's cached answer to a pickup point query (``shipping.points.points``)."""
 
     credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=64, help_text="A digest of account and question.")
+    key = models.CharField(max_length=64, help_text="Digest of the credential and the query.")
     operation = models.CharField(max_length=32)
     question = models.JSONField()
     answer = models.JSONField()
     fetched_at = models.DateTimeField()
-    refresh_at = models.DateTimeField(null=True, help_text="When the worker asks again: somebody was told old news.")
+    refresh_at = models.DateTimeField(
+        null=True, help_text="When the worker refreshes it; set when an old answer is used."
+    )
 
     class Meta:
+        verbose_name = "pickup point answer"
         constraints = [models.UniqueConstraint(fields=["credential", "key"], name="one_point_answer")]
         indexes = [
             models.Index(fields=["fetched_at"], name="points_by_age"),
@@ -92,7 +98,7 @@ class PointAnswer(Row):
 
 
 class CarrierCall(Row):
-    """One HTTP exchange with a carrier, secrets and personal data masked. Written whatever happens."""
+    """One HTTP exchange with a carrier, with secrets and personal data masked. Also failed exchanges are logged."""
 
     class Outcome(models.TextChoices):
         OK = "ok", "answered"
@@ -107,7 +113,7 @@ class CarrierCall(Row):
     mode = models.CharField(max_length=4, choices=Mode.choices)
     carrier = models.CharField(max_length=20)
     operation = models.CharField(max_length=32)
-    subject_id = models.UUIDField(null=True, help_text="The shipment or pickup that it was about.")
+    subject_id = models.UUIDField(null=True, help_text="The shipment or pickup that the call was for.")
     method = models.CharField(max_length=7)
     url = models.CharField(max_length=500)
     request_body = models.TextField(blank=True)

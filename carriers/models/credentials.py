@@ -13,7 +13,7 @@ from carriers.adapters.registry import adapter_class
 
 
 class Environment(models.TextChoices):
-    """The carrier's side that a credential opens."""
+    """The carrier's environment that a credential is for."""
 
     SANDBOX = "sandbox", "sandbox"
     PRODUCTION = "production", "production"
@@ -23,9 +23,9 @@ ENVIRONMENT_OF_MODE = {Mode.TEST: Environment.SANDBOX, Mode.LIVE: Environment.PR
 
 
 class Credential(Row):
-    """An account at a carrier: a merchant's own, or (without a merchant) the platform's, which every merchant may use.
+    """A login at a carrier: a merchant's own, or (without a merchant) the platform's.
 
-    Test rows open the carrier's sandbox and live rows its production, so a test key never reaches a production account.
+    Test rows are for the carrier's sandbox and live rows for production, so a test key never reaches production.
     """
 
     merchant = models.ForeignKey(
@@ -34,38 +34,38 @@ class Credential(Row):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Empty: the platform's.",
+        help_text="Empty for the platform's credential.",
     )
     mode = models.CharField(max_length=4, choices=Mode.choices)
     carrier = models.CharField(max_length=20)
-    fields = EncryptedField(null=True, help_text="The carrier's credential fields, as its adapter names them.")
+    fields = EncryptedField(null=True, help_text="Values of the adapter's credential fields.")
     is_active = models.BooleanField(default=True)
     is_open = models.BooleanField(
-        default=True, help_text="Of the platform's: merchants without an account of their own may use it."
+        default=True, help_text="For the platform's credential: merchants without their own may use it."
     )
     account_since = models.DateTimeField(
         null=True,
         editable=False,
-        help_text="Since when it is this account at the carrier, where it was another one before.",
+        help_text="When the credential last changed to another login at the carrier.",
     )
     last_test = models.JSONField(
         null=True,
         blank=True,
         editable=False,
-        help_text="When the account was last tried, and how it went.",
+        help_text="Result of the last test login.",
     )
     token = EncryptedField(null=True, blank=True)
     token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
-    replaced = models.JSONField(null=True, editable=False, help_text="Digests of what the carrier has replaced.")
-    token_used_at = models.DateTimeField(null=True, editable=False, help_text="To the hour.")
+    replaced = models.JSONField(null=True, editable=False, help_text="Digests of replaced secrets.")
+    token_used_at = models.DateTimeField(null=True, editable=False, help_text="Updated once an hour.")
     token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     token_fence = models.PositiveIntegerField(default=0, editable=False)
     refused_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Since when the carrier refuses to log us in."
+        null=True, blank=True, editable=False, help_text="Time since which the carrier has refused the login."
     )
-    refusal = models.CharField(max_length=200, null=True, blank=True, editable=False)  # in the carrier's words
-    login_after = models.DateTimeField(null=True, editable=False)  # a refused account is not tried again before
+    refusal = models.CharField(max_length=200, null=True, blank=True, editable=False)  # the carrier's code and message
+    login_after = models.DateTimeField(null=True, editable=False)  # no login before this time, after a refusal
     rotating_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -63,7 +63,7 @@ def test_staff_log_in_and_have_a_new_secret_made(admin_client, credential, sandb
     sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "another", "previous": []})
     assert "INVALID_CLIENT" in act("log_in")
     assert "refused since" in admin_client.get(f"{LIST}?refused_at__isempty=0").content.decode()
-    assert "Accounts that their carrier refuses to log in" in admin_client.get("/admin/").content.decode()
+    assert "Credentials with a refused login" in admin_client.get("/admin/").content.decode()
 
 
 def test_the_platform_has_accounts_too(admin_client, merchant):
@@ -148,9 +148,9 @@ def test_what_is_missing_is_named_and_nothing_typed_comes_back(admin_client, mer
 
 
 def test_an_account_is_not_made_twice(admin_client, merchant, credential):
-    assert "There is such an account already" in add(admin_client, merchant).content.decode()
+    assert "There is already such a credential" in add(admin_client, merchant).content.decode()
     add(admin_client)
-    assert "There is such an account already" in add(admin_client).content.decode()
+    assert "There is already such a credential" in add(admin_client).content.decode()
     assert Credential.objects.count() == 2
 
 

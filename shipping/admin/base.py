@@ -21,7 +21,7 @@ from apikeys.admin.base import (
 )
 from apikeys.models import Event
 from carriers.admin.base import CarrierFilter, carrier_name
-from carriers.admin.calls import call_outcome
+from carriers.admin.calls import outcome_badge
 from carriers.models import CarrierCall
 from carriers.types import Status
 from shipping.models import (
@@ -135,7 +135,7 @@ def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | Non
         {
             "at (UTC)": lambda one: one.created_at,
             "operation": lambda one: one.operation,
-            "outcome": call_outcome,
+            "outcome": outcome_badge,
             "HTTP": lambda one: one.status,
             "took": lambda one: f"{one.duration_ms} ms",
             "error": lambda one: one.error,
