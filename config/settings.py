@@ -277,7 +277,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["apikeys.api.schema.one_mount"],
+    "PREPROCESSING_HOOKS": ["apikeys.api.schema.drop_second_mount"],
     "ENUM_NAME_OVERRIDES": {
         "ApiKeyStateEnum": ["active", "expired", "revoked", "leaked"],
         "CarrierCredentialEnum": ["own", "platform", "none"],

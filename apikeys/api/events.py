@@ -18,12 +18,16 @@ from apikeys.models import scopes
 
 
 class EventListSerializer(PageSerializer):
-    """``?type=&subject_id=&since=&until=``"""
+    """Filters of the list: ``?type=&subject_id=&since=&until=``."""
 
-    type = TextField(max_length=500, required=False, help_text="Types, several with commas; shipment.* takes a family.")
+    type = TextField(
+        max_length=500,
+        required=False,
+        help_text="Event types, separated by commas. shipment.* matches every type with this prefix.",
+    )
     subject_id = serializers.UUIDField(required=False)
     since = MomentField(required=False)
-    until = MomentField(required=False, help_text="Not included.")
+    until = MomentField(required=False, help_text="Exclusive.")
 
     def validate_type(self, value: str) -> list[str]:
         return [name.strip() for name in value.split(",") if name.strip()][:20]
@@ -47,7 +51,7 @@ class EventPageSerializer(serializers.Serializer):
 
 
 class EventViewSet(ApiViewSet):
-    """What happened to the merchant's shipments, keys, credentials and members."""
+    """Events of the merchant's shipments, keys, credentials and members."""
 
     scopes: ClassVar = {"list": scopes.REPORTS_READ}
     merchant_wide = True
@@ -58,16 +62,16 @@ class EventViewSet(ApiViewSet):
         tags=["events"],
     )
     def list(self, request: Request) -> Response:
-        """Events, the newest first."""
-        asked = self.validate(EventListSerializer, request.query_params)
+        """List events, newest first."""
+        query = self.validate(EventListSerializer, request.query_params)
         rows = events.merchant_events(
             self.tenant,
-            types=asked.get("type", ()),
-            subject_id=asked.get("subject_id"),
-            since=asked["since"].at if "since" in asked else None,
-            until=asked["until"].at if "until" in asked else None,
+            types=query.get("type", ()),
+            subject_id=query.get("subject_id"),
+            since=query["since"].at if "since" in query else None,
+            until=query["until"].at if "until" in query else None,
         )
-        page, page_info = pagination.newest_first(rows, limit=asked["limit"], cursor=asked.get("cursor"))
+        page, page_info = pagination.newest_first(rows, limit=query["limit"], cursor=query.get("cursor"))
         shown = [{name: getattr(row, name) for name in _EVENT_COLUMNS} for row in page]
         return Response({"events": shown, "pagination": page_info})
 

@@ -42,7 +42,7 @@ class NetworkField(TextField):
 
 
 class FutureField(MomentField):
-    """A moment that has not passed yet."""
+    """A time in the future."""
 
     default_error_messages = {"past": _("This lies in the past; to end a key now, revoke it.")}
 
@@ -54,7 +54,7 @@ class FutureField(MomentField):
 
 
 class ApiKeyChangeSerializer(serializers.Serializer):
-    """What may be changed of a key; fields that are not named keep their value."""
+    """Changes to an API key. Fields that are not sent keep their value."""
 
     name = TextField(max_length=100, required=False)
     scopes = serializers.ListField(
@@ -62,7 +62,7 @@ class ApiKeyChangeSerializer(serializers.Serializer):
     )
     store_id = serializers.UUIDField(allow_null=True, required=False, help_text="Bind the key to one store.")
     allowed_ips = serializers.ListField(
-        child=NetworkField(max_length=50), max_length=100, required=False, help_text="Empty: from anywhere."
+        child=NetworkField(max_length=50), max_length=100, required=False, help_text="Empty: from any address."
     )
     per_minute = serializers.IntegerField(min_value=1, max_value=1_000_000, allow_null=True, required=False)
     per_hour = serializers.IntegerField(min_value=1, max_value=100_000_000, allow_null=True, required=False)
@@ -81,20 +81,20 @@ class ApiKeyChangeSerializer(serializers.Serializer):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A merchant lowers its keys' limits; raising them above the plan is for operations staff."""
+        """Refuse rates above the plan's. Only operations staff can set those."""
         rates = self.context["plan_rates"]
-        over = {
+        errors = {
             name: _("Your plan allows %(limit)d.") % {"limit": allowed}
             for name, allowed in rates.items()
             if (attrs.get(name) or 0) > allowed
         }
-        if over:
-            raise serializers.ValidationError(over)
+        if errors:
+            raise serializers.ValidationError(errors)
         return attrs
 
 
 class ApiKeyRequestSerializer(ApiKeyChangeSerializer):
-    """A new key."""
+    """A new API key."""
 
     name = TextField(max_length=100)
     scopes = serializers.ListField(
@@ -102,34 +102,34 @@ class ApiKeyRequestSerializer(ApiKeyChangeSerializer):
         min_length=1,
         max_length=20,
         default=list(scopes.DEFAULT),
-        help_text="Default: everything but managing keys, credentials and webhooks.",
+        help_text="Default: all scopes except managing keys, credentials and webhooks.",
     )
 
 
 class RegenerateSerializer(serializers.Serializer):
-    """How long the old key goes on working beside the new one."""
+    """How long the old key stays valid beside the new one."""
 
     overlap_seconds = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_S, default=0)
 
 
 class RevokeSerializer(serializers.Serializer):
-    """Why a key ends: a leaked one raises an alarm when somebody tries it."""
+    """Why the key is revoked. Each later use of a leaked key raises an alarm."""
 
     reason = serializers.ChoiceField(choices=ApiKey.Revocation.choices, default=ApiKey.Revocation.REVOKED)
 
 
 class KeyListSerializer(PageSerializer):
-    """``?state=``"""
+    """Filter of the list by ``?state=``."""
 
     state = serializers.ChoiceField(choices=["active", "expired", "revoked"], required=False)
 
 
 class ApiKeySerializer(serializers.Serializer):
-    """A key as it is shown: never what opens."""
+    """An API key, without the key itself."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
-    prefix = serializers.CharField(help_text="The first characters, to tell keys apart.")
+    prefix = serializers.CharField(help_text="The first characters, to recognise the key.")
     mode = serializers.ChoiceField(choices=Mode.choices)
     state = serializers.ChoiceField(choices=["active", "expired", "revoked", "leaked"])
     scopes = serializers.ListField(child=serializers.CharField())
@@ -147,7 +147,8 @@ class ApiKeySerializer(serializers.Serializer):
 
 class NewApiKeySerializer(ApiKeySerializer):
     key = serializers.CharField(
-        allow_null=True, help_text="Shown this once; null when the request is repeated under its Idempotency-Key."
+        allow_null=True,
+        help_text="Shown only in this response; null if the request is repeated with its Idempotency-Key.",
     )
 
 
@@ -157,7 +158,7 @@ class ApiKeyPageSerializer(serializers.Serializer):
 
 
 class ApiKeyViewSet(ApiViewSet):
-    """The merchant's keys of the caller's mode."""
+    """The merchant's API keys in the caller's mode."""
 
     scopes: ClassVar = dict.fromkeys(
         ("list", "create", "retrieve", "update", "destroy", "regenerate"), scopes.KEYS_MANAGE
@@ -170,17 +171,17 @@ class ApiKeyViewSet(ApiViewSet):
         tags=["API keys"],
     )
     def list(self, request: Request) -> Response:
-        """All keys, the newest first, also revoked ones."""
-        asked = self.validate(KeyListSerializer, request.query_params)
+        """List all keys, newest first, including revoked ones."""
+        query = self.validate(KeyListSerializer, request.query_params)
         rows = ApiKey.objects.of(self.tenant).select_related("merchant__plan")
-        if "state" in asked:
-            rows = _in_state(rows, asked.pop("state"))
-        page, page_info = pagination.newest_first(rows, **asked)
-        return Response({"api_keys": [key_wire(row) for row in page], "pagination": page_info})
+        if "state" in query:
+            rows = _filter_by_state(rows, query.pop("state"))
+        page, page_info = pagination.newest_first(rows, **query)
+        return Response({"api_keys": [render_key(row) for row in page], "pagination": page_info})
 
     def render(self, request: Request, key_id: uuid.UUID) -> Response:
-        """A key that was made before: what opens is not told again."""
-        return self._made(lifecycle.get_key(self.tenant, key_id), None)
+        """Answer a repeated request with the key that the first one created, without the key itself."""
+        return self._created_response(lifecycle.get_key(self.tenant, key_id), None)
 
     @extend_schema(
         request=ApiKeyRequestSerializer,
@@ -189,24 +190,24 @@ class ApiKeyViewSet(ApiViewSet):
     )
     @idempotent(render)
     def create(self, request: Request) -> Response:
-        """A new key in the caller's mode. The key is in this answer and never shown again."""
-        data = self._checked_key(ApiKeyRequestSerializer, request.data)
+        """Create a key in the caller's mode. The key itself is only in this response."""
+        data = self._validate_key(ApiKeyRequestSerializer, request.data)
         lifecycle.check_scopes_held(request.auth, data["scopes"])
         data.setdefault("store_id", self.tenant.store_id)
-        return self._made(*lifecycle.create_key(self.tenant, on_created=_bind, **data))
+        return self._created_response(*lifecycle.create_key(self.tenant, on_created=_bind_idempotency_key, **data))
 
     @extend_schema(responses={200: ApiKeySerializer}, tags=["API keys"])
     def retrieve(self, request: Request, key_id: uuid.UUID) -> Response:
-        """One key."""
-        return Response(key_wire(lifecycle.get_key(self.tenant, key_id)))
+        """Return one key."""
+        return Response(render_key(lifecycle.get_key(self.tenant, key_id)))
 
     @extend_schema(request=ApiKeyChangeSerializer, responses={200: ApiKeySerializer}, tags=["API keys"])
     def update(self, request: Request, key_id: uuid.UUID) -> Response:
-        """Change a key; fields that are not named keep their value. It counts from the next request on."""
+        """Change a key. Fields that are not sent keep their value. Changes apply from the next request."""
         row = lifecycle.get_key(self.tenant, key_id)
-        new = self._checked_key(ApiKeyChangeSerializer, request.data)
+        new = self._validate_key(ApiKeyChangeSerializer, request.data)
         lifecycle.check_scopes_held(request.auth, {*row.scopes, *new.get("scopes", ())})
-        return Response(key_wire(lifecycle.change_key(row, new)))
+        return Response(render_key(lifecycle.change_key(row, new)))
 
     @extend_schema(
         parameters=[RevokeSerializer],
@@ -215,10 +216,10 @@ class ApiKeyViewSet(ApiViewSet):
         tags=["API keys"],
     )
     def destroy(self, request: Request, key_id: uuid.UUID) -> Response:
-        """Revoke a key at once and for good; it stays in the list."""
+        """Revoke a key immediately and permanently. It stays in the list."""
         row = lifecycle.get_key(self.tenant, key_id)
-        why = self.validate(RevokeSerializer, request.query_params)
-        return Response(key_wire(lifecycle.revoke_key(row, why["reason"])))
+        reason = self.validate(RevokeSerializer, request.query_params)["reason"]
+        return Response(render_key(lifecycle.revoke_key(row, reason)))
 
     @extend_schema(
         request=RegenerateSerializer,
@@ -227,37 +228,37 @@ class ApiKeyViewSet(ApiViewSet):
     )
     @idempotent(render)
     def regenerate(self, request: Request, key_id: uuid.UUID) -> Response:
-        """A new key in the place of an old one, which may go on working for a while."""
+        """Replace a key by a new one. The old key can stay valid for some time."""
         row = lifecycle.get_key(self.tenant, key_id)
         lifecycle.check_scopes_held(request.auth, row.scopes)
-        asked = self.validate(RegenerateSerializer, request.data)
-        overlap = timedelta(seconds=asked["overlap_seconds"])
-        return self._made(*lifecycle.regenerate_key(row, overlap=overlap, on_created=_bind))
+        overlap = timedelta(seconds=self.validate(RegenerateSerializer, request.data)["overlap_seconds"])
+        return self._created_response(*lifecycle.regenerate_key(row, overlap=overlap, on_created=_bind_idempotency_key))
 
-    def _checked_key(self, serializer: Any, data: Any) -> dict[str, Any]:
+    def _validate_key(self, serializer: Any, data: Any) -> dict[str, Any]:
         plan = Merchant.objects.select_related("plan").get(id=self.tenant.merchant_id).plan
         rates = dict(zip(("per_minute", "per_hour"), plan.rates, strict=True))
         return dict(self.validate(serializer, data, plan_rates=rates))
 
-    def _made(self, row: ApiKey, text: str | None) -> Response:
-        response = Response(key_wire(row) | {"key": text}, status=status.HTTP_201_CREATED)
+    def _created_response(self, row: ApiKey, key: str | None) -> Response:
+        response = Response(render_key(row) | {"key": key}, status=status.HTTP_201_CREATED)
         response["Cache-Control"] = "no-store"
         return response
 
 
-def _bind(row: ApiKey) -> None:
+def _bind_idempotency_key(row: ApiKey) -> None:
     idempotency.bind(row.id)
 
 
-def _in_state(rows: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
-    over = Q(expires_at__lte=timezone.now())
+def _filter_by_state(rows: QuerySet[ApiKey], state: str) -> QuerySet[ApiKey]:
+    expired = Q(expires_at__lte=timezone.now())
     if state == "revoked":
         return rows.filter(revoked_at__isnull=False)
-    return rows.filter(over, revoked_at=None) if state == "expired" else rows.exclude(over).filter(revoked_at=None)
+    rows = rows.filter(revoked_at=None)
+    return rows.filter(expired) if state == "expired" else rows.exclude(expired)
 
 
-def key_wire(row: ApiKey) -> dict[str, Any]:
-    """``ApiKeySerializer``'s shape."""
+def render_key(row: ApiKey) -> dict[str, Any]:
+    """Return a key as ``ApiKeySerializer`` describes it."""
     per_minute, per_hour = row.merchant.plan.rates
     return lifecycle.key_data(row) | {
         "id": row.id,

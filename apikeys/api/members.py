@@ -1,4 +1,4 @@
-"""The people of a merchant: who they are, inviting more, what each may do."""
+"""Members of a merchant: serializers and endpoints."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _MAX_INVITATIONS = 100
 
 
 class RoleSerializer(serializers.Serializer):
-    """What a person may do."""
+    """The role of a member."""
 
     role = serializers.ChoiceField(choices=Membership.Role.choices)
 
 
 class InvitationRequestSerializer(RoleSerializer):
-    """Whom to invite."""
+    """An invitation to send."""
 
     email = serializers.EmailField(max_length=120)
 
 
 class MemberSerializer(serializers.Serializer):
-    id = serializers.UUIDField(help_text="Of the membership.")
-    person_id = serializers.UUIDField(help_text="As events name the person.")
+    id = serializers.UUIDField(help_text="The id of the membership.")
+    person_id = serializers.UUIDField(help_text="The id of the person, as in the actor of events.")
     name = serializers.CharField(allow_blank=True)
     email = serializers.CharField(allow_null=True)
     role = serializers.ChoiceField(choices=Membership.Role.choices)
@@ -60,12 +60,12 @@ class InvitationSerializer(serializers.Serializer):
 
 class MemberPageSerializer(serializers.Serializer):
     members = MemberSerializer(many=True)
-    invitations = InvitationSerializer(many=True, help_text="Those that wait to be accepted, the newest first.")
+    invitations = InvitationSerializer(many=True, help_text="Open invitations, newest first.")
     pagination = PaginationSerializer()
 
 
 class MemberViewSet(ApiViewSet):
-    """The people of the merchant, who are the same in both modes. Only people manage people; no key can."""
+    """Members of the merchant, the same in both modes. No API key has the scope for them, only people."""
 
     scopes: ClassVar = dict.fromkeys(("list", "invite", "update", "destroy"), scopes.MEMBERS_MANAGE)
     sensitive = frozenset({"invite", "update", "destroy"})
@@ -73,17 +73,17 @@ class MemberViewSet(ApiViewSet):
 
     @extend_schema(parameters=[PageSerializer], responses={200: MemberPageSerializer}, tags=["members"])
     def list(self, request: Request) -> Response:
-        """Members, the newest first, and open invitations."""
-        asked = self.validate(PageSerializer, request.query_params)
-        rows = _with_second_factor().filter(merchant_id=self.tenant.merchant_id)
-        page, page_info = pagination.newest_first(rows, **asked)
-        waiting = Invitation.objects.filter(
+        """List members, newest first, and open invitations."""
+        query = self.validate(PageSerializer, request.query_params)
+        rows = _annotate_second_factor().filter(merchant_id=self.tenant.merchant_id)
+        page, page_info = pagination.newest_first(rows, **query)
+        invitations = Invitation.objects.filter(
             merchant_id=self.tenant.merchant_id, accepted_at=None, expires_at__gt=timezone.now()
         )
         return Response(
             {
-                "members": [member_wire(row) for row in page],
-                "invitations": [invitation_wire(row) for row in waiting.order_by("-id")[:_MAX_INVITATIONS]],
+                "members": [render_member(row) for row in page],
+                "invitations": [render_invitation(row) for row in invitations.order_by("-id")[:_MAX_INVITATIONS]],
                 "pagination": page_info,
             }
         )
@@ -91,8 +91,8 @@ class MemberViewSet(ApiViewSet):
     @extend_schema(request=InvitationRequestSerializer, responses={201: InvitationSerializer}, tags=["members"])
     @idempotent()
     def invite(self, request: Request) -> Response:
-        """Invite a person by e-mail; the link in the mail works for seven days and once. The same address again: a
-        new mail, and the earlier link ends."""
+        """Invite a person by e-mail. The link works once, for seven days. A new invitation to the same address
+        replaces the earlier one."""
         data = self.validate(InvitationRequestSerializer, request.data)
         inviter = User.objects.get(id=request.auth.name.removeprefix("person:"))
         merchant = Merchant.objects.get(id=self.tenant.merchant_id)
@@ -105,30 +105,30 @@ class MemberViewSet(ApiViewSet):
             message.send()
         except OSError as error:  # smtplib's errors are OSErrors
             raise Unavailable(_("The mail could not be sent; invite again later."), retry_after_s=60) from error
-        return Response(invitation_wire(invitation), status=status.HTTP_201_CREATED)
+        return Response(render_invitation(invitation), status=status.HTTP_201_CREATED)
 
     @extend_schema(request=RoleSerializer, responses={200: MemberSerializer}, tags=["members"])
     def update(self, request: Request, member_id: uuid.UUID) -> Response:
-        """Change what a member may do; it counts from the next request on. A merchant keeps at least one owner."""
+        """Change a member's role, from the next request on. A merchant keeps at least one owner."""
         memberships.get_member(self.tenant, member_id)
         role = self.validate(RoleSerializer, request.data)["role"]
         memberships.change_role(self.tenant, member_id, role=role, granted=request.auth.scopes)
-        return Response(member_wire(_with_second_factor().get(id=member_id)))
+        return Response(render_member(_annotate_second_factor().get(id=member_id)))
 
     @extend_schema(request=None, responses={204: None}, tags=["members"])
     def destroy(self, request: Request, member_id: uuid.UUID) -> Response:
-        """End a membership, at once. A merchant keeps at least one owner."""
+        """End a membership immediately. A merchant keeps at least one owner."""
         memberships.remove_member(self.tenant, member_id, granted=request.auth.scopes)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _with_second_factor() -> Any:
+def _annotate_second_factor() -> Any:
     devices = TOTPDevice.objects.filter(user=OuterRef("user"), confirmed=True)
     return Membership.objects.select_related("user").annotate(two_factor=Exists(devices))
 
 
-def member_wire(row: Any) -> dict[str, Any]:
-    """``MemberSerializer``'s shape, for a row of ``_with_second_factor``."""
+def render_member(row: Any) -> dict[str, Any]:
+    """Return a row of ``_annotate_second_factor`` as ``MemberSerializer`` describes it."""
     return {
         "id": row.id,
         "person_id": row.user_id,
@@ -140,8 +140,8 @@ def member_wire(row: Any) -> dict[str, Any]:
     }
 
 
-def invitation_wire(row: Invitation) -> dict[str, Any]:
-    """``InvitationSerializer``'s shape."""
+def render_invitation(row: Invitation) -> dict[str, Any]:
+    """Return an invitation as ``InvitationSerializer`` describes it."""
     return {
         "id": row.id,
         "email": row.email,

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the page that shows it: for everybody, counted by address."""
+"""Public views of the OpenAPI document and of Swagger UI."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class _PublicPage(CountedMixin):
 
 
 class SchemaView(_PublicPage, SpectacularAPIView):
-    """The document as YAML or JSON."""
+    """The OpenAPI document as YAML or JSON."""
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Drawn up once for each process, language and format: it takes a second or two of computing."""
-        content = _document(get_language() or "", type(request.accepted_renderer))
+        """Return the document. It is generated once per process, language and format: that takes a second or two."""
+        content = _generate_document(get_language() or "", type(request.accepted_renderer))
         return HttpResponse(content, content_type=request.accepted_renderer.media_type)
 
 
 class DocsView(_PublicPage, SpectacularSwaggerView):
-    """Swagger UI, served from here."""
+    """Swagger UI, with assets served by Waybill."""
 
 
 @lru_cache(maxsize=8)
-def _document(language: str, renderer: type[BaseRenderer]) -> bytes:
+def _generate_document(language: str, renderer: type[BaseRenderer]) -> bytes:
     return renderer().render(SchemaGenerator().get_schema(public=True), renderer_context={})

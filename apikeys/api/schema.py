@@ -1,4 +1,4 @@
-"""OpenAPI: what is the same for every operation, said once."""
+"""OpenAPI generation: what all operations share, and bounds that drf-spectacular leaves out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rest_framework import serializers
 
 from apikeys.models.scopes import OF_KEYS
 
-# What any operation may answer besides its success; ``apikeys.http.errors`` and ``carriers.types.errors`` say when.
+# Error statuses of every operation. The errors are defined in ``apikeys.http.errors`` and ``carriers.types.errors``.
 ERROR_STATUSES = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "500", "502", "503", "504"]
 
 
 class ErrorSerializer(serializers.Serializer):
-    """Every answer of 400 and above."""
+    """Body of every response with a status of 400 or above."""
 
-    error = serializers.CharField(help_text="The code; see the table of errors.")
+    error = serializers.CharField(help_text="The error code; see the table of errors.")
     message = serializers.CharField()
-    details = serializers.DictField(help_text="Field of the request to a list of sentences.")
+    details = serializers.DictField(help_text="Maps fields of the request to lists of sentences.")
     correlation_id = serializers.CharField()
     carrier = serializers.CharField(required=False)
     carrier_code = serializers.CharField(required=False)
@@ -31,29 +31,29 @@ class ErrorSerializer(serializers.Serializer):
 
 
 class WaybillSchema(AutoSchema):
-    """Adds the error shape to every operation and the Idempotency-Key header to creating ones."""
+    """Add error responses to every operation, and the Idempotency-Key header to those that accept it."""
 
     def get_operation_id(self) -> str:
-        """The neutral path keeps the plain name; its alias under a carrier, or for one credential, says so."""
+        """Return the default id, with a suffix for aliases under a carrier and for paths of one credential."""
         name = super().get_operation_id()
         if "{credential_id}" in self.path:
             return f"{name}_of_credential"
         return f"{name}_of_carrier" if self.path.startswith("/api/v1/{carrier}/") else name
 
     def get_description(self) -> str:
-        """Tells the scope that an operation needs."""
+        """Add the scope that the operation needs."""
         scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", None))
-        told = super().get_description()
-        return f"{told}\n\nNeeds the scope `{scope}`." if scope else told
+        description = super().get_description()
+        return f"{description}\n\nNeeds the scope `{scope}`." if scope else description
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """A key opens nothing whose scope no key can hold."""
+        """Leave out API keys where the scope is for people only."""
         scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", None))
-        ways = super().get_auth()
-        return [way for way in ways if "ApiKey" not in way] if scope and scope not in OF_KEYS else ways
+        schemes = super().get_auth()
+        return [scheme for scheme in schemes if "ApiKey" not in scheme] if scope and scope not in OF_KEYS else schemes
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        """A list is named so, and answered as an object that holds its page, never as a bare array."""
+        """Name list operations as lists, but describe their response as an object: it contains the page."""
         return super()._is_list_view() if serializer is None else isinstance(serializer, serializers.ListSerializer)
 
     def get_override_parameters(self) -> list[Any]:
@@ -65,12 +65,12 @@ class WaybillSchema(AutoSchema):
                 "Idempotency-Key",
                 {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
                 OpenApiParameter.HEADER,
-                description="Repeat safely: 1 to 255 printable characters.",
+                description="Makes repeated requests safe. 1 to 255 printable ASCII characters.",
             )
         ]
 
     def _get_parameters(self) -> list[dict[str, Any]]:
-        """Without what the path of an alias says already."""
+        """Leave out query parameters that are part of an alias's path."""
         found = super()._get_parameters()
         in_path = {parameter["name"] for parameter in found if parameter["in"] == "path"}
         return [one for one in found if one["in"] != "query" or one["name"] not in in_path]
@@ -94,7 +94,7 @@ class WaybillSchema(AutoSchema):
 
 
 def _bounds(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
-    """What a field checks and drf-spectacular does not tell of it."""
+    """Return the bounds that a field validates and drf-spectacular does not describe."""
     if isinstance(field, serializers.ListSerializer):
         return {
             key: value
@@ -108,23 +108,20 @@ def _bounds(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
         return {"minItems" if isinstance(field, serializers.ListField) else "minProperties": 1}
     if isinstance(field, serializers.DecimalField) and schema.get("type") == "number":
         step = Decimal(1).scaleb(-field.decimal_places)
-        most = Decimal(1).scaleb(field.max_digits - field.decimal_places) - step
+        limit = Decimal(1).scaleb(field.max_digits - field.decimal_places) - step
         schema.pop("exclusiveMaximum", None)
         schema.pop("exclusiveMinimum", None)
-        highest = most if field.max_value is None else min(most, field.max_value)
-        lowest = -most if field.min_value is None else max(-most, field.min_value)
+        highest = limit if field.max_value is None else min(limit, field.max_value)
+        lowest = -limit if field.min_value is None else max(-limit, field.min_value)
         return {"multipleOf": float(step), "minimum": float(lowest), "maximum": float(highest)}
-    if isinstance(field, serializers.CharField) and not field.allow_blank and not _has_pattern(field):
-        return {"pattern": r"\S"}  # blanks alone are no text
+    if isinstance(field, serializers.CharField) and not field.allow_blank:
+        has_pattern = any(isinstance(validator, RegexValidator) for validator in field.validators)
+        return {} if has_pattern else {"pattern": r"\S"}  # at least one character that is not whitespace
     return {}
 
 
-def _has_pattern(field: serializers.CharField) -> bool:
-    return any(isinstance(validator, RegexValidator) for validator in field.validators)
-
-
 class ApiKeyScheme(OpenApiAuthenticationExtension):
-    """How the documents name the key's header."""
+    """Security scheme of API keys in ``X-API-Key``."""
 
     target_class = "apikeys.access.authentication.ApiKeyAuthentication"
     name = "ApiKey"
@@ -134,7 +131,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
 
 class PersonScheme(OpenApiAuthenticationExtension):
-    """Access tokens of people; a key of ours may stand there as well."""
+    """Security scheme of the ``Authorization`` header: a person's access token, or an API key that starts with wb_."""
 
     target_class = "apikeys.access.authentication.PersonAuthentication"
     name = "Bearer"
@@ -143,6 +140,6 @@ class PersonScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
-def one_mount(endpoints: list[Any]) -> list[Any]:
-    """drf-spectacular's preprocessing hook: describe each view once, not again under its second mount."""
+def drop_second_mount(endpoints: list[Any]) -> list[Any]:
+    """Leave out the second mount of each view. This is drf-spectacular's preprocessing hook."""
     return [endpoint for endpoint in endpoints if not endpoint[0].startswith("/api/week3-integrations/")]

@@ -17,12 +17,19 @@ from apikeys.people import access_tokens, sign_in
 
 
 class TokenRequestSerializer(serializers.Serializer):
-    """A person signs in for one merchant and mode."""
+    """Sign-in of a person for one merchant and mode."""
 
-    email = TextField(max_length=254, help_text="Or the user name.")
+    email = TextField(max_length=254, help_text="The e-mail address or the user name.")
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
-    otp = TextField(max_length=20, default="", allow_blank=True, help_text="The code of the second factor, if any.")
-    merchant = TextField(max_length=64, default="", allow_blank=True, help_text="The slug, for members of several.")
+    otp = TextField(
+        max_length=20, default="", allow_blank=True, help_text="The code of the second factor, if one is set up."
+    )
+    merchant = TextField(
+        max_length=64,
+        default="",
+        allow_blank=True,
+        help_text="The merchant's slug. Required for members of several merchants.",
+    )
     mode = serializers.ChoiceField(choices=Mode.choices, default=Mode.TEST)
 
 
@@ -32,9 +39,9 @@ class RefreshSerializer(serializers.Serializer):
 
 class TokenSerializer(serializers.Serializer):
     access = serializers.CharField()
-    refresh = serializers.CharField(help_text="For one use.")
+    refresh = serializers.CharField(help_text="Valid for one use.")
     token_type = serializers.CharField()
-    expires_in = serializers.IntegerField(help_text="Seconds that the access token lives.")
+    expires_in = serializers.IntegerField(help_text="Seconds until the access token expires.")
     merchant = serializers.CharField()
     role = serializers.CharField()
     mode = serializers.ChoiceField(choices=Mode.choices)
@@ -42,7 +49,7 @@ class TokenSerializer(serializers.Serializer):
 
 
 class TokenViewSet(PublicViewSet):
-    """People sign in, and stay signed in."""
+    """Access tokens of people."""
 
     sensitive = frozenset({"create"})
 
@@ -53,27 +60,33 @@ class TokenViewSet(PublicViewSet):
         auth=[],
     )
     def create(self, request: Request) -> Response:
-        """An access token for 15 minutes and a refresh token, for an e-mail and a password."""
+        """Sign in with e-mail and password. Returns an access token, valid for 15 minutes, and a refresh token."""
         data = self.validate(TokenRequestSerializer, request.data)
         self.count("account", account=data["email"].lower())
         user = sign_in.sign_in_for_tokens(
             request._request, email=data["email"], password=data["password"], otp=data["otp"]
         )
-        return _tokens(access_tokens.issue_tokens(user, _membership(user, data["merchant"]), data["mode"]))
+        membership = _choose_membership(user, data["merchant"])
+        return _token_response(access_tokens.issue_tokens(user, membership, data["mode"]))
 
     @extend_schema(request=RefreshSerializer, responses={200: TokenSerializer}, tags=["sign-in"], auth=[])
     def refresh(self, request: Request) -> Response:
-        """A new pair; the refresh token that was sent is used up."""
-        return _tokens(access_tokens.renew_tokens(self.validate(RefreshSerializer, request.data)["refresh"]))
+        """Exchange a refresh token for a new pair of tokens. The refresh token is then invalid."""
+        refresh = self.validate(RefreshSerializer, request.data)["refresh"]
+        return _token_response(access_tokens.renew_tokens(refresh))
 
     @extend_schema(request=RefreshSerializer, responses={204: None}, tags=["sign-in"], auth=[])
     def logout(self, request: Request) -> Response:
-        """End a refresh token; the access token dies with its 15 minutes."""
+        """Revoke a refresh token. Its access token stays valid until it expires."""
         access_tokens.revoke_refresh_token(self.validate(RefreshSerializer, request.data)["refresh"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _membership(user: User, slug: str) -> Membership:
+def _choose_membership(user: User, slug: str) -> Membership:
+    """Return the membership at this merchant or, without a slug, the only one.
+
+    Raises ``PermissionRefused`` if there is none, ``ValidationFailed`` if a merchant must be named.
+    """
     rows = Membership.objects.select_related("merchant").filter(user=user, merchant__is_active=True)
     found = list(rows.filter(merchant__slug=slug) if slug else rows[:20])
     if not found:
@@ -85,7 +98,7 @@ def _membership(user: User, slug: str) -> Membership:
     return found[0]
 
 
-def _tokens(pair: access_tokens.TokenPair) -> Response:
+def _token_response(pair: access_tokens.TokenPair) -> Response:
     body = {
         "access": pair.access,
         "refresh": pair.refresh,

@@ -1,4 +1,4 @@
-"""Routes of the door."""
+"""URLs of the access layer's API."""
 
 from django.urls import path
 

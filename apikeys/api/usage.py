@@ -20,10 +20,10 @@ MAX_USAGE_DAYS = 366
 
 
 class UsageQuerySerializer(serializers.Serializer):
-    """``?from=2026-01-01&to=2026-01-31``, both included; the last thirty days unless said otherwise."""
+    """Period ``?from=2026-01-01&to=2026-01-31``, both days inclusive. Default: the last 30 days."""
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        """``from`` cannot be the name of an attribute."""
+        # A class attribute cannot be named ``from``.
         return {
             "from": serializers.DateField(required=False),
             "to": serializers.DateField(required=False),
@@ -48,7 +48,7 @@ class UsedSerializer(serializers.Serializer):
 
 class UsageDaySerializer(serializers.Serializer):
     date = serializers.DateField()
-    requests = serializers.IntegerField(help_text="Over all keys.")
+    requests = serializers.IntegerField(help_text="Of all keys.")
     failures = serializers.IntegerField()
     keys = UsedSerializer(many=True)
     credentials = UsedSerializer(many=True)
@@ -59,13 +59,13 @@ class UsageSerializer(serializers.Serializer):
 
 
 class UsageViewSet(ApiViewSet):
-    """How much keys and credentials are used."""
+    """Usage statistics of API keys and credentials."""
 
     scopes: ClassVar = {"list": scopes.REPORTS_READ}
     merchant_wide = True
 
     @extend_schema(parameters=[UsageQuerySerializer], responses={200: UsageSerializer}, tags=["usage"])
     def list(self, request: Request) -> Response:
-        """Requests, failures and last use by day (UTC), key and credential; days without any are left out."""
+        """List requests, failures and last use per day (UTC), key and credential. Days without requests are omitted."""
         period = self.validate(UsageQuerySerializer, request.query_params)
         return Response({"days": usage.by_day(self.tenant, **period)})

@@ -29,9 +29,9 @@ POINTS = {
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keys.lifecycle", "create_key"),
-    "binding_key": ("apikeys.api.keys", "_bind"),
+    "binding_key": ("apikeys.api.keys", "_bind_idempotency_key"),
     "recording_key": ("apikeys.keys.lifecycle", "key_data"),
-    "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_made"),
+    "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_created_response"),
     # Of a checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),
     "telling_checkpoint": ("shipping.checkpoints.rendering", "checkpoint"),
