@@ -1,4 +1,4 @@
-"""Carriers' webhooks in, to run again; merchants' endpoints and deliveries out, to send again."""
+"""Admin pages: webhooks from carriers, endpoints of merchants, deliveries, workers."""
 
 from webhooks.admin import inbound, outbound
 

@@ -1,8 +1,9 @@
-"""Webhooks from carriers, and workers."""
+"""Admin pages of webhooks from carriers, and of workers."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
 from django.contrib import admin, messages
@@ -22,7 +23,7 @@ from webhooks.inbound import service
 from webhooks.models import InboundWebhook, UnmatchedNumber, Worker
 
 log = logging.getLogger(__name__)
-_MOST_RUN = 200  # in one request
+_MAX_PROCESSED = 200  # in one request
 _INBOUND_TONES = {
     InboundWebhook.State.RECEIVED: "moving",
     InboundWebhook.State.PROCESSED: "good",
@@ -33,14 +34,14 @@ _INBOUND_TONES = {
 
 @admin.register(InboundWebhook)
 class InboundWebhookAdmin(ReadOnlyAdmin):
-    """What carriers reported, kept as it came."""
+    """Webhooks from carriers, as they were received."""
 
     list_display = ("received_at", "shown_carrier", "event_type", "shown_state", "why", "credential", "processed_at")
     list_select_related = ("credential__merchant",)
     list_filter = ("state", CarrierFilter, "received_at")
     list_defer = ("body",)
     search_fields = ("event_type__startswith", "numbers__tracking_number__exact", "correlation_id__exact")
-    search_help_text = "A type of event, a whole tracking number that waits, a whole correlation id, or our id."
+    search_help_text = "An event type, a whole waiting tracking number, a whole correlation id, or our id."
     id_search = ("id", "credential_id")
     ordering = ("-id",)
     actions = ("run_again",)
@@ -60,7 +61,7 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     shown_body = json_display("body")
 
     def unmatched_section(self, request: HttpRequest, row: InboundWebhook) -> Section | None:
-        """Numbers that it names and nobody knows yet."""
+        """List the numbers in the webhook that no shipment or pickup has yet."""
         columns = {"tracking number": str}
         return build_section(request, "Unknown numbers", row.numbers.order_by("id"), columns, inbound=row.pk)
 
@@ -82,29 +83,25 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Run again", permissions=["operate"])
     def run_again(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Read what was kept once more; nothing is applied twice."""
-        ended: dict[str, int] = {}
-        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:_MOST_RUN])
+        """Process stored webhooks again. Nothing is applied twice."""
+        results: Counter[str] = Counter()
+        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:_MAX_PROCESSED])
         for inbound_id in ids:
-            state = self._run(inbound_id)
-            ended[state] = ended.get(state, 0) + 1
-        told = ", ".join(f"{count} {state}" for state, count in sorted(ended.items()))
-        level = messages.SUCCESS if set(ended) <= {"processed"} else messages.WARNING
-        self.message_user(request, f"Run again: {told}.", level)
-        if len(ids) == _MOST_RUN:
-            self.message_user(request, f"At most {_MOST_RUN} are run at a time.", messages.WARNING)
-
-    def _run(self, inbound_id: Any) -> str:
-        try:
-            return service.process(inbound_id)
-        except Exception as error:  # one that breaks must not keep the others from running
-            log.exception("webhook not processed", extra={"inbound": str(inbound_id)})
-            return f"broke ({type(error).__name__})"
+            try:
+                results[service.process(inbound_id)] += 1
+            except Exception as error:  # one webhook that cannot be processed must not stop the others
+                log.exception("webhook not processed", extra={"inbound": str(inbound_id)})
+                results[f"broke ({type(error).__name__})"] += 1
+        summary = ", ".join(f"{count} {result}" for result, count in sorted(results.items()))
+        level = messages.SUCCESS if set(results) <= {"processed"} else messages.WARNING
+        self.message_user(request, f"Run again: {summary}.", level)
+        if len(ids) == _MAX_PROCESSED:
+            self.message_user(request, f"At most {_MAX_PROCESSED} are run at a time.", messages.WARNING)
 
 
 @admin.register(UnmatchedNumber)
 class UnmatchedNumberAdmin(ReadOnlyAdmin):
-    """Tracking numbers that carriers named and no shipment has."""
+    """Tracking numbers in webhooks that no shipment or pickup has."""
 
     list_display = ("tracking_number", "carrier", "credential", "received")
     list_select_related = ("inbound", "credential__merchant")
@@ -126,12 +123,12 @@ class UnmatchedNumberAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    """Worker processes; one without a fresh heartbeat was killed."""
+    """Worker processes. One without a recent heartbeat was killed."""
 
     list_display = ("name", "started_at", "seen_at")
     list_filter = ("seen_at",)
     search_fields = ("name__startswith",)
     id_search = ("id",)
     ordering = ("-seen_at",)
-    fields = ("id", "name", "started_at", "seen_at", "shown_lanes")
-    shown_lanes = json_display("lanes")
+    fields = ("id", "name", "started_at", "seen_at", "shown_tasks")
+    shown_tasks = json_display("lanes", "tasks")

@@ -1,4 +1,4 @@
-"""Endpoints of merchants, and deliveries to them."""
+"""Admin pages of merchants' webhook endpoints and of deliveries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from shipping.models import Shipment
 from webhooks.models import Attempt, Delivery, InboundWebhook, WebhookEndpoint
 from webhooks.outbound import deliveries, egress, signing
 
-_MOST_SENT = 2000
+_MAX_REPLAYED = 2000
 _DELIVERY_TONES = {
     Delivery.State.PENDING: "waiting",
     Delivery.State.DELIVERED: "good",
@@ -54,24 +54,24 @@ MONITORED_LISTS += [
 
 
 def delivery_badge(row: Delivery) -> str:
-    """How far it got."""
+    """Show the state of a delivery."""
     return badge(row.get_state_display(), _DELIVERY_TONES.get(row.state, "off"))
 
 
 def attempt_badge(row: Attempt) -> str:
-    """How one POST ended, with the HTTP status if there was one."""
+    """Show the outcome of an attempt, with the HTTP status if there was a response."""
     tone = "good" if row.outcome == Attempt.Outcome.DELIVERED else "bad"
     return badge(f"{row.get_outcome_display()} ({row.status})" if row.status else row.get_outcome_display(), tone)
 
 
 def _last_attempts(row: Delivery) -> str:
-    """The last three, the latest first."""
+    """Show the last three attempts, the latest first."""
     latest = sorted(row.attempts.all(), key=lambda one: one.id, reverse=True)[:3]
     return join_lines([format_html("{} {}", attempt_badge(one), f"{one.created_at:%m-%d %H:%M}") for one in latest])
 
 
 def deliveries_section(request: HttpRequest, row: Any) -> Section | None:
-    """What the merchant was told of a shipment or pickup, and how its endpoint answered."""
+    """List the deliveries about a shipment or pickup, with their last attempts."""
     attempts = Attempt.objects.defer("response").order_by("-id")
     rows = Delivery.objects.filter(subject_id=row.pk).select_related("endpoint", "event").order_by("-id")
     return build_section(
@@ -94,7 +94,7 @@ PickupAdmin.sections += (deliveries_section,)
 
 
 class EventTypesField(forms.CharField):
-    """A list of texts, one a line."""
+    """A list of event types, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 4, "cols": 40})
 
@@ -109,11 +109,12 @@ class EventTypesField(forms.CharField):
 
 
 class EndpointForm(forms.ModelForm):
-    """A merchant's URL, checked as each attempt checks it."""
+    """An endpoint. Its URL is checked in the same way as at each attempt."""
 
     url = forms.URLField(max_length=500, assume_scheme="https")
     event_types = EventTypesField(
-        required=False, help_text='One a line; empty for all. "shipment.*" takes a family, "shipment.booked" one type.'
+        required=False,
+        help_text='One per line; empty for all. "shipment.*" is a family, "shipment.booked" one type.',
     )
 
     def clean_url(self) -> str:
@@ -124,10 +125,10 @@ class EndpointForm(forms.ModelForm):
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(NoDeleteAdmin):
-    """Where merchants hear of what happens."""
+    """Endpoints of merchants for events."""
 
     form = EndpointForm
-    list_display = ("url", "merchant", "mode", "wanted", "is_active", "created_at")
+    list_display = ("url", "merchant", "mode", "shown_event_types", "is_active", "created_at")
     list_select_related = ("merchant",)
     list_filter = ("is_active", "mode", MerchantFilter, "created_at")
     list_defer = ("secret",)
@@ -145,7 +146,7 @@ class WebhookEndpointAdmin(NoDeleteAdmin):
         return ("id", "merchant", "mode", "secret_state", "created_at") if obj else ()
 
     def endpoint_deliveries(self, request: HttpRequest, row: WebhookEndpoint) -> Section | None:
-        """The latest of this endpoint."""
+        """List the latest deliveries to this endpoint."""
         return build_section(
             request,
             "Deliveries",
@@ -159,7 +160,7 @@ class WebhookEndpointAdmin(NoDeleteAdmin):
         return (self.endpoint_deliveries,)
 
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: forms.ModelForm, change: bool) -> None:
-        """A new endpoint's secret is generated and shown this once."""
+        """Save an endpoint. The secret of a new one is generated and shown once."""
         if change:
             obj.save(update_fields=form.changed_data)
             return
@@ -169,21 +170,21 @@ class WebhookEndpointAdmin(NoDeleteAdmin):
         shown = format_html("The signing secret, shown only now; hand it over safely: <code>{}</code>", secret)
         self.message_user(request, shown, messages.WARNING)
 
-    @admin.display(description="hears of")
-    def wanted(self, row: WebhookEndpoint) -> str:
-        return ", ".join(row.event_types) or "everything"
+    @admin.display(description="event types")
+    def shown_event_types(self, row: WebhookEndpoint) -> str:
+        return ", ".join(row.event_types) or "all"
 
     @admin.display(description="signing secret")
     def secret_state(self, row: WebhookEndpoint) -> str:
         try:
             return badge("set", "good") if row.secret else badge("missing", "bad")
         except Undecryptable:
-            return badge("cannot be decrypted; make a new endpoint", "bad")
+            return badge("cannot be decrypted; create a new endpoint", "bad")
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """Events on their way to endpoints."""
+    """Deliveries of events to endpoints."""
 
     list_display = (
         "created_at",
@@ -199,7 +200,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("state", "mode", MerchantFilter, "created_at")
     list_defer = ("body", "event__data", "endpoint__secret")
     search_fields = ("event__type__startswith", "endpoint__url__startswith")
-    search_help_text = "The id of the delivery, event, endpoint or shipment, a type of event, or an endpoint's URL."
+    search_help_text = "The id of the delivery, event, endpoint or shipment, an event type, or an endpoint's URL."
     id_search = ("id", "event_id", "endpoint_id", "subject_id")
     ordering = ("-id",)
     actions = ("send_again",)
@@ -218,16 +219,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "shown_body",
         "created_at",
     )
-    shown_body = json_display("body", "the bytes that are signed and sent")
+    shown_body = json_display("body", "signed and sent bytes")
 
     def attempts_section(self, request: HttpRequest, row: Delivery) -> Section | None:
-        """How the endpoint answered."""
+        """List the attempts and the endpoint's responses."""
         columns = {
             "at (UTC)": lambda one: one.created_at,
             "number": lambda one: one.number,
             "outcome": attempt_badge,
-            "took": lambda one: f"{one.duration_ms} ms",
-            "answer": lambda one: one.response,
+            "duration": lambda one: f"{one.duration_ms} ms",
+            "response": lambda one: one.response,
             "error": lambda one: one.error,
         }
         return build_section(
@@ -246,23 +247,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def shown_state(self, row: Delivery) -> str:
         return delivery_badge(row)
 
-    @admin.display(description="about")
+    @admin.display(description="shipment or pickup")
     def subject(self, row: Delivery) -> str:
         shipment = Shipment.objects.filter(pk=row.subject_id).first()
         return change_link(shipment, shipment) if shipment else str(row.subject_id or NOTHING)
 
     @admin.action(description="Send again, under the same webhook-id", permissions=["operate"])
     def send_again(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Whatever state they are in; the worker sends them at once."""
-        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:_MOST_SENT])
+        """Replay deliveries in any state. The worker sends them at once."""
+        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:_MAX_REPLAYED])
         self.message_user(request, f"{deliveries.replay(ids)} deliveries are sent again.", messages.SUCCESS)
-        if len(ids) == _MOST_SENT:
-            self.message_user(request, f"At most {_MOST_SENT} are sent at a time.", messages.WARNING)
+        if len(ids) == _MAX_REPLAYED:
+            self.message_user(request, f"At most {_MAX_REPLAYED} are sent at a time.", messages.WARNING)
 
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Single POSTs of deliveries."""
+    """Attempts of deliveries."""
 
     list_display = ("created_at", "delivery_id", "number", "shown_outcome", "duration_ms", "endpoint")
     list_select_related = ("delivery__endpoint",)

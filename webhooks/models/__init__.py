@@ -1,4 +1,4 @@
-"""Carriers' webhooks in; merchants' endpoints and deliveries out."""
+"""Webhooks from carriers, endpoints of merchants and deliveries to them, and the heartbeats of workers."""
 
 from webhooks.models.inbound import InboundWebhook, UnmatchedNumber
 from webhooks.models.outbound import Attempt, Delivery, WebhookEndpoint

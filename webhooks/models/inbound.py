@@ -11,17 +11,17 @@ from carriers.models import Credential
 
 
 class InboundWebhook(Claimable, Row):
-    """A verified webhook of a carrier, kept as it came."""
+    """A verified webhook from a carrier, stored unchanged."""
 
     class State(models.TextChoices):
-        RECEIVED = "received", "received"  # kept, not read yet
+        RECEIVED = "received", "received"  # stored, not parsed yet
         PROCESSED = "processed", "processed"
-        UNMATCHED = "unmatched", "waiting for its shipment"  # names a number that we do not know (yet)
+        UNMATCHED = "unmatched", "waiting for its shipment"  # names a number that is not known yet
         FAILED = "failed", "could not be read"
 
     carrier = models.CharField(max_length=20)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the body; a repeat is not kept twice.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the body. A repeated webhook is stored once.")
     body = models.BinaryField()
     event_type = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVED)
@@ -42,12 +42,12 @@ class InboundWebhook(Claimable, Row):
 
 
 class UnmatchedNumber(Row):
-    """A number that a kept webhook names and no shipment (or pickup) of its credential has yet."""
+    """A number in a stored webhook that no shipment or pickup of its credential has yet."""
 
     inbound = models.ForeignKey(InboundWebhook, on_delete=models.CASCADE, related_name="numbers")
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")
     tracking_number = models.CharField(max_length=64)
-    is_pickup = models.BooleanField(default=False, help_text="Whether it is a pickup's.")
+    is_pickup = models.BooleanField(default=False, help_text="Whether it is the number of a pickup.")
 
     class Meta:
         indexes = [models.Index(fields=["credential", "tracking_number"], name="unmatched_by_number")]

@@ -1,4 +1,4 @@
-"""Endpoints of merchants, and deliveries to them."""
+"""Webhook endpoints of merchants, deliveries and their attempts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from apikeys.models import Event
 
 
 class WebhookEndpoint(TenantRow):
-    """A merchant's URL that hears of public events. Signed as Standard Webhooks says, with a secret of its own."""
+    """A merchant's URL for public events. Requests are signed by Standard Webhooks with the endpoint's own secret."""
 
     url = models.URLField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     event_types = models.JSONField(
-        default=list, blank=True, help_text='Event types wanted; empty for all. "shipment.*" takes a family.'
+        default=list,
+        blank=True,
+        help_text='Event types to send; empty for all. "shipment.*" is a family of types.',
     )
     secret = EncryptedField(help_text="whsec_…, base64 of 24 to 64 bytes.")
     is_active = models.BooleanField(default=True)
@@ -32,7 +34,7 @@ class WebhookEndpoint(TenantRow):
 
 
 class Delivery(Claimable, TenantRow):
-    """One event on its way to one endpoint. Its id is the ``webhook-id``, the same over all attempts."""
+    """One event to send to one endpoint. Its id is the ``webhook-id`` of all attempts."""
 
     class State(models.TextChoices):
         PENDING = "pending", "pending"
@@ -41,7 +43,7 @@ class Delivery(Claimable, TenantRow):
 
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries")
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
-    subject_id = models.UUIDField(null=True, help_text="The shipment or pickup that it is about.")
+    subject_id = models.UUIDField(null=True, help_text="The shipment or pickup of the event.")
     body = models.BinaryField(help_text="The exact bytes that are signed and sent.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     attempt_count = models.PositiveSmallIntegerField(default=0)
@@ -67,7 +69,7 @@ class Delivery(Claimable, TenantRow):
 
 
 class Attempt(Row):
-    """One POST of a delivery, and how the endpoint answered."""
+    """One POST request of a delivery and its result."""
 
     class Outcome(models.TextChoices):
         DELIVERED = "delivered", "delivered"
@@ -84,7 +86,7 @@ class Attempt(Row):
     number = models.PositiveSmallIntegerField()
     outcome = models.CharField(max_length=12, choices=Outcome.choices)
     status = models.PositiveSmallIntegerField(null=True)
-    response = models.CharField(max_length=1000, blank=True, help_text="The start of the endpoint's answer.")
+    response = models.CharField(max_length=1000, blank=True, help_text="The beginning of the endpoint's response.")
     error = models.CharField(max_length=300, blank=True)
     duration_ms = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
