@@ -1,0 +1,1 @@
+"""Webhooks from carriers (``inbound``) and to merchants (``outbound``)."""

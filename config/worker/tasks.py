@@ -66,7 +66,7 @@ def run(stop: threading.Event) -> None:
         lanes = [
             Lane("fan-out", deliveries.fan_out, poll, stop),
             Lane("deliveries", deliveries.Dispatcher(pool, slots=_DELIVERIES_AT_ONCE).start_due, poll, stop),
-            Lane("inbound", service.sweep, poll * 2, stop),
+            Lane("inbound", service.process_pending, poll * 2, stop),
             Lane("reconciliation", _idle(reconcile), max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("label files", documents.fetch_missing, max(poll, settings.RECONCILE_EVERY_S), stop),
             Lane("pickup points", points.refresh_answers, max(poll, 2), stop),

@@ -1,4 +1,4 @@
-"""How long it is kept what carriers have pushed."""
+"""Retention of webhooks from carriers."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from webhooks.models import InboundWebhook, UnmatchedNumber
 
 log = logging.getLogger(__name__)
 State = InboundWebhook.State
-_UNREADABLE_KEEP = timedelta(days=365)
+_KEEP_UNREADABLE = timedelta(days=365)
 
 
 def clean() -> None:
-    """Forget bodies older than ``INBOUND_WEBHOOK_KEEP_DAYS``, and numbers that are looked out for no longer.
+    """Delete webhooks older than ``INBOUND_WEBHOOK_KEEP_DAYS`` and unknown numbers that wait no longer.
 
-    What could not be read waits a year for a person, and what was not read yet for ever. Run by the worker once an
-    hour.
+    Unreadable webhooks are kept for a year, unprocessed ones without limit. The worker runs this once an hour.
     """
     keep = max(settings.INBOUND_WEBHOOK_KEEP, WAIT_FOR_SHIPMENT)
-    read = InboundWebhook.objects.filter(state__in=(State.PROCESSED, State.UNMATCHED))
-    gone = {
-        "numbers": _forget(UnmatchedNumber.objects.all(), WAIT_FOR_SHIPMENT),
-        "inbound_webhooks": _forget(read, keep),
-        "unreadable_webhooks": _forget(InboundWebhook.objects.filter(state=State.FAILED), max(keep, _UNREADABLE_KEEP)),
+    finished = InboundWebhook.objects.filter(state__in=(State.PROCESSED, State.UNMATCHED))
+    unreadable = InboundWebhook.objects.filter(state=State.FAILED)
+    deleted = {
+        "numbers": _delete_older(UnmatchedNumber.objects.all(), WAIT_FOR_SHIPMENT),
+        "inbound_webhooks": _delete_older(finished, keep),
+        "unreadable_webhooks": _delete_older(unreadable, max(keep, _KEEP_UNREADABLE)),
     }
-    log.info("carriers' webhooks cleaned", extra=gone)
+    log.info("old carrier webhooks deleted", extra=deleted)
 
 
-def _forget(rows: QuerySet[Any], after: timedelta) -> int:
-    """Delete what is older; how many."""
-    return sum(batches.delete(rows.filter(id__lt=first_id_at(timezone.now() - after))))
+def _delete_older(rows: QuerySet[Any], age: timedelta) -> int:
+    return sum(batches.delete(rows.filter(id__lt=first_id_at(timezone.now() - age))))

@@ -1,7 +1,7 @@
-"""Carriers' webhooks in: verify → keep → parse → hand on.
+"""Webhooks from carriers: verified, stored, parsed and applied.
 
-What was verified is kept before anything reads it, so neither a bug nor a crash loses it; what names a shipment that we
-do not know yet waits for it.
+A verified webhook is stored before it is parsed, so that neither a bug nor a crash loses it. One that names an unknown
+shipment waits for that shipment.
 """
 
 from __future__ import annotations
@@ -16,136 +16,128 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from prometheus_client import Counter
 
 from apikeys.db import leases
 from apikeys.http import correlation
 from apikeys.http.errors import NotAuthenticated, Unavailable
 from carriers.credentials import opening, selection
 from carriers.models import Credential
-from carriers.types import ReportedScan
+from carriers.types import ReportedScan, WebhookReport
 from carriers.types.errors import CredentialUnreadable
 from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.pickups import pickups
 from webhooks.models import InboundWebhook, UnmatchedNumber
-from webhooks.models.metrics import RECEIVED
 
 log = logging.getLogger(__name__)
 State = InboundWebhook.State
-
-# A row that is still unread after this was left by a killed process.
-_ABANDONED = timedelta(seconds=30)
+RECEIVED = Counter("carrier_webhooks_received_total", "Carrier webhooks by outcome", ["carrier", "outcome"])
 LEASES = leases.Leases(InboundWebhook, lasts=lambda: timedelta(seconds=60))
-# A row whose processing fails so often is listed for a person instead.
-_MOST_TIMES = 20
-# So long is a number that nobody knows looked out for.
+
+# A row that is not parsed after this time belongs to a process that was killed.
+_ABANDONED = timedelta(seconds=30)
+# After so many failures a row is listed for staff and not processed again.
+_MAX_FAILURES = 20
+# An unknown number waits for its shipment for this time.
 WAIT_FOR_SHIPMENT = timedelta(days=7)
-# A shipment is reserved before its carrier can tell of it; so far our own clocks may differ.
-_AHEAD = timedelta(minutes=1)
+# A shipment is reserved before its carrier can report it. The clocks of our processes may differ by this much.
+_CLOCK_SKEW = timedelta(minutes=1)
 
 
 def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes) -> None:
-    """Take a carrier's webhook.
+    """Verify, store, parse and apply a carrier's webhook.
 
-    Raises ``NotFound`` (no such carrier or credential), ``NotAuthenticated``, and ``Unavailable`` where the secret that
-    could prove it, or proves it too, cannot be read, so that the carrier repeats it; anything verified is kept.
+    The platform's credentials of both modes may have the same secret. Then the webhook is stored for each of them,
+    because either may have booked the shipment.
+
+    Raises:
+        NotFound: There is no such carrier or credential.
+        NotAuthenticated: No credential verifies the webhook.
+        Unavailable: A secret that may verify it cannot be decrypted, and no other credential has its shipment. The
+            carrier repeats the webhook.
     """
-    proved, is_unreadable = _verified(
-        carrier, selection.find_webhook_credentials(carrier, credential_id), headers, body
-    )
-    # Kept for each before any is read.
-    rows = [_keep(credential, body) for credential in proved]
-    ended = {row.id: _processed_now(row) for row in rows}
-    unmatched = [row for row in rows if ended[row.id] == State.UNMATCHED]
-    if unmatched and State.PROCESSED in ended.values():  # it was this account's, so no other waits for its shipment
+    verified, some_unreadable = verify(carrier, credential_id, headers=headers, body=body)
+    rows = [store(credential, body) for credential in verified]
+    for row in rows:
+        if row.state != State.RECEIVED:
+            continue
+        try:
+            report = parse(row)
+            if report is not None:
+                apply(row, report)
+        except Exception:  # the worker processes the stored row, so the carrier need not repeat the webhook
+            log.exception("webhook stored but not processed", extra={"inbound": str(row.id)})
+    unmatched = [row for row in rows if row.state == State.UNMATCHED]
+    if unmatched and any(row.state == State.PROCESSED for row in rows):
+        # The shipment belongs to another credential, unless this one has purchases without a number yet.
         idle = [row.id for row in unmatched if not lookup.is_buying(row.credential_id, timezone.now())]
         UnmatchedNumber.objects.filter(inbound__in=idle).delete()
         InboundWebhook.objects.filter(id__in=idle).update(state=State.PROCESSED)
-    elif unmatched and is_unreadable:  # it may be that account's
+    elif unmatched and some_unreadable:  # the shipment may belong to the credential that cannot be decrypted
         raise Unavailable
 
 
-def _processed_now(row: InboundWebhook) -> str:
-    if row.state != State.RECEIVED:
-        return row.state
-    try:
-        return process(row.id)
-    except Exception:  # kept, so the worker takes it up again; the carrier need not repeat it
-        log.exception("webhook kept but not processed", extra={"inbound": str(row.id)})
-        return row.state
-
-
 def process(inbound_id: uuid.UUID) -> str:
-    """Read a kept webhook and apply what it says; the state it ends in.
-
-    May be run again at any time: nothing is applied twice.
-    """
-    row = InboundWebhook.objects.select_related("credential").get(id=inbound_id)
-    try:
-        news = opening.open_without_credential(row.carrier).parse_webhook(bytes(row.body))
-    except Exception as error:  # whatever the carrier sent, it is kept and listed, never refused
-        log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
-        reason = f"{type(error).__name__}: {error}".replace("\0", "")[:2000]
-        return _settle(row, State.FAILED, error=reason)
-    vans = [one.carrier_pickup_id for one in news.pickups if not pickups.store_report(row.credential_id, one)]
-    unknown = [(number, True) for number in vans] + [(number, False) for number in _apply(row, news.scans)]
-    return _settle(row, State.UNMATCHED if unknown else State.PROCESSED, event_type=news.event_type, unknown=unknown)
+    """Parse and apply a stored webhook; return its new state. Processing it again applies nothing twice."""
+    row = InboundWebhook.objects.get(id=inbound_id)
+    report = parse(row)
+    if report is not None:
+        apply(row, report)
+    return row.state
 
 
-def sweep(*, limit: int = 100) -> int:
-    """Take up what a killed process left unread, and what waited for a shipment or pickup that exists now.
+def process_pending(*, limit: int = 100) -> int:
+    """Process webhooks that a killed process left, and those whose shipment or pickup exists now.
 
-    How many rows came further; what waits for other purchases to be settled, which may have its number, does not.
+    Returns: the number of processed webhooks, without those that still wait: a pending purchase may have their number.
     """
     abandoned = InboundWebhook.objects.filter(state=State.RECEIVED, received_at__lt=timezone.now() - _ABANDONED)
     ids = []
     for lease in LEASES.claim(abandoned.order_by("id"), limit=limit):
-        if lease.fence > _MOST_TIMES:
+        if lease.fence > _MAX_FAILURES:
             lease.update(state=State.FAILED, error="processing failed each time")
         else:
             ids.append(lease.pk)
-    ids += list(dict.fromkeys(_matched(limit)))
-    return sum(map(_process_safely, ids))
+    ids += list(dict.fromkeys(_find_matched(limit)))
+    processed = 0
+    for inbound_id in ids:
+        try:
+            with correlation.scope():
+                processed += process(inbound_id) != State.UNMATCHED
+        except Exception:  # one webhook that cannot be processed must not stop the others
+            log.exception("webhook stored but not processed", extra={"inbound": str(inbound_id)})
+            # From now on its failures are counted.
+            InboundWebhook.objects.filter(id=inbound_id, state=State.UNMATCHED).update(state=State.RECEIVED)
+    return processed
 
 
-def _process_safely(inbound_id: uuid.UUID) -> bool:
-    """One webhook that cannot be processed must not keep the others from it."""
-    try:
-        with correlation.scope():
-            return process(inbound_id) != State.UNMATCHED
-    except Exception:
-        log.exception("webhook kept but not processed", extra={"inbound": str(inbound_id)})
-        # One that waited for its shipment is tried again among those whose tries are counted.
-        InboundWebhook.objects.filter(id=inbound_id, state=State.UNMATCHED).update(state=State.RECEIVED)
-        return False
-
-
-def _verified(
-    carrier: str, candidates: Iterable[Credential], headers: Mapping[str, str], body: bytes
+def verify(
+    carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes
 ) -> tuple[list[Credential], bool]:
-    """Whose secret proves it, and whether there is one that cannot be read.
+    """Return the credentials that verify a webhook, and whether there is one that cannot be decrypted.
 
-    Several where the platform's accounts of both modes have one secret. Raises as ``receive`` where none proves it.
+    Raises: as ``receive``.
     """
-    proved, is_unreadable = [], False
-    for credential in candidates:
+    verified, some_unreadable = [], False
+    for credential in selection.find_webhook_credentials(carrier, credential_id):
         try:
             opening.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
-            proved.append(credential)
+            verified.append(credential)
         except NotAuthenticated:
             continue
         except CredentialUnreadable:
-            is_unreadable = True
-    if not proved:
+            some_unreadable = True
+    if not verified:
         RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
-        raise Unavailable if is_unreadable else NotAuthenticated
-    RECEIVED.labels(carrier=proved[0].carrier, outcome="verified").inc()
-    return proved, is_unreadable
+        raise Unavailable if some_unreadable else NotAuthenticated
+    RECEIVED.labels(carrier=verified[0].carrier, outcome="verified").inc()
+    return verified, some_unreadable
 
 
-def _keep(credential: Credential, body: bytes) -> InboundWebhook:
-    """Store the body once; a carrier's repetition finds the first row."""
+def store(credential: Credential, body: bytes) -> InboundWebhook:
+    """Store a body once. For a repeated body, return the first row."""
     digest = hashlib.sha256(body).hexdigest()
     try:
         with transaction.atomic():
@@ -160,23 +152,46 @@ def _keep(credential: Credential, body: bytes) -> InboundWebhook:
         return InboundWebhook.objects.get(credential=credential, digest=digest)
 
 
-def _apply(row: InboundWebhook, scans: Iterable[ReportedScan]) -> list[str]:
-    """Hand scans to the shipments booked with the credential by then; the numbers that have none."""
+def parse(row: InboundWebhook) -> WebhookReport | None:
+    """Return the report in a webhook, or None if it cannot be read. It is then listed with the error."""
+    try:
+        return opening.open_without_credential(row.carrier).parse_webhook(bytes(row.body))
+    except Exception as error:  # carriers stop after refusals, so any body is accepted and listed
+        log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
+        _set_state(row, State.FAILED, error=f"{type(error).__name__}: {error}".replace("\0", "")[:2000])
+        return None
+
+
+def apply(row: InboundWebhook, report: WebhookReport) -> None:
+    """Apply a report to the shipments and pickups that were booked with the credential; set the row's state."""
+    unknown = [
+        (pickup.carrier_pickup_id, True)
+        for pickup in report.pickups
+        if not pickups.store_report(row.credential_id, pickup)
+    ]
     by_number: dict[str, list[ReportedScan]] = defaultdict(list)
-    for scan in scans:
+    for scan in report.scans:
         by_number[scan.tracking_number].append(scan)
-    ids = lookup.holders(row.credential_id, by_number, at=row.received_at + _AHEAD)
-    for number, shipment_id in ids.items():
+    shipment_ids = lookup.holders(row.credential_id, by_number, at=row.received_at + _CLOCK_SKEW)
+    for number, shipment_id in shipment_ids.items():
         reported = by_number[number]
-        told = [(item.estimated_delivery, item.scan.occurred_at) for item in reported if item.estimated_delivery]
-        carrier_reports.store_scans(shipment_id, [item.scan for item in reported], estimates=told)
-    return [number for number in by_number if number not in ids]
+        estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]
+        carrier_reports.store_scans(shipment_id, [one.scan for one in reported], estimates=estimates)
+    unknown += [(number, False) for number in by_number if number not in shipment_ids]
+    state = State.UNMATCHED if unknown else State.PROCESSED
+    _set_state(row, state, event_type=report.event_type, unknown=unknown)
 
 
-def _settle(
+def _set_state(
     row: InboundWebhook, state: str, *, event_type: str = "", unknown: Iterable[tuple[str, bool]] = (), error: str = ""
-) -> str:
-    """``unknown``: each number that nothing here has, and whether it is a pickup's."""
+) -> None:
+    """Store the result of processing.
+
+    Args:
+        unknown: each number without a shipment or pickup, and whether it is a pickup's.
+    """
+    values = {"state": state, "event_type": event_type[:64], "error": error}
+    values |= {"processed_at": timezone.now(), "lease_until": None}
     with transaction.atomic():
         row.numbers.all().delete()
         UnmatchedNumber.objects.bulk_create(
@@ -185,22 +200,21 @@ def _settle(
             )
             for number, is_pickup in unknown
         )
-        row.state, row.event_type, row.error = state, event_type[:64], error
-        row.processed_at, row.lease_until = timezone.now(), None
-        row.save(update_fields=["state", "event_type", "error", "processed_at", "lease_until"])
-    return state
+        InboundWebhook.objects.filter(id=row.id).update(**values)
+    row.state = state
 
 
-def _matched(limit: int) -> list[uuid.UUID]:
+def _find_matched(limit: int) -> list[uuid.UUID]:
+    """Return the ids of waiting webhooks that name a booked shipment or a scheduled pickup."""
     booked = Shipment.objects.filter(
         credential_id=OuterRef("credential_id"),
         tracking_number=OuterRef("tracking_number"),
         booking_state=BookingState.BOOKED,
-        created_at__lte=OuterRef("inbound__received_at") + _AHEAD,
+        created_at__lte=OuterRef("inbound__received_at") + _CLOCK_SKEW,
     )
     scheduled = Pickup.objects.filter(
         credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")
     ).exclude(carrier_pickup_id="")
     recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - WAIT_FOR_SHIPMENT)
-    there = recent.filter(Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True))
-    return list(there.order_by("id").values_list("inbound_id", flat=True)[:limit])
+    matched = recent.filter(Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True))
+    return list(matched.order_by("id").values_list("inbound_id", flat=True)[:limit])

@@ -1,4 +1,4 @@
-"""Routes for carriers: the platform's account on the bare path, every credential on its own."""
+"""Routes for carriers' webhooks: the bare path for the platform's credential, one path per credential."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Where carriers report."""
+"""The endpoint for webhooks from carriers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AcknowledgementSerializer(serializers.Serializer):
 
 
 class InboundViewSet(ViewSet):
-    """No key: the carrier's signature is the proof."""
+    """Webhooks from carriers. They need no API key: the carrier's signature authenticates them."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -29,7 +29,7 @@ class InboundViewSet(ViewSet):
         request=OpenApiTypes.OBJECT, responses={200: AcknowledgementSerializer}, tags=["carrier webhooks"], auth=[]
     )
     def receive(self, request: Request, carrier: str, credential_id: uuid.UUID | None = None) -> Response:
-        """Take a signed webhook of a carrier; 401 unless its signature and age hold."""
+        """Receive a signed webhook from a carrier. A wrong signature or an old timestamp gets 401."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         service.receive(carrier, credential_id, headers=headers, body=request._request.body)
         return Response({"status": "success", "message": "Event processed"})

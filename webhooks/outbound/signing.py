@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks 1.0.0 says: HMAC-SHA256 over ``id.timestamp.body`` under the endpoint's secret."""
+"""Signatures by Standard Webhooks 1.0.0: HMAC-SHA256 of ``id.timestamp.body`` with the endpoint's secret."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ PREFIX = "whsec_"
 
 
 def new_secret() -> str:
-    """``whsec_`` and 32 random bytes in base64."""
+    """Return ``whsec_`` and 32 random bytes in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def headers(secret: str, *, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers; ``timestamp`` in Unix seconds, of this attempt."""
+    """Return the three headers of an attempt. ``timestamp`` is its time in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(PREFIX))
-    signed = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    signature = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
     }
