@@ -1,4 +1,4 @@
-"""Staff run failed webhooks again, send deliveries again, and set up endpoints whose secret is seen once."""
+"""Admin pages: processing webhooks again, replaying deliveries, creating endpoints with a secret shown once."""
 
 import json
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 NUMBER = "PKT-0000000001"
 
 
-def run(client, path, action, *rows):
+def run_action(client, path, action, *rows):
     form = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
     return client.post(f"/admin/webhooks/{path}/", form, follow=True)
 
@@ -48,58 +48,58 @@ def delivery(merchant, tenant, shipment):
     return row
 
 
-def kept(credential, body):
+def store_failed(credential, body):
     return InboundWebhook.objects.create(
         carrier="pickit", credential=credential, digest=str(hash(body)), body=body, state="failed", error="a bug"
     )
 
 
-def test_a_failed_webhook_is_run_again(admin_client, credential, shipment):
-    news = {"event_type": "shipment.in_transit", "timestamp": "2024-01-16T08:00:00Z"}
-    good = kept(credential, json.dumps(news | {"data": {"tracking_number": NUMBER}}).encode())
-    bad = kept(credential, b"{not json")
-    page = run(admin_client, "inboundwebhook", "run_again", good, bad)
+def test_failed_webhook_is_processed_again(admin_client, credential, shipment):
+    head = {"event_type": "shipment.in_transit", "timestamp": "2024-01-16T08:00:00Z"}
+    good = store_failed(credential, json.dumps(head | {"data": {"tracking_number": NUMBER}}).encode())
+    bad = store_failed(credential, b"{not json")
+    page = run_action(admin_client, "inboundwebhook", "run_again", good, bad)
     assert "1 failed, 1 processed" in page.content.decode()
     assert Checkpoint.objects.get().shipment == shipment
     good.refresh_from_db()
     assert good.state == "processed"
 
 
-def test_one_that_breaks_does_not_stop_the_others(admin_client, credential, shipment, monkeypatch):
-    first, second = kept(credential, b"{}"), kept(credential, b"{not json")
-    whole = service.process
+def test_failure_of_one_webhook_does_not_stop_the_others(admin_client, credential, shipment, monkeypatch):
+    first, second = store_failed(credential, b"{}"), store_failed(credential, b"{not json")
+    real_process = service.process
 
     def process(inbound_id):
         if inbound_id == first.id:
             raise RuntimeError("a bug")
-        return whole(inbound_id)
+        return real_process(inbound_id)
 
     monkeypatch.setattr(service, "process", process)
-    page = run(admin_client, "inboundwebhook", "run_again", first, second)
+    page = run_action(admin_client, "inboundwebhook", "run_again", first, second)
     assert "1 broke (RuntimeError), 1 failed" in page.content.decode()
 
 
 @pytest.mark.parametrize("state", ["dead", "delivered", "pending"])
-def test_a_delivery_is_sent_again_from_any_state(admin_client, delivery, state):
+def test_delivery_is_replayed_in_any_state(admin_client, delivery, state):
     Delivery.objects.update(state=state)
-    page = run(admin_client, "delivery", "send_again", delivery)
+    page = run_action(admin_client, "delivery", "send_again", delivery)
     assert "1 deliveries are sent again" in page.content.decode()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempt_count) == ("pending", 0)
 
 
-def test_who_may_only_look_sends_nothing(client, delivery):
+def test_viewer_cannot_replay_deliveries(client, delivery):
     user = User.objects.create(username="viewer", is_staff=True)
     permissions = User._meta.get_field("user_permissions").related_model.objects
     user.user_permissions.set(permissions.filter(codename__in=["view_delivery", "view_inboundwebhook"]))
     client.force_login(user)
     assert client.get("/admin/webhooks/delivery/").status_code == 200
-    run(client, "delivery", "send_again", delivery)
+    run_action(client, "delivery", "send_again", delivery)
     delivery.refresh_from_db()
     assert delivery.state == "dead"
 
 
-def test_a_shipments_page_shows_its_deliveries_with_their_last_attempts(admin_client, delivery, shipment):
+def test_shipment_page_shows_deliveries_with_their_last_attempts(admin_client, delivery, shipment):
     page = admin_client.get(reverse("admin:shipping_shipment_change", args=[shipment.pk]))
     text = page.content.decode()
     assert "https://shop.example.com/hook" in text
@@ -108,7 +108,7 @@ def test_a_shipments_page_shows_its_deliveries_with_their_last_attempts(admin_cl
     assert "(502)" not in text
 
 
-def test_a_deliverys_page_shows_each_attempt_and_its_shipment(admin_client, delivery, shipment):
+def test_delivery_page_shows_attempts_and_shipment(admin_client, delivery, shipment):
     text = admin_client.get(reverse("admin:webhooks_delivery_change", args=[delivery.pk])).content.decode()
     assert "(501)" in text
     assert reverse("admin:shipping_shipment_change", args=[shipment.pk]) in text
@@ -121,18 +121,18 @@ def add_endpoint(client, merchant, **changes):
     )
 
 
-def test_a_new_endpoints_secret_is_shown_once(admin_client, merchant):
+def test_secret_of_a_new_endpoint_is_shown_once(admin_client, merchant):
     page = add_endpoint(admin_client, merchant, event_types="shipment.*\r\npickup.completed")
     row = WebhookEndpoint.objects.get()
     assert row.event_types == ["shipment.*", "pickup.completed"]
     assert row.secret.startswith("whsec_")
     assert row.secret in page.content.decode()
     url = reverse("admin:webhooks_webhookendpoint_change", args=[row.pk])
-    for seen in (admin_client.get(url), admin_client.get("/admin/webhooks/webhookendpoint/")):
-        assert row.secret not in seen.content.decode()
+    for response in (admin_client.get(url), admin_client.get("/admin/webhooks/webhookendpoint/")):
+        assert row.secret not in response.content.decode()
 
 
-def test_changing_an_endpoint_keeps_its_secret_and_its_owner(admin_client, merchant):
+def test_changed_endpoint_keeps_its_secret_and_owner(admin_client, merchant):
     add_endpoint(admin_client, merchant)
     before = WebhookEndpoint.objects.get()
     form = {"url": "https://shop.example.com/other", "description": "new", "event_types": "shipment.*", "mode": "live"}
@@ -145,13 +145,13 @@ def test_changing_an_endpoint_keeps_its_secret_and_its_owner(admin_client, merch
 @pytest.mark.parametrize(
     "url", ["http://shop.example.com/hook", "https://10.0.0.1/", "https://169.254.169.254/", "https://a:b@example.com/"]
 )
-def test_a_url_that_may_not_be_called_is_refused(admin_client, merchant, url):
+def test_forbidden_url_is_refused(admin_client, merchant, url):
     page = add_endpoint(admin_client, merchant, url=url)
     assert page.context["adminform"].form.errors["url"]
     assert not WebhookEndpoint.objects.exists()
 
 
-def test_an_endpoint_whose_secret_cannot_be_decrypted_still_shows(admin_client, delivery):
+def test_endpoint_with_an_undecryptable_secret_is_shown(admin_client, delivery):
     WebhookEndpoint.objects.update(secret=Ciphertext("v1.gone.AAAA.AAAA"))
     row = WebhookEndpoint.objects.get()
     url = reverse("admin:webhooks_webhookendpoint_change", args=[row.pk])

@@ -1,0 +1,80 @@
+"""Events of one shipment give the same result in any order of arrival."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from webhooks.inbound import service
+from webhooks.tests.helpers import book, event, send_webhook
+
+pytestmark = pytest.mark.django_db
+
+
+HISTORY = [
+    event("shipment.created", at="2024-01-15T10:00:00Z"),
+    event("shipment.picked_up", at="2024-01-15T14:00:01Z", pickup_time="2024-01-15T14:00:00Z"),
+    event("shipment.in_transit", at="2024-01-16T08:00:00Z", current_location="New York"),
+    event("shipment.failed", at="2024-01-16T15:00:00Z", failure_reason="CUSTOMER_NOT_AVAILABLE", attempts=1),
+    event("shipment.at_pickup_point", at="2024-01-17T10:00:00Z", pickup_code="PICKUP-123456"),
+    event("shipment.delivered", at="2024-01-17T14:33:00Z", delivered_at="2024-01-17T14:32:00Z"),
+]
+
+
+def test_every_order_of_six_events_has_the_same_result(credential):
+    ends = set()
+    for number, order in enumerate(itertools.islice(itertools.permutations(HISTORY), 0, 720, 37)):
+        name = f"PKT-{number:010}"
+        shipment = book(credential, name)
+        for one in order:
+            send_webhook(one | {"data": one["data"] | {"tracking_number": name}}, credential)
+        shipment.refresh_from_db()
+        timeline = tuple(shipment.checkpoints.order_by("occurred_at").values_list("code", "occurred_at"))
+        ends.add((shipment.status, shipment.delivered_at, shipment.location, shipment.checkpoint_count, timeline))
+    assert len(ends) == 1
+    assert ends.pop()[0] == "delivered"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_scans_of_one_shipment_give_the_right_status(credential):
+    shipment = book(credential)
+
+    def one(body):
+        try:
+            return send_webhook(body, credential, client=Client()).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(one, HISTORY * 2)) == {200}
+    while service.process_pending():
+        pass
+    shipment.refresh_from_db()
+    assert shipment.status == "delivered"
+    assert shipment.checkpoint_count == 6 == shipment.checkpoints.count()
+
+
+def test_latest_delivery_estimate_counts_in_any_order_of_arrival(credential):
+    events = [
+        event("shipment.created", at=f"2024-01-15T1{hour}:00:00Z", estimated_delivery=f"2024-01-2{hour}T15:00:00Z")
+        for hour in range(3)
+    ]
+    events.append(event("shipment.in_transit", at="2024-01-15T15:00:00Z"))
+    for number, order in enumerate(itertools.permutations(events)):
+        shipment = book(credential, f"PKT-{number:010}")
+        for one in order:
+            send_webhook(one | {"data": one["data"] | {"tracking_number": shipment.tracking_number}}, credential)
+        shipment.refresh_from_db()
+        assert shipment.estimated_delivery == datetime(2024, 1, 22, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("days", [(20, 21), (21, 20)])
+def test_later_of_two_simultaneous_estimates_counts(credential, days):
+    shipment = book(credential)
+    for day in days:
+        send_webhook(event("shipment.created", estimated_delivery=f"2024-01-{day}T15:00:00Z"), credential)
+    shipment.refresh_from_db()
+    assert shipment.estimated_delivery == datetime(2024, 1, 21, 15, tzinfo=UTC)
