@@ -128,7 +128,7 @@ class CarrierListViewSet(ApiViewSet):
     def rate_limit(self, request: Request, carrier: str) -> Response:
         """Show the unused part of the carrier's rate limits for the credential that your requests use."""
         credential = selection.select_credential(self.tenant, carrier)
-        limits = [asdict(one) | {"reset": rfc3339(one.reset)} for one in rate_limits.budgets(credential)]
+        limits = [asdict(one) | {"reset": rfc3339(one.reset)} for one in rate_limits.read_rates(credential)]
         name = adapter_class(credential.carrier).name
         return Response({"carrier": name, "credential_id": str(credential.id), "limits": limits})
 

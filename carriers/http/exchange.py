@@ -108,8 +108,8 @@ class Exchange:
         """Wait for the credential's turn at the endpoint, for a bounded time. Raises: ``CarrierRateLimited``."""
         most_s = max(0.0, min(settings.CARRIER_BUDGET_WAIT_S, self._left()))
         try:
-            wait = rate_limits.take(self.caller.credential, self.operation, most_s=most_s)
-        except rate_limits.Refused as error:
+            wait = rate_limits.reserve_turn(self.caller.credential, self.operation, most_s=most_s)
+        except rate_limits.RateExceeded as error:
             rate = _("%(limit)d requests per %(per)s") % {"limit": error.rate.limit, "per": error.rate.per}
             raise errors.CarrierRateLimited(
                 carrier=self.caller.carrier_name,
@@ -180,7 +180,7 @@ class Exchange:
         if answer is None or answer.status != 429 or answer.retry_after_s is None:
             return
         try:
-            rate_limits.hold(self.caller.credential, self.operation, answer.retry_after_s)
+            rate_limits.pause(self.caller.credential, self.operation, answer.retry_after_s)
         except Exception:  # the carrier's answer must not be lost
             log.exception("rate not paused", extra={"operation": self.operation})
 

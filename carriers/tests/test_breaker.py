@@ -40,7 +40,7 @@ def fail(send, carrier):
 
 
 def spent(*args, **kwargs):
-    raise rate_limits.Refused("quote", Rate(1, "hour"), 60)
+    raise rate_limits.RateExceeded("quote", Rate(1, "hour"), 60)
 
 
 def rest_is_over():
@@ -241,7 +241,7 @@ def test_a_probe_whose_turn_never_came_leaves_it_to_the_next(send, carrier, fail
     fail(5)
     rest_is_over()
     with monkeypatch.context() as patch, pytest.raises(errors.CarrierRateLimited):
-        patch.setattr("carriers.http.rate_limits.take", spent)
+        patch.setattr("carriers.http.rate_limits.reserve_turn", spent)
         send()
     assert len(carrier.requests) == 5
     assert send().status == 200

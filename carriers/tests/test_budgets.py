@@ -37,13 +37,13 @@ def rates(monkeypatch):
 
 
 def take(credential, operation="quote", most_s=0.0):
-    return rate_limits.take(credential, operation, most_s=most_s)
+    return rate_limits.reserve_turn(credential, operation, most_s=most_s)
 
 
 def test_so_many_pass_at_once_and_the_next_is_told_when(credential, rates):
     rates(quote=Rate(3, "hour"))
     assert [take(credential) for _ in range(3)] == [0, 0, 0]
-    with pytest.raises(rate_limits.Refused) as refusal:
+    with pytest.raises(rate_limits.RateExceeded) as refusal:
         take(credential)
     assert 1195 <= refusal.value.retry_after_s <= 1200
     assert (refusal.value.endpoint, refusal.value.rate.limit) == ("quote", 3)
@@ -62,7 +62,7 @@ def test_operations_share_a_budget_only_where_the_carrier_says_so(credential, ra
     rates(buying=Rate(2, "hour", ("create_label", "create_return")), track=Rate(1, "hour"))
     take(credential, "create_label")
     take(credential, "create_return")
-    with pytest.raises(rate_limits.Refused):
+    with pytest.raises(rate_limits.RateExceeded):
         take(credential, "create_label")
     take(credential, "track")
     assert [take(credential, "quote") for _ in range(9)] == [0] * 9
@@ -72,17 +72,17 @@ def test_one_budget_for_everything_stands_beside_the_others_and_a_refusal_takes_
     rates(**{"*": Rate(5, "hour"), "quote": Rate(1, "hour")})
     take(credential, "quote")
     for _ in range(10):
-        with pytest.raises(rate_limits.Refused):
+        with pytest.raises(rate_limits.RateExceeded):
             take(credential, "quote")
     assert [take(credential, "track") for _ in range(4)] == [0] * 4
-    with pytest.raises(rate_limits.Refused):
+    with pytest.raises(rate_limits.RateExceeded):
         take(credential, "track")
 
 
 def test_what_is_left_can_be_asked(credential, rates):
     rates(quote=Rate(4, "hour"), track=Rate(10, "minute", ("track", "proof_of_delivery")))
     take(credential)
-    quote, track = rate_limits.budgets(credential)
+    quote, track = rate_limits.read_rates(credential)
     assert (quote.endpoint, quote.operations, quote.limit, quote.per) == ("quote", ("quote",), 4, "hour")
     assert quote.remaining == 3
     assert 0 < (quote.reset.timestamp() - time.time()) <= 900
@@ -98,7 +98,7 @@ def test_many_at_once_get_exactly_what_there_is(credential, rates):
             for _ in range(5):
                 take(credential)
                 passed.append(1)
-        except rate_limits.Refused:
+        except rate_limits.RateExceeded:
             pass
         finally:
             connection.close()
@@ -138,11 +138,11 @@ def test_a_carriers_429_holds_back_every_caller_of_the_account(send, carrier, ra
 
 def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, rates):
     rates(quote=Rate(3, "second"))
-    rate_limits.hold(credential, "quote", 0.05)
+    rate_limits.pause(credential, "quote", 0.05)
     assert 0 < take(credential, most_s=1) <= 0.05
-    rate_limits.hold(credential, "quote", 10**6)
-    rate_limits.hold(credential, "quote", 1)
-    with pytest.raises(rate_limits.Refused) as refusal:
+    rate_limits.pause(credential, "quote", 10**6)
+    rate_limits.pause(credential, "quote", 1)
+    with pytest.raises(rate_limits.RateExceeded) as refusal:
         take(credential)
     assert 3590 <= refusal.value.retry_after_s <= 3600
 
@@ -164,9 +164,9 @@ def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
     set_right = a_day_ahead()
     assert [take(credential), take(credential)] == [0, 0]
     set_right()
-    assert rate_limits.budgets(credential)[0].remaining == 2
+    assert rate_limits.read_rates(credential)[0].remaining == 2
     assert [take(credential), take(credential)] == [0, 0]
-    with pytest.raises(rate_limits.Refused) as refusal:
+    with pytest.raises(rate_limits.RateExceeded) as refusal:
         take(credential)
     assert 1795 <= refusal.value.retry_after_s <= 1800
 
@@ -174,24 +174,24 @@ def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
 def test_a_rest_is_kept_by_the_clock_that_was_set_right(credential, rates, a_day_ahead):
     rates(quote=Rate(2, "hour"))
     set_right = a_day_ahead()
-    rate_limits.hold(credential, "quote", 5000)
+    rate_limits.pause(credential, "quote", 5000)
     set_right()
-    rate_limits.hold(credential, "quote", 600)
-    with pytest.raises(rate_limits.Refused) as refusal:
+    rate_limits.pause(credential, "quote", 600)
+    with pytest.raises(rate_limits.RateExceeded) as refusal:
         take(credential)
     assert 595 <= refusal.value.retry_after_s <= 600
 
 
 def test_what_waits_longest_is_no_leap_of_the_clock(credential, rates, settings, monkeypatch):
     rates(quote=Rate(2, "hour"))
-    rate_limits.hold(credential, "quote", 10**6)
+    rate_limits.pause(credential, "quote", 10**6)
     late = rate_limits._now() - 30 * 10**6  # looked at long before its statement runs
     monkeypatch.setattr(rate_limits, "_now", lambda: late)
     assert take(credential, most_s=3630 + settings.CARRIER_BUDGET_WAIT_S) > 3620
     for _ in range(2):
-        with pytest.raises(rate_limits.Refused):
+        with pytest.raises(rate_limits.RateExceeded):
             take(credential, most_s=settings.CARRIER_BUDGET_WAIT_S)
-    assert rate_limits.budgets(credential)[0].remaining == 0
+    assert rate_limits.read_rates(credential)[0].remaining == 0
 
 
 def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
@@ -208,6 +208,6 @@ def test_a_lost_redis_leaves_the_rows(credential, rates, settings):
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     rates(quote=Rate(1, "hour"))
     take(credential)
-    with pytest.raises(rate_limits.Refused):
+    with pytest.raises(rate_limits.RateExceeded):
         take(credential)
     assert CallBudget.objects.get().endpoint == "quote"
