@@ -106,7 +106,7 @@ def _fresh_cache():
     translation.deactivate()
     counters.reset()
     redis_client.end_pause()
-    usage.forget()
+    usage.discard()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Who calls: a program by ``X-API-Key: …`` or ``Authorization: Bearer wb_…``, a person by ``Bearer <access token>``."""
+"""Authentication of API requests.
+
+Programs send ``X-API-Key: …`` or ``Authorization: Bearer wb_…``, people ``Authorization: Bearer <access token>``.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,17 @@ from apikeys.http.errors import InvalidApiKey, PermissionRefused
 from apikeys.keys.verification import caller_for_key, refusal_reason, verify_key
 from apikeys.people import access_tokens
 
-FROM_ELSEWHERE = _("This API key does not work from this address.")
+ADDRESS_REFUSED = _("This API key does not work from this address.")
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Sets ``request.auth`` to the ``Caller`` and ``request.tenant``.
+    """Authenticate an API key: set ``request.auth`` to the ``Caller``, and the tenant on Django's request.
 
-    Raises ``InvalidApiKey`` for a key that does not open, ``PermissionRefused`` for one that may not be used from
-    where it comes.
+    Raises: ``InvalidApiKey``, or ``PermissionRefused`` for a valid key from an address that is not allowed.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
-        given = _given_key(request)
+        given = _read_key(request)
         if given is None:
             return None
         row = verify_key(given)
@@ -36,7 +38,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise InvalidApiKey
         if reason := refusal_reason(row, actors.current().address):
             security.record_refused_key(row, reason)
-            raise PermissionRefused(details={"address": [FROM_ELSEWHERE]}) if reason == "address" else InvalidApiKey
+            raise PermissionRefused(details={"address": [ADDRESS_REFUSED]}) if reason == "address" else InvalidApiKey
         return _admit(request, caller_for_key(row))
 
     def authenticate_header(self, request: Request) -> str:
@@ -44,10 +46,10 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class PersonAuthentication(BaseAuthentication):
-    """The same for a person with an access token (``apikeys.people.tokens``). Raises ``NotAuthenticated``."""
+    """Authenticate a person by access token, in the same way. Raises ``NotAuthenticated``."""
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
-        scheme, value = _authorization(request)
+        scheme, value = _read_authorization(request)
         if scheme != "bearer" or value.startswith("wb_") or "HTTP_X_API_KEY" in request.META:
             return None
         return _admit(request, access_tokens.caller_for_token(value))
@@ -57,7 +59,7 @@ class PersonAuthentication(BaseAuthentication):
 
 
 class IsCaller(BasePermission):
-    """Refuses a request that nobody stands behind."""
+    """Refuse requests without a caller."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.auth is None:
@@ -69,21 +71,21 @@ def _admit(request: Request, caller: Caller) -> tuple[None, Caller]:
     request._request.tenant = caller.tenant
     actors.identify(caller.name)
     if "HTTP_ACCEPT_LANGUAGE" not in request.META and caller.language != translation.get_language():
-        translation.activate(caller.language)  # for this request: LocaleMiddleware sets each one's anew
+        translation.activate(caller.language)  # LocaleMiddleware sets the next request's language
     return None, caller
 
 
-def _given_key(request: Request) -> str | None:
+def _read_key(request: Request) -> str | None:
     header = request.META.get("HTTP_X_API_KEY")
     if header is not None:
         return header
-    scheme, value = _authorization(request)
-    # Imported keys are taken only in X-API-Key: a bearer value is one of ours or a token of a person.
+    scheme, value = _read_authorization(request)
+    # Imported keys are accepted only in X-API-Key: a bearer value is a wb_ key or a person's access token.
     if scheme == "bearer":
         return value if value.startswith("wb_") else None
     return "" if scheme else None
 
 
-def _authorization(request: Request) -> tuple[str, str]:
+def _read_authorization(request: Request) -> tuple[str, str]:
     scheme, _blank, value = get_authorization_header(request).decode("latin-1").partition(" ")
     return scheme.lower(), value.strip()

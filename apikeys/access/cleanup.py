@@ -1,4 +1,4 @@
-"""What has served its time: keys of repeated requests, expired tokens and sessions, old failures to sign in."""
+"""Deletion of expired rows: idempotency keys, refresh tokens, invitations and sessions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from apikeys.models import Invitation
 log = logging.getLogger(__name__)
 
 
-def clean() -> None:
-    """Delete it all; run by the worker once an hour."""
+def delete_expired() -> None:
+    """Delete expired rows. The worker calls this every hour."""
     now = timezone.now()
-    gone = {
+    deleted = {
         "idempotency_keys": idempotency.forget_old(),
         "refresh_tokens": OutstandingToken.objects.filter(expires_at__lte=now).delete()[0],
         "invitations": Invitation.objects.filter(
@@ -26,4 +26,4 @@ def clean() -> None:
         ).delete()[0],
     }
     SessionStore.clear_expired()
-    log.info("cleaned", extra=gone)
+    log.info("expired rows deleted", extra=deleted)

@@ -1,4 +1,4 @@
-"""Whether Waybill is well, and its counters for Prometheus."""
+"""Health check and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class HealthSerializer(serializers.Serializer):
 
 
 class HealthViewSet(ViewSet):
-    """For load balancers and people; no key needed."""
+    """Health check for load balancers. It needs no API key."""
 
     authentication_classes = ()
     permission_classes = ()
 
     @extend_schema(responses={200: HealthSerializer, 503: HealthSerializer}, tags=["health"], auth=[])
     def retrieve(self, request: Request) -> Response:
-        """200 while the database answers; what is not configured on this installation says so."""
-        services = {"database": _database(), "redis": _redis(), "celery": NOT_CONFIGURED}
-        status = _overall(services)
+        """Return the state of each service: 200 while the database answers, else 503."""
+        services = {"database": _check_database(), "redis": _check_redis(), "celery": NOT_CONFIGURED}
+        status = _overall_status(services)
         body = {"status": status, "timestamp": rfc3339(timezone.now()), "services": services}
         response = Response(body, status=503 if status == UNHEALTHY else 200)
         response["Cache-Control"] = "no-store"
@@ -53,9 +53,9 @@ class HealthViewSet(ViewSet):
 
 @csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text for METRICS_ADDRESSES and the bearer of METRICS_TOKEN.
+    """Return the metrics in Prometheus' text format, to METRICS_ADDRESSES or with METRICS_TOKEN as bearer token.
 
-    Of all processes where PROMETHEUS_MULTIPROC_DIR is set.
+    If PROMETHEUS_MULTIPROC_DIR is set, they cover all processes.
     """
     if request.method not in ("GET", "HEAD"):
         return error_response(MethodNotAllowed())
@@ -76,27 +76,27 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     return actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES)
 
 
-def _overall(services: dict[str, str]) -> str:
-    """Without the database nothing works; without Redis only limits and caches suffer."""
+def _overall_status(services: dict[str, str]) -> str:
+    # Nothing works without the database. Without Redis, only rate limits and caches are affected.
     if services["database"] == UNHEALTHY:
         return UNHEALTHY
     return DEGRADED if UNHEALTHY in services.values() else HEALTHY
 
 
-def _database() -> str:
+def _check_database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        log.exception("health: database")
+        log.exception("health check: the database cannot be reached")
         return UNHEALTHY
     return HEALTHY
 
 
-def _redis() -> str:
+def _check_redis() -> str:
     if not settings.REDIS_URL:
         return NOT_CONFIGURED
     if redis_client.answers():
         return HEALTHY
-    log.error("health: redis does not answer")
+    log.error("health check: Redis cannot be reached")
     return UNHEALTHY

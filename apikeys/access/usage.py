@@ -1,6 +1,6 @@
-"""Statistics of use, per key and per credential and day: counted in memory, written in batches.
+"""Usage statistics per API key or credential and day: counted in memory, written in batches.
 
-A process that is killed loses the counts of the last ``USAGE_FLUSH_S`` seconds; requests never wait for a write.
+So no request waits for a write. A killed process loses the counts of the last ``USAGE_FLUSH_S`` seconds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Count:
 _lock = threading.Lock()
 _pending: dict[_Subject, _Count] = {}
 
-_ADD = """
+_UPSERT_DAY = """
 INSERT INTO apikeys_usageday
     (id, kind, subject_id, day, merchant_id, mode, requests, failures, last_used_at, is_summarised)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -56,11 +56,11 @@ ON CONFLICT (merchant_id, kind, subject_id, day) DO UPDATE SET
     last_used_at = excluded.last_used_at,
     is_summarised = excluded.is_summarised
 """
-_NOTE_ON_KEY = "UPDATE apikeys_apikey SET use_count = use_count + %s, last_used_at = %s WHERE id = %s"
+_UPDATE_KEY = "UPDATE apikeys_apikey SET use_count = use_count + %s, last_used_at = %s WHERE id = %s"
 
 
 def count(kind: str, subject_id: uuid.UUID, tenant: Tenant, *, failed: bool) -> None:
-    """One more use of a key or a credential. Costs no write now."""
+    """Count one use of a key or credential, in memory."""
     now = timezone.now()
     subject = _Subject(str(kind), subject_id, now.date(), tenant.merchant_id, str(tenant.mode))
     with _lock:
@@ -71,7 +71,7 @@ def count(kind: str, subject_id: uuid.UUID, tenant: Tenant, *, failed: bool) -> 
 
 
 def flush() -> int:
-    """Write what has been counted; the number of rows. What cannot be written is kept for the next time."""
+    """Write the counts and return the number of rows. After a database error they are kept for the next call."""
     with _lock:
         taken = dict(_pending)
         _pending.clear()
@@ -79,29 +79,33 @@ def flush() -> int:
         return 0
     try:
         with transaction.atomic():
-            # In one order everywhere, so that two processes never wait for each other in a circle.
+            # Every process writes in this order. Otherwise two could deadlock.
             _write(sorted(taken.items(), key=lambda item: item[0]))
     except DatabaseError:
-        log.exception("usage: not written, kept for the next time")
-        _put_back(taken)
+        log.exception("usage counts not written, kept for the next attempt")
+        with _lock:
+            for subject, counted in taken.items():
+                kept = _pending.setdefault(subject, _Count(counted.last))
+                kept.requests += counted.requests
+                kept.failures += counted.failures
         return 0
     return len(taken)
 
 
-def forget() -> None:
-    """Drop what has not been written (for tests)."""
+def discard() -> None:
+    """Discard the counts that are not written yet (for tests)."""
     with _lock:
         _pending.clear()
 
 
 def flush_in_background() -> None:
-    """Start the thread that writes every ``USAGE_FLUSH_S`` seconds; the rest is written when the process ends."""
-    threading.Thread(target=_flush_for_ever, name="usage", daemon=True).start()
+    """Start a thread that writes the counts every ``USAGE_FLUSH_S`` seconds; the last ones are written at exit."""
+    threading.Thread(target=_flush_repeatedly, name="usage", daemon=True).start()
     atexit.register(flush)
 
 
 def by_day(tenant: Tenant, since: date, until: date) -> list[dict[str, Any]]:
-    """``{date, requests, failures, keys: […], credentials: […]}`` for each day with any use, the latest first."""
+    """Return ``{date, requests, failures, keys: […], credentials: […]}`` per day with any use, latest first."""
     flush()
     rows = UsageDay.objects.of(tenant).filter(day__gte=since, day__lte=until).order_by("-day", "kind", "-requests")
     days: dict[date, dict[str, Any]] = {}
@@ -123,7 +127,7 @@ def by_day(tenant: Tenant, since: date, until: date) -> list[dict[str, Any]]:
 
 
 def summarise_days(limit: int = 500) -> int:
-    """Put yesterday's and older use of keys on record, once for each key and day; how many."""
+    """Record an event per key and day, up to yesterday, that has none yet. Return the number of rows."""
     with transaction.atomic():
         due = UsageDay.objects.select_for_update(skip_locked=True).filter(
             is_summarised=False, day__lt=timezone.now().date()
@@ -157,12 +161,12 @@ def _write(items: Sequence[tuple[_Subject, _Count]]) -> None:
     keys = {subject: counted for subject, counted in items if subject.kind == Kind.KEY}
     uses = [[one.requests, ops.adapt_datetimefield_value(one.last), _uuid(key.id)] for key, one in keys.items()]
     with connection.cursor() as cursor:
-        cursor.executemany(_ADD, days)
-        cursor.executemany(_NOTE_ON_KEY, uses)
-    _tell_of_first_use(keys)
+        cursor.executemany(_UPSERT_DAY, days)
+        cursor.executemany(_UPDATE_KEY, uses)
+    _record_first_use(keys)
 
 
-def _tell_of_first_use(keys: Mapping[_Subject, _Count]) -> None:
+def _record_first_use(keys: Mapping[_Subject, _Count]) -> None:
     new = set(ApiKey.objects.filter(id__in={key.id for key in keys}, first_used_at=None).values_list("id", flat=True))
     for key, counted in keys.items():
         if key.id in new and ApiKey.objects.filter(id=key.id, first_used_at=None).update(first_used_at=counted.last):
@@ -171,15 +175,7 @@ def _tell_of_first_use(keys: Mapping[_Subject, _Count]) -> None:
                 events.record(security.KEY_FIRST_USED, tenant=tenant, subject_id=key.id)
 
 
-def _put_back(taken: dict[_Subject, _Count]) -> None:
-    with _lock:
-        for subject, counted in taken.items():
-            kept = _pending.setdefault(subject, _Count(counted.last))
-            kept.requests += counted.requests
-            kept.failures += counted.failures
-
-
-def _flush_for_ever() -> None:
+def _flush_repeatedly() -> None:
     pause = threading.Event()
     while not pause.wait(settings.USAGE_FLUSH_S):
         try:

@@ -78,7 +78,7 @@ def run(stop: threading.Event) -> None:
             Lane("usage", _idle(usage.flush), settings.USAGE_FLUSH_S, stop),
             Lane("daily use", usage.summarise_days, 600, stop),
             Lane("security notices", notices.send_due, max(poll, settings.SECURITY_NOTICE_EVERY_S), stop),
-            Lane("cleaning", _idle(cleanup.clean), 3600, stop),
+            Lane("cleaning", _idle(cleanup.delete_expired), 3600, stop),
             Lane("old pickup points", points.delete_old_answers, 3600, stop),
             Lane("call log", carriers_retention.delete_old_calls, 3600, stop),
             Lane("carriers' webhooks", retention.clean, 3600, stop),
