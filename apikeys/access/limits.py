@@ -1,8 +1,8 @@
-"""How often: every limit of Waybill's own in one table, on django-ratelimit's model of groups, keys and rates.
+"""Waybill's own rate limits: the table ``POLICIES``, in django-ratelimit's terms (groups, keys, rates).
 
-A window belongs to one policy, one identity and one rate; where it ends is django-ratelimit's arithmetic (spread over
-the identities, so that not all of them start afresh in the same second). All windows of a request are counted in one
-round trip. The limits of carriers are the carriers' own and are counted where they are called.
+A window belongs to one policy, identity and rate. django-ratelimit computes its end, which differs between identities,
+so that they do not all start again in the same second. All windows of a request are counted in one round trip. The
+carriers' own limits are in ``carriers.http``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
-# Once for each window of each caller.
+# Recorded once per window and caller.
 EXCEEDED = EventType("rate_limit.exceeded", audit=True)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What limits go by: where a request comes from, who sends it, which account it tries to open."""
+class RequestFacts:
+    """Data of a request that policies use. ``account`` is the account of a sign-in attempt."""
 
     address: str
     caller: Caller | None = None
@@ -41,30 +41,34 @@ class Facts:
 
 @dataclass(frozen=True)
 class Policy:
-    """``rates`` in django-ratelimit's notation (``10/15m``); ``identity`` None: the policy does not apply."""
+    """A rate limit.
+
+    identity: returns what is counted, or None if the policy does not apply to the request.
+    rates: returns rates in django-ratelimit's notation (``10/15m``).
+    """
 
     name: str
-    identity: Callable[[Facts], str | None]
-    rates: Callable[[Facts], Sequence[str]]
-    # With the store down, a request under such a policy is refused; one under the others passes.
+    identity: Callable[[RequestFacts], str | None]
+    rates: Callable[[RequestFacts], Sequence[str]]
+    # Whether requests are refused while the counter store is down.
     fails_closed: bool = False
 
 
-def _network(facts: Facts) -> str:
-    """An IPv6 customer has at least a /64 to choose addresses from."""
+def _network(facts: RequestFacts) -> str:
+    # An IPv6 customer has at least a /64 of addresses.
     address = ipaddress.ip_address(facts.address)
     return str(ipaddress.ip_network(f"{address}/{32 if address.version == 4 else 64}", strict=False))
 
 
-def _of_caller(kind: str) -> Callable[[Facts], str | None]:
+def _of_caller(kind: str) -> Callable[[RequestFacts], str | None]:
     return lambda facts: facts.caller.name if facts.caller and facts.caller.name.startswith(kind) else None
 
 
-def _store(facts: Facts) -> str | None:
+def _store(facts: RequestFacts) -> str | None:
     return str(facts.caller.tenant.store_id) if facts.caller and facts.caller.store_rate else None
 
 
-def _merchant(facts: Facts) -> str | None:
+def _merchant(facts: RequestFacts) -> str | None:
     if not facts.caller or not facts.caller.merchant_rate:
         return None
     return f"{facts.caller.tenant.merchant_id}:{facts.caller.tenant.mode}"
@@ -73,10 +77,10 @@ def _merchant(facts: Facts) -> str | None:
 POLICIES = {
     policy.name: policy
     for policy in (
-        # Endpoints that need no key, and whoever shows none that opens.
+        # Requests to public endpoints, and requests without a valid key.
         Policy("public", _network, lambda facts: settings.PUBLIC_RATES),
         Policy("user", _of_caller("person:"), lambda facts: settings.USER_RATES),
-        # By the merchant's plan, or the key's own.
+        # The key's own rates, else those of the merchant's plan.
         Policy(
             "api_key",
             _of_caller("key:"),
@@ -84,14 +88,14 @@ POLICIES = {
         ),
         Policy("store", _store, lambda facts: [f"{facts.caller.store_rate}/m"]),
         Policy("merchant", _merchant, lambda facts: [f"{facts.caller.merchant_rate}/m"]),
-        # Changing keys and credentials, testing a connection, signing in.
+        # Changes of keys, credentials and members, connection tests, sign-in.
         Policy(
             "sensitive",
             lambda facts: facts.caller.name if facts.caller else _network(facts),
             lambda facts: settings.SENSITIVE_RATES,
             fails_closed=True,
         ),
-        # Guesses at one account from many addresses.
+        # Attempts to sign in to one account, from any number of addresses.
         Policy("account", lambda facts: facts.account or None, lambda facts: settings.ACCOUNT_RATES, fails_closed=True),
     )
 }
@@ -100,7 +104,7 @@ OF_CALLERS = ("api_key", "user", "store", "merchant")
 
 @dataclass(frozen=True)
 class Usage:
-    """Where the caller stands in the limit that is nearest to its end."""
+    """The state of one rate limit for a caller."""
 
     policy: str
     limit: int
@@ -116,7 +120,7 @@ class Usage:
         return self.count > self.limit
 
     def headers(self) -> dict[str, str]:
-        """The documented headers."""
+        """Return the documented response headers."""
         return {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -124,11 +128,11 @@ class Usage:
         }
 
 
-def count(facts: Facts, names: Sequence[str]) -> Usage | None:
-    """Count a request against these policies; the limit nearest to its end.
+def count(facts: RequestFacts, names: Sequence[str]) -> Usage | None:
+    """Count a request against these policies and return the limit that is nearest to its end.
 
-    None while limits are switched off, or while the store is down. Raises ``Unavailable`` when it is down and one of
-    the policies fails closed.
+    Returns: None if limits are switched off or the counter store is down.
+    Raises: ``Unavailable`` if the store is down and one of the policies fails closed.
     """
     if not settings.RATE_LIMITS_ENABLED:
         return None
@@ -139,25 +143,29 @@ def count(facts: Facts, names: Sequence[str]) -> Usage | None:
     except RedisUnavailable as error:
         if any(policy.fails_closed for policy in policies):
             raise Unavailable(retry_after_s=5) from error
-        log.warning("limits are not counted: the store is down")
+        log.warning("rate limits not counted: the counter store is down")
         return None
     usages = [
         Usage(policy, limit, counted, ends)
         for (_key, _life, policy, limit, ends), counted in zip(windows, counts, strict=True)
     ]
-    _tell_of_violations(facts, usages)
+    for usage in usages:
+        # Counts are exact, so exactly one request of all processes is the first over the limit.
+        if usage.count == usage.limit + 1:
+            data = {"limit": usage.policy, "allowed": usage.limit, "reset": usage.reset_at.isoformat()}
+            events.record(EXCEEDED, tenant=facts.caller.tenant if facts.caller else None, data=data)
     return min(usages, key=lambda usage: (not usage.exceeded, usage.remaining), default=None)
 
 
 def refuse_if_exceeded(usage: Usage | None) -> None:
-    """Raises ``RateLimited``, with the seconds until the window ends."""
+    """Raise ``RateLimited``, with the seconds until the window ends, if the limit is exceeded."""
     if usage is not None and usage.exceeded:
         wait = max(1, math.ceil(usage.reset_at.timestamp() - time.time()))
         raise RateLimited(details={"limit": [usage.policy]}, retry_after_s=wait)
 
 
-def _windows(policy: Policy, facts: Facts) -> list[tuple[str, int, str, int, datetime]]:
-    """(key, lifetime, policy, limit, end) of each rate that applies."""
+def _windows(policy: Policy, facts: RequestFacts) -> list[tuple[str, int, str, int, datetime]]:
+    """Return (counter key, lifetime, policy, limit, end) for each rate that applies."""
     identity = policy.identity(facts)
     if identity is None:
         return []
@@ -170,11 +178,3 @@ def _windows(policy: Policy, facts: Facts) -> list[tuple[str, int, str, int, dat
         lifetime = ends - int(time.time()) + EXPIRATION_FUDGE
         found.append((key, lifetime, policy.name, limit, datetime.fromtimestamp(ends, UTC)))
     return found
-
-
-def _tell_of_violations(facts: Facts, usages: Sequence[Usage]) -> None:
-    """Counts are exact, so the first request over a limit is one single request of all processes."""
-    for usage in usages:
-        if usage.count == usage.limit + 1:
-            data = {"limit": usage.policy, "allowed": usage.limit, "reset": usage.reset_at.isoformat()}
-            events.record(EXCEEDED, tenant=facts.caller.tenant if facts.caller else None, data=data)

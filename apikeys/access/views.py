@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from apikeys.access import limits, usage
-from apikeys.access.limits import Facts
+from apikeys.access.limits import RequestFacts
 from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
 from apikeys.http.callers import Caller
@@ -29,7 +29,7 @@ class CountedMixin:
 
         Raises ``RateLimited``, or ``Unavailable`` if a policy that fails closed cannot be counted.
         """
-        facts = Facts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 a socket has no address in tests
+        facts = RequestFacts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 a socket has no address in tests
         self.usage = limits.count(facts, policies)
         limits.refuse_if_exceeded(self.usage)
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from apikeys.access import limits
-from apikeys.access.limits import Facts
+from apikeys.access.limits import RequestFacts
 from apikeys.http import actors
 from apikeys.http.errors import WaybillError
 from apikeys.models import User
@@ -44,7 +44,7 @@ class PortalPage:
     def count(self, *policies: str, account: str = "") -> None:
         """Raises ``RateLimited``, or ``Unavailable`` when a limit that must hold cannot be counted."""
         address = actors.current().address or "0.0.0.0"  # noqa: S104 no socket, no address
-        self.usage = limits.count(Facts(address, account=account), policies)
+        self.usage = limits.count(RequestFacts(address, account=account), policies)
         limits.refuse_if_exceeded(self.usage)
 
     def count_account(self, account: str) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from apikeys.access import limits
-from apikeys.access.limits import Facts
+from apikeys.access.limits import RequestFacts
 from apikeys.db import redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
@@ -56,7 +56,7 @@ def plan(merchant):
 
 
 def facts(caller, address="192.0.2.1"):
-    return Facts(address, caller)
+    return RequestFacts(address, caller)
 
 
 def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, caller, plan):
@@ -200,7 +200,7 @@ def test_with_the_store_down_sensitive_requests_are_refused_and_others_pass(call
     with pytest.raises(Unavailable):
         limits.count(facts(known), (*limits.OF_CALLERS, "sensitive"))
     with pytest.raises(Unavailable):
-        limits.count(Facts("192.0.2.1", account="shop@example.com"), ("account",))
+        limits.count(RequestFacts("192.0.2.1", account="shop@example.com"), ("account",))
 
 
 def test_with_the_store_down_the_api_answers_and_says_what_it_cannot_do(client, api_key, settings):
