@@ -37,7 +37,7 @@ from shipping.models.event_types import (
     SHIPMENT_PENDING,
 )
 from shipping.points import suggestions
-from shipping.warehouses import warehouses
+from shipping.warehouses import registrations, warehouses
 
 
 def create(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
@@ -51,7 +51,7 @@ def create(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
     order = to_order(request)
     carrier_limits.check(kind, order)
     order = carrier_limits.with_printable_label(kind, order)
-    warehouse = warehouses.departure(tenant, credential, request.get("warehouse_id"))
+    warehouse = warehouses.select_departure(tenant, credential, request.get("warehouse_id"))
     _refuse_used(tenant, request.get("waybill_number"))
     order = identified(order, credential, warehouse)
     request = {**request, **input_warnings.muted(tenant)}
@@ -67,7 +67,7 @@ def identified(order: Order, credential: Credential, warehouse: Warehouse | None
         order,
         reference="WB" + secrets.token_hex(12).upper()[:23],
         ordered_at=timezone.now(),
-        warehouse=warehouses.canonical(warehouse, credential) if warehouse else None,
+        warehouse=registrations.to_carrier_warehouse(warehouse, credential) if warehouse else None,
     )
 
 
@@ -84,7 +84,7 @@ def buy(shipment: Shipment, order: Order) -> Shipment:
     except WaybillError as error:
         suggestions.add_nearest_point(adapter, error, order.pickup_point_id)
         if isinstance(error, CarrierWarehouseNotFound):
-            warehouses.not_known(shipment.warehouse, shipment.credential, error)
+            registrations.record_unknown_warehouse(shipment.warehouse, shipment.credential, error)
         fail(shipment, error)
         raise
     return finish(shipment.id, booked)

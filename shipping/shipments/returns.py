@@ -39,7 +39,7 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
         raise ValidationFailed(details={"shipment_id": [text]})
     adapter = open_adapter(original)
     adapter.need("create_return")
-    warehouse = warehouses.arrival(tenant, original, wanted.get("warehouse_id"))
+    warehouse = warehouses.select_return_destination(tenant, original, wanted.get("warehouse_id"))
     order = _return_order(original, wanted, warehouse)
     carrier_limits.check(type(adapter), order, fields=wanted)
     order = identified(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)

@@ -242,14 +242,14 @@ def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kes
 def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
     api, order, own_account, tenant, kestrel, monkeypatch
 ):
-    check = warehouses.departure
+    check = warehouses.select_departure
 
     def meanwhile(*arguments):
         account = {"tenant": tenant, "mode": "test", "carrier": "kestrel", "environment": "sandbox"}
         storage.save_credential(**account, fields={"key": "another-key"})
         return check(*arguments)
 
-    monkeypatch.setattr(warehouses, "departure", meanwhile)
+    monkeypatch.setattr(warehouses, "select_departure", meanwhile)
     refused = api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}})
     assert (refused.status_code, refused["Retry-After"]) == (503, "1")
     assert not kestrel.parcels

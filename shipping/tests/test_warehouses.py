@@ -22,7 +22,7 @@ from shipping.tests.velocity import order as order
 from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent as sent
 from shipping.tests.velocity import warehouse as warehouse
-from shipping.warehouses import warehouses
+from shipping.warehouses import registrations, warehouses
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
 
@@ -118,8 +118,8 @@ def test_the_last_change_of_a_place_is_the_last_that_the_carrier_hears(put, ware
 def test_a_change_that_was_read_before_another_one_is_a_change_all_the_same(warehouse, sent):
     row, behind = (Warehouse.objects.get(id=warehouse["id"]) for _ in range(2))
     place = {"name": row.name, "address": DEPOT}
-    warehouses.change(row, place | {"address": DEPOT | {"street": "99 New Road"}})
-    warehouses.change(behind, place)
+    warehouses.update(row, place | {"address": DEPOT | {"street": "99 New Road"}})
+    warehouses.update(behind, place)
     assert sent("register_warehouse")[-1]["address"] == DEPOT["street"] == Warehouse.objects.get().address["street"]
 
 
@@ -132,15 +132,15 @@ def test_nothing_departs_from_a_place_whose_last_change_nobody_lived_to_tell(api
             raise KeyboardInterrupt
         told.append(telling(adapter, request))
         with monkeypatch.context() as patched:
-            patched.setattr(warehouses, "_tell_pending", lambda row: None)
-            warehouses.change(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "Second Street"}})
+            patched.setattr(registrations, "send_pending", lambda row: None)
+            warehouses.update(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "Second Street"}})
         return told[0]
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(VelocityAdapter, "register_warehouse", overtaken)
-        warehouses.change(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "First Street"}})
+        warehouses.update(Warehouse.objects.get(), place | {"address": DEPOT | {"street": "First Street"}})
     assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
-    warehouses.tell_rest(Warehouse.objects.get().tenant, Warehouse.objects.get().id)
+    warehouses.resume(Warehouse.objects.get().tenant, Warehouse.objects.get().id)
     assert sent("register_warehouse")[-1]["address"] == "Second Street"
     bought(api, order)
 
@@ -211,7 +211,7 @@ def killed_before_the_carrier_was_told(api, monkeypatch):
 
     body = {"name": "Mumbai", "address": DEPOT, "carriers": ["velocity"]}
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(warehouses, "_tell", killed)
+        patched.setattr(registrations, "_send", killed)
         api.post("/api/v1/warehouses", body, headers={"Idempotency-Key": "w1"})
     (place,) = api.get("/api/v1/warehouses").json()["warehouses"]
     assert [one["state"] for one in place["registrations"]] == ["pending"]

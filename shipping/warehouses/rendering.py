@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.http.pagination import PaginationSerializer as CursorPaginationSerializer
@@ -12,11 +13,8 @@ from carriers.adapters.registry import adapter_class
 from shipping.common import input_warnings
 from shipping.common.conversion import to_address
 from shipping.common.responses import ODD, WarningSerializer
-from shipping.models import (
-    Warehouse,
-    WarehouseRegistration,
-)
-from shipping.warehouses import warehouses
+from shipping.models import Warehouse, WarehouseRegistration
+from shipping.warehouses.registrations import usable_registrations
 
 
 class RegistrationSerializer(serializers.Serializer):
@@ -37,8 +35,9 @@ class WarehouseSerializer(serializers.Serializer):
     updated_at = serializers.DateTimeField()
 
 
-class KeptWarehouseSerializer(WarehouseSerializer):
-    """What the answer to keeping or changing a place tells besides."""
+@extend_schema_serializer(component_name="KeptWarehouse")
+class WarehouseWithWarningsSerializer(WarehouseSerializer):
+    """The response to creating or changing a warehouse."""
 
     warnings = WarningSerializer(many=True, help_text=ODD)
 
@@ -49,27 +48,27 @@ class WarehouseListSerializer(serializers.Serializer):
 
 
 def warehouse(row: Warehouse) -> dict[str, Any]:
-    """A place, with what each account that the merchant can order from calls it."""
+    """Render a warehouse with its registrations at credentials that the merchant can order with."""
     return {
         "id": str(row.id),
         "name": row.name,
         "address": row.address,
         "return_address": row.return_address,
-        "registrations": [registration(one) for one in warehouses.usable(row)],
+        "registrations": [registration(one) for one in usable_registrations(row)],
         "created_at": rfc3339(row.created_at),
         "updated_at": rfc3339(row.updated_at),
     }
 
 
-def kept_warehouse(row: Warehouse, *, is_muted: bool) -> dict[str, Any]:
-    """The same with what looks wrong with it."""
+def warehouse_with_warnings(row: Warehouse, *, is_muted: bool) -> dict[str, Any]:
+    """Render a warehouse with warnings about doubtful addresses."""
     stored = {} if is_muted else {"address": row.address, "return_address": row.return_address}
     addresses = {name: to_address(values) for name, values in stored.items() if values}
     return warehouse(row) | {"warnings": input_warnings.of_addresses(addresses)}
 
 
 def registration(row: WarehouseRegistration) -> dict[str, Any]:
-    """What one carrier's account calls a place."""
+    """Render the registration of a warehouse with one credential."""
     return {
         "carrier": adapter_class(row.credential.carrier).name,
         "credential": "own" if row.credential.merchant_id else "platform",

@@ -17,7 +17,7 @@ class WarehouseSerializer(serializers.Serializer):
 
 
 class WarehouseRequestSerializer(WarehouseSerializer):
-    """A new place; ``carriers`` are told of it at once."""
+    """A new warehouse, and the ``carriers`` to register it at."""
 
     carriers = serializers.ListField(child=TextField(max_length=40), max_length=20, default=list)
 
@@ -27,12 +27,14 @@ class RegistrationRequestSerializer(serializers.Serializer):
 
     carrier = TextField(max_length=40)
     carrier_warehouse_id = TextField(
-        max_length=64, required=False, help_text="What the carrier calls it already; without it the carrier is told."
+        max_length=64,
+        required=False,
+        help_text="The name that the warehouse has at the carrier already. Leave it out to register it.",
     )
 
 
 class PlaceSerializer(serializers.Serializer):
-    """A place that is known well enough to ask whether a carrier goes there."""
+    """The part of an address that a serviceability check needs."""
 
     postal_code = TextField(max_length=20)
     country = CountryField()

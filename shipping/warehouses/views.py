@@ -1,4 +1,4 @@
-"""Warehouses over HTTP."""
+"""Endpoints for warehouses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from apikeys.http.pagination import PageSerializer
 from apikeys.models import scopes
 from shipping.common import input_warnings
 from shipping.models import Warehouse, WarehouseRegistration
-from shipping.warehouses import rendering, serializers, warehouses
+from shipping.warehouses import registrations, rendering, serializers, warehouses
 
 
 class WarehouseViewSet(ApiViewSet):
-    """Places of departure."""
+    """Warehouses of the merchant."""
 
     scopes: ClassVar = {
         **dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ),
@@ -29,61 +29,64 @@ class WarehouseViewSet(ApiViewSet):
     }
 
     def render(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """A place, as the request that made it is answered."""
-        rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant))
-        return Response(self._kept(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
+        """Render a warehouse as the response to the request that created it."""
+        rows = registrations.prefetch_registrations(Warehouse.objects.of(self.tenant))
+        return Response(self._render_with_warnings(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
 
-    def _kept(self, row: Warehouse) -> dict[str, Any]:
-        return rendering.kept_warehouse(row, is_muted=bool(input_warnings.muted(self.tenant)))
+    def _render_with_warnings(self, row: Warehouse) -> dict[str, Any]:
+        return rendering.warehouse_with_warnings(row, is_muted=bool(input_warnings.muted(self.tenant)))
 
     def repeat(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """The same for a repetition, which tells the carriers that the first request did not come to."""
-        warehouses.tell_rest(self.tenant, warehouse_id)
+        """Render the same for a repeated request, which first resumes the registrations of an interrupted one."""
+        warehouses.resume(self.tenant, warehouse_id)
         return self.render(request, warehouse_id)
 
     @extend_schema(parameters=[PageSerializer], responses={200: rendering.WarehouseListSerializer}, tags=["warehouses"])
     def list(self, request: Request) -> Response:
-        """The merchant's places, the newest first."""
-        asked = self.validate(PageSerializer, request.query_params)
-        rows = warehouses.with_registrations(Warehouse.objects.of(self.tenant).filter(is_active=True))
-        page, page_info = pagination.newest_first(rows, **asked)
+        """List the merchant's warehouses, the newest first."""
+        query = self.validate(PageSerializer, request.query_params)
+        rows = registrations.prefetch_registrations(Warehouse.objects.of(self.tenant).filter(is_active=True))
+        page, page_info = pagination.newest_first(rows, **query)
         return Response({"warehouses": [rendering.warehouse(row) for row in page], "pagination": page_info})
 
     @extend_schema(
         request=serializers.WarehouseRequestSerializer,
-        responses={201: rendering.KeptWarehouseSerializer},
+        responses={201: rendering.WarehouseWithWarningsSerializer},
         tags=["warehouses"],
     )
     @idempotent(repeat)
     def create(self, request: Request) -> Response:
-        """Keep a place, and tell the named carriers of it."""
-        place = self.validate(serializers.WarehouseRequestSerializer, request.data)
-        return self.render(request, warehouses.create(self.tenant, place).id)
+        """Create a warehouse and register it at the named carriers."""
+        data = self.validate(serializers.WarehouseRequestSerializer, request.data)
+        return self.render(request, warehouses.create(self.tenant, data).id)
 
     @extend_schema(responses={200: rendering.WarehouseSerializer}, tags=["warehouses"])
     def retrieve(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """One place."""
-        return Response(rendering.warehouse(warehouses.find(self.tenant, warehouse_id)))
+        """Get one warehouse."""
+        return Response(rendering.warehouse(warehouses.get_warehouse(self.tenant, warehouse_id)))
 
     @extend_schema(
         request=serializers.WarehouseSerializer,
-        responses={200: rendering.KeptWarehouseSerializer},
+        responses={200: rendering.WarehouseWithWarningsSerializer},
         tags=["warehouses"],
     )
     def update(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """Change a place, here and at the carriers that know it."""
-        row = warehouses.find(self.tenant, warehouse_id)
-        warehouses.change(row, self.validate(serializers.WarehouseSerializer, request.data))
-        return Response(self._kept(row))
+        """Change a warehouse, here and at the carriers where it is registered."""
+        row = warehouses.get_warehouse(self.tenant, warehouse_id)
+        warehouses.update(row, self.validate(serializers.WarehouseSerializer, request.data))
+        return Response(self._render_with_warnings(row))
 
     @extend_schema(request=None, responses={204: None}, tags=["warehouses"])
     def destroy(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """Close a place; what departed from it stays as it is."""
+        """Close a warehouse. Shipments that departed from it do not change."""
         warehouses.close(self.tenant, warehouse_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def render_registration(self, request: Request, registration_id: uuid.UUID) -> Response:
-        """A registration as it stands; ``pending`` where the carrier's answer was lost: ask under a new key."""
+        """Render the current state of a registration.
+
+        ``pending`` means that the carrier's answer was lost; a request with a new key registers again.
+        """
         rows = WarehouseRegistration.objects.select_related("credential").filter(
             warehouse__in=Warehouse.objects.of(self.tenant)
         )
@@ -96,9 +99,9 @@ class WarehouseViewSet(ApiViewSet):
     )
     @idempotent(render_registration)
     def register(self, request: Request, warehouse_id: uuid.UUID) -> Response:
-        """Tell a carrier of a place, or say what the carrier calls it already."""
-        place = warehouses.find(self.tenant, warehouse_id)
+        """Register a warehouse at a carrier, or store the name that it has there already."""
+        warehouse = warehouses.get_warehouse(self.tenant, warehouse_id)
         data = self.validate(serializers.RegistrationRequestSerializer, request.data)
-        known_as = data.get("carrier_warehouse_id", "")
-        row = warehouses.register(self.tenant, place, carrier=data["carrier"], known_as=known_as)
+        carrier_id = data.get("carrier_warehouse_id", "")
+        row = registrations.register(self.tenant, warehouse, carrier=data["carrier"], carrier_id=carrier_id)
         return Response(rendering.registration(row))
