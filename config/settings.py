@@ -168,8 +168,10 @@ CACHES = {
             "LOCATION": "waybill",
             "OPTIONS": {"MAX_ENTRIES": 20000},
         }
-    )
+    ),
+    "counters": {"BACKEND": "apikeys.db.counters.CountersCache"},
 }
+RATELIMIT_USE_CACHE = "counters"
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))

@@ -1,8 +1,8 @@
-"""Waybill's own rate limits: the table ``POLICIES``, in django-ratelimit's terms (groups, keys, rates).
+"""Waybill's own rate limits, all in one table. A window belongs to one policy, one identity and one rate.
 
-A window belongs to one policy, identity and rate. django-ratelimit computes its end, which differs between identities,
-so that they do not all start again in the same second. All windows of a request are counted in one round trip. The
-carriers' own limits are in ``carriers.http``.
+Requests of a caller (key or person) are counted in one round trip for all windows. Requests without one (sign-in,
+public pages and endpoints) are counted by django-ratelimit, in the same counters. The limits of carriers are counted
+where carriers are called (``carriers.http.rate_limits``).
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+import re
 import time
+import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from django.conf import settings
-from django_ratelimit.core import EXPIRATION_FUDGE, _get_window, _make_cache_key, _split_rate
+from django_ratelimit.core import get_usage
 
 from apikeys.audit import events
 from apikeys.audit.events import EventType
@@ -26,6 +29,9 @@ from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
+_RATE = re.compile(r"(\d+)/(\d*)([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_MARGIN_S = 5  # a counter outlives its window, since clocks of processes differ
 # Recorded once per window and caller.
 EXCEEDED = EventType("rate_limit.exceeded", audit=True)
 
@@ -137,18 +143,19 @@ def count(facts: RequestFacts, names: Sequence[str]) -> Usage | None:
     if not settings.RATE_LIMITS_ENABLED:
         return None
     policies = [POLICIES[name] for name in names]
-    windows = [window for policy in policies for window in _windows(policy, facts)]
+    rates = [
+        (policy.name, identity, rate)
+        for policy in policies
+        if (identity := policy.identity(facts)) is not None
+        for rate in policy.rates(facts)
+    ]
     try:
-        counts = counters.count([(key, lifetime) for key, lifetime, *_ in windows])
+        usages = _count_together(rates) if facts.caller else [_count_alone(*one) for one in rates]
     except RedisUnavailable as error:
         if any(policy.fails_closed for policy in policies):
             raise Unavailable(retry_after_s=5) from error
-        log.warning("rate limits not counted: the counter store is down")
+        log.warning("rate limits not counted: Redis is unavailable")
         return None
-    usages = [
-        Usage(policy, limit, counted, ends)
-        for (_key, _life, policy, limit, ends), counted in zip(windows, counts, strict=True)
-    ]
     for usage in usages:
         # Counts are exact, so exactly one request of all processes is the first over the limit.
         if usage.count == usage.limit + 1:
@@ -164,17 +171,34 @@ def refuse_if_exceeded(usage: Usage | None) -> None:
         raise RateLimited(details={"limit": [usage.policy]}, retry_after_s=wait)
 
 
-def _windows(policy: Policy, facts: RequestFacts) -> list[tuple[str, int, str, int, datetime]]:
-    """Return (counter key, lifetime, policy, limit, end) for each rate that applies."""
-    identity = policy.identity(facts)
-    if identity is None:
-        return []
-    found = []
-    for rate in policy.rates(facts):
-        limit, period = _split_rate(rate)
-        last_second = _get_window(identity, period)
-        key = _make_cache_key(policy.name, last_second, rate, identity, None)
-        ends = last_second + 1
-        lifetime = ends - int(time.time()) + EXPIRATION_FUDGE
-        found.append((key, lifetime, policy.name, limit, datetime.fromtimestamp(ends, UTC)))
-    return found
+def window_end(identity: str, period: int) -> int:
+    """Return the first second after the current window. An offset per identity spreads the windows' ends."""
+    now = int(time.time())
+    return now + (zlib.crc32(identity.encode()) - now) % period + 1
+
+
+def _count_together(rates: Sequence[tuple[str, str, str]]) -> list[Usage]:
+    """Count a caller's request under each (policy, identity, rate) in one round trip."""
+    now = int(time.time())
+    usages, windows = [], []
+    for policy, identity, rate in rates:
+        limit, period = _parse_rate(rate)
+        ends = window_end(identity, period)
+        windows.append((f"{policy}:{limit}/{period}:{identity}:{ends}", ends - now + _MARGIN_S))
+        usages.append(Usage(policy, limit, 0, datetime.fromtimestamp(ends, UTC)))
+    return [replace(usage, count=number) for usage, number in zip(usages, counters.count(windows), strict=True)]
+
+
+def _count_alone(policy: str, identity: str, rate: str) -> Usage:
+    """Count a request without a caller under one rate, by django-ratelimit."""
+    # The request is only for key functions that read it.
+    used = get_usage(None, group=policy, key=lambda *_: identity, rate=rate, increment=True)
+    ends = int(time.time()) + used["time_left"] + 1
+    return Usage(policy, used["limit"], used["count"], datetime.fromtimestamp(ends, UTC))
+
+
+@lru_cache(maxsize=1024)
+def _parse_rate(rate: str) -> tuple[int, int]:
+    """Return the number of requests and the seconds of a rate such as ``10/15m``."""
+    limit, multiple, unit = _RATE.fullmatch(rate).groups()
+    return int(limit), int(multiple or 1) * _SECONDS[unit]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
 from apikeys.db import redis_client
 
@@ -32,6 +34,22 @@ def count(windows: Sequence[tuple[str, int]]) -> list[int]:
         return _memory.count(windows)
     keys = [f"{settings.COUNTERS_PREFIX}{key}" for key, _seconds in windows]
     return redis_client.run_script(_COUNT_ALL, keys, [seconds for _key, seconds in windows])
+
+
+class CountersCache(BaseCache):
+    """The cache in which django-ratelimit counts: ``add``, then ``incr`` if the key was there."""
+
+    def __init__(self, _location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def add(self, key: str, value: int, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Count, and return whether this is the first count of the key. Raises ``RedisUnavailable``."""
+        (self._count,) = count([(key, int(timeout))])
+        return self._count == 1
+
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Return the count of the ``add`` before, so that both take one round trip. Threads have their own caches."""
+        return self._count
 
 
 def reset() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from apikeys.access import limits
 from apikeys.access.limits import RequestFacts
-from apikeys.db import redis_client
+from apikeys.db import counters, redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.http import actors
 from apikeys.http.callers import Caller
@@ -181,6 +181,30 @@ def test_all_limits_of_a_request_are_one_round_trip(caller, settings, monkeypatc
     monkeypatch.setattr(client, "execute_command", lambda *args, **kwargs: sent.append(args) or plain(*args, **kwargs))
     limits.count(facts(known), (*limits.OF_CALLERS, "sensitive"))
     assert [command[0] for command in sent] == ["EVALSHA"]
+
+
+def test_requests_without_a_caller_are_counted_exactly_in_one_round_trip(store, settings, monkeypatch):
+    settings.PUBLIC_RATES = ["100/m"]
+    with ThreadPoolExecutor(16) as pool:
+        usages = list(pool.map(lambda _: limits.count(facts(None), ("public",)), range(400)))
+    assert sorted(usage.count for usage in usages) == list(range(1, 401))
+    assert sum(not usage.exceeded for usage in usages) == 100
+    sent = []
+    count = counters.count
+    monkeypatch.setattr(counters, "count", lambda windows: sent.append(windows) or count(windows))
+    assert limits.count(facts(None), ("public",)).count == 401
+    assert len(sent) == 1
+
+
+def test_windows_end_when_those_of_django_ratelimit_do(settings, time_machine):
+    """Then the headers of a public request and of a caller's mean the same."""
+    for rate, period in (("9/m", 60), ("9/15m", 900), ("9/h", 3600), ("9/s", 1)):
+        settings.PUBLIC_RATES = [rate]
+        for second in range(0, 4000, 31):
+            time_machine.move_to(second + 0.3, tick=False)
+            usage = limits.count(facts(None), ("public",))
+            assert usage.reset_at.timestamp() == limits.window_end("192.0.2.1/32", period)
+            assert second < usage.reset_at.timestamp() <= second + period
 
 
 def test_a_violation_is_on_record_once_for_each_window_and_key(store, caller, plan):
