@@ -152,7 +152,7 @@ INJECTED = {
     "401_always": {"kind": "status", "status": 401},
     "429_once": {"kind": "status", "status": 429, "retry_after": 1, "count": 1},
     "429_long": {"kind": "status", "status": 429, "retry_after": 600},
-    "429_untold": {"kind": "status", "status": 429, "retry_after": None},
+    "429_without_retry_after": {"kind": "status", "status": 429, "retry_after": None},
     "500": {"kind": "status", "status": 500, "after": True},
     "502": {"kind": "status", "status": 502, "after": True},
     "503": {"kind": "status", "status": 503, "after": True},
@@ -206,7 +206,7 @@ def test_fault_ends_as_documented(sandbox, settings, new_credential, slug, opera
         sandbox.control("POST", "/_sandbox/faults", {"carrier": slug, "operation": operation, **instruction})
     if fault.name.startswith("hang"):
         settings.CARRIER_TIMEOUT_S = 0.5
-    adapter, expected = opening.open_adapter(credential), fault.ending(operation)
+    adapter, expected = opening.open_adapter(credential), fault.result_of(operation)
 
     started, error = time.monotonic(), None
     try:

@@ -1,4 +1,4 @@
-"""The table of faults, as it stands in ``docs/reliability.md``."""
+"""Print the table of faults for ``docs/reliability.md``."""
 
 from __future__ import annotations
 
@@ -8,40 +8,36 @@ from django.core.management.base import BaseCommand
 
 from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import ADAPTERS
-from carriers.http.faults import FAULTS, Ending, Fault
+from carriers.http.faults import FAULTS, Result
 
-HEAD = """| what the carrier does | a read ends as | a write ends as | a login ends as |
+HEAD = """| fault | read | write | login |
 |---|---|---|---|
 """
 
 
 class Command(BaseCommand):
-    help = "Print the table of what goes wrong at carriers and what becomes of it (docs/reliability.md)."
+    help = "Print the table of carrier faults and their results (docs/reliability.md)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(table())
+        lines = []
+        for fault in FAULTS:
+            results = (fault.read, fault.write, fault.login or fault.read)
+            lines.append(f"| {fault.text} | " + " | ".join(map(format_result, results)) + " |")
+        self.stdout.write(HEAD + "\n".join(lines) + "\n\n" + "\n".join(map(list_operations, ADAPTERS)))
 
 
-def table() -> str:
-    """Markdown: the faults, then which operation of which carrier is a write."""
-    return HEAD + "\n".join(_line(fault) for fault in FAULTS) + "\n\n" + "\n".join(_writes(slug) for slug in ADAPTERS)
-
-
-def _line(fault: Fault) -> str:
-    endings = (fault.read, fault.write, fault.login or fault.read)
-    return f"| {fault.text} | " + " | ".join(_ending(one) for one in endings) + " |"
-
-
-def _ending(ending: Ending) -> str:
-    calls = f"{ending.calls} call" + "s" * (ending.calls > 1)
-    if ending.error is None:
+def format_result(result: Result) -> str:
+    """Return one cell of the table."""
+    calls = f"{result.calls} call" + "s" * (result.calls > 1)
+    if result.error is None:
         return f"done, {calls}"
-    return f"`{ending.error.__name__}` (`{ending.error.code}`, {ending.error.status}), {calls}"
+    return f"`{result.error.__name__}` (`{result.error.code}`, {result.error.status}), {calls}"
 
 
-def _writes(slug: str) -> str:
+def list_operations(slug: str) -> str:
+    """Return a list item with the writes and the reads of a carrier."""
     adapter = ADAPTERS[slug]
-    asked = [name for name in adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL]
-    writes = ", ".join(f"`{name}`" for name in asked if not is_read(name))
-    reads = ", ".join(f"`{name}`" for name in asked if is_read(name))
+    sent = [name for name in adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL]
+    writes = ", ".join(f"`{name}`" for name in sent if not is_read(name))
+    reads = ", ".join(f"`{name}`" for name in sent if is_read(name))
     return f"- {adapter.name}: writes {writes}; reads {reads}."
