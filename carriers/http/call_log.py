@@ -61,8 +61,11 @@ def log_call(
     """Log one exchange, with secrets and personal data masked. A file's content and URL parameters are not logged."""
     credential = caller.credential
     metrics.observe(credential.carrier, operation, answer.status if answer else outcome, seconds)
-    # The parameters of a file's URL may be the key to the file.
-    url = request.url.partition("?")[0] if is_file else request.url
+    url, shown = request.url, ""
+    if is_file:  # the parameters of its URL may be the key to the file
+        url, shown = request.url.partition("?")[0], f"<a file of {len(answer.content)} bytes>" if answer else ""
+    elif answer:
+        shown = mask_body(answer.content, secrets=secrets, people=find_personal_values(request.body or b""))
     row = CarrierCall(
         credential_id=credential.id,
         merchant_id=caller.merchant_id,
@@ -75,7 +78,7 @@ def log_call(
         request_body=mask_body(request.body or b"", secrets=secrets),
         status=answer.status if answer else None,
         outcome=outcome,
-        response_body=_mask_answer(request, answer, secrets=secrets, is_file=is_file),
+        response_body=shown,
         error=problem[:300],
         attempt=attempt,
         duration_ms=round(seconds * 1000),
@@ -94,11 +97,3 @@ def log_call(
                 events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
     except Exception:  # the carrier has acted: its answer must not be lost with the log row
         log.exception("call-log row not written", extra={"operation": operation, "outcome": outcome})
-
-
-def _mask_answer(request: requests.PreparedRequest, answer: Answer | None, *, secrets: list[str], is_file: bool) -> str:
-    if answer is None:
-        return ""
-    if is_file:
-        return f"<a file of {len(answer.content)} bytes>"
-    return mask_body(answer.content, secrets=secrets, people=find_personal_values(request.body or b""))

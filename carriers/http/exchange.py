@@ -82,7 +82,7 @@ class Exchange:
         try:
             self._wait_for_turn()
             started, left = time.monotonic(), self._left()
-            answer, outcome, problem = self._exchange()
+            answer, outcome, problem = self._send_and_classify()
         except BaseException:
             permission.unused()
             raise
@@ -120,7 +120,7 @@ class Exchange:
         if wait > 0:
             time.sleep(wait)
 
-    def _exchange(self) -> tuple[Answer | None, str, str]:
+    def _send_and_classify(self) -> tuple[Answer | None, str, str]:
         """Send the request once; return the answer, the outcome and the problem, for the log."""
         try:
             answer = self._send_once()

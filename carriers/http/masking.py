@@ -172,13 +172,13 @@ def _unescape_all(text: str) -> list[str]:
 def _unescape_json(text: str) -> str:
     if "\\" not in text:
         return text
-    plain = _ESCAPE.sub(_unescape_character, text)
+
+    def unescape(found: re.Match[str]) -> str:
+        escape = found[1]
+        return chr(int(escape[1:], 16)) if len(escape) == 5 else _ESCAPED.get(escape, escape)
+
+    plain = _ESCAPE.sub(unescape, text)
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins surrogate pairs
-
-
-def _unescape_character(found: re.Match[str]) -> str:
-    escape = found[1]
-    return chr(int(escape[1:], 16)) if len(escape) == 5 else _ESCAPED.get(escape, escape)
 
 
 def _encodings(secret: str) -> Iterator[str]:
@@ -215,10 +215,17 @@ class _Masker:
         if isinstance(value, list):
             return [self.mask(item, name) for item in value if self.left > 0]
         if isinstance(value, str):
-            shown = f"<{len(value)} characters>" if _is_file(value, lower) else _mask_contacts(self.hide(value))
+            shown = self._mask_text(value, lower)
             self.left -= len(shown)
             return shown
         return _mask_number(value, self.hide)
+
+    def _mask_text(self, text: str, name: str) -> str:
+        if name in _FILE_NAMES or len(text) > _LONGEST_TEXT or _FILE.match(text):
+            return f"<{len(text)} characters>"
+        text = self.hide(text)
+        # E-mail addresses and phone numbers are masked by their form too, because carriers put them into sentences.
+        return _PHONE.sub(MASK, _EMAIL.sub(MASK, text) if "@" in text else text)
 
 
 def _to_snake_case(name: str) -> str:
@@ -227,12 +234,3 @@ def _to_snake_case(name: str) -> str:
 
 def _is_personal(name: str) -> bool:
     return name not in _NOT_PERSONAL and _PERSONAL.search(name) is not None
-
-
-def _is_file(text: str, name: str) -> bool:
-    return name in _FILE_NAMES or len(text) > _LONGEST_TEXT or _FILE.match(text) is not None
-
-
-def _mask_contacts(text: str) -> str:
-    """Mask e-mail addresses and phone numbers by their form, because carriers put them into sentences."""
-    return _PHONE.sub(MASK, _EMAIL.sub(MASK, text) if "@" in text else text)
