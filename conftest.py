@@ -16,7 +16,7 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from apikeys.access import usage
-from apikeys.apps import make_standard_plans
+from apikeys.apps import create_standard_plans
 from apikeys.db import counters, leases, redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.db.triggers import TRIGGER_SETS
@@ -80,7 +80,7 @@ def _flush_what_changes():
         return before + lines + after
 
     def after_flush(verbosity, interactive, database):
-        make_standard_plans(sender=apps.get_app_config("apikeys"), using=database)
+        create_standard_plans(sender=apps.get_app_config("apikeys"), using=database)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", sql_flush)

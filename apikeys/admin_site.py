@@ -1,4 +1,4 @@
-"""The door to the admin: people sign in at the portal, and staff with a second factor."""
+"""The admin site: staff sign in at the portal, with a second factor where it is required."""
 
 from __future__ import annotations
 
@@ -18,38 +18,44 @@ from apikeys.people import second_factor
 
 
 class StaffSite(AdminSite):
-    """Lets in who is staff and has proved it.
+    """An admin site that requires a second factor.
 
-    With ``STAFF_TWO_FACTOR`` only sessions that showed a code; without it the password is enough for who has no second
-    factor, and who has one must have used it.
+    With ``STAFF_TWO_FACTOR``, every session must have passed a code. Without it, only the sessions of staff who have a
+    second factor.
     """
 
     site_header = site_title = "Waybill"
     index_title = "Operations"
-    site_url = None  # an API has no front page to go to
+    site_url = None  # there is no public home page to link to
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and _has_proved(request.user)
+        user = request.user
+        return super().has_permission(request) and (
+            user.is_verified() or not (settings.STAFF_TWO_FACTOR or second_factor.is_enrolled(user))
+        )
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Sends people to the portal, and from there back to where they wanted to go."""
-        path = _own_path(request, request.GET.get("next", ""))
+        """Redirect to sign-in at the portal, which continues to the requested page."""
+        path = request.GET.get("next", "")
+        is_admin_path = path.startswith("/admin/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+        if not is_admin_path or path.startswith(reverse("admin:login")):
+            path = reverse("admin:index")
         if self.has_permission(request):
             return HttpResponseRedirect(path)
         user = request.user
         if user.is_authenticated and not user.is_staff:
             raise PermissionDenied
-        enrols = user.is_authenticated and settings.STAFF_TWO_FACTOR and not second_factor.is_enrolled(user)
-        page = reverse("portal:two-factor" if enrols else "portal:sign-in")
+        must_enrol = user.is_authenticated and settings.STAFF_TWO_FACTOR and not second_factor.is_enrolled(user)
+        page = reverse("portal:two-factor" if must_enrol else "portal:sign-in")
         return HttpResponseRedirect(f"{page}?{urlencode({'next': path})}")
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """One page for everybody's password: it ends sessions and tokens as well."""
+        """Redirect to the portal's page, which also ends sessions and tokens."""
         return HttpResponseRedirect(reverse("portal:password"))
 
 
 class StaffActorMiddleware:
-    """What is done in the admin is on record as done by this member of staff. After AuthenticationMiddleware."""
+    """Record the member of staff as the actor of events in the admin. Must come after AuthenticationMiddleware."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -58,12 +64,3 @@ class StaffActorMiddleware:
         if request.path.startswith("/admin/") and request.user.is_authenticated:
             actors.identify(f"staff:{request.user.pk}")
         return self.get_response(request)
-
-
-def _has_proved(user: Any) -> bool:
-    return user.is_verified() or not (settings.STAFF_TWO_FACTOR or second_factor.is_enrolled(user))
-
-
-def _own_path(request: HttpRequest, path: str) -> str:
-    is_ours = path.startswith("/admin/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
-    return path if is_ours and not path.startswith(reverse("admin:login")) else reverse("admin:index")

@@ -8,19 +8,19 @@ from apikeys.db.triggers import restore_triggers
 
 
 class ApiKeysConfig(AppConfig):
-    """The door."""
+    """The access layer: merchants, people, API keys and events."""
 
     name = "apikeys"
     verbose_name = "Merchants and keys"
 
     def ready(self) -> None:
         crypto.check_keys()
-        post_migrate.connect(make_standard_plans, sender=self)
+        post_migrate.connect(create_standard_plans, sender=self)
         post_migrate.connect(restore_triggers)
 
 
-def make_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:
-    """A migrated database has the plans that merchants are on; figures that were edited stay."""
+def create_standard_plans(sender: AppConfig, using: str, **_: Any) -> None:
+    """Create the standard plans that are missing after a migration. Existing plans are not changed."""
     plan, standard = sender.get_model("Plan"), sender.models_module.STANDARD_PLANS
     rows = [plan(code=code, name=name, per_minute=m, per_hour=h) for code, (name, m, h) in standard.items()]
     plan.objects.using(using).bulk_create(rows, ignore_conflicts=True)

@@ -29,7 +29,7 @@ class CountedMixin:
 
         Raises ``RateLimited``, or ``Unavailable`` if a policy that fails closed cannot be counted.
         """
-        facts = RequestFacts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 a socket has no address in tests
+        facts = RequestFacts(actors.current().address or "0.0.0.0", caller, account)  # noqa: S104 a Unix socket has no address
         self.usage = limits.count(facts, policies)
         limits.refuse_if_exceeded(self.usage)
 

@@ -1,4 +1,4 @@
-"""Merchants, people, keys, and the log of what happened."""
+"""Admin of merchants, people, API keys and records."""
 
 from apikeys.admin import keys, merchants, people, records
 

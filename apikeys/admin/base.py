@@ -1,4 +1,4 @@
-"""What the admin pages share: bounded lists, read-only logs, tables of related rows, what needs a person."""
+"""Base classes and helpers of the admin: fast lists, read-only logs, tables of related rows, monitored lists."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from django.utils.safestring import SafeString, mark_safe
 from apikeys.audit import events, security
 from apikeys.models import Merchant
 
-# A tone has a shape as well as a colour, so that it is also read without colours.
+# Each tone has a shape beside its colour, for people who cannot see the colours.
 SHAPES = {"good": "✔", "moving": "➤", "waiting": "◷", "alert": "▲", "bad": "✖", "off": "○"}
 NOTHING = "–"
 MAX_TEXT = 20_000
 _MAX_CHOICES = 50
 _MAX_RECORDED = 100
-_LATEST = 50
+_SECTION_ROWS = 50
 
 
 def badge(word: str, tone: str) -> str:
-    """A state as a word with a shape; ``tone`` is a key of ``SHAPES``."""
+    """Return a state as a word with a shape. ``tone`` is a key of ``SHAPES``."""
     if not word:
         return NOTHING
     return format_html(
@@ -42,8 +42,13 @@ def badge(word: str, tone: str) -> str:
     )
 
 
+def active_badge(value: bool) -> str:
+    """Return whether a row is active, as a badge."""
+    return badge("active", "good") if value else badge("inactive", "off")
+
+
 def format_json(value: Any) -> str:
-    """A JSON value, or text or bytes that may hold one, laid out to be read."""
+    """Return a JSON value as indented text. Text or bytes that contain no JSON are returned as they are."""
     if value in (None, "", b"", {}, []):
         return NOTHING
     text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else value
@@ -52,12 +57,12 @@ def format_json(value: Any) -> str:
             text = json.loads(text)
         except ValueError:
             return format_html('<pre class="wb-text">{}</pre>', text[:MAX_TEXT])
-    laid_out = json.dumps(text, indent=2, ensure_ascii=False)
-    return format_html('<pre class="wb-text">{}</pre>', laid_out[:MAX_TEXT])
+    indented = json.dumps(text, indent=2, ensure_ascii=False)
+    return format_html('<pre class="wb-text">{}</pre>', indented[:MAX_TEXT])
 
 
 def json_display(name: str, label: str = "") -> Callable[..., str]:
-    """A display method for a column that holds JSON."""
+    """Return an admin display method for a column that contains JSON."""
 
     @admin.display(description=label or name.replace("_", " "))
     def show(_admin: Any, row: models.Model) -> str:
@@ -67,30 +72,30 @@ def json_display(name: str, label: str = "") -> Callable[..., str]:
 
 
 def format_time(value: datetime | None) -> str:
-    """A time in UTC to the second."""
+    """Return a UTC time to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if value else NOTHING
 
 
 def changelist_url(model: type[models.Model], **query: Any) -> str:
-    """The address of a model's list, filtered."""
+    """Return the URL of a model's list, filtered by ``query``."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{url}?{urlencode(query)}" if query else url
 
 
 def change_link(row: models.Model, text: Any) -> str:
-    """A link to a row's page."""
+    """Return a link to a row's page."""
     url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, text)
 
 
 def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
-    """Whether this person may look at a model's rows."""
+    """Return whether this person may view a model's rows."""
     app, name = model._meta.app_label, model._meta.model_name
     return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than anybody turns pages; counting a whole log takes longer than reading a page of it."""
+    """A paginator that counts at most ``limit`` rows. Counting a whole log takes longer than reading a page of it."""
 
     limit = 10_000
 
@@ -100,7 +105,7 @@ class BoundedPaginator(Paginator):
 
 
 class MerchantFilter(admin.SimpleListFilter):
-    """The first merchants by name, and the chosen one."""
+    """A filter by merchant. It offers the first ones by name, and the selected one."""
 
     title = "merchant"
     parameter_name = "merchant"
@@ -120,8 +125,8 @@ class MerchantFilter(admin.SimpleListFilter):
         return queryset.filter(merchant_id=chosen) if chosen else queryset.none()
 
 
-class _LeanChangeList(ChangeList):
-    """A list that leaves the big columns in the database."""
+class _DeferringChangeList(ChangeList):
+    """A list that does not read the columns in ``list_defer``."""
 
     def get_queryset(self, request: HttpRequest, **kwargs: Any) -> QuerySet:
         return super().get_queryset(request, **kwargs).defer(*self.model_admin.list_defer)
@@ -129,7 +134,7 @@ class _LeanChangeList(ChangeList):
 
 @dataclass(frozen=True)
 class Section:
-    """A table of related rows on a row's page, the latest first."""
+    """A table of related rows on a row's page."""
 
     title: str
     columns: Sequence[str]
@@ -141,20 +146,23 @@ class Section:
 def build_section(
     request: HttpRequest, title: str, rows: QuerySet, columns: Mapping[str, Callable[[Any], Any]], **query: Any
 ) -> Section | None:
-    """The first fifty of ``rows`` and a link to the list filtered by ``query``; None for who may not see them.
+    """Return a table of the first 50 ``rows``. Its first column links to the row's page.
 
-    The first column is a link to the row's page.
+    Args:
+        columns: maps column titles to functions that return the cell of a row.
+        query: filter of the list that the table links to.
+    Returns: None if the user may not view the model.
     """
     if not may_view(request, rows.model):
         return None
-    found = list(rows[: _LATEST + 1])
-    cells = [[_cell(read(row)) for read in columns.values()] for row in found[:_LATEST]]
+    found = list(rows[: _SECTION_ROWS + 1])
+    cells = [[_format_cell(read(row)) for read in columns.values()] for row in found[:_SECTION_ROWS]]
     linked = [[change_link(row, first), *rest] for row, (first, *rest) in zip(found, cells, strict=False)]
-    return Section(title, list(columns), linked, changelist_url(rows.model, **query), is_cut=len(found) > _LATEST)
+    return Section(title, list(columns), linked, changelist_url(rows.model, **query), is_cut=len(found) > _SECTION_ROWS)
 
 
 class WaybillAdmin(admin.ModelAdmin):
-    """Lists that stay quick on millions of rows."""
+    """Base class of admin pages, with lists that stay fast on millions of rows."""
 
     list_per_page = 50
     list_max_show_all = 200
@@ -162,23 +170,23 @@ class WaybillAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     change_form_template = "admin/record.html"
-    # Columns that a list need not read.
+    # Columns that the list does not read.
     list_defer: ClassVar[tuple[str, ...]] = ()
-    # Columns that a search for a whole id looks in.
+    # Columns that are searched for a complete id.
     id_search: ClassVar[tuple[str, ...]] = ("id",)
-    # ``f(request, row) -> Section | None``; apps above add theirs.
+    # Functions ``(request, row) -> Section | None``. Apps that import this one add theirs.
     sections: Sequence[Callable[[HttpRequest, Any], Section | None]] = ()
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["admin/waybill.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return _LeanChangeList
+        return _DeferringChangeList
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
-        wanted = _as_uuid(search_term.strip())
-        if wanted:
-            found = queryset.filter(Q(*((name, wanted) for name in self.id_search), _connector=Q.OR))
+        searched_id = _as_uuid(search_term.strip())
+        if searched_id:
+            found = queryset.filter(Q(*((name, searched_id) for name in self.id_search), _connector=Q.OR))
             if found.exists():
                 return found, False
         return super().get_search_results(request, queryset, search_term)
@@ -187,29 +195,32 @@ class WaybillAdmin(admin.ModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         row = context.get("original")
-        made = [make(request, row) for make in self.sections] if row else []
-        context["sections"] = [one for one in made if one]
+        sections = [build(request, row) for build in self.sections] if row else []
+        context["sections"] = [section for section in sections if section]
         return super().render_change_form(request, context, *args, **kwargs)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        _record("added", [obj], message)
+        _record_change("added", [obj], message)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        _record("changed", [obj], message)
+        _record_change("changed", [obj], message)
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        _record("deleted", list(queryset), "")
+        _record_change("deleted", list(queryset), "")
         return super().log_deletions(request, queryset)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """For actions: who may change a row may also set it going again, where its columns are read-only."""
+        """Return whether the user may run actions marked ``operate``: whoever has the change permission of the model.
+
+        Unlike Django's own check, this also holds where all columns are read-only.
+        """
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
 
-def _record(action: str, rows: Sequence[models.Model], message: Any) -> None:
-    """What staff did goes on the one stream of events: which rows, which fields by name, never a value."""
+def _record_change(action: str, rows: Sequence[models.Model], message: Any) -> None:
+    """Record an action of staff as an event: rows and names of fields, never values."""
     data = {
         "action": action,
         "model": rows[0]._meta.label if rows else "",
@@ -223,16 +234,16 @@ def _record(action: str, rows: Sequence[models.Model], message: Any) -> None:
 
 
 class NoDeleteAdmin(WaybillAdmin):
-    """Rows that are switched off, never deleted, since history points to them."""
+    """Rows that can be deactivated but not deleted, since other rows refer to them."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
 class ReadOnlyAdmin(NoDeleteAdmin):
-    """Rows to look at: none is added, changed or deleted here."""
+    """Rows that can only be viewed."""
 
-    # Columns that no page shows as they are.
+    # Columns that are not shown.
     hidden: ClassVar[tuple[str, ...]] = ()
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -254,7 +265,7 @@ class ReadOnlyAdmin(NoDeleteAdmin):
 
 @dataclass(frozen=True)
 class MonitoredList:
-    """A list that is best empty; the admin's first page tells how full it is."""
+    """A list that should be empty. The admin's home page shows how many rows it has."""
 
     text: str
     rows: Callable[[], QuerySet]
@@ -262,11 +273,11 @@ class MonitoredList:
     tone: str = "alert"
 
 
-# Each app adds its own.
+# Each app adds its own lists.
 MONITORED_LISTS: list[MonitoredList] = []
 
 
-def _cell(value: Any) -> Any:
+def _format_cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_time(value)
     return NOTHING if value in (None, "") else value
@@ -280,6 +291,6 @@ def _as_uuid(text: str) -> uuid.UUID | None:
 
 
 def join_lines(values: Sequence[str]) -> SafeString:
-    """Texts under each other; empty ones are left out."""
-    kept = [format_html("{}", value) for value in values if value]
-    return mark_safe("<br>".join(kept)) if kept else mark_safe(NOTHING)  # noqa: S308 each part is escaped above
+    """Return texts as lines. Empty texts are left out."""
+    escaped = [format_html("{}", value) for value in values if value]
+    return mark_safe("<br>".join(escaped)) if escaped else mark_safe(NOTHING)  # noqa: S308 each part is escaped above

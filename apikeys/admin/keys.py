@@ -1,4 +1,4 @@
-"""API keys."""
+"""Admin of API keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apikeys.models.scopes import DEFAULT, OF_KEYS
 
 
 class ApiKeyForm(forms.ModelForm):
-    """A key's owner and what it may do."""
+    """Settings of an API key."""
 
     scopes = forms.MultipleChoiceField(
         choices=[(scope, scope) for scope in OF_KEYS], widget=forms.CheckboxSelectMultiple, initial=list(DEFAULT)
@@ -33,7 +33,7 @@ class ApiKeyForm(forms.ModelForm):
     allowed_ips = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Addresses or networks, separated by blanks or commas; empty: from anywhere.",
+        help_text="IP addresses or networks, separated by blanks or commas. Empty: the key works from any address.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,8 +41,14 @@ class ApiKeyForm(forms.ModelForm):
         self.initial["allowed_ips"] = " ".join(self.instance.allowed_ips)
 
     def clean_allowed_ips(self) -> list[str]:
-        """Raises ``ValidationError`` naming the first that is none."""
-        return [_network(text) for text in self.cleaned_data["allowed_ips"].replace(",", " ").split()]
+        """Return the networks. Raises ``ValidationError``, which names the first invalid one."""
+        networks = []
+        for text in self.cleaned_data["allowed_ips"].replace(",", " ").split():
+            try:
+                networks.append(str(ipaddress.ip_network(text, strict=False)))
+            except ValueError as error:
+                raise forms.ValidationError(f"{text} is no address or network.") from error
+        return networks
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -52,16 +58,9 @@ class ApiKeyForm(forms.ModelForm):
         return data
 
 
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text, strict=False))
-    except ValueError as error:
-        raise forms.ValidationError(f"{text} is no address or network.") from error
-
-
 @admin.register(ApiKey)
 class ApiKeyAdmin(NoDeleteAdmin):
-    """Keys: made here, shown once, told apart by their first characters."""
+    """API keys. A new key is shown once; later, only its first characters."""
 
     form = ApiKeyForm
     list_display = (
@@ -114,7 +113,7 @@ class ApiKeyAdmin(NoDeleteAdmin):
         return self.shown if obj else ()
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
-        """The way of the API's: on record with what changed; a new key is generated and shown this once."""
+        """Create or change a key like the API does, with an event. A new key is shown in a message."""
         columns = {name: form.cleaned_data[name] for name in self.changeable if name != "name"}
         if change:
             lifecycle.change_key(obj, {"name": obj.name} | columns)
@@ -123,11 +122,11 @@ class ApiKeyAdmin(NoDeleteAdmin):
             Tenant(obj.merchant_id, obj.mode), name=obj.name, store_id=obj.store_id, **columns
         )
         obj.pk, obj.prefix = row.pk, row.prefix
-        shown = format_html("The key, shown only now; hand it over safely: <code>{}</code>", key)
+        shown = format_html("The key is shown only now. Hand it over safely: <code>{}</code>", key)
         self.message_user(request, shown, messages.WARNING)
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        """A revoked key is looked at, not changed."""
+        """Revoked keys can be viewed, but not changed."""
         return super().has_change_permission(request, obj) and not (obj and obj.revoked_at)
 
     @admin.display(description="key", ordering="prefix")
@@ -140,24 +139,24 @@ class ApiKeyAdmin(NoDeleteAdmin):
 
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """At once and for good; the web processes read the row on every call."""
+        """Revoke keys permanently. Web processes read the row on every request, so this applies immediately."""
         self._revoke(request, queryset, ApiKey.Revocation.REVOKED)
 
     @admin.action(description="Revoke selected keys as leaked: later use raises an alarm", permissions=["change"])
     def revoke_as_leaked(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """The same, and each later use is told to people."""
+        """Revoke keys as leaked. Each later use sends a security notice."""
         self._revoke(request, queryset, ApiKey.Revocation.LEAKED)
 
     def _revoke(self, request: HttpRequest, queryset: QuerySet, reason: str) -> None:
-        live = list(queryset.exclude(revoked_for=reason))
-        for row in live:
+        changed = list(queryset.exclude(revoked_for=reason))
+        for row in changed:
             lifecycle.revoke_key(row, reason)
             self.log_change(request, row, f"Revoked: {reason}.")
-        self.message_user(request, f"{len(live)} keys revoked.", messages.SUCCESS)
+        self.message_user(request, f"{len(changed)} keys revoked.", messages.SUCCESS)
 
 
 def key_state_badge(row: ApiKey) -> str:
-    """Why a key works or does not."""
+    """Return a key's state as a badge."""
     state = lifecycle.key_state(row)
     word, tone = {"active": ("usable", "good"), "expired": ("expired", "off")}.get(state, (state, "bad"))
     return badge(word, tone)

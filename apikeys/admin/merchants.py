@@ -1,4 +1,4 @@
-"""Merchants, stores and plans."""
+"""Admin of merchants, stores and plans."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from apikeys.admin.base import (
     MerchantFilter,
     NoDeleteAdmin,
+    active_badge,
     build_section,
 )
 from apikeys.admin.keys import key_state_badge
 from apikeys.admin.people import MembershipInline
-from apikeys.admin.records import _yes_no
 from apikeys.models import (
     ApiKey,
     Merchant,
@@ -25,7 +25,7 @@ from apikeys.models import (
 
 @admin.register(Merchant)
 class MerchantAdmin(NoDeleteAdmin):
-    """Tenants."""
+    """Merchants, the tenants."""
 
     list_display = ("name", "slug", "plan", "language", "default_country", "is_active", "created_at")
     list_filter = ("is_active", "plan", "language", "created_at")
@@ -53,7 +53,7 @@ class MerchantAdmin(NoDeleteAdmin):
             request,
             "Stores",
             Store.objects.filter(merchant=row),
-            {"name": str, "code": lambda store: store.code, "active": lambda store: _yes_no(store.is_active)},
+            {"name": str, "code": lambda store: store.code, "active": lambda store: active_badge(store.is_active)},
             merchant=row.pk,
         ),
     )
@@ -75,7 +75,7 @@ class StoreAdmin(NoDeleteAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(NoDeleteAdmin):
-    """How often the keys of a merchant may call; a change counts from the next request on."""
+    """Rate limits of merchants' keys. Changes apply from the next request."""
 
     list_display = ("name", "code", "per_minute", "per_hour")
     list_editable = ("per_minute", "per_hour")

@@ -1,4 +1,4 @@
-"""People, their memberships, sign-in attempts and second factors."""
+"""Admin of people, memberships, sign-in attempts and second factors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from apikeys.models import (
 
 @admin.register(User)
 class UserAdmin(WaybillAdmin, DjangoUserAdmin):
-    """People; passwords as Django keeps them."""
+    """People, with Django's password forms."""
 
     change_form_template = None
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login")
@@ -41,13 +41,13 @@ class UserAdmin(WaybillAdmin, DjangoUserAdmin):
     )
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
-        """Django tidies a missing address into an empty one, of which there could be only one."""
+        """Store a missing e-mail address as NULL. Django's form returns an empty text, which is unique."""
         obj.email = obj.email or None
         super().save_model(request, obj, form, change)
 
 
 class MembershipInline(admin.TabularInline):
-    """Who belongs to a merchant."""
+    """Members, on a merchant's page."""
 
     model = Membership
     extra = 0
@@ -56,7 +56,7 @@ class MembershipInline(admin.TabularInline):
 
 @admin.register(Membership)
 class MembershipAdmin(WaybillAdmin):
-    """Which person may do what for which merchant."""
+    """Roles of people at merchants."""
 
     list_display = ("merchant", "user", "role")
     list_select_related = ("merchant", "user")
@@ -68,7 +68,7 @@ class MembershipAdmin(WaybillAdmin):
 
 @admin.register(Invitation)
 class InvitationAdmin(ReadOnlyAdmin):
-    """Who was asked to join; merchants' owners invite in the API."""
+    """Invitations. Owners of merchants send them with the API."""
 
     list_display = ("email", "merchant", "role", "created_at", "expires_at", "accepted_at")
     list_select_related = ("merchant",)
@@ -77,7 +77,7 @@ class InvitationAdmin(ReadOnlyAdmin):
     fields = ("id", "merchant", "email", "role", "invited_by", "created_at", "expires_at", "accepted_at")
 
 
-# Of the libraries: what staff need, as logs; their own pages would show secrets or let them be changed.
+# Models of libraries. Their own admin pages show secrets or allow changes, so they are replaced or removed.
 for _model in (
     AccessAttempt,
     AccessFailureLog,
@@ -93,14 +93,14 @@ for _model in (
 
 @admin.register(Group)
 class GroupAdmin(WaybillAdmin, DjangoGroupAdmin):
-    """What kinds of staff may do."""
+    """Groups of staff and their permissions."""
 
     change_form_template = None
     id_search = ()
 
 
-class _ClearedAdmin(ReadOnlyAdmin):
-    """Rows that may be looked at and deleted."""
+class _DeletableAdmin(ReadOnlyAdmin):
+    """Rows that can be viewed, and deleted by superusers."""
 
     id_search = ()
 
@@ -109,8 +109,8 @@ class _ClearedAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(_ClearedAdmin):
-    """Failures to sign in; deleting one lifts the lock-out for that account from that address."""
+class AccessAttemptAdmin(_DeletableAdmin):
+    """Failed attempts to sign in. Deleting a row unlocks the account for that address."""
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
     list_filter = ("attempt_time",)
@@ -120,8 +120,8 @@ class AccessAttemptAdmin(_ClearedAdmin):
 
 
 @admin.register(TOTPDevice, StaticDevice)
-class SecondFactorAdmin(_ClearedAdmin):
-    """People's second factors; deleting all of a person's lets them in by password, to set up a new one."""
+class SecondFactorAdmin(_DeletableAdmin):
+    """Second factors. A person without any signs in by password, and can then set up a new one."""
 
     list_display = ("user", "name", "confirmed")
     list_select_related = ("user",)

@@ -1,4 +1,4 @@
-"""Events, usage, security notices and idempotency keys."""
+"""Admin of events, usage statistics, security notices and idempotency keys."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from apikeys.models import (
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
-    """What keys and credentials were used for, by day."""
+    """Use of API keys and credentials per day."""
 
     list_display = ("day", "kind", "subject_id", "merchant", "mode", "requests", "failures", "last_used_at")
     list_select_related = ("merchant",)
     list_filter = ("kind", "mode", MerchantFilter, "day")
     search_fields = ("merchant__slug",)
-    search_help_text = "The id of a key or credential, or a merchant."
+    search_help_text = "The id of a key or credential, or a merchant's slug."
     id_search = ("id", "subject_id")
     date_hierarchy = "day"
 
 
 @admin.register(SecurityNotice)
 class SecurityNoticeAdmin(ReadOnlyAdmin):
-    """Security events that people have not been told of yet; empty while mail works."""
+    """Security notices that are not sent yet. The list is empty while e-mail works."""
 
     list_display = ("event_id", "type", "since", "fence", "lease_until")
     list_select_related = ("event",)
@@ -57,20 +57,16 @@ class SecurityNoticeAdmin(ReadOnlyAdmin):
         return row.event.created_at
 
 
-def _yes_no(value: bool) -> str:
-    return badge("active", "good") if value else badge("switched off", "off")
-
-
 @admin.register(IdempotencyRecord)
 class IdempotencyRecordAdmin(ReadOnlyAdmin):
-    """Creating requests that carried an Idempotency-Key."""
+    """Requests with an Idempotency-Key."""
 
     list_display = ("key", "shown_state", "merchant", "mode", "response_status", "subject", "created_at")
     list_select_related = ("merchant",)
     list_filter = ("state", "mode", "response_status", MerchantFilter, "created_at")
     list_defer = ("response_body",)
     search_fields = ("key__exact",)
-    search_help_text = "The whole Idempotency-Key, or the id of what the request made."
+    search_help_text = "The complete Idempotency-Key, or the id of the object that the request created."
     id_search = ("id", "subject")
     ordering = ("-id",)
     fields = (
@@ -96,7 +92,7 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """What happened. The database itself refuses a change."""
+    """Events. The database refuses changes."""
 
     list_display = ("type", "created_at", "merchant", "mode", "visibility", "subject_id", "actor", "address")
     list_select_related = ("merchant",)
@@ -104,7 +100,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_defer = ("data",)
     search_fields = ("type__startswith", "correlation_id__exact", "actor__exact")
     search_help_text = (
-        'A type or its beginning ("shipment."), the id of its subject, a whole correlation id or actor ("key:…").'
+        'A type or its beginning ("shipment."), the id of its subject, a complete correlation id or actor ("key:…").'
     )
     id_search = ("id", "subject_id")
     ordering = ("-id",)
@@ -126,14 +122,14 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Outbox)
 class OutboxAdmin(ReadOnlyAdmin):
-    """Public events that the worker has not offered to merchants' endpoints yet; empty while it keeps up."""
+    """Public events that are not yet turned into deliveries. The list is empty while the worker keeps up."""
 
     list_display = ("event_id", "type", "merchant", "mode", "since")
     list_select_related = ("event__merchant",)
     list_filter = (("event__mode", admin.ChoicesFieldListFilter),)
     list_defer = ("event__data",)
     search_fields = ("event__type__startswith",)
-    search_help_text = "A type of event or its beginning, or the id of the event or its subject."
+    search_help_text = "An event type or its beginning, or the id of the event or its subject."
     id_search = ("event_id", "event__subject_id")
     ordering = ("event_id",)
     fields = ("event", "type", "merchant", "mode", "since", "data")

@@ -1,4 +1,4 @@
-"""What the portal's pages ask for."""
+"""Forms of the portal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apikeys.models import User
 
 
 class SignInForm(forms.Form):
-    """The first factor."""
+    """Sign-in with e-mail and password."""
 
     email = forms.CharField(
         label=_("E-mail"), max_length=254, widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True})
@@ -29,7 +29,7 @@ class SignInForm(forms.Form):
 
 
 class CodeForm(forms.Form):
-    """The second factor."""
+    """A code of the second factor."""
 
     code = forms.CharField(
         label=_("Code"),
@@ -39,7 +39,7 @@ class CodeForm(forms.Form):
 
 
 class JoinForm(forms.Form):
-    """A new person names themselves and chooses a password."""
+    """Name and password of a new person."""
 
     name = forms.CharField(
         label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
@@ -63,7 +63,7 @@ class JoinForm(forms.Form):
         self.email = email
 
     def clean(self) -> dict[str, Any]:
-        """The password's rules look at the name and the address too."""
+        """Check the password, also against the name and the e-mail address."""
         data = super().clean()
         if "password" not in data:
             return data
@@ -78,7 +78,7 @@ class JoinForm(forms.Form):
 
 
 class ResetForm(PasswordResetForm):
-    """Django's own; the mail goes out behind the answer, so that its time tells nothing."""
+    """Django's form, but the mail is sent in the background: the response time reveals no account."""
 
     def send_mail(
         self,
@@ -89,7 +89,7 @@ class ResetForm(PasswordResetForm):
         to_email: str,
         html_email_template_name: str | None = None,
     ) -> None:
-        """Called for each active person with this address."""
+        """Send the link. Django calls this for each active person with this address."""
         path = reverse("portal:password-reset-confirm", args=[context["uid"], context["token"]])
         link = mail.absolute_url(context["request"], path)
         mail.send_in_background(mail.render_mail("password_reset", to_email, link=link, person=context["user"]))

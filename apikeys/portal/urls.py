@@ -1,4 +1,4 @@
-"""Routes of the portal."""
+"""URLs of the portal."""
 
 from django.urls import path
 

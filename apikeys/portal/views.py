@@ -1,4 +1,4 @@
-"""The portal: people sign in, look after their password and second factor, and join merchants."""
+"""Views of the portal: sign-in, password, second factor and invitations."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from apikeys.http.errors import NotAuthenticated, NotFound
 from apikeys.models import User
 from apikeys.people import memberships, second_factor, sign_in
 from apikeys.portal.forms import CodeForm, JoinForm, ResetForm, SignInForm
-from apikeys.portal.pages import PortalPage, is_in_admin, lacks_code, merchants_of, own_path, with_next
+from apikeys.portal.pages import PortalPage, is_in_admin, lacks_code, memberships_of, safe_path, with_next
 
-_WAITING = "waiting_for_code"
-_WAITING_S = 300
+_AWAITING_CODE = "waiting_for_code"
+_CODE_WAIT_S = 300
 
 
 class Home(PortalPage, View):
-    """Who you are, and your merchants."""
+    """Home page: the person's data and merchants."""
 
     signed_in_only = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
         context = {
-            "memberships": merchants_of(request.user),
+            "memberships": memberships_of(request.user),
             "two_factor": second_factor.is_enrolled(request.user),
         }
         return render(request, "portal/home.html", context)
@@ -45,80 +45,80 @@ class Home(PortalPage, View):
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class SignIn(PortalPage, View):
-    """The password, then the code where there is a second factor."""
+    """Sign-in: the password, then the code if there is a second factor."""
 
     sensitive = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        path = own_path(request.GET.get("next"))
+        path = safe_path(request.GET.get("next"))
         if lacks_code(request):
-            _wait_for_code(request, request.user)
+            _await_code(request, request.user)
         elif request.user.is_authenticated:
-            return redirect(_onward(request.user, path))
-        return self._page(request, path, SignInForm() if _waiting(request) is None else CodeForm())
+            return redirect(_next_path(request.user, path))
+        return self._render(request, path, SignInForm() if _person_awaiting_code(request) is None else CodeForm())
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        path = own_path(request.POST.get("next"))
+        path = safe_path(request.POST.get("next"))
         if "again" in request.POST:
             auth.logout(request)
             return redirect(with_next("portal:sign-in", path))
-        step = self._code if "code" in request.POST else self._password
-        return step(request, path)
+        check = self._check_code if "code" in request.POST else self._check_password
+        return check(request, path)
 
-    def _password(self, request: HttpRequest, path: str) -> HttpResponse:
+    def _check_password(self, request: HttpRequest, path: str) -> HttpResponse:
         form = SignInForm(request.POST)
         if not form.is_valid():
-            return self._page(request, path, form)
+            return self._render(request, path, form)
         self.count_account(form.cleaned_data["email"])
         try:
             user = sign_in.check_password(request, **form.cleaned_data)
         except NotAuthenticated:
             form.add_error(None, _("E-mail and password do not match."))
-            return self._page(request, path, form, status=401)
+            return self._render(request, path, form, status=401)
         if second_factor.is_enrolled(user):
-            _wait_for_code(request, user)
+            _await_code(request, user)
             return redirect(with_next("portal:sign-in", path))
         sign_in.open_session(request, user)
-        return redirect(_onward(user, path))
+        return redirect(_next_path(user, path))
 
-    def _code(self, request: HttpRequest, path: str) -> HttpResponse:
-        user, form = _waiting(request), CodeForm(request.POST)
+    def _check_code(self, request: HttpRequest, path: str) -> HttpResponse:
+        user, form = _person_awaiting_code(request), CodeForm(request.POST)
         if user is None:
             messages.info(request, _("That took too long; please start again."))
             return redirect(with_next("portal:sign-in", path))
         if not form.is_valid():
-            return self._page(request, path, form)
+            return self._render(request, path, form)
         self.count_account(user.get_username())
         try:
             device = sign_in.check_code(request, user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
-            return self._page(request, path, form, status=401)
-        request.session.pop(_WAITING, None)
+            return self._render(request, path, form, status=401)
+        request.session.pop(_AWAITING_CODE, None)
         sign_in.open_session(request, user, device)
-        return redirect(_onward(user, path))
+        return redirect(_next_path(user, path))
 
-    def _page(self, request: HttpRequest, path: str, form: Any, status: int = 200) -> HttpResponse:
+    def _render(self, request: HttpRequest, path: str, form: Any, status: int = 200) -> HttpResponse:
         template = "code" if isinstance(form, CodeForm) else "sign_in"
         return render(request, f"portal/{template}.html", {"form": form, "next": path}, status=status)
 
 
-def _wait_for_code(request: HttpRequest, user: User) -> None:
-    """The session remembers who showed the password; it is nobody's session yet."""
+def _await_code(request: HttpRequest, user: User) -> None:
+    """Note in the session who has passed the password check. The person is not signed in yet."""
     request.session.cycle_key()
-    request.session[_WAITING] = [str(user.id), user.get_session_auth_hash(), time.time()]
+    request.session[_AWAITING_CODE] = [str(user.id), user.get_session_auth_hash(), time.time()]
 
 
-def _waiting(request: HttpRequest) -> User | None:
-    person, proof, since = request.session.get(_WAITING) or ("", "", 0.0)
-    if not person or time.time() - since > _WAITING_S:
+def _person_awaiting_code(request: HttpRequest) -> User | None:
+    person, auth_hash, since = request.session.get(_AWAITING_CODE) or ("", "", 0.0)
+    if not person or time.time() - since > _CODE_WAIT_S:
         return None
     user = User.objects.filter(id=person, is_active=True).first()
-    return user if user is not None and user.get_session_auth_hash() == proof else None
+    return user if user is not None and user.get_session_auth_hash() == auth_hash else None
 
 
-def _onward(user: User, path: str) -> str:
-    """Where a person goes who has signed in; staff set up a second factor before anything of the admin."""
+def _next_path(user: User, path: str) -> str:
+    """Return the path to go to after sign-in. Staff first set up a second factor if the admin requires it."""
     if not is_in_admin(path):
         return path
     if not user.is_staff:
@@ -128,7 +128,7 @@ def _onward(user: User, path: str) -> str:
 
 
 class SignOut(PortalPage, View):
-    """Ends the session."""
+    """Sign-out."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         auth.logout(request)
@@ -138,74 +138,74 @@ class SignOut(PortalPage, View):
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class TwoFactor(PortalPage, View):
-    """Set up a second factor, or remove it."""
+    """Set-up and removal of a second factor."""
 
     signed_in_only = True
     sensitive = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self._page(request, CodeForm())
+        return self._render(request, CodeForm())
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        steps = {"begin": self._begin, "confirm": self._confirm, "remove": self._remove}
+        steps = {"begin": self._start, "confirm": self._confirm, "remove": self._remove}
         step = steps.get(request.POST.get("step", ""))
         if step is None:
             raise NotFound
         return step(request)
 
-    def _begin(self, request: HttpRequest) -> HttpResponse:
+    def _start(self, request: HttpRequest) -> HttpResponse:
         second_factor.start_enrolment(request.user)
-        return redirect(with_next("portal:two-factor", own_path(request.POST.get("next"))))
+        return redirect(with_next("portal:two-factor", safe_path(request.POST.get("next"))))
 
     def _confirm(self, request: HttpRequest) -> HttpResponse:
         form = CodeForm(request.POST)
         if not form.is_valid():
-            return self._page(request, form)
+            return self._render(request, form)
         confirmed = second_factor.confirm_enrolment(request.user, form.cleaned_data["code"])
         if confirmed is None:
             form.add_error("code", _("This code does not match. Wait for the next one and try again."))
-            return self._page(request, form)
+            return self._render(request, form)
         device, codes = confirmed
         request.session.cycle_key()
         verify_session(request, device)
-        context = {"codes": codes, "next": own_path(request.POST.get("next"))}
+        context = {"codes": codes, "next": safe_path(request.POST.get("next"))}
         return render(request, "portal/recovery_codes.html", context)
 
     def _remove(self, request: HttpRequest) -> HttpResponse:
         form = CodeForm(request.POST)
         if not form.is_valid():
-            return self._page(request, form)
+            return self._render(request, form)
         self.count_account(request.user.get_username())
         try:
             sign_in.check_code(request, request.user, form.cleaned_data["code"])
         except NotAuthenticated:
             form.add_error("code", _("This code does not match, or was used before."))
-            return self._page(request, form)
+            return self._render(request, form)
         second_factor.remove(request.user)
         messages.success(request, _("Two-factor sign-in is off."))
         return redirect("portal:two-factor")
 
-    def _page(self, request: HttpRequest, form: CodeForm) -> HttpResponse:
+    def _render(self, request: HttpRequest, form: CodeForm) -> HttpResponse:
         given = request.POST if request.method == "POST" else request.GET
-        context: dict[str, Any] = {"form": form, "next": own_path(given.get("next"))}
+        context: dict[str, Any] = {"form": form, "next": safe_path(given.get("next"))}
         if second_factor.is_enrolled(request.user):
             context["left"] = second_factor.recovery_codes_left(request.user)
             return render(request, "portal/two_factor_on.html", context)
         if device := second_factor.pending_device(request.user):
-            # segno escapes what it draws
+            # segno escapes the title; nothing else in the SVG is text.
             context |= {"qr": mark_safe(second_factor.qr_code(device)), "secret": second_factor.secret_text(device)}  # noqa: S308
         return render(request, "portal/two_factor_off.html", context)
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class Join(PortalPage, View):
-    """An invitation: a new person makes an account, a known one signs in first."""
+    """An invitation: a new person creates an account, a person with an account signs in first."""
 
     sensitive = True
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
         invitation = memberships.get_open_invitation(token)
-        return self._page(request, invitation, JoinForm(email=invitation.email))
+        return self._render(request, invitation, JoinForm(email=invitation.email))
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         invitation = memberships.get_open_invitation(token)
@@ -216,14 +216,14 @@ class Join(PortalPage, View):
         else:
             form = JoinForm(request.POST, email=invitation.email)
             if not form.is_valid():
-                return self._page(request, invitation, form)
+                return self._render(request, invitation, form)
             data = form.cleaned_data
             user = memberships.accept_as_new_person(token, name=data["name"], password=data["password"])
             sign_in.open_session(request, user)
         messages.success(request, _("You are a member of %s now.") % invitation.merchant.name)
         return redirect("portal:home")
 
-    def _page(self, request: HttpRequest, invitation: Any, form: JoinForm) -> HttpResponse:
+    def _render(self, request: HttpRequest, invitation: Any, form: JoinForm) -> HttpResponse:
         user = request.user
         context = {
             "invitation": invitation,
@@ -236,7 +236,7 @@ class Join(PortalPage, View):
 
 
 class PasswordReset(PortalPage, django_views.PasswordResetView):
-    """Asks for a link by e-mail; the answer is the same for every address."""
+    """Request of a link by e-mail. The response is the same for every address."""
 
     sensitive = True
     template_name = "portal/password_reset.html"
@@ -250,13 +250,13 @@ class PasswordReset(PortalPage, django_views.PasswordResetView):
 
 
 class PasswordResetSent(PortalPage, django_views.PasswordResetDoneView):
-    """A link is on its way, if there is an account."""
+    """Confirmation that a link was sent, if there is an account."""
 
     template_name = "portal/password_reset_sent.html"
 
 
 class PasswordResetConfirm(PortalPage, django_views.PasswordResetConfirmView):
-    """A new password, for the link of the mail."""
+    """Form for a new password, opened by the link of the mail."""
 
     sensitive = True
     template_name = "portal/password_new.html"
@@ -272,7 +272,7 @@ class PasswordResetConfirm(PortalPage, django_views.PasswordResetConfirmView):
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class PasswordChange(PortalPage, View):
-    """A new password for a person who is signed in; other sessions end."""
+    """Change of the password by a person who is signed in. Other sessions end."""
 
     signed_in_only = True
     sensitive = True

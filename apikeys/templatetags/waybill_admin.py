@@ -1,4 +1,4 @@
-"""Tags of the admin's own templates."""
+"""Template tags of the admin."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from django import template
 from apikeys.admin.base import MONITORED_LISTS, badge, changelist_url, may_view
 
 register = template.Library()
-# Nobody needs to know how much more than this it is.
-_COUNTED = 1000
+# Larger lists are shown as "1000+", since counting them takes long.
+_MAX_COUNT = 1000
 
 
 @register.simple_tag(takes_context=True)
 def monitored_lists(context: dict[str, Any]) -> list[dict[str, Any]]:
-    """What waits for staff: ``{"text", "count", "url", "badge"}`` of each list that the reader may see."""
+    """Return ``{"text", "count", "url", "badge"}`` for each monitored list that the user may view."""
     found = []
-    for watch in MONITORED_LISTS:
-        rows = watch.rows()
+    for monitored in MONITORED_LISTS:
+        rows = monitored.rows()
         if not may_view(context["request"], rows.model):
             continue
-        count = rows.order_by()[: _COUNTED + 1].count()
-        shown = f"{_COUNTED}+" if count > _COUNTED else str(count)
-        mark = badge(shown, watch.tone if count else "good")
-        found.append(
-            {"text": watch.text, "count": count, "url": changelist_url(rows.model, **watch.query), "badge": mark}
-        )
+        count = rows.order_by()[: _MAX_COUNT + 1].count()
+        shown = f"{_MAX_COUNT}+" if count > _MAX_COUNT else str(count)
+        url = changelist_url(rows.model, **monitored.query)
+        count_badge = badge(shown, monitored.tone if count else "good")
+        found.append({"text": monitored.text, "count": count, "url": url, "badge": count_badge})
     return found
