@@ -1,4 +1,4 @@
-"""Who calls, how often they may, what they may not repeat, and what happened."""
+"""Models of the access layer: merchants, people, API keys, idempotency records and events."""
 
 from apikeys.models.events import Event, EventQuerySet, Outbox, SecurityNotice
 from apikeys.models.keys import ApiKey, IdempotencyRecord, UsageDay

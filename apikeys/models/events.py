@@ -13,7 +13,7 @@ from apikeys.models.merchants import Merchant
 
 
 class EventQuerySet(TenantQuerySet):
-    """Append-only: the database's triggers refuse more than this does."""
+    """An append-only queryset. Triggers in the database also refuse changes made in other ways."""
 
     def update(self, **kwargs: Any) -> int:
         raise TypeError("Events are never changed.")
@@ -23,10 +23,10 @@ class EventQuerySet(TenantQuerySet):
 
 
 class Event(Row):
-    """Something that happened: ids and facts, no personal data. Rows without a merchant are the platform's."""
+    """An event: ids and facts, no personal data. Events without a merchant belong to the platform."""
 
     class Visibility(models.TextChoices):
-        PUBLIC = "public", "public: goes to the merchant's endpoints"
+        PUBLIC = "public", "public: is sent to the merchant's endpoints"
         AUDIT = "audit", "audit: the merchant may read it"
         INTERNAL = "internal", "internal: for operations staff"
 
@@ -37,9 +37,9 @@ class Event(Row):
     subject_id = models.UUIDField(null=True, blank=True)
     data = models.JSONField(default=dict)
     actor = models.CharField(
-        max_length=64, blank=True, help_text="key:<id>, person:<id> or staff:<id>; empty: Waybill."
+        max_length=64, blank=True, help_text="key:<id>, person:<id> or staff:<id>. Empty: Waybill itself."
     )
-    address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the actor called from.")
+    address = models.GenericIPAddressField(null=True, blank=True, help_text="The actor's IP address.")
     correlation_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -58,9 +58,9 @@ class Event(Row):
 
 
 class Outbox(models.Model):
-    """A public event that merchants' endpoints have not been offered yet.
+    """A public event without deliveries yet.
 
-    Written in the event's transaction, deleted by the fan-out.
+    A trigger inserts the row in the event's transaction. The fan-out creates the deliveries and deletes it.
     """
 
     event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="+")
@@ -73,7 +73,7 @@ class Outbox(models.Model):
 
 
 class SecurityNotice(Claimable):
-    """A security event that nobody has been told of yet. Written in the event's transaction, deleted once it is out."""
+    """A notice of a security event to send. Inserted in the event's transaction, deleted after it is sent."""
 
     event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="+")
 

@@ -1,36 +1,35 @@
-"""API keys, their usage, and idempotency keys."""
+"""API keys, usage statistics and idempotency records."""
 
 from __future__ import annotations
 
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant, TenantRow
 from apikeys.models import scopes
-from apikeys.models.merchants import Store, _limit_field
+from apikeys.models.merchants import Store, rate_field
 
 
 class ApiKey(TenantRow):
-    """A way in for a merchant's program; the key itself is shown once and kept only as digest and bcrypt hash."""
+    """An API key. The key itself is shown once and stored only as a digest and a bcrypt hash."""
 
     class Revocation(models.TextChoices):
         REVOKED = "revoked", "revoked"
         LEAKED = "leaked", "leaked"
 
     name = models.CharField(max_length=100)
-    prefix = models.CharField(max_length=16, help_text="The first characters, to tell keys apart.")
+    prefix = models.CharField(max_length=16, help_text="The first characters, to recognise the key.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     hash = models.CharField(max_length=72, editable=False)
     store = models.ForeignKey(Store, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     scopes = models.JSONField(default=scopes.of_every_key, help_text="What the key may do.")
     allowed_ips = models.JSONField(
-        default=list, blank=True, help_text="Addresses or networks that the key works from; empty: from anywhere."
+        default=list,
+        blank=True,
+        help_text="IP addresses or networks from which the key works. Empty: any address.",
     )
-    per_minute = _limit_field("with this key, instead of the plan's")
-    per_hour = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="The same for an hour."
-    )
+    per_minute = rate_field("Requests per minute with this key. Empty: the plan's rate.")
+    per_hour = rate_field("Requests per hour with this key. Empty: the plan's rate.")
     is_demo = models.BooleanField(default=False, editable=False, help_text="Works only with DEBUG=true.")
     use_count = models.PositiveBigIntegerField(default=0, editable=False)
     first_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -58,7 +57,7 @@ class ApiKey(TenantRow):
 
 
 class UsageDay(TenantRow):
-    """What one key, or one credential at a carrier, was used for on one day (UTC)."""
+    """Use of one API key or carrier credential on one day (UTC)."""
 
     class Kind(models.TextChoices):
         KEY = "key", "API key"
@@ -68,9 +67,11 @@ class UsageDay(TenantRow):
     subject_id = models.UUIDField()
     day = models.DateField()
     requests = models.PositiveBigIntegerField(default=0)
-    failures = models.PositiveBigIntegerField(default=0, help_text="Answered with 400 or above, or not at all.")
+    failures = models.PositiveBigIntegerField(
+        default=0, help_text="Requests with a status of 400 or above, or without a response."
+    )
     last_used_at = models.DateTimeField()
-    is_summarised = models.BooleanField(default=False, editable=False, help_text="The day's event has been written.")
+    is_summarised = models.BooleanField(default=False, editable=False, help_text="Whether the day's event is recorded.")
 
     class Meta:
         ordering = ["-day"]
@@ -87,7 +88,7 @@ class UsageDay(TenantRow):
 
 
 class IdempotencyRecord(TenantRow):
-    """A creating request with an Idempotency-Key (``apikeys.access.idempotency``)."""
+    """A request with an Idempotency-Key (``apikeys.access.idempotency``)."""
 
     class State(models.TextChoices):
         RUNNING = "running", "running"
@@ -98,7 +99,9 @@ class IdempotencyRecord(TenantRow):
     state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
     lease_until = models.DateTimeField()
     fence = models.PositiveIntegerField(default=1)
-    subject = models.UUIDField(null=True, help_text="What the request made; a replay renders its current state.")
+    subject = models.UUIDField(
+        null=True, help_text="The object that the request created. A replay renders its current state."
+    )
     response_status = models.PositiveSmallIntegerField(null=True)
     response_body = models.BinaryField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

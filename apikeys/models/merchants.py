@@ -1,4 +1,4 @@
-"""Merchants, their stores, plans and members."""
+"""Merchants, stores, plans, members and invitations."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ from apikeys.db.tenancy import Row
 from apikeys.models.people import User
 
 
-class Plan(models.Model):
-    """What a merchant pays for: how often each of its API keys may call. Operations staff edit the figures.
+def rate_field(help_text: str) -> models.PositiveIntegerField:
+    """Return an optional column for a number of requests."""
+    return models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text)
 
-    Without a figure of its own it goes by the installation's RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR.
+
+class Plan(models.Model):
+    """A merchant's plan: the rate limits of its API keys. Operations staff edit the rates.
+
+    An empty rate stands for RATE_LIMIT_PER_MINUTE or RATE_LIMIT_PER_HOUR of the installation.
     """
 
     code = models.SlugField(max_length=16, primary_key=True)
     name = models.CharField(max_length=40)
-    per_minute = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text="Requests a minute with each key; empty: RATE_LIMIT_PER_MINUTE.",
-    )
-    per_hour = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text="Requests an hour with each key; empty: RATE_LIMIT_PER_HOUR.",
-    )
+    per_minute = rate_field("Requests per minute with each key. Empty: RATE_LIMIT_PER_MINUTE.")
+    per_hour = rate_field("Requests per hour with each key. Empty: RATE_LIMIT_PER_HOUR.")
 
     class Meta:
         ordering = [models.F("per_minute").asc(nulls_first=True)]
@@ -40,11 +35,11 @@ class Plan(models.Model):
 
     @property
     def rates(self) -> tuple[int, int]:
-        """Requests a minute and an hour."""
+        """Requests per minute and per hour."""
         return (self.per_minute or settings.RATE_LIMIT_PER_MINUTE, self.per_hour or settings.RATE_LIMIT_PER_HOUR)
 
 
-# code: (name, requests a minute, requests an hour); made by each migrate where they are missing, never overwritten.
+# code: (name, requests per minute, requests per hour). ``migrate`` creates missing plans and changes no existing ones.
 STANDARD_PLANS = {
     "free": ("Free", None, None),
     "starter": ("Starter", 300, 10_000),
@@ -53,25 +48,16 @@ STANDARD_PLANS = {
 }
 
 
-def _limit_field(whose: str) -> models.PositiveIntegerField:
-    return models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text=f"Requests a minute {whose}; empty: no limit.",
-    )
-
-
 class Merchant(Row):
-    """A tenant."""
+    """A merchant, which is the tenant of its rows."""
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=64, unique=True)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, default="free", db_column="plan", related_name="+")
-    per_minute = _limit_field("over all keys and people of the merchant")
+    per_minute = rate_field("Requests per minute of all keys and people of the merchant. Empty: no limit.")
     language = models.CharField(max_length=5, choices=[("en", "English"), ("es", "Spanish")], default="en")
     mute_warnings = models.BooleanField(
-        default=False, help_text="Quotes and labels tell of no odd addresses and parcels."
+        default=False, help_text="Leave out warnings about doubtful addresses and parcels in quotes and labels."
     )
     default_country = models.CharField(
         max_length=2, blank=True, validators=[RegexValidator(r"^[A-Z]{2}$", "An ISO 3166-1 alpha-2 code, like US.")]
@@ -88,7 +74,7 @@ class Merchant(Row):
 
 
 class Membership(Row):
-    """What a person may do for a merchant."""
+    """A person's role at a merchant."""
 
     class Role(models.TextChoices):
         OWNER = "owner", "Owner"
@@ -113,7 +99,7 @@ class Store(Row):
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="stores")
     name = models.CharField(max_length=200)
     code = models.SlugField(max_length=64)
-    per_minute = _limit_field("over all keys of the store")
+    per_minute = rate_field("Requests per minute of all keys of the store. Empty: no limit.")
     is_active = models.BooleanField(default=True)
 
     class Meta:
@@ -125,7 +111,7 @@ class Store(Row):
 
 
 class Invitation(Row):
-    """A person is asked by e-mail to join a merchant; the token in the mail is kept only as a digest."""
+    """An invitation by e-mail to join a merchant. The token in the mail is stored only as a digest."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField()

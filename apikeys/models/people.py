@@ -1,4 +1,4 @@
-"""People."""
+"""Users."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ class User(AbstractUser):
     email = models.EmailField(unique=True, null=True, blank=True)
 
     def clean(self) -> None:
-        """Several people may have no address: none is NULL, not a blank that is taken already."""
+        """Store a missing e-mail address as NULL. An empty text would be unique."""
         super().clean()
         self.email = self.email or None

@@ -1,4 +1,4 @@
-"""What a caller may do: the scopes that a key holds, and the roles of people, each a set of them."""
+"""Scopes of API keys, and the roles of people as sets of scopes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ CREDENTIALS_MANAGE = "credentials:manage"
 WEBHOOKS_MANAGE = "webhooks:manage"
 KEYS_MANAGE = "keys:manage"
 REPORTS_READ = "reports:read"
-# Of people only: no key can invite anybody.
+# Only for people: no API key can have this scope.
 MEMBERS_MANAGE = "members:manage"
 
 _DAILY = (SHIPMENTS_READ, SHIPMENTS_WRITE, TRACKING_READ, TRACKING_WRITE, REPORTS_READ)
 _MANAGING = (CREDENTIALS_MANAGE, WEBHOOKS_MANAGE, KEYS_MANAGE)
 OF_KEYS = (*_DAILY[:4], *_MANAGING, REPORTS_READ)
-# A new key manages nothing unless it is asked for.
+# Scopes of a new key. The managing scopes must be requested.
 DEFAULT = _DAILY
 
 # Membership.Role: scopes
@@ -29,5 +29,5 @@ OF_ROLES = {
 
 
 def of_every_key() -> list[str]:
-    """All that a key can hold."""
+    """Return all scopes that a key can have."""
     return list(OF_KEYS)
