@@ -1,4 +1,4 @@
-"""What every carrier's adapter promises, whoever the carrier is. A carrier's test subclasses ``CarrierContract``."""
+"""The contract of every carrier's adapter. The tests of a carrier subclass ``CarrierContract``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -20,7 +21,8 @@ from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
 from carriers.adapters.records import FILE_STARTS
 from carriers.adapters.registry import ADAPTERS, adapter_class
 from carriers.http.answers import Answer
-from carriers.tests.damage import ANY_JSON, assert_storable, damaged
+from carriers.tests.damage import ANY_JSON, GARBAGE, STRANGE_REFUSALS, assert_storable, damaged
+from carriers.tests.replay import FailingNetwork, Replay, Tokens, answer
 from carriers.types import BookedLabel, Scan, Status, WebhookReport
 from carriers.types.errors import (
     CarrierAuthentication,
@@ -35,156 +37,93 @@ from carriers.types.errors import (
 )
 
 PAYLOADS = 10_000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 1_000
-GARBAGE = {
-    "nothing": b"",
-    "a web page": b"<html><body>Service temporarily unavailable</body></html>",
-    "null": b"null",
-    "a list": b"[]",
-    "an empty object": b"{}",
-    "half an object": b'{"data": ',
-    "not UTF-8": b'{"data": "\xff\xfe"}',
-    "nested too deep": b"[" * 200_000,
-    "an absurd number": b'{"total_price": 1e99999999999999999999}',
+# Operations that return booked labels.
+WITH_LABELS = ("create_label", "create_return", "find_by_reference")
+# Arguments for calls of operations that an adapter does not have.
+ARGUMENTS = {
+    "quote": (None,),
+    "create_label": (None,),
+    "find_by_reference": ("x",),
+    "cancel": ("x", ""),
+    "track": (["x"],),
+    "proof_of_delivery": ("x",),
+    "schedule_pickup": (None,),
+    "cancel_pickup": ("x", ""),
+    "pickup_point": ("x",),
+    "label_file": ("https://x.example/1.pdf",),
+    "register_warehouse": (None,),
+    "create_return": (None,),
+    "update_order": (None,),
+    "reports": (None,),
+    "parse_webhook": (b"",),
 }
-# Operations that answer with booked labels.
-SOLD = ("create_label", "create_return", "find_by_reference")
-A_FILE = b"%PDF-1.4 a file\n%%EOF"
-# Refusals that no carrier documents; its proxies send them nevertheless.
-STRANGE_REFUSALS = {
-    "a web page": b"<html>Not here</html>",
-    "nothing": b"",
-    "null": b"null",
-    "a list": b"[1]",
-    "a bare text": b'"no"',
-    "an error that is a text": b'{"error": "no"}',
-    "an error without words": b'{"error": {}}',
-    "an error of numbers": b'{"error": {"code": 7, "message": [], "field": {}}}',
-    "nested too deep": b"[" * 200_000,
-    "not UTF-8": b"\xff\xfe\x00",
+KEYWORDS = {
+    "pickup_points": {"latitude": 0, "longitude": 0, "radius_km": 1, "limit": 1},
+    "coverage": {"postal_code": "", "city": "", "country": ""},
+    "verify_webhook": {"headers": {}, "body": b"", "now": datetime.now(UTC)},
 }
 
 
-class Replay:
-    """A transport that answers from a list and remembers what was sent. The last answer repeats."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.answers, self.sent, self.fetched = list(answers), [], []
-
-    def send(self, operation, method, url, *, headers=None, params=None, json=None):
-        self.sent.append(
-            {
-                "operation": operation,
-                "method": method,
-                "url": url,
-                "headers": dict(headers or {}),
-                "params": params,
-                "json": json,
-            }
-        )
-        return self._next()
-
-    def fetch(self, operation, url, *, hosts, headers=None):
-        """A file, where one is all that is asked; beside another request the carrier just has it."""
-        self.fetched.append({"operation": operation, "url": url, "hosts": tuple(hosts)})
-        if any(sent["method"] != "FETCH" for sent in self.sent):
-            return Answer(200, {}, A_FILE)
-        self.sent.append({"operation": operation, "method": "FETCH", "url": url, "headers": dict(headers or {})})
-        return self._next()
-
-    def several(self, calls):
-        """One after the other, so that the list's order holds."""
-        return [self._outcome_of(call) for call in calls]
-
-    def _outcome_of(self, call):
-        try:
-            return call()
-        except CarrierError as error:
-            return error
-
-    def _next(self):
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, CarrierError):
-            raise answer
-        return answer
-
-
-class Tokens:
-    """A source whose tokens are numbered."""
-
-    def __init__(self) -> None:
-        self.refused: list[str] = []
-
-    def current(self) -> str:
-        return "token-1"
-
-    def renew(self, refused: str) -> str:
-        self.refused.append(refused)
-        return f"token-{len(self.refused) + 1}"
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def answer(body: Any, status: int = 200) -> Answer:
-    """An answer of the carrier: bytes as they are, anything else as JSON."""
-    return Answer(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+def unreadable(operation: str) -> type[CarrierError]:
+    """Return the error of an operation whose response cannot be read."""
+    return CarrierUnavailable if is_read(operation) else OutcomeUnknown
 
 
 class CarrierContract:
-    """Set the class variables, give an example call of each operation, and inherit the promises."""
+    """Set the class variables, with a sample call of each operation, and inherit the tests."""
 
     adapter: ClassVar[type[CarrierAdapter]]
     fields: ClassVar[Mapping[str, str]]
-    # Each HTTP operation of the carrier -> (a call of it, the body of a good answer).
+    # Each operation that sends a request -> (a call of it, the body of a successful response).
     calls: ClassVar[Mapping[str, tuple[Callable[[CarrierAdapter], Any], Any]]]
     # Bodies of its webhooks.
     events: ClassVar[Sequence[Any]] = ()
     # (HTTP status, body, error class, the carrier's code, the carrier's message) of documented refusals.
     refusals: ClassVar[Sequence[tuple[int, Any, type[CarrierError], str, str]]]
-    # (operation, garbage) that this carrier says in earnest: an empty list, where lists are answered.
-    in_earnest: ClassVar[Collection[tuple[str, str]]] = ()
-    # Each status word that the carrier documents -> ours.
+    # (operation, body) of garbage that is a valid response of this carrier, such as an empty list.
+    valid_garbage: ClassVar[Collection[tuple[str, bytes]]] = ()
+    # Each documented status word -> our status.
     words: ClassVar[Mapping[str, Status]]
 
     def scan_of(self, word: str) -> Scan:
-        """The scan that the adapter reads from an answer or event with this status word."""
+        """Return the scan that the adapter reads from a response or webhook with this status word."""
         raise NotImplementedError
 
-    def open(self, *answers: Answer, tokens: Any = None, **fields: str) -> CarrierAdapter:
-        """The adapter on a replaying transport (``.http.sent`` is what it asked)."""
+    def open(self, *answers: Answer | CarrierError, tokens: Any = None, **fields: str) -> CarrierAdapter:
+        """Return the adapter on a replaying transport; ``.http.sent`` has its requests."""
         tokens = Tokens() if tokens is None and self.adapter.logs_in() else tokens
-        environment = self.adapter.base_urls["sandbox"]
-        return self.adapter(
-            fields={**self.fields, **fields}, base_url=environment, http=Replay(*answers), tokens=tokens
-        )
+        base_url = self.adapter.base_urls["sandbox"]
+        return self.adapter(fields={**self.fields, **fields}, base_url=base_url, http=Replay(*answers), tokens=tokens)
 
     def pytest_generate_tests(self, metafunc):
-        """Every operation, refusal and status word is a test of its own."""
-        if "operation" in metafunc.fixturenames:
-            metafunc.parametrize("operation", list(self.calls))
-        if "sale" in metafunc.fixturenames:
-            metafunc.parametrize("sale", [name for name in SOLD if name in self.calls])
+        """Make a test of every operation, refusal and status word."""
+        supported = self.adapter.capabilities()
+        login = [LOGIN] if self.adapter.logs_in() else []
+        parameters = {
+            "operation": list(self.calls),
+            "requested": [*self.calls, *login],
+            "selling": [name for name in WITH_LABELS if name in self.calls],
+            "word": list(self.words),
+            "unsupported": [name for name in OPERATIONS if name not in {LOGIN, *supported}],
+        }
+        for name, values in parameters.items():
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, values)
         if "refusal" in metafunc.fixturenames:
             metafunc.parametrize("refusal", self.refusals, ids=[f"{row[0]} {row[3]}" for row in self.refusals])
-        if "word" in metafunc.fixturenames:
-            metafunc.parametrize("word", list(self.words))
-        if "unsupported" in metafunc.fixturenames:
-            metafunc.parametrize("unsupported", [name for name in OPERATIONS if name not in {LOGIN, *self.supported()}])
 
-    @classmethod
-    def supported(cls):
-        return cls.adapter.capabilities()
+    def call_of(self, operation: str) -> Callable[[CarrierAdapter], Any]:
+        """Return the sample call of an operation; a login has none in ``calls``."""
+        return self.calls[operation][0] if operation in self.calls else lambda adapter: adapter.fetch_token()
 
-    def _buys(self):
-        return "create_label" if "create_label" in self.calls else next(iter(self.calls))
+    # Registration
 
-    def test_it_is_registered_and_found_by_any_spelling(self):
+    def test_adapter_is_registered_and_found_by_any_spelling(self):
         assert ADAPTERS[self.adapter.slug] is self.adapter
         for name in (self.adapter.slug, self.adapter.name, self.adapter.name.upper(), f" {self.adapter.name} "):
             assert adapter_class(name) is self.adapter
 
-    def test_it_has_both_environments_and_says_which_fields_are_secret(self):
+    def test_adapter_has_both_environments_and_a_schema_of_its_credential(self):
         assert set(self.adapter.base_urls) == {"sandbox", "production"}
         assert self.adapter.base_urls["production"].startswith("https://")
         known = set(self.adapter.credential_fields())
@@ -193,52 +132,21 @@ class CarrierContract:
         assert set(self.adapter.secret_fields()) <= known
         assert set(self.adapter.required_fields()) <= set(self.fields) <= known
 
-    def test_capabilities_are_what_it_overrides_and_each_has_an_example(self):
+    def test_capabilities_are_the_overridden_operations_and_each_has_a_sample(self):
         overridden = {name for name in OPERATIONS if name in vars(self.adapter)}
-        assert set(self.supported()) == overridden
+        assert set(self.adapter.capabilities()) == overridden
         assert {name for name in overridden if OPERATIONS[name] is not Effect.LOCAL} == set(self.calls)
 
-    def test_what_it_does_not_offer_says_carrier_and_operation(self, unsupported):
-        arguments = {
-            "quote": (None,),
-            "create_label": (None,),
-            "find_by_reference": ("x",),
-            "cancel": ("x", ""),
-            "track": (["x"],),
-            "proof_of_delivery": ("x",),
-            "schedule_pickup": (None,),
-            "cancel_pickup": ("x", ""),
-            "pickup_point": ("x",),
-            "label_file": ("https://x.example/1.pdf",),
-            "register_warehouse": (None,),
-            "create_return": (None,),
-            "update_order": (None,),
-            "reports": (None,),
-            "rotate_credentials": (),
-            "parse_webhook": (b"",),
-        }
-        named = {
-            "pickup_points": {"latitude": 0, "longitude": 0, "radius_km": 1, "limit": 1},
-            "coverage": {"postal_code": "", "city": "", "country": ""},
-            "verify_webhook": {"headers": {}, "body": b"", "now": datetime.now(UTC)},
-        }
+    def test_unsupported_operation_names_carrier_and_operation_and_sends_nothing(self, unsupported):
         adapter = self.open(answer({}))
         with pytest.raises(CarrierUnsupported) as refused:
-            getattr(adapter, unsupported)(*arguments.get(unsupported, ()), **named.get(unsupported, {}))
+            getattr(adapter, unsupported)(*ARGUMENTS.get(unsupported, ()), **KEYWORDS.get(unsupported, {}))
         assert (refused.value.carrier, refused.value.carrier_code) == (self.adapter.name, unsupported)
         assert self.adapter.name in str(refused.value)
         assert unsupported.replace("_", " ") in str(refused.value)
         assert adapter.http.sent == []
 
-    def test_every_documented_status_word_is_understood(self, word):
-        scan = self.scan_of(word)
-        assert scan.status == self.words[word] != Status.UNKNOWN
-        assert scan.code == word
-        assert scan.description
-
-    def test_an_unknown_status_word_stays_unknown_and_is_kept(self):
-        scan = self.scan_of("eaten_by_the_dog")
-        assert (scan.status, scan.code) == (Status.UNKNOWN, "eaten_by_the_dog")
+    # Effects
 
     def test_every_request_names_its_operation(self, operation):
         call, body = self.calls[operation]
@@ -246,6 +154,34 @@ class CarrierContract:
         call(adapter)
         assert adapter.http.sent
         assert all(sent["operation"] == operation for sent in adapter.http.sent)
+
+    @pytest.mark.parametrize(
+        ("failure", "read_error"),
+        [(requests.ConnectionError("reset"), CarrierUnavailable), (requests.ReadTimeout("late"), CarrierTimeout)],
+        ids=["connection lost", "no response in time"],
+    )
+    def test_only_reads_are_repeated_after_a_failure_that_leaves_the_outcome_open(
+        self, requested, failure, read_error, settings
+    ):
+        settings.CARRIER_MAX_RETRIES, settings.CARRIER_RETRY_DELAY_S = 3, 0
+        assert OPERATIONS[requested] is not Effect.LOCAL
+        with FailingNetwork(failure) as network, pytest.raises(CarrierError) as problem:
+            self.call_of(requested)(self._on(network))
+        assert type(problem.value) is (read_error if is_read(requested) else OutcomeUnknown)
+        # All the time is used up after a timeout.
+        assert network.attempts == (4 if is_read(requested) and read_error is CarrierUnavailable else 1)
+
+    def test_every_operation_is_repeated_if_nothing_was_sent(self, requested, settings):
+        settings.CARRIER_MAX_RETRIES, settings.CARRIER_RETRY_DELAY_S = 3, 0
+        with FailingNetwork(requests.ConnectTimeout("refused")) as network, pytest.raises(CarrierError) as problem:
+            self.call_of(requested)(self._on(network))
+        assert type(problem.value) is CarrierUnavailable
+        assert network.attempts == 4
+
+    def _on(self, network):
+        http = network.transport(self.adapter, self.fields)
+        tokens = Tokens() if self.adapter.logs_in() else None
+        return self.adapter(fields=self.fields, base_url=self.adapter.base_urls["sandbox"], http=http, tokens=tokens)
 
     @pytest.mark.parametrize("kind", [CarrierUnavailable, CarrierTimeout, CarrierRateLimited, OutcomeUnknown])
     def test_errors_of_the_transport_reach_the_caller(self, operation, kind):
@@ -256,7 +192,9 @@ class CarrierContract:
         assert type(raised.value) is kind
         assert raised.value.carrier_code == "503"
 
-    def test_a_token_goes_along_and_is_renewed_once(self, operation):
+    # Tokens
+
+    def test_token_is_sent_and_renewed_once(self, operation):
         if not self.adapter.logs_in():
             pytest.skip("the carrier takes a key with each request")
         call, body = self.calls[operation]
@@ -267,7 +205,7 @@ class CarrierContract:
         assert "token-1" in sent[0]
         assert "token-2" in sent[1]
 
-    def test_a_refused_new_token_is_the_credentials_fault(self, operation):
+    def test_refused_new_token_is_an_error_of_the_credential(self, operation):
         call, _body = self.calls[operation]
         for body in STRANGE_REFUSALS.values():
             adapter = self.open(answer(body, 401))
@@ -275,107 +213,103 @@ class CarrierContract:
                 call(adapter)
             assert len(adapter.http.sent) == (2 if self.adapter.logs_in() else 1)
 
+    # Responses
+
     @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
-    def test_a_yes_that_cannot_be_read_leaves_a_purchase_in_doubt_and_a_read_undone(self, operation, garbage):
-        if (operation, garbage) in self.in_earnest:
-            pytest.skip("that is an answer here")
+    def test_unreadable_success_leaves_a_write_in_doubt_and_fails_a_read(self, operation, garbage):
+        if (operation, garbage) in self.valid_garbage:
+            pytest.skip("a valid response of this carrier")
         call, _body = self.calls[operation]
-        expected = CarrierUnavailable if is_read(operation) else OutcomeUnknown
-        with pytest.raises(expected) as problem:
+        with pytest.raises(unreadable(operation)) as problem:
             call(self.open(answer(garbage)))
-        assert type(problem.value) is expected
+        assert type(problem.value) is unreadable(operation)
         assert problem.value.carrier == self.adapter.name
 
-    def test_what_is_sold_or_found_under_another_reference_is_no_answer(self, sale):
-        call, foreign = self._with(sale, lambda label: (label.reference, "SOMEBODY-ELSES"))
-        with pytest.raises(CarrierUnavailable if is_read(sale) else OutcomeUnknown):
+    def test_label_of_another_reference_is_unreadable(self, selling):
+        call, foreign = self._with_changed_label(selling, lambda label: (label.reference, "ANOTHER-REFERENCE"))
+        with pytest.raises(unreadable(selling)):
             call(self.open(answer(foreign)))
 
-    def test_a_label_that_is_no_file_of_its_format_is_no_answer(self, sale):
-        call, spoilt = self._with(sale, lambda label: (_base64(label.content), _base64(b"no file at all")))
-        with pytest.raises(CarrierUnavailable if is_read(sale) else OutcomeUnknown):
+    def test_label_file_that_is_not_of_its_format_is_unreadable(self, selling):
+        call, spoilt = self._with_changed_label(
+            selling,
+            lambda label: (
+                base64.b64encode(label.content).decode(),
+                base64.b64encode(b"not a label file").decode(),
+            ),
+        )
+        with pytest.raises(unreadable(selling)):
             call(self.open(answer(spoilt)))
 
-    def _with(self, sale, change):
-        """A call that answers with labels, and its example's answer with one text of a label changed into another."""
-        call, body = self.calls[sale]
+    def _with_changed_label(self, selling, change):
+        """Return a sample call and its response with one text of a label changed: ``change(label)`` -> (old, new)."""
+        call, body = self.calls[selling]
         found = call(self.open(answer(body)))
         label = found if isinstance(found, BookedLabel) else found[-1]
         assert label.content.startswith(FILE_STARTS[label.label_format] if label.content else b"")
         before, after = change(label)
         if not before or before not in json.dumps(body):
-            pytest.skip("it is not in the answer: told by the request, or fetched apart")
+            pytest.skip("the response does not contain it")
         return call, json.loads(json.dumps(body).replace(before, after))
 
-    def test_no_damage_to_an_answer_or_event_breaks_it(self):
-        """An answer is read, garbage, or (a purchase) left in doubt; an event is read or says why not. Nothing else."""
+    def test_damaged_response_or_webhook_is_read_or_refused_as_documented(self):
         samples = [*self.calls.values(), *self.events]
 
         @settings(max_examples=PAYLOADS, suppress_health_check=list(HealthCheck))
         @given(st.data())
-        def hold(data):
+        def check(data):
             number = data.draw(st.integers(0, len(samples) - 1))
             if number < len(self.calls):
-                self._hold_damaged_answer(list(self.calls)[number], data)
+                self._check_damaged_response(list(self.calls)[number], data)
             else:
-                self._hold_damaged_event(data.draw(damaged(samples[number])))
+                self._check_damaged_webhook(data.draw(damaged(samples[number])))
 
-        hold()
+        check()
 
-    def _hold_damaged_answer(self, operation, data):
+    def _check_damaged_response(self, operation, data):
         call, body = self.calls[operation]
-        unreadable = CarrierUnavailable if is_read(operation) else OutcomeUnknown
         try:
             found = call(self.open(answer(data.draw(damaged(body)))))
         except CarrierError as error:
-            assert type(error) is unreadable or (type(error) is NotServiceable and operation == "quote")
+            assert type(error) is unreadable(operation) or (type(error) is NotServiceable and operation == "quote")
             assert_storable(error.body())
         else:
             assert_storable(found)
 
-    def _hold_damaged_event(self, event):
+    def _check_damaged_webhook(self, event):
         try:
-            news = self.open(answer({})).parse_webhook(json.dumps(event).encode())
+            report = self.open(answer({})).parse_webhook(json.dumps(event).encode())
         except ValueError as error:
             assert str(error)
         else:
-            assert_storable(news)
+            assert_storable(report)
 
-    def test_a_refusal_of_any_content_is_one_of_ours(self):
-        @given(st.sampled_from([301, 400, 403, 404, 409, 422]), ANY_JSON | st.binary(max_size=50))
-        def hold(status, body):
-            call, _good = self.calls[self._buys()]
-            with pytest.raises(CarrierError) as refused:
-                call(self.open(answer(body if isinstance(body, bytes) else {"error": body, "message": body}, status)))
-            assert_storable(refused.value.body())
+    # Refusals
 
-        hold()
+    def _call_of_purchase(self):
+        return self.calls["create_label" if "create_label" in self.calls else next(iter(self.calls))][0]
 
-    def test_any_bytes_are_news_or_a_value_error(self):
-        if "parse_webhook" not in self.supported():
-            pytest.skip("the carrier sends none")
-
-        @given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
-        def hold(body):
-            try:
-                assert isinstance(self.open(answer({})).parse_webhook(body), WebhookReport)
-            except ValueError as error:
-                assert str(error)
-
-        hold()
-
-    def test_every_documented_refusal_keeps_the_carriers_words(self, refusal):
+    def test_documented_refusal_keeps_the_carriers_code_and_message(self, refusal):
         status, body, kind, code, message = refusal
-        call, _body = self.calls[self._buys()]
         with pytest.raises(CarrierError) as problem:
-            call(self.open(answer(body, status)))
+            self._call_of_purchase()(self.open(answer(body, status)))
         assert type(problem.value) is kind
         assert (problem.value.carrier, problem.value.carrier_code) == (self.adapter.name, code)
         assert problem.value.carrier_message == message
 
+    def test_refusal_with_any_body_is_a_carrier_error(self):
+        @given(st.sampled_from([301, 400, 403, 404, 409, 422]), ANY_JSON | st.binary(max_size=50))
+        def check(status, body):
+            body = body if isinstance(body, bytes) else {"error": body, "message": body}
+            with pytest.raises(CarrierError) as refused:
+                self._call_of_purchase()(self.open(answer(body, status)))
+            assert_storable(refused.value.body())
+
+        check()
+
     @pytest.mark.parametrize("body", list(STRANGE_REFUSALS.values()), ids=list(STRANGE_REFUSALS))
     @pytest.mark.parametrize("status", [400, 403, 404, 409, 418, 422])
-    def test_a_refusal_of_any_shape_is_a_refusal_with_what_the_carrier_said(self, operation, status, body):
+    def test_undocumented_refusal_shows_status_and_text(self, operation, status, body):
         call, _body = self.calls[operation]
         with pytest.raises(CarrierRejected) as problem:
             call(self.open(answer(body, status)))
@@ -385,23 +319,50 @@ class CarrierContract:
         assert problem.value.carrier_message.startswith(readable)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 408])
-    def test_a_write_that_a_gateway_answered_may_have_happened(self, operation, status):
+    def test_gateways_response_leaves_a_write_in_doubt(self, operation, status):
         call, _body = self.calls[operation]
         with pytest.raises(CarrierRejected if is_read(operation) else OutcomeUnknown):
             call(self.open(answer({}, status)))
 
+    # Statuses
+
+    def test_documented_status_word_is_mapped(self, word):
+        scan = self.scan_of(word)
+        assert scan.status == self.words[word] != Status.UNKNOWN
+        assert scan.code == word
+        assert scan.description
+
+    def test_unknown_status_word_is_kept_with_status_unknown(self):
+        scan = self.scan_of("eaten_by_the_dog")
+        assert (scan.status, scan.code) == (Status.UNKNOWN, "eaten_by_the_dog")
+
+    # Webhooks
+
     @pytest.mark.parametrize(
-        "headers", [{}, {"x-signature": "ü"}, {"authorization": "Bearer x"}], ids=["none", "odd", "other"]
+        "headers", [{}, {"x-signature": "ü"}, {"authorization": "Bearer x"}], ids=["none", "not ASCII", "other"]
     )
-    def test_an_unsigned_webhook_is_refused(self, headers):
-        if "verify_webhook" not in self.supported():
+    def test_webhook_without_signature_is_refused(self, headers):
+        if "verify_webhook" not in self.adapter.capabilities():
             pytest.skip("the carrier signs nothing")
         with pytest.raises(NotAuthenticated):
             self.open(answer({})).verify_webhook(headers=headers, body=b"{}", now=datetime.now(UTC))
 
     @pytest.mark.parametrize("garbage", list(GARBAGE.values()), ids=list(GARBAGE))
-    def test_a_webhook_that_cannot_be_read_says_why(self, garbage):
-        if "parse_webhook" not in self.supported():
+    def test_unreadable_webhook_raises_the_reason(self, garbage):
+        if "parse_webhook" not in self.adapter.capabilities():
             pytest.skip("the carrier sends none")
         with pytest.raises(ValueError, match=r"\w+"):
             self.open(answer({})).parse_webhook(garbage)
+
+    def test_webhook_of_any_bytes_is_a_report_or_a_value_error(self):
+        if "parse_webhook" not in self.adapter.capabilities():
+            pytest.skip("the carrier sends none")
+
+        @given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
+        def check(body):
+            try:
+                assert isinstance(self.open(answer({})).parse_webhook(body), WebhookReport)
+            except ValueError as error:
+                assert str(error)
+
+        check()

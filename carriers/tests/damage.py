@@ -1,4 +1,4 @@
-"""Hypothesis strategies for JSON as no carrier documents it: good bodies with something lost or replaced by junk."""
+"""Bodies that no carrier documents: garbage, strange refusals, and Hypothesis strategies for damaged JSON."""
 
 import copy
 import dataclasses
@@ -6,8 +6,32 @@ import json
 
 from hypothesis import strategies as st
 
-# The fields of canonical types that hold what the carrier likes.
-FREE = ("extras", "details", "rows", "totals")
+GARBAGE = {
+    "nothing": b"",
+    "a web page": b"<html><body>Service temporarily unavailable</body></html>",
+    "null": b"null",
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "half an object": b'{"data": ',
+    "not UTF-8": b'{"data": "\xff\xfe"}',
+    "nested too deep": b"[" * 200_000,
+    "an extreme number": b'{"total_price": 1e99999999999999999999}',
+}
+# Bodies of refusals that no carrier documents, but that its proxies send.
+STRANGE_REFUSALS = {
+    "a web page": b"<html>Not here</html>",
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[1]",
+    "a text": b'"no"',
+    "an error that is a text": b'{"error": "no"}',
+    "an error without a message": b'{"error": {}}',
+    "an error of numbers": b'{"error": {"code": 7, "message": [], "field": {}}}',
+    "nested too deep": b"[" * 200_000,
+    "not UTF-8": b"\xff\xfe\x00",
+}
+# Fields of canonical types with any JSON of the carrier.
+ANY_FIELDS = ("extras", "details", "rows", "totals")
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
@@ -32,53 +56,53 @@ ANY_JSON = st.recursive(
 
 @st.composite
 def damaged(draw, body):
-    """The body with one to three places replaced by junk, doubled or gone; of a file some bytes lost or added."""
+    """Return a body with one to three values replaced by junk, doubled or removed; a file with changed bytes."""
     if isinstance(body, bytes):
         return body[: draw(st.integers(0, len(body)))] + draw(st.binary(max_size=20))
     body = copy.deepcopy(body)
     for _round in range(draw(st.integers(1, 3))):
-        found = list(_places(body))
-        if not found:
+        paths = list(_paths(body))
+        if not paths:
             break
-        *way, last = draw(st.sampled_from(found))
-        holder = body
-        for key in way:
-            holder = holder[key]
-        match draw(st.sampled_from(["replaced", "replaced", "gone", "doubled"])):
+        *path, last = draw(st.sampled_from(paths))
+        container = body
+        for key in path:
+            container = container[key]
+        match draw(st.sampled_from(["replaced", "replaced", "removed", "doubled"])):
             case "replaced":
-                holder[last] = draw(JUNK)
-            case "doubled" if isinstance(holder, list):
-                holder.append(copy.deepcopy(holder[last]))
+                container[last] = draw(JUNK)
+            case "doubled" if isinstance(container, list):
+                container.append(copy.deepcopy(container[last]))
             case _:
-                del holder[last]
+                del container[last]
     return body
 
 
 def assert_storable(value):
-    """Every text is one that a database takes (no NUL, no half characters), and what is free is plain JSON."""
+    """Assert that a database takes every text (no NUL, no lone surrogate) and that other fields are plain JSON."""
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             inner = getattr(value, field.name)
-            if field.name in FREE:
+            if field.name in ANY_FIELDS:
                 json.dumps(inner, allow_nan=False)
             assert_storable(inner)
     elif isinstance(value, str):
         value.encode()
         assert "\0" not in value
     else:
-        for inner in _inside(value):
+        for inner in _children(value):
             assert_storable(inner)
 
 
-def _inside(value):
+def _children(value):
     if isinstance(value, dict):
         return (*value, *value.values())
     return value if isinstance(value, list | tuple) else ()
 
 
-def _places(value, path=()):
-    """Every path inside a JSON value."""
+def _paths(value, path=()):
+    """Yield every path in a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
-        yield from _places(inner, (*path, key))
+        yield from _paths(inner, (*path, key))

@@ -27,8 +27,7 @@ from carriers.credentials import opening, storage
 from carriers.http.faults import FAULTS
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
-from carriers.tests import test_pickit_adapter as pickit
-from carriers.tests import test_velocity_adapter as velocity
+from carriers.tests import pickit, velocity
 from carriers.types import Order, ShipmentRef, WarehouseRequest
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -70,7 +69,7 @@ def _pickit_route() -> Any:
 
 def _pickit_pickup(number: str) -> Any:
     tomorrow = timezone.now() + timedelta(days=1)
-    return replace(pickit.VAN, reference=_reference(), pickup_date=tomorrow, tracking_numbers=(number,))
+    return replace(pickit.PICKUP, reference=_reference(), pickup_date=tomorrow, tracking_numbers=(number,))
 
 
 def _pickit_bought(it: CarrierAdapter) -> dict[str, str]:
@@ -113,7 +112,7 @@ SAMPLES = {
             "cancel_pickup": lambda it, has: it.cancel_pickup(has["pickup"], "no parcels today"),
             "pickup_points": lambda it, has: it.pickup_points(**pickit.NEAR),
             "pickup_point": lambda it, has: it.pickup_point("PP-12345"),
-            "coverage": lambda it, has: it.coverage(**pickit.PLACE),
+            "coverage": lambda it, has: it.coverage(**pickit.CITY),
             "rotate_credentials": lambda it, has: it.rotate_credentials(),
         },
         prepare={

@@ -1,8 +1,8 @@
-"""The canonical words between shipping and every carrier: frozen dataclasses, units in the names.
+"""The canonical types between shipping and the carriers' adapters: frozen dataclasses.
 
-Adapters take and give these and nothing else. Money is ``Decimal`` beside an ISO 4217 code, weights are kilograms,
-lengths centimetres, distances kilometres; every ``datetime`` is aware. ``extras`` carries what only this carrier says;
-it reaches the wire as ``metadata``.
+Money is a ``Decimal`` with an ISO 4217 code. Weights are in kilograms, lengths in centimetres, distances in kilometres;
+names state the unit. Every ``datetime`` is aware. A text is empty if absent. ``extras`` has what only one carrier
+reports; our API shows it as ``metadata``.
 """
 
 from carriers.types.orders import (

@@ -1,7 +1,7 @@
-"""What can go wrong at a carrier, in the caller's words.
+"""The errors of carrier operations.
 
-Every class carries the carrier's own code and text (shown verbatim, never as our own sentence) and says whether the
-same request may be repeated. ``details`` names fields of *our* request, so a merchant can act on it.
+Each has the carrier's code and message, shown verbatim, and states whether the same request may be repeated.
+``details`` names fields of our request, so that a merchant can correct them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from apikeys.http.errors import Details, Text, WaybillError
 
-_MOST_CODE, _MOST_WORDS = 64, 1_000  # characters of what a carrier says of itself
+_MAX_CODE, _MAX_MESSAGE = 64, 1_000  # characters
 
 
 class CarrierError(WaybillError):
-    """The root of the carriers' errors."""
+    """Base class of carrier errors."""
 
     def __init__(
         self,
@@ -30,12 +30,12 @@ class CarrierError(WaybillError):
     ) -> None:
         super().__init__(message, details=details, retry_after_s=retry_after_s)
         self.carrier = carrier
-        self.carrier_code = carrier_code[:_MOST_CODE]
-        self.carrier_message = carrier_message[:_MOST_WORDS]
-        self.answer: Any = None  # the carrier's, where it failed in words that its adapter can read
+        self.carrier_code = carrier_code[:_MAX_CODE]
+        self.carrier_message = carrier_message[:_MAX_MESSAGE]
+        self.answer: Any = None  # the response of a 429 or 5xx, for the adapter to read its code and message
 
     def body(self) -> dict[str, Any]:
-        """The shape of ``WaybillError.body`` plus the carrier's part."""
+        """Return ``WaybillError.body`` with the carrier's part."""
         return super().body() | {
             "carrier": self.carrier,
             "carrier_code": self.carrier_code,
@@ -45,40 +45,37 @@ class CarrierError(WaybillError):
 
 
 class CarrierRejected(CarrierError):
-    """The carrier read the request and refused it.
-
-    ``details`` names the field of our request where the carrier says which.
-    """
+    """The carrier refused the request. ``details`` names the field of our request if the carrier names one."""
 
     code, status, message = "carrier_rejected", 400, _("The carrier refused the request.")
 
 
 class CarrierUnsupported(CarrierError):
-    """The adapter does not offer this operation."""
+    """The adapter does not have this operation."""
 
     code, status, message = "unsupported_operation", 400, _("The carrier does not support this operation.")
 
 
 class CarrierAuthentication(CarrierError):
-    """The carrier refuses our credential there: nothing that the caller's API key could mend."""
+    """The carrier refused the credential that we hold for it. The caller's API key is valid."""
 
     code, status, message = "carrier_authentication", 502, _("The carrier refused the stored credential.")
 
 
 class CredentialUnreadable(CarrierAuthentication):
-    """What is stored of our credential does not open (changed in the database, or its key is gone), or was deleted."""
+    """The stored credential cannot be decrypted (changed in the database, or its key is gone) or was deleted."""
 
     message = _("The stored credential cannot be read. Save it again, with all its fields.")
 
 
 class CarrierNotFound(CarrierError):
-    """The carrier does not know the number, point or document asked for."""
+    """The carrier does not know the requested number, pickup point or document."""
 
     code, status, message = "not_found", 404, _("The carrier does not know this.")
 
 
 class CarrierShipmentNotFound(CarrierNotFound):
-    """The carrier does not know the shipment, though we have booked it there."""
+    """The carrier does not know a shipment that we have booked there."""
 
     code, message = "shipment_not_found", _("The carrier does not know this shipment.")
 
@@ -90,45 +87,45 @@ class CarrierWarehouseNotFound(CarrierNotFound):
 
 
 class ProofNotAvailable(CarrierNotFound):
-    """The parcel has not been delivered, so there is no proof of it."""
+    """The parcel is not delivered yet, so there is no proof."""
 
     message = _("There is no proof of delivery yet.")
 
 
 class CarrierCannotCancel(CarrierError):
-    """The carrier refuses to cancel, because of the parcel's state there."""
+    """The carrier refuses to cancel in the parcel's present state."""
 
     code, status, message = "cannot_cancel", 409, _("The carrier refuses to cancel.")
 
 
 class NotServiceable(CarrierError):
-    """The carrier does not serve this route, place or parcel."""
+    """The carrier does not serve this route, location or parcel."""
 
     code, status, message = "not_serviceable", 422, _("The carrier does not serve this.")
 
 
 class CarrierRateLimited(CarrierError):
-    """The carrier's own limit; ``retry_after_s`` as the carrier said."""
+    """The carrier's rate limit is reached; ``retry_after_s`` is the carrier's."""
 
     code, status, message, retryable = "rate_limited", 429, _("The carrier's rate limit is reached."), True
 
 
 class CarrierUnavailable(CarrierError):
-    """The carrier cannot be reached or answers 5xx. The request had no effect there (reads, refused connections)."""
+    """The carrier was not reached, or answered a read with 5xx. The request had no effect."""
 
     code, status, message, retryable = "carrier_unavailable", 503, _("The carrier is not available."), True
 
 
 class CarrierTimeout(CarrierError):
-    """No answer to a *read* in time."""
+    """The carrier did not answer a read in time."""
 
     code, status, message, retryable = "carrier_timeout", 504, _("The carrier did not answer in time."), True
 
 
 class OutcomeUnknown(CarrierError):
-    """A write left us without a readable answer (timeout, lost connection, 5xx, garbage): it may have happened.
+    """A write or purchase got no readable response (timeout, lost connection, 5xx, garbage): it may have happened.
 
-    Never repeated; the caller of the adapter must look it up by our reference.
+    A purchase is never repeated; the adapter's caller looks it up by our reference.
     """
 
     code, status, message = "carrier_timeout", 504, _("The carrier did not answer; the outcome is not known yet.")

@@ -14,13 +14,13 @@ Extras = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """A place and who answers there. ``country`` is ISO 3166-1 alpha-2; absent parts are empty strings."""
+    """A postal address and its contact."""
 
-    country: str
-    postal_code: str = ""
+    country: str  # ISO 3166-1 alpha-2
+    postal_code: str = ""  # as written in the country
     city: str = ""
-    state: str = ""
-    street: str = ""
+    state: str = ""  # code or name
+    street: str = ""  # with the house number; may have several lines
     company: str = ""
     contact_name: str = ""
     contact_phone: str = ""
@@ -29,55 +29,55 @@ class Address:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """One parcel as announced to the carrier."""
+    """One parcel, as announced to the carrier."""
 
     weight_kg: Decimal
     length_cm: Decimal | None = None
     width_cm: Decimal | None = None
     height_cm: Decimal | None = None
-    declared_value: Decimal | None = None
+    declared_value: Decimal | None = None  # in ``currency``
     currency: str = ""
-    description: str = ""
+    description: str = ""  # contents
 
 
 class PaymentMethod(StrEnum):
-    """Who pays for the goods, and when."""
+    """How the goods are paid for."""
 
     PREPAID = "prepaid"
-    COD = "cod"  # cash on delivery: the carrier collects ``cod_amount`` from the recipient
+    COD = "cod"  # the carrier collects ``cod_amount`` from the recipient
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One line of the order. Prices are for one unit, in the request's ``currency``."""
+    """One line of an order. Amounts are in the order's ``currency``."""
 
     name: str
     quantity: int = 1
     sku: str = ""
     unit_price: Decimal = Decimal(0)
-    discount: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)  # of the line
     tax: Decimal = Decimal(0)
     hs_code: str = ""
-    origin_country: str = ""
+    origin_country: str = ""  # ISO 3166-1 alpha-2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warehouse:
-    """A place of departure. ``carrier_id`` is what this carrier calls it; empty where it does not know it yet."""
+    """A warehouse that parcels depart from."""
 
     name: str
     address: Address
-    carrier_id: str = ""
+    carrier_id: str = ""  # the carrier's id of it; empty before its registration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A price for a service. ``breakdown`` maps a charge's name to its amount; the parts sum up to ``total_price``."""
+    """The price of a service."""
 
     service_type: str
-    total_price: Decimal | None  # None only where a carrier tells its services without prices
+    total_price: Decimal | None  # None: the carrier lists services without prices
     currency: str
-    breakdown: Mapping[str, Decimal]
+    breakdown: Mapping[str, Decimal]  # charge -> amount; they add up to ``total_price``
     transit_days: int | None = None
     estimated_delivery: datetime | None = None
     carrier_quote_id: str = ""
@@ -122,33 +122,29 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class BookedLabel:
-    """What was bought. ``content`` is the label file's bytes; ``created_at`` the carrier's time of booking.
+    """A bought label."""
 
-    Empty ``content`` beside a ``carrier_label_url``: bought, and the file could not be had yet; ``label_file`` of the
-    adapter fetches it later. ``cancelled`` is true where a look-up finds a label that the carrier has already voided.
-    """
-
-    reference: str
+    reference: str  # ours, as the carrier repeats it
     tracking_number: str
     carrier_shipment_id: str
-    content: bytes
+    content: bytes  # the label file; empty beside a URL: not available yet, fetched later by ``label_file``
     label_format: str
     label_size: str
-    created_at: datetime
+    created_at: datetime  # the carrier's time of booking
     carrier_label_url: str = ""
     carrier_manifest_url: str = ""
     manifest: bytes = b""
     estimated_delivery: datetime | None = None
     total_price: Decimal | None = None
     currency: str = ""
-    pickup_code: str = ""
-    cancelled: bool = False
+    pickup_code: str = ""  # for the recipient
+    cancelled: bool = False  # a lookup found a label that is already voided
     extras: Extras = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderUpdate:
-    """What is to change of a booked order; None: stays."""
+    """The new values of a booked order; None: unchanged."""
 
     tracking_number: str
     carrier_shipment_id: str = ""
@@ -162,8 +158,8 @@ class OrderUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdatedOrder:
-    """What the carrier says has changed, by the names of ``OrderUpdate``."""
+    """The carrier's confirmation of a changed order."""
 
     tracking_number: str
-    changed: tuple[str, ...]
+    changed: tuple[str, ...]  # the carrier's names of the changed fields
     extras: Extras = field(default_factory=dict)

@@ -13,12 +13,12 @@ from carriers.types.orders import Address, Extras, Warehouse
 
 @dataclass(frozen=True, kw_only=True)
 class PickupRequest:
-    """A collection. The window's ends are local wall-clock times, ``HH:MM``."""
+    """A pickup to book."""
 
-    reference: str
+    reference: str  # ours
     pickup_date: datetime
-    window_start: str
-    window_end: str
+    window_start: str  # HH:MM, local
+    window_end: str  # HH:MM, local
     address: Address
     packages_count: int
     total_weight_kg: Decimal | None = None
@@ -28,6 +28,8 @@ class PickupRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class BookedPickup:
+    """A booked pickup."""
+
     carrier_pickup_id: str
     confirmation_number: str
     scheduled_date: datetime
@@ -39,21 +41,18 @@ class BookedPickup:
 
 @dataclass(frozen=True, kw_only=True)
 class PickupPoint:
-    """A place to collect from.
-
-    ``distance_km`` only in a search; ``kind`` is LOCKER, STORE or KIOSK; hours are ``HH:MM-HH:MM`` by day.
-    """
+    """A locker or shop where the recipient collects a parcel."""
 
     id: str
     name: str
-    kind: str
+    kind: str  # LOCKER STORE KIOSK
     address: Address
     latitude: float
     longitude: float
     code: str = ""
     active: bool = True
-    distance_km: float | None = None
-    opening_hours: Mapping[str, str] = field(default_factory=dict)
+    distance_km: float | None = None  # in searches only
+    opening_hours: Mapping[str, str] = field(default_factory=dict)  # day -> HH:MM-HH:MM
     services: tuple[str, ...] = ()
     capacity: Mapping[str, int] = field(default_factory=dict)
     accessibility: Mapping[str, bool] = field(default_factory=dict)
@@ -63,6 +62,8 @@ class PickupPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
+    """Whether and how a carrier serves a location."""
+
     postal_code: str
     city: str
     country: str
@@ -77,7 +78,7 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class WarehouseRequest:
-    """A place to be made known to the carrier, or (with its ``carrier_id``) changed there."""
+    """A warehouse to register at a carrier or, if it has a ``carrier_id``, to change there."""
 
     warehouse: Warehouse
     return_address: Address | None = None  # None: the warehouse itself
@@ -85,6 +86,8 @@ class WarehouseRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredWarehouse:
+    """A warehouse as the carrier has registered it."""
+
     carrier_id: str
     name: str
     active: bool = True
@@ -93,16 +96,16 @@ class RegisteredWarehouse:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
-    """``kind`` is one of the adapter's ``report_kinds``; both days are included."""
+    """A report to fetch."""
 
-    kind: str
+    kind: str  # one of the adapter's ``report_kinds``
     since: date
-    until: date
+    until: date  # included
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The carrier's own figures, as it writes them: one mapping a row."""
+    """A carrier's report: its rows, unchanged."""
 
     kind: str
     rows: tuple[Mapping[str, Any], ...]
@@ -111,7 +114,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """An access token and when the carrier stops taking it."""
+    """An access token and the time of its expiry."""
 
     value: str
     expires_at: datetime

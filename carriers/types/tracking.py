@@ -11,49 +11,44 @@ from carriers.types.orders import Extras
 
 
 class Status(StrEnum):
-    """Where a shipment stands, for the merchant. Stored and written in lower case."""
+    """The status of a shipment, stored and written in lower case."""
 
     CREATED = "created"  # label bought or announced, nothing handed over
-    PICKED_UP = "picked_up"  # the carrier has it
-    IN_TRANSIT = "in_transit"  # moving between the carrier's places
+    PICKED_UP = "picked_up"  # the carrier has the parcel
+    IN_TRANSIT = "in_transit"  # moving between the carrier's depots
     AT_PICKUP_POINT = "at_pickup_point"  # waiting for the recipient at a locker or store
     OUT_FOR_DELIVERY = "out_for_delivery"  # on the last vehicle
     DELIVERED = "delivered"  # handed to the recipient (final)
-    EXCEPTION = "exception"  # something went wrong; the text says what (a failed attempt, for one)
+    EXCEPTION = "exception"  # a problem that the description explains, such as a failed attempt
     RETURNED = "returned"  # back at the sender (final)
-    CANCELLED = "cancelled"  # called off before delivery (final)
+    CANCELLED = "cancelled"  # cancelled before delivery (final)
     NDR = "ndr"  # non-delivery report: the carrier waits for instructions
-    RTO = "rto"  # return to origin: on the way back
+    RTO = "rto"  # return to origin: travelling back to the sender
     LOST = "lost"
     DAMAGED = "damaged"
-    UNKNOWN = "unknown"  # a carrier code that no table knows yet
+    UNKNOWN = "unknown"  # a carrier code that is not mapped yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """One thing the carrier says happened to a parcel.
+    """A checkpoint that a carrier reports. (Shipment, ``code``, ``occurred_at``) identifies it."""
 
-    Identity is (shipment, ``code``, ``occurred_at``). ``occurred_text`` is the carrier's own time text; ``tz_assumed``
-    tells that it had no offset. ``details`` keeps locker, hold until, pickup code, attempts, reason, driver, progress
-    and the like.
-    """
-
-    code: str
-    status: Status
+    code: str  # the carrier's
+    status: Status  # mapped from the code
     occurred_at: datetime
-    occurred_text: str
-    tz_assumed: bool = False
+    occurred_text: str  # the time as reported
+    tz_assumed: bool = False  # the reported time had no offset
     description: str = ""
     location: str = ""
-    details: Extras = field(default_factory=dict)
+    details: Extras = field(default_factory=dict)  # locker, pickup code, attempts, reason, driver and others
 
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """A parcel's history at the carrier, oldest scan first."""
+    """A parcel's scans at the carrier."""
 
     tracking_number: str
-    scans: tuple[Scan, ...]
+    scans: tuple[Scan, ...]  # oldest first
     estimated_delivery: datetime | None = None
     current_location: str = ""
     extras: Extras = field(default_factory=dict)
@@ -61,10 +56,10 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancellation:
-    """``cancelled_at`` is None where the carrier does not say when."""
+    """A cancellation confirmed by the carrier."""
 
     tracking_number: str
-    cancelled_at: datetime | None
+    cancelled_at: datetime | None  # None: not reported
     reason: str = ""
     refund_status: str = ""
     refund_amount: Decimal | None = None
@@ -73,13 +68,13 @@ class Cancellation:
 
 @dataclass(frozen=True, kw_only=True)
 class ProofOfDelivery:
-    """Images are data URLs, as the carrier sends them; empty where there is none."""
+    """A proof of delivery."""
 
     tracking_number: str
     delivered_at: datetime | None
     signed_by: str = ""
-    signature_image: str = ""
-    delivery_photo: str = ""
+    signature_image: str = ""  # data URL
+    delivery_photo: str = ""  # data URL
     location: str = ""
     pickup_code_used: str | None = None
     delivery_type: str = ""
@@ -91,7 +86,7 @@ class ProofOfDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedScan:
-    """A scan out of a webhook, with the number that it is about."""
+    """A scan in a webhook, with its tracking number."""
 
     tracking_number: str
     scan: Scan
@@ -100,18 +95,18 @@ class ReportedScan:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedPickup:
-    """News about a collection; ``status`` is ``scheduled`` or ``completed``."""
+    """The state of a pickup in a webhook."""
 
     carrier_pickup_id: str
-    status: str
+    status: str  # scheduled completed
     occurred_at: datetime
     details: Extras = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookReport:
-    """All that one webhook body says. Empty tuples: understood, nothing of interest."""
+    """The content of one webhook. Without scans and pickups, it has nothing to store."""
 
-    event_type: str
+    event_type: str  # the carrier's
     scans: tuple[ReportedScan, ...] = ()
     pickups: tuple[ReportedPickup, ...] = ()

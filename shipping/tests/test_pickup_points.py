@@ -9,7 +9,7 @@ from django.utils import timezone
 from carriers.adapters.pickit import PickitAdapter
 from carriers.credentials import opening, storage
 from carriers.models import PointAnswer
-from carriers.tests.test_pickit_adapter import NEAR
+from carriers.tests.pickit import NEAR
 from carriers.types.errors import CarrierNotFound
 from shipping.points import points
 

@@ -17,11 +17,11 @@ FAULTS = {"refused_too_many_requests": 429, "failed_inside_pickit": 500}
 NOT_SIMULATED = {
     "quote_total_above_its_parts",
     "quote_total_below_its_parts",
-    "label_in_a_format_unheard_of",
+    "label_in_unknown_format",
     "label_of_another_reference",
-    "label_whose_base64_has_foreign_characters",
-    "label_whose_file_is_no_base64",
-    "label_whose_file_is_no_pdf",
+    "label_with_invalid_base64_characters",
+    "label_file_not_base64",
+    "label_file_not_pdf",
     "tracking_newest_first_without_offsets",
 }
 
@@ -65,41 +65,41 @@ def client(process):
 
 def buy_cancel_and_buy(client):
     client.buy_recorded()
-    assert client.send("cancelled_at_the_customers_wish").ok
+    assert client.send("cancelled_at_customers_request").ok
     client.buy_recorded()
 
 
 # Steps before a recorded request, so that its answer is the recorded one.
 PREPARE = {
-    "found_twice_the_first_cancelled": buy_cancel_and_buy,
+    "found_two_first_cancelled": buy_cancel_and_buy,
     "tracking_in_transit": lambda client: client.buy_recorded("picked_up", "in_transit"),
     "tracking_failed_at_the_door_then_waiting_at_a_point": lambda client: client.buy_recorded(
         "picked_up", "in_transit", "exception", "at_pickup_point"
     ),
-    "tracking_with_a_code_nobody_knows": lambda client: client.buy_recorded("held_by_customs"),
-    "cancelled_at_the_customers_wish": RecordedClient.buy_recorded,
+    "tracking_with_unknown_code": lambda client: client.buy_recorded("held_by_customs"),
+    "cancelled_at_customers_request": RecordedClient.buy_recorded,
     "proof_left_with_the_receptionist": lambda client: client.buy_recorded(
         "delivered", name="label_bought_to_the_door"
     ),
-    "proof_collected_with_a_code_no_pictures": lambda client: client.buy_recorded("at_pickup_point", "delivered"),
+    "proof_collected_with_code_without_pictures": lambda client: client.buy_recorded("at_pickup_point", "delivered"),
     "pickup_scheduled_with_a_driver": RecordedClient.buy_recorded,
-    "pickup_called_off": RecordedClient.schedule_pickup,
+    "pickup_cancelled": RecordedClient.schedule_pickup,
     "refused_no_proof_before_delivery": RecordedClient.buy_recorded,
-    "refused_cancelling_what_is_delivered": lambda client: client.buy_recorded("delivered"),
-    "refused_cancelling_a_pickup_that_was_made": lambda client: client.schedule_pickup(completed=True),
+    "refused_cancelling_delivered_shipment": lambda client: client.buy_recorded("delivered"),
+    "refused_cancelling_completed_pickup": lambda client: client.schedule_pickup(completed=True),
     "refused_token_expired": lambda client: client.session.headers.update(Authorization="Bearer of-yesterday"),
     "refused_account_suspended": lambda client: client.configure(suspended=True),
 }
 # Records with fewer keys than Pickit may send. The simulator sends all of them.
 SHORTER = {
-    "found_twice_the_first_cancelled",
+    "found_two_first_cancelled",
     "label_bought_to_a_pickup_point",
     "pickup_scheduled_with_a_driver",
     "points_near_downtown_one_closed",
     "quote_as_short_as_documented",
     "tracking_failed_at_the_door_then_waiting_at_a_point",
     "tracking_in_transit",
-    "tracking_with_a_code_nobody_knows",
+    "tracking_with_unknown_code",
 }
 
 

@@ -28,7 +28,7 @@ def test_login_has_the_documented_limit(process):
     body = {"username": "velocity-platform", "password": "test-secret"}
     answers = [requests.post(url, json=body) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
-    assert answers[-1].json() == RECORDED["token_beyond_the_limit"]["response"]
+    assert answers[-1].json() == RECORDED["token_over_rate_limit"]["response"]
     assert 3500 < int(answers[-1].headers["Retry-After"]) <= 3600
 
 
@@ -216,7 +216,7 @@ def test_undocumented_code_is_shown_and_refused_like_any_other(velocity):
     for path, body in (("cancel-order", {}), ("order-update", {"weight": 2})):
         answer = velocity(path, {"awb": number} | body)
         assert (answer.status_code, answer.json()["current_status"]) == (400, "zzz")
-        assert set(answer.json()) == set(RECORDED["cancelling_what_is_delivered"]["response"])
+        assert set(answer.json()) == set(RECORDED["cancelling_delivered_order"]["response"])
     (track,) = velocity("order-tracking", {"awbs": [number]}).json()
     assert (track["status"], track["status_code"]) == ("zzz", "ZZZ")
     (found,) = velocity.report("orders", order_id=order["order_id"]).json()["data"]

@@ -45,15 +45,15 @@ def fail_with(status):
 
 # Steps before a recorded request, so that its answer is the recorded one.
 PREPARE = {
-    "token_beyond_the_limit": fail_with(429),
+    "token_over_rate_limit": fail_with(429),
     "token_failed_at_velocity": fail_with(500),
-    "order_lost_at_the_courier": fail_with(500),
+    "order_failed_at_courier": fail_with(500),
     "tracking_of_one_in_transit": lambda it: order(it, "PKP", "IT"),
-    "tracking_without_one_that_nobody_knows": lambda it: order(it, "PKP", "IT"),
+    "tracking_without_unknown_number": lambda it: order(it, "PKP", "IT"),
     "order_cancelled": order,
-    "cancelling_what_is_delivered": lambda it: order(it, "DEL"),
+    "cancelling_delivered_order": lambda it: order(it, "DEL"),
     "order_updated_to_another_address": order,
-    "changing_what_is_out_for_delivery": lambda it: order(it, "OFD"),
+    "changing_order_out_for_delivery": lambda it: order(it, "OFD"),
     "order_found_by_our_reference": order_and_cancel,
     "return_booked": lambda it: order(it, "DEL"),
     "return_of_a_chosen_courier": lambda it: order(it, "DEL"),
@@ -85,10 +85,10 @@ def test_recorded_request_gets_the_recorded_answer(velocity, name):
 @pytest.mark.parametrize(
     ("requested", "status", "name"),
     [
-        ("token_for_a_day", 401, "token_refused"),
-        ("token_for_a_day", 429, "token_beyond_the_limit"),
-        ("token_for_a_day", 503, "token_failed_at_velocity"),
-        ("return_booked", 502, "order_lost_at_the_courier"),
+        ("token_granted", 401, "token_refused"),
+        ("token_granted", 429, "token_over_rate_limit"),
+        ("token_granted", 503, "token_failed_at_velocity"),
+        ("return_booked", 502, "order_failed_at_courier"),
     ],
 )
 def test_injected_failure_has_the_body_of_a_real_one(velocity, requested, status, name):

@@ -102,7 +102,7 @@ def test_unserved_pincode_is_refused(velocity):
 
 
 def test_courier_without_cod_is_neither_offered_nor_accepted_for_cod(velocity):
-    route = RECORDED["served_by_two_couriers"]["request"]["body"]
+    route = RECORDED["serviceable_by_two_couriers"]["request"]["body"]
     offered = [
         {
             one["courier_company_id"]

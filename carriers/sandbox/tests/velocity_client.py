@@ -7,7 +7,7 @@ import requests
 from carriers.tests import recorded
 
 RECORDED = recorded.examples("velocity")
-LOGIN = RECORDED["token_for_a_day"]["request"]["body"]
+LOGIN = RECORDED["token_granted"]["request"]["body"]
 
 
 class VelocityClient:
