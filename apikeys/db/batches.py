@@ -1,4 +1,4 @@
-"""Deleting many rows, a few at a time."""
+"""Delete many rows in batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIZE = 2_000
 
 
 def delete(rows: QuerySet[Any]) -> Iterator[int]:
-    """Delete the rows oldest first, so that nobody waits for long; yields how many of them each batch had."""
+    """Delete rows, oldest first, and yield the size of each batch. No statement holds locks for long."""
     while ids := list(rows.order_by("id").values_list("id", flat=True)[:SIZE]):
         rows.model._base_manager.filter(id__in=ids).delete()
         yield len(ids)

@@ -1,8 +1,8 @@
-"""Secrets at rest: AES-256-GCM, bound to the row that they stand in.
+"""Encrypt stored secrets with AES-256-GCM, bound to their row.
 
-The associated data is ``table:column:row id:key id``, so a ciphertext copied to another row, column or table does not
-open, nor does one with a changed bit. Envelope: ``v1.<key id>.<nonce>.<ciphertext>`` (base64url). ``ENCRYPTION_KEYS``
-holds several keys; the first writes, all read.
+The associated data is ``table:column:row id:key id``. So a ciphertext that was copied to another row, column or table,
+or in which a bit was changed, cannot be decrypted. Stored form: ``v1.<key id>.<nonce>.<ciphertext>`` (base64url). The
+first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class Undecryptable(Exception):
-    """A stored secret does not open: it was changed, moved to another row, or its key is gone from ENCRYPTION_KEYS."""
+    """A stored secret was changed or copied from another row, or its key is no longer in ENCRYPTION_KEYS."""
 
 
 class Ciphertext(str):
-    """A sealed value as it lies in the database."""
+    """An encrypted value in its stored form."""
 
 
-def seal(value: Any, *, bound_to: str) -> Ciphertext:
-    """Encrypt a JSON value for one place (``bound_to`` = ``table:column:row id``)."""
+def encrypt(value: Any, *, bound_to: str) -> Ciphertext:
+    """Encrypt a JSON value for one row and column (``bound_to``: ``table:column:row id``)."""
     key_id, key = next(iter(_keyring(settings.ENCRYPTION_KEYS).items()))
     nonce = os.urandom(12)
-    sealed = AESGCM(key).encrypt(nonce, json.dumps(value).encode(), f"{bound_to}:{key_id}".encode())
-    return Ciphertext(f"{envelope_prefix()}{_encode(nonce)}.{_encode(sealed)}")
+    content = AESGCM(key).encrypt(nonce, json.dumps(value).encode(), f"{bound_to}:{key_id}".encode())
+    return Ciphertext(f"{current_prefix()}{_encode(nonce)}.{_encode(content)}")
 
 
-def open_sealed(sealed: str, *, bound_to: str) -> Any:
-    """The reverse of ``seal``. Raises ``Undecryptable`` with the place, never with the content."""
+def decrypt(ciphertext: str, *, bound_to: str) -> Any:
+    """Decrypt a stored value. Raises ``Undecryptable``, which names the row and column and no content."""
     try:
-        version, key_id, nonce, content = sealed.split(".")
+        version, key_id, nonce, content = ciphertext.split(".")
         if version != "v1":
             raise ValueError(version)
         key = _keyring(settings.ENCRYPTION_KEYS)[key_id]
-        opened = AESGCM(key).decrypt(_decode(nonce), _decode(content), f"{bound_to}:{key_id}".encode())
+        plain = AESGCM(key).decrypt(_decode(nonce), _decode(content), f"{bound_to}:{key_id}".encode())
     except (ValueError, KeyError, InvalidTag, binascii.Error) as error:
         raise Undecryptable(f"The secret at {bound_to} cannot be decrypted.") from error
-    return json.loads(opened)
+    return json.loads(plain)
 
 
-def envelope_prefix() -> str:
-    """How everything begins that is sealed now: ``v1.<id of the first key>.``"""
+def current_prefix() -> str:
+    """Return the first characters of ciphertexts under the first key: ``v1.<key id>.``"""
     return f"v1.{next(iter(_keyring(settings.ENCRYPTION_KEYS)))}."
 
 
 def check_keys() -> None:
-    """Raises ``ImproperlyConfigured`` unless ENCRYPTION_KEYS holds usable keys: a start fails, not a request."""
+    """Raise ``ImproperlyConfigured`` unless ENCRYPTION_KEYS is usable, so that the start fails and not a request."""
     _keyring(settings.ENCRYPTION_KEYS)
 
 
@@ -72,16 +72,16 @@ def _keyring(setting: str) -> dict[str, bytes]:
     for part in setting.split(","):
         key_id, _, encoded = part.strip().rpartition(":")
         key = _key_bytes(encoded)
-        # A key without a name is known by its fingerprint, which stays when keys are put before it.
+        # The name of an unnamed key is its fingerprint, which stays the same when keys are put before it.
         key_id = key_id or hashlib.sha256(b"waybill key id" + key).hexdigest()[:8]
         if not _KEY_ID.fullmatch(key_id) or keys.get(key_id, key) != key:
-            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {key_id!r} is no name, or the name of two keys.")
+            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {key_id!r} is not a valid name, or names two keys.")
         keys[key_id] = key
     return keys
 
 
 def _key_bytes(text: str) -> bytes:
-    if len(text.encode()) == 32:  # the documents' form: 32 characters
+    if len(text.encode()) == 32:  # the documented form: 32 characters
         return text.encode()
     try:
         key = base64.b64decode(text, validate=True)
@@ -100,25 +100,25 @@ def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-class SealedSessions:
-    """Django's ``SESSION_SERIALIZER``: for a moment a session holds what opens an account, as a reset link's token."""
+class EncryptedSessionSerializer:
+    """Django's ``SESSION_SERIALIZER``. Sessions briefly contain secrets, such as the token of a reset link."""
 
     def dumps(self, content: Any) -> bytes:
-        """The sealed content."""
-        return seal(content, bound_to=_SESSIONS).encode()
+        """Encrypt the session's content."""
+        return encrypt(content, bound_to=_SESSIONS).encode()
 
-    def loads(self, sealed: bytes) -> Any:
-        """The reverse. Raises ``Undecryptable``, for which Django opens an empty session."""
-        return open_sealed(sealed.decode(), bound_to=_SESSIONS)
+    def loads(self, ciphertext: bytes) -> Any:
+        """Decrypt a session's content. On ``Undecryptable``, Django starts an empty session."""
+        return decrypt(ciphertext.decode(), bound_to=_SESSIONS)
 
 
-class _SealedAttribute(DeferredAttribute):
-    """Opens the value on access, so a row that cannot be opened still loads in the admin."""
+class _EncryptedAttribute(DeferredAttribute):
+    """Decrypts the value on access, so that a row that cannot be decrypted still loads in the admin."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         value = super().__get__(instance, cls)
         if instance is not None and isinstance(value, Ciphertext):
-            return open_sealed(value, bound_to=self.field.place(instance.pk))
+            return decrypt(value, bound_to=self.field.associated_data(instance.pk))
         return value
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -128,24 +128,23 @@ class _SealedAttribute(DeferredAttribute):
 class EncryptedField(models.TextField):
     """A JSON value that is encrypted for its row.
 
-    The row's primary key must be set before the first save (UUID default).
-
-    ``QuerySet.update`` takes only what ``sealed_for`` returns, because it has no row to bind to.
+    The primary key must be set before the first save (a UUID default sets it). ``QuerySet.update`` has no row to bind
+    to, so it accepts only what ``encrypt_for`` returns.
     """
 
-    descriptor_class = _SealedAttribute
+    descriptor_class = _EncryptedAttribute
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("editable", False)
         super().__init__(*args, **kwargs)
 
-    def place(self, pk: Any) -> str:
-        """The associated data for one row."""
+    def associated_data(self, pk: Any) -> str:
+        """Return the associated data for a row, without the key id."""
         return f"{self.model._meta.db_table}:{self.column}:{pk}"
 
-    def sealed_for(self, pk: Any, value: Any) -> Ciphertext:
-        """Encrypt for the row with this primary key."""
-        return seal(value, bound_to=self.place(pk))
+    def encrypt_for(self, pk: Any, value: Any) -> Ciphertext:
+        """Encrypt a value for the row with this primary key."""
+        return encrypt(value, bound_to=self.associated_data(pk))
 
     def from_db_value(self, value: str | None, *args: Any) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -154,11 +153,11 @@ class EncryptedField(models.TextField):
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Ciphertext):
             return value
-        sealed = self.sealed_for(model_instance.pk, value)
-        model_instance.__dict__[self.attname] = sealed
-        return sealed
+        ciphertext = self.encrypt_for(model_instance.pk, value)
+        model_instance.__dict__[self.attname] = ciphertext
+        return ciphertext
 
     def get_prep_value(self, value: Any) -> str | None:
         if value is None or isinstance(value, Ciphertext):
             return None if value is None else str(value)
-        raise TypeError(f"{self.name} is encrypted; give update() what sealed_for() returns.")
+        raise TypeError(f"{self.name} is encrypted; pass update() what encrypt_for() returns.")

@@ -1,7 +1,7 @@
-"""Sealing all stored secrets anew under the first of ``ENCRYPTION_KEYS``, while everything goes on running.
+"""Encrypt all stored secrets again with the first of ``ENCRYPTION_KEYS``, while all processes keep running.
 
-Each secret is replaced only if it is still the one that was read, so a change that comes in between wins; readers find
-the old or the new one, and both open while both keys are configured.
+A secret is replaced only if it is still the one that was read, so a concurrent change wins. Readers find the old or the
+new ciphertext, and can decrypt both while both keys are configured.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from apikeys.db.crypto import Ciphertext, EncryptedField
 _BATCH = 200
 
 
-def columns() -> list[EncryptedField]:
-    """Every encrypted column of every table."""
+def encrypted_columns() -> list[EncryptedField]:
+    """Return the encrypted columns of all tables."""
     return [
         field
         for model in apps.get_models()
@@ -29,36 +29,36 @@ def columns() -> list[EncryptedField]:
     ]
 
 
-def due(field: EncryptedField) -> models.QuerySet:
-    """The rows whose secret in this column is sealed under another key than the first."""
+def outdated_rows(field: EncryptedField) -> models.QuerySet:
+    """Return the rows in which this column is encrypted with another key than the first."""
     rows = field.model._base_manager.filter(**{f"{field.name}__isnull": False})
-    current = crypto.envelope_prefix()
+    current = crypto.current_prefix()
     start = Left(field.name, len(current), output_field=models.CharField())
     return rows.annotate(_start=start).exclude(_start=current)
 
 
-def rotate(field: EncryptedField) -> Iterator[tuple[Any, bool]]:
-    """Seal the ``due`` rows of a column anew; yields (primary key, whether it is done) of each.
+def reencrypt(field: EncryptedField) -> Iterator[tuple[Any, bool]]:
+    """Encrypt a column of its ``outdated_rows`` again. Yield each primary key, with whether it was possible.
 
-    A secret that does not open is left as it is and yields False.
+    A secret that cannot be decrypted is left as it is.
     """
     last = None
     while True:
-        rows = due(field).order_by("pk")
+        rows = outdated_rows(field).order_by("pk")
         batch = list((rows.filter(pk__gt=last) if last is not None else rows).values_list("pk", field.name)[:_BATCH])
         if not batch:
             return
         with transaction.atomic():
-            done = [(pk, _seal_anew(field, pk, sealed)) for pk, sealed in batch]
+            done = [(pk, _reencrypt_value(field, pk, ciphertext)) for pk, ciphertext in batch]
         yield from done
         last = batch[-1][0]
 
 
-def _seal_anew(field: EncryptedField, pk: Any, sealed: Ciphertext) -> bool:
+def _reencrypt_value(field: EncryptedField, pk: Any, ciphertext: Ciphertext) -> bool:
     try:
-        value = crypto.open_sealed(sealed, bound_to=field.place(pk))
+        value = crypto.decrypt(ciphertext, bound_to=field.associated_data(pk))
     except crypto.Undecryptable:
         return False
-    still_the_same = field.model._base_manager.filter(**{"pk": pk, field.name: sealed})
-    still_the_same.update(**{field.name: field.sealed_for(pk, value)})
+    unchanged = field.model._base_manager.filter(**{"pk": pk, field.name: ciphertext})
+    unchanged.update(**{field.name: field.encrypt_for(pk, value)})
     return True

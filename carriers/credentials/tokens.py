@@ -145,7 +145,7 @@ def store_token(rows: QuerySet[Credential], token: types.Token) -> None:
     if row is None:
         return
     rows.update(
-        token=Credential._meta.get_field("token").sealed_for(row.id, token.value),
+        token=Credential._meta.get_field("token").encrypt_for(row.id, token.value),
         token_expires_at=token.expires_at,
         token_fetched_at=timezone.now(),
         token_lease_until=None,

@@ -28,7 +28,7 @@ def stored(settings, merchant):
         carriers = [f"carrier-{n}" for n in range(number)]
         more = [Credential(merchant=merchant, mode="test", carrier=name) for name in carriers]
         for one in more:
-            one.fields = sealed.sealed_for(one.pk, {"client_secret": one.carrier})
+            one.fields = sealed.encrypt_for(one.pk, {"client_secret": one.carrier})
         Credential.objects.bulk_create(more)
         settings.ENCRYPTION_KEYS = f"{NEW},{OLD}"
         return more
@@ -48,7 +48,7 @@ def test_all_secrets_are_sealed_anew_and_the_old_key_can_go(stored, settings):
     settings.ENCRYPTION_KEYS = NEW
     rows = Credential.objects.filter(mode="test")
     assert {row.fields["client_secret"] for row in rows} == {f"carrier-{n}" for n in range(5)}
-    assert not any(rotation.due(field).exists() for field in rotation.columns())
+    assert not any(rotation.outdated_rows(field).exists() for field in rotation.encrypted_columns())
 
 
 def test_ten_thousand_rows_under_continuous_reads_and_no_read_fails(stored, full_size, on_sqlite):
@@ -80,17 +80,17 @@ def test_ten_thousand_rows_under_continuous_reads_and_no_read_fails(stored, full
 
 def test_a_secret_that_is_changed_meanwhile_keeps_the_change(stored, monkeypatch):
     (row,) = stored(1)
-    plain = crypto.open_sealed
+    plain = crypto.decrypt
 
     def changed_meanwhile(sealed, *, bound_to):
         value = plain(sealed, bound_to=bound_to)
         if str(row.pk) in bound_to:
-            new = Credential._meta.get_field("fields").sealed_for(row.pk, {"client_secret": "changed"})
+            new = Credential._meta.get_field("fields").encrypt_for(row.pk, {"client_secret": "changed"})
             Credential.objects.filter(pk=row.pk).update(fields=new)
         return value
 
     with monkeypatch.context() as patch:
-        patch.setattr(crypto, "open_sealed", changed_meanwhile)
+        patch.setattr(crypto, "decrypt", changed_meanwhile)
         rotate()
     assert Credential.objects.get(pk=row.pk).fields == {"client_secret": "changed"}
 
@@ -108,6 +108,6 @@ def test_a_secret_that_does_not_open_is_named_and_the_others_are_done(stored):
 def test_a_key_without_a_name_keeps_its_identity_behind_a_new_one(settings):
     bare = OLD.split(":")[1]
     settings.ENCRYPTION_KEYS = bare
-    sealed = crypto.seal("secret", bound_to="t:c:1")
+    sealed = crypto.encrypt("secret", bound_to="t:c:1")
     settings.ENCRYPTION_KEYS = f"{NEW.split(':')[1]},{bare}"
-    assert crypto.open_sealed(sealed, bound_to="t:c:1") == "secret"
+    assert crypto.decrypt(sealed, bound_to="t:c:1") == "secret"

@@ -84,7 +84,7 @@ def test_a_token_that_lives_no_longer_than_its_margin_serves_half_of_its_life(cr
 def test_a_refused_token_is_renewed_once(sandbox, credential):
     points(credential)
     Credential.objects.update(
-        token=Credential._meta.get_field("token").sealed_for(credential.id, "revoked-by-the-carrier"),
+        token=Credential._meta.get_field("token").encrypt_for(credential.id, "revoked-by-the-carrier"),
         token_fetched_at=timezone.now() - timedelta(minutes=10),
     )
     assert points(credential)

@@ -125,7 +125,7 @@ def populate(merchant, tenant, number=1):
             "webhook_secret": "canary-webhook-secret",
         },
     )
-    sealed = Credential._meta.get_field("token").sealed_for(credential.pk, "canary-token")
+    sealed = Credential._meta.get_field("token").encrypt_for(credential.pk, "canary-token")
     Credential.objects.filter(pk=credential.pk).update(token=sealed, token_expires_at=WHEN)
     shipment = Shipment.objects.create(
         **owned,

@@ -157,7 +157,7 @@ def test_undecryptable_platform_credential_does_not_block_the_other(credential):
 def test_undecryptable_token_is_replaced(api, credential, neighbour, order, sandbox, damage):
     other = save_credential(neighbour)
     assert api.post("/api/v1/quotes", order).status_code == 200
-    store_text(other, "token", Credential._meta.get_field("token").sealed_for(other.pk, "another token"))
+    store_text(other, "token", Credential._meta.get_field("token").encrypt_for(other.pk, "another token"))
     damage(Credential.objects.get(pk=credential.pk), other, "token")
     assert api.post("/api/v1/quotes", order).status_code == 200
     assert Credential.objects.get(pk=credential.pk).token
@@ -168,7 +168,7 @@ def test_tokens_of_other_credentials_are_still_renewed(credential, neighbour, sa
     third = Tenant(Merchant.objects.create(name="Third", slug="third").id, "test")
     rows = [credential, save_credential(neighbour), save_credential(third)]
     for row in rows:
-        store_text(row, "token", Credential._meta.get_field("token").sealed_for(row.pk, "old"))
+        store_text(row, "token", Credential._meta.get_field("token").encrypt_for(row.pk, "old"))
     Credential.objects.update(token_expires_at=timezone.now(), token_used_at=timezone.now())
     damage(rows[0], save_credential(None), "fields")
     store_text(rows[1], "token", INVALID_TOKEN)
@@ -240,7 +240,7 @@ def test_delivery_is_replayed_after_the_secret_is_restored(
     flip(endpoint, "secret")
     events.record(PUBLIC, tenant=tenant)
     fan_out_and_attempt(pool)
-    store_text(endpoint, "secret", WebhookEndpoint._meta.get_field("secret").sealed_for(endpoint.pk, "whsec_AAAA"))
+    store_text(endpoint, "secret", WebhookEndpoint._meta.get_field("secret").encrypt_for(endpoint.pk, "whsec_AAAA"))
     form = {"action": "send_again", "_selected_action": [str(Delivery.objects.get().pk)]}
     admin_client.post("/admin/webhooks/delivery/", form, follow=True)
     fan_out_and_attempt(pool)

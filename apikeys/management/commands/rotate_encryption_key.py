@@ -1,4 +1,4 @@
-"""Seal every stored secret under the first encryption key."""
+"""Encrypt all stored secrets again with the first encryption key."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from apikeys.db import rotation
 
 
 class Command(BaseCommand):
-    help = """Seal all stored secrets under the first of ENCRYPTION_KEYS, while Waybill goes on running.
-    Put the new key first, keep the old one behind it, restart all processes, run this, then drop the old key."""
+    help = """Encrypt all stored secrets again with the first of ENCRYPTION_KEYS, while Waybill keeps running.
+    Put the new key first, keep the old one behind it, restart all processes, run this, then remove the old key."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = []
-        for field in rotation.columns():
+        for field in rotation.encrypted_columns():
             table = field.model._meta.db_table
             with tqdm(
-                total=rotation.due(field).count(), desc=f"{table}.{field.column}", unit="secrets", file=self.stderr
+                total=rotation.outdated_rows(field).count(),
+                desc=f"{table}.{field.column}",
+                unit="secrets",
+                file=self.stderr,
             ) as bar:
-                for pk, done in rotation.rotate(field):
+                for pk, done in rotation.reencrypt(field):
                     bar.update()
                     if not done:
-                        broken.append(field.place(pk))
+                        broken.append(field.associated_data(pk))
         if broken:
-            raise CommandError("These secrets do not open and were left as they are:\n  " + "\n  ".join(broken))
-        self.stdout.write("Every stored secret is sealed under the first key.")
+            raise CommandError("These secrets cannot be decrypted and were left as they are:\n  " + "\n  ".join(broken))
+        self.stdout.write("Every stored secret is encrypted with the first key.")
