@@ -1,0 +1,1 @@
+"""Generation of tracking numbers. The tracking of shipments is in ``shipping/checkpoints``."""

@@ -1,4 +1,4 @@
-"""Numbers that were given out, to look at."""
+"""Admin pages of issued tracking numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tracking.models import IssuedNumber
 
 @admin.register(IssuedNumber)
 class IssuedNumberAdmin(admin.ModelAdmin):
-    """Read-only: a number that went out into the world is not changed or taken back."""
+    """Read-only, because an issued number can be neither changed nor withdrawn."""
 
     list_display = ("number", "created_at", "customer_id", "correlation_id", "secret_version")
     list_filter = ("created_at", "secret_version")

@@ -5,11 +5,11 @@ from tracking import numbers
 
 
 class TrackingConfig(AppConfig):
-    """Tracking-number generation."""
+    """The generator of tracking numbers."""
 
     name = "tracking"
     verbose_name = "Tracking numbers"
 
     def ready(self) -> None:
-        """A malformed secret stops the start, not the first request."""
+        """Check the secrets at the start, not at the first request."""
         numbers.first_secret(settings.TRACKING_NUMBER_SECRETS)

@@ -1,6 +1,6 @@
 """The officially assigned two-letter country codes of ISO 3166-1: https://www.iso.org/obp/ui/#search/code/
 
-Neither reserved codes (EU, UK) nor user-assigned ones (XK) are among them.
+Reserved codes (EU, UK) and user-assigned codes (XK) are not among them.
 """
 
 COUNTRIES = frozenset(
@@ -17,5 +17,5 @@ COUNTRIES = frozenset(
     SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ
     TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ
     VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
-    """.split()  # noqa: SIM905 columns of a table, easier to compare with the standard than a list
+    """.split()  # noqa: SIM905 rows are easier to compare with the standard than a list
 )

@@ -1,4 +1,4 @@
-"""The numbers that have been given out."""
+"""Issued tracking numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from django.utils import timezone
 
 
 class IssuedNumber(models.Model):
-    """A tracking number and the request that it belongs to; written once, never changed."""
+    """A tracking number and the request that it was issued for. Rows are never changed."""
 
     number = models.CharField(primary_key=True, max_length=16)
-    # SHA-256 of the request with its correlation id. Unique on its own, so that a repeated request finds its number
-    # also after the secret has been changed.
+    # SHA-256 of the request and its correlation id. It is unique, so that a repeated request gets its number even
+    # after the secret has changed.
     fingerprint = models.CharField(max_length=64)
     secret_version = models.CharField(max_length=16)
     correlation_id = models.CharField(max_length=64)
@@ -20,7 +20,7 @@ class IssuedNumber(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        # A constraint and not unique=True, which on PostgreSQL brings a second index for LIKE along.
+        # A constraint instead of unique=True, because the latter adds a second index (for LIKE) on PostgreSQL.
         constraints = [models.UniqueConstraint(fields=["fingerprint"], name="tracking_number_of_request")]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Tracking numbers as pure functions: make, check, parse.
+"""Make, check and parse tracking numbers, with pure functions.
 
 A number is 16 characters of ``0-9A-Z``::
 
@@ -8,15 +8,15 @@ A number is 16 characters of ``0-9A-Z``::
     |  destination country, ISO 3166-1 alpha-2
     origin country
 
-Without the secret nobody can tell the next number; anybody can tell a mistyped one.
+Numbers cannot be predicted without the secret. A mistyped number is recognised without it.
 
-Postal merchants take the second format, UPU S10: 13 characters, of which 8 digits come of the same hash::
+Postal merchants use the second format, UPU S10. It has 13 characters, of which 8 digits come from the same hash::
 
     CP 47382910 4 MY
     |  |        | issuing country, the origin
     |  |        check digit over the eight before it, weights 8 6 4 2 3 5 9 7, modulo 11
     |  serial number
-    service indicator: what the parcel is (CP parcel, RR registered, EE express)
+    service indicator: the kind of item (CP parcel, RR registered, EE express)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HASH_LENGTH = 11
-# How many different hash parts there are for one pair of countries.
+# Number of different hash parts for one pair of countries.
 SPACE = len(ALPHABET) ** HASH_LENGTH
 
 S10_SPACE = 10**8
@@ -50,7 +50,7 @@ _VERSION = re.compile(r"[A-Za-z0-9._-]{1,16}")
 
 
 class Secret(NamedTuple):
-    """What numbers are made under; the version is kept with each number, the secret itself never."""
+    """A secret for the HMAC. Its version is stored with each number, the secret itself is not."""
 
     version: str
     value: bytes
@@ -58,9 +58,11 @@ class Secret(NamedTuple):
 
 @dataclass(frozen=True)
 class NumberRequest:
-    """What a number is made for. Countries in upper case, weight in kilograms, ``created_at`` with an offset.
+    """The request that a number is made for.
 
-    ``indicator``: of an S10 number; empty for one of our own format.
+    origin, destination: upper-case codes.
+    created_at: aware.
+    indicator: service indicator of an S10 number; empty for our own format.
     """
 
     origin: str
@@ -73,9 +75,9 @@ class NumberRequest:
     indicator: str = ""
 
     def message(self, correlation_id: str) -> bytes:
-        """One text for equal requests (1.2 kg is 1.200 kg, 08:00+08:00 is 00:00Z), another for any other request.
+        """Return the text to hash. Equal requests have the same text: 1.2 kg is 1.200 kg, 08:00+08:00 is 00:00Z.
 
-        JSON quotes each value, so none can run into its neighbour.
+        Different requests have different texts, because JSON quotes each value.
         """
         values = [
             self.origin,
@@ -92,7 +94,7 @@ class NumberRequest:
 
 
 class ParsedS10(NamedTuple):
-    """An S10 number's parts."""
+    """The parts of an S10 number."""
 
     indicator: str
     serial: str
@@ -101,7 +103,7 @@ class ParsedS10(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A number's parts."""
+    """The parts of a number."""
 
     origin: str
     destination: str
@@ -110,52 +112,52 @@ class Parsed(NamedTuple):
 
 
 def make(*, origin: str, destination: str, message: bytes, secret: bytes, derivation: int = 0) -> str:
-    """The number of a message. ``derivation`` 1, 2, … give further numbers of it, for when an earlier one is taken."""
-    body = origin + destination + _base36(_drawn(message, secret, derivation) % SPACE)
+    """Return the number of a message. ``derivation`` 1, 2, … give alternatives if the number is taken."""
+    body = origin + destination + _base36(_hash(message, secret, derivation) % SPACE)
     return body + check_character(body)
 
 
 def make_s10(*, indicator: str, country: str, message: bytes, secret: bytes, derivation: int = 0) -> str:
-    """The S10 number of a message; further ones by ``derivation``, as its space is small."""
-    serial = f"{_drawn(message, secret, derivation) % S10_SPACE:08}"
+    """Return the S10 number of a message. ``derivation`` 1, 2, … give alternatives if the number is taken."""
+    serial = f"{_hash(message, secret, derivation) % S10_SPACE:08}"
     return f"{indicator}{serial}{s10_check_digit(serial)}{country}"
 
 
 def check_s10(number: str) -> bool:
-    """Whether the form is right and the check digit belongs to the serial number."""
+    """Return whether the form and the check digit are right."""
     found = _S10.fullmatch(number)
     return bool(found) and s10_check_digit(found[2]) == found[3]
 
 
 def parse_s10(number: str) -> ParsedS10:
-    """The parts of an S10 number. Raises ``ValueError`` for one that ``check_s10`` refuses."""
+    """Return the parts of an S10 number. Raises ``ValueError`` if ``check_s10`` refuses it."""
     if not check_s10(number):
         raise ValueError(f"{number!r} is not an S10 number.")
     return ParsedS10(number[:2], number[2:10], number[10], number[11:])
 
 
 def s10_check_digit(serial: str) -> str:
-    """UPU S10-12, section 4: 11 less the weighted sum modulo 11; 10 is written 0, and 11 is written 5."""
+    """Return the check digit by UPU S10-12, section 4: 11 - weighted sum mod 11, with 10 written 0 and 11 written 5."""
     rest = 11 - sum(int(digit) * weight for digit, weight in zip(serial, _S10_WEIGHTS, strict=True)) % 11
     return str({10: 0, 11: 5}.get(rest, rest))
 
 
 def check(number: str) -> bool:
-    """Whether the form is right and the check character belongs to the rest. Upper case only."""
+    """Return whether the form and the check character are right. Letters must be in upper case."""
     return bool(_FORM.fullmatch(number)) and check_character(number[:-1]) == number[-1]
 
 
 def parse(number: str) -> Parsed:
-    """The parts of a number. Raises ``ValueError`` for one that ``check`` refuses."""
+    """Return the parts of a number. Raises ``ValueError`` if ``check`` refuses it."""
     if not check(number):
         raise ValueError(f"{number!r} is not a tracking number.")
     return Parsed(number[:2], number[2:4], number[4:-1], number[-1])
 
 
 def check_character(body: str) -> str:
-    """ISO 7064:2003, hybrid system MOD 37,36 (section 9).
+    """Return the check character by ISO 7064:2003, hybrid system MOD 37,36 (section 9).
 
-    ``body`` is in ``0-9A-Z``. It catches every single wrong character and nearly every swap of two neighbours.
+    It detects every single wrong character and nearly every swap of neighbours. ``body`` has only ``0-9A-Z``.
     """
     remainder = 36
     for letter in body:
@@ -166,9 +168,9 @@ def check_character(body: str) -> str:
 
 @lru_cache(maxsize=8)
 def first_secret(setting: str) -> Secret:
-    """The one that new numbers are made under, of ``version:secret,version:secret`` (``TRACKING_NUMBER_SECRETS``).
+    """Return the first secret of a setting ``version:secret,version:secret``. It is used for new numbers.
 
-    Raises ``ImproperlyConfigured`` without showing the secret.
+    Raises: ImproperlyConfigured, whose message does not contain the secret.
     """
     version, _, value = setting.partition(",")[0].strip().partition(":")
     if not (_VERSION.fullmatch(version) and value):
@@ -178,8 +180,8 @@ def first_secret(setting: str) -> Secret:
     return Secret(version, value.encode())
 
 
-def _drawn(message: bytes, secret: bytes, derivation: int) -> int:
-    # The message is JSON and ends in "]", so what follows cannot be taken for a part of it.
+def _hash(message: bytes, secret: bytes, derivation: int) -> int:
+    # The message is JSON and ends in "]", so no other message and derivation give the same bytes.
     return int.from_bytes(hmac.digest(secret, b"%s%d" % (message, derivation), hashlib.sha256))
 
 

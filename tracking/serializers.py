@@ -1,4 +1,4 @@
-"""The documented query of ``/next-tracking-number`` and its answer."""
+"""The documented query of ``/next-tracking-number`` and its response, and those of the list endpoint."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rest_framework import serializers
 from apikeys.http.fields import kept
 from tracking.countries import COUNTRIES
 
-MOST = 1000  # of one call
+MAX_NUMBERS = 1000  # per request
 CODES = tuple(sorted(COUNTRIES))
 WEIGHT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,3})?")
-# RFC 3339, section 5.6. A "+" that was not percent-encoded arrives as a blank; the document's own example sends it so.
+# RFC 3339, section 5.6. A "+" without percent-encoding arrives as a space, also in the document's own example.
 RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
     r"([Zz]|[+ -](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -30,12 +30,12 @@ UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECA
 
 @extend_schema_field({"type": "string", "enum": list(CODES), "example": "MY"})
 class OfficialCountryField(serializers.Field):
-    """An assigned ISO 3166-1 alpha-2 code, any case in, upper case out."""
+    """An assigned ISO 3166-1 alpha-2 code. Input may be in any case, output is in upper case."""
 
     default_error_messages = {"invalid": _("An ISO 3166-1 alpha-2 country code is expected, like MY.")}
 
     def to_internal_value(self, data: str) -> str:
-        # Some letters turn into plain ones when they are made upper case: "ß" into "SS", South Sudan.
+        # upper() turns some other letters into ASCII: "ß" becomes "SS", South Sudan.
         code = data.strip().upper() if isinstance(data, str) and data.isascii() else ""
         if code not in COUNTRIES:
             self.fail("invalid")
@@ -44,7 +44,7 @@ class OfficialCountryField(serializers.Field):
 
 @extend_schema_field({"type": "number", "minimum": 0.001, "maximum": 999999.999, "multipleOf": 0.001, "example": 1.234})
 class WeightField(serializers.Field):
-    """Kilograms, above zero."""
+    """A weight in kilograms, above zero."""
 
     default_error_messages = {
         "invalid": _("A weight in kg is expected, at most 6 digits before the point and 3 after it, like 1.234."),
@@ -63,7 +63,7 @@ class WeightField(serializers.Field):
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class InstantField(serializers.Field):
-    """RFC 3339 with its offset in, UTC out; kept to the microsecond."""
+    """An RFC 3339 time with an offset, converted to UTC with microseconds."""
 
     default_error_messages = {
         "invalid": _("An RFC 3339 date and time with an offset is expected, like 2018-11-20T19:29:32+08:00.")
@@ -77,12 +77,12 @@ class InstantField(serializers.Field):
         try:
             moment = datetime.fromisoformat(f"{date}T{time}{offset.upper().replace(' ', '+')}")
             return moment.astimezone(UTC)
-        except (ValueError, OverflowError):  # no such day or hour; outside of the years 1 to 9999 in UTC
+        except (ValueError, OverflowError):  # no such day or hour, or in UTC outside the years 1 to 9999
             self.fail("invalid")
 
 
 class CanonicalUuidField(serializers.UUIDField):
-    """The written form of RFC 9562; Python alone also takes braces, and hyphens anywhere."""
+    """A UUID in the text form of RFC 9562. Python also accepts braces, and hyphens anywhere."""
 
     def to_internal_value(self, data: str) -> UUID:
         if not isinstance(data, str) or not UUID_TEXT.fullmatch(data.strip()):
@@ -91,7 +91,7 @@ class CanonicalUuidField(serializers.UUIDField):
 
 
 class NextNumberSerializer(serializers.Serializer):
-    """The seven query parameters, all of them required."""
+    """The seven documented query parameters, all required."""
 
     origin_country_id = OfficialCountryField(source="origin", help_text="ISO 3166-1 alpha-2.")
     destination_country_id = OfficialCountryField(source="destination", help_text="ISO 3166-1 alpha-2.")
@@ -106,8 +106,8 @@ class NextNumberSerializer(serializers.Serializer):
     )
 
 
-class WantedNumberSerializer(NextNumberSerializer):
-    """The same with the format of the number."""
+class NumberQuerySerializer(NextNumberSerializer):
+    """The documented parameters and the format of the number."""
 
     number_format = serializers.ChoiceField(
         choices=["standard", "s10"],
@@ -117,29 +117,29 @@ class WantedNumberSerializer(NextNumberSerializer):
     service_indicator = serializers.RegexField(
         re.compile(r"^[A-Z]{2}\Z"),
         required=False,
-        help_text="Of an S10 number, two letters: CP parcel (the default), RR registered, EE express.",
+        help_text="For S10 numbers, two letters: CP parcel (the default), RR registered, EE express.",
         error_messages={"invalid": _("Two upper-case letters are expected, like CP.")},
     )
 
 
-class OneNumberSerializer(WantedNumberSerializer):
-    """One of many; the same ``correlation_id`` gives the same number."""
+class OneNumberSerializer(NumberQuerySerializer):
+    """One number of a list. The same ``correlation_id`` gives the same number."""
 
     correlation_id = serializers.RegexField(
         re.compile(r"^[A-Za-z0-9._:-]{1,64}\Z"),
         required=False,
-        help_text="Default: the request's X-Correlation-ID and the place in the list.",
+        help_text="Default: the request's X-Correlation-ID and the index in the list.",
     )
 
 
 class NumbersRequestSerializer(serializers.Serializer):
-    """``POST /api/v1/tracking-numbers``"""
+    """The body of ``POST /api/v1/tracking-numbers``."""
 
-    numbers = OneNumberSerializer(many=True, allow_empty=False, max_length=MOST)
+    numbers = OneNumberSerializer(many=True, allow_empty=False, max_length=MAX_NUMBERS)
 
 
 class RequestMetadataSerializer(serializers.Serializer):
-    """What the number was asked for."""
+    """The request that the number was issued for."""
 
     origin_country = serializers.CharField()
     destination_country = serializers.CharField()
@@ -148,37 +148,37 @@ class RequestMetadataSerializer(serializers.Serializer):
 
 
 class TrackingNumberSerializer(serializers.Serializer):
-    """A number that is given out."""
+    """An issued number."""
 
     tracking_number = serializers.RegexField(r"^[A-Z0-9]{1,16}$")
-    created_at = serializers.DateTimeField(help_text="When the number was first given out.")
+    created_at = serializers.DateTimeField(help_text="When the number was first issued.")
     correlation_id = serializers.CharField()
     request_metadata: Any = RequestMetadataSerializer()
 
 
 class NumbersSerializer(serializers.Serializer):
-    """In the order in which they were asked for."""
+    """The issued numbers, in the order of the request."""
 
     tracking_numbers: Any = TrackingNumberSerializer(many=True)
     count = serializers.IntegerField()
 
 
-_FIELDS = {field.field_name: field for field in kept(WantedNumberSerializer())._writable_fields}
+_FIELDS = {field.field_name: field for field in kept(NumberQuerySerializer())._writable_fields}
 
 
-def wanted(given: Mapping[str, Any]) -> dict[str, Any]:
-    """``WantedNumberSerializer``'s validated data by its own fields, which a serializer would copy for each request.
+def validate_query(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate parameters with the fields of ``NumberQuerySerializer``, which a serializer would copy per request.
 
-    Raises ``ValidationError`` naming each field.
+    Raises: ValidationError with the messages of each wrong field.
     """
-    data, problems = {}, {}
+    data, errors = {}, {}
     for name, field in _FIELDS.items():
         try:
-            data[field.source] = field.run_validation(given.get(name, serializers.empty))
+            data[field.source] = field.run_validation(parameters.get(name, serializers.empty))
         except serializers.ValidationError as error:
-            problems[name] = error.detail
+            errors[name] = error.detail
         except serializers.SkipField:
             continue
-    if problems:
-        raise serializers.ValidationError(problems)
+    if errors:
+        raise serializers.ValidationError(errors)
     return data

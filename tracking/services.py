@@ -1,4 +1,4 @@
-"""Giving out tracking numbers: one INSERT decides, nothing is looked up before it."""
+"""Issue tracking numbers. One INSERT decides which request gets a number; no query precedes it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tracking.models import IssuedNumber
 from tracking.numbers import NumberRequest, Secret
 
 log = logging.getLogger(__name__)
-# With the real space even the second is never seen; the bound ends the search when something is badly wrong.
+# In the real number space a second derivation is practically never needed. The bound prevents an endless loop.
 MAX_DERIVATIONS = 100
 _COLUMNS = ("number", "fingerprint", "secret_version", "correlation_id", "customer_id", "created_at")
 
 
 class NumbersExhausted(Exception):
-    """Every derivation is taken by another request."""
+    """All derivations of a request are taken by other requests."""
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A number that was given out, now or when it was asked for first."""
+    """An issued number. ``created_at`` is the time of the first request."""
 
     number: str
     correlation_id: str
@@ -37,88 +37,83 @@ class Issued:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Candidate:
+    """A request that needs a number, with its text to hash and the text's SHA-256."""
+
     request: NumberRequest
     correlation_id: str
     message: bytes
     fingerprint: str
 
     def derive(self, secret: Secret, derivation: int) -> str:
-        request, more = self.request, {"message": self.message, "secret": secret.value, "derivation": derivation}
+        request, options = self.request, {"message": self.message, "secret": secret.value, "derivation": derivation}
         if request.indicator:
-            return numbers.make_s10(indicator=request.indicator, country=request.origin, **more)
-        return numbers.make(origin=request.origin, destination=request.destination, **more)
+            return numbers.make_s10(indicator=request.indicator, country=request.origin, **options)
+        return numbers.make(origin=request.origin, destination=request.destination, **options)
 
 
 def issue(request: NumberRequest, *, correlation_id: str) -> Issued:
-    """The number of this request under this correlation id, made now or when it was asked for first.
+    """Issue a number, or return the number of an earlier equal request with this correlation id.
 
-    Equal requests under one correlation id share a number and its ``created_at``, from any number of processes. Raises
-    ``NumbersExhausted`` after ``MAX_DERIVATIONS``.
+    Concurrent equal requests get the same number and ``created_at``, also in different processes.
+
+    Raises: NumbersExhausted after ``MAX_DERIVATIONS``.
     """
     return issue_all([(request, correlation_id)])[0]
 
 
-def issue_all(asked: Sequence[tuple[NumberRequest, str]]) -> list[Issued]:
-    """The same for many, each under its correlation id, by one INSERT unless numbers collide; in their order."""
+def issue_all(requests: Sequence[tuple[NumberRequest, str]]) -> list[Issued]:
+    """Issue a number for each request and correlation id, in their order. One INSERT suffices unless numbers collide.
+
+    Raises: NumbersExhausted after ``MAX_DERIVATIONS``.
+    """
     secret = numbers.first_secret(settings.TRACKING_NUMBER_SECRETS)
-    all_wanted = [_wanted(request, correlation_id) for request, correlation_id in asked]
-    # In one order everywhere, so that equal requests of two processes never wait for each other in a circle.
-    missing = {wanted.fingerprint: wanted for wanted in sorted(all_wanted, key=lambda one: one.fingerprint)}
+    candidates = []
+    for request, correlation_id in requests:
+        message = request.message(correlation_id)
+        candidates.append(_Candidate(request, correlation_id, message, hashlib.sha256(message).hexdigest()))
+    # All processes insert in the same order, so that two with equal requests do not deadlock.
+    missing = {candidate.fingerprint: candidate for candidate in sorted(candidates, key=lambda one: one.fingerprint)}
     found: dict[str, Issued] = {}
     for derivation in range(MAX_DERIVATIONS):
         found |= _insert(missing.values(), secret, derivation)
-        missing = {name: wanted for name, wanted in missing.items() if name not in found}
+        missing = {fingerprint: candidate for fingerprint, candidate in missing.items() if fingerprint not in found}
         if missing:
-            found |= _stored(missing)
-            missing = {name: wanted for name, wanted in missing.items() if name not in found}
+            for row in IssuedNumber.objects.filter(fingerprint__in=list(missing)):
+                found[row.fingerprint] = Issued(row.number, row.correlation_id, row.created_at)
+                del missing[row.fingerprint]
         if not missing:
-            return [found[wanted.fingerprint] for wanted in all_wanted]
+            return [found[candidate.fingerprint] for candidate in candidates]
         log.warning("tracking numbers are taken, deriving the next", extra={"count": len(missing)})
     raise NumbersExhausted(f"{MAX_DERIVATIONS} derivations are taken for {len(missing)} requests.")
 
 
-def _wanted(request: NumberRequest, correlation_id: str) -> _Wanted:
-    message = request.message(correlation_id)
-    return _Wanted(request, correlation_id, message, hashlib.sha256(message).hexdigest())
+def _insert(candidates: Collection[_Candidate], secret: Secret, derivation: int) -> dict[str, Issued]:
+    """Insert numbers and return the inserted ones by fingerprint. Rows with a taken number or fingerprint are skipped.
 
-
-def _insert(rows: Collection[_Wanted], secret: Secret, derivation: int) -> dict[str, Issued]:
-    """What went in, by fingerprint; not what finds its number or its fingerprint taken.
-
-    ``bulk_create(ignore_conflicts=True)`` would not tell which, and an IntegrityError would end the caller's
-    transaction on PostgreSQL.
+    ``bulk_create(ignore_conflicts=True)`` does not return which rows it inserted, and after an IntegrityError the
+    caller's transaction could not continue on PostgreSQL.
     """
     now = timezone.now()
-    made = {row.fingerprint: Issued(row.derive(secret, derivation), row.correlation_id, now) for row in rows}
-    values = [_values(row, made[row.fingerprint], secret) for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(len(values)), [_plain(value) for row in values for value in row])
-        return {fingerprint: made[fingerprint] for (fingerprint,) in cursor.fetchall()}
-
-
-def _values(row: _Wanted, issued: Issued, secret: Secret) -> tuple[object, ...]:
-    """In the order of ``_COLUMNS``."""
-    customer = row.request.customer_id
-    return issued.number, row.fingerprint, secret.version, row.correlation_id, customer, issued.created_at
-
-
-def _statement(rows: int) -> str:
-    place = f"({', '.join(['%s'] * len(_COLUMNS))})"
+    issued, values = {}, []
+    for candidate in candidates:
+        number = candidate.derive(secret, derivation)
+        issued[candidate.fingerprint] = Issued(number, candidate.correlation_id, now)
+        customer_id = candidate.request.customer_id
+        row = (number, candidate.fingerprint, secret.version, candidate.correlation_id, customer_id, now)
+        values += [_to_driver(value) for value in row]
     table, names = IssuedNumber._meta.db_table, ", ".join(_COLUMNS)
-    places = ", ".join([place] * rows)
-    return f"INSERT INTO {table} ({names}) VALUES {places} ON CONFLICT DO NOTHING RETURNING fingerprint"  # noqa: S608 the model's names
+    placeholders = ", ".join([f"({', '.join(['%s'] * len(_COLUMNS))})"] * len(issued))
+    sql = f"INSERT INTO {table} ({names}) VALUES {placeholders} ON CONFLICT DO NOTHING RETURNING fingerprint"  # noqa: S608 the model's names
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return {fingerprint: issued[fingerprint] for (fingerprint,) in cursor.fetchall()}
 
 
-def _plain(value: object) -> object:
-    """As the database's driver takes it."""
+def _to_driver(value: object) -> object:
+    """Convert a value for the database driver. psycopg accepts all types as they are."""
     if connection.vendor == "sqlite":
         if isinstance(value, datetime):
             return connection.ops.adapt_datetimefield_value(value)
         return value.hex if isinstance(value, UUID) else value
     return value
-
-
-def _stored(missing: dict[str, _Wanted]) -> dict[str, Issued]:
-    rows = IssuedNumber.objects.filter(fingerprint__in=list(missing))
-    return {row.fingerprint: Issued(row.number, row.correlation_id, row.created_at) for row in rows}

@@ -1,4 +1,4 @@
-"""Routes of the tracking-number generator, at the root as documented and in the API."""
+"""Routes of the tracking-number generator: the documented one at the root, and one in the API."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The tracking-number generator over HTTP."""
+"""API endpoints of the tracking-number generator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CORRELATION_ID = OpenApiParameter(
     correlation.HEADER,
     str,
     OpenApiParameter.HEADER,
-    description="The same request under the same id answers the same number. 1 to 64 of A-Za-z0-9._:-",
+    description="The same request with the same id gets the same number. 1 to 64 of A-Za-z0-9._:-",
 )
 
 
 @method_decorator(cache_control(no_store=True), name="dispatch")
 class TrackingNumberViewSet(ApiViewSet):
-    """No key needed, unless ``TRACKING_NUMBERS_NEED_KEY``."""
+    """Tracking numbers. They need an API key only if ``TRACKING_NUMBERS_NEED_KEY`` is set."""
 
     scopes: ClassVar = dict.fromkeys(("retrieve", "create"), scopes.TRACKING_WRITE)
 
@@ -43,15 +43,16 @@ class TrackingNumberViewSet(ApiViewSet):
 
     @extend_schema(
         operation_id="next_tracking_number",
-        parameters=[serializers.WantedNumberSerializer, CORRELATION_ID],
+        parameters=[serializers.NumberQuerySerializer, CORRELATION_ID],
         responses={200: serializers.TrackingNumberSerializer},
         tags=["tracking numbers"],
         auth=[],
     )
     def retrieve(self, request: Request) -> Response:
-        """A new tracking number, or the one that this request was given before under the same correlation id."""
-        wanted = _wanted(serializers.wanted(request.query_params.dict()))
-        return Response(wire.number(services.issue(wanted, correlation_id=correlation.current()), wanted))
+        """Issue a tracking number. The same request with the same correlation id gets the same number."""
+        number_request = _build_request(serializers.validate_query(request.query_params.dict()))
+        issued = services.issue(number_request, correlation_id=correlation.current())
+        return Response(wire.show_number(issued, number_request))
 
     @extend_schema(
         operation_id="create_tracking_numbers",
@@ -62,13 +63,16 @@ class TrackingNumberViewSet(ApiViewSet):
         auth=[],
     )
     def create(self, request: Request) -> Response:
-        """Up to a thousand at once, all or none; the same list under the same X-Correlation-ID gives the same ones."""
-        asked = self.validate(serializers.NumbersRequestSerializer, request.data)["numbers"]
-        made = correlation.current()[:_ROOM]
-        names = [one.pop("correlation_id", f"{made}:{place}") for place, one in enumerate(asked)]
-        all_wanted = [_wanted(one) for one in asked]
-        issued = services.issue_all(list(zip(all_wanted, names, strict=True)))
-        shown = [wire.number(one, wanted) for one, wanted in zip(issued, all_wanted, strict=True)]
+        """Issue up to 1,000 tracking numbers, all or none.
+
+        The same list with the same X-Correlation-ID gets the same numbers.
+        """
+        items = self.validate(serializers.NumbersRequestSerializer, request.data)["numbers"]
+        prefix = correlation.current()[:_PREFIX_LENGTH]
+        correlation_ids = [item.pop("correlation_id", f"{prefix}:{index}") for index, item in enumerate(items)]
+        number_requests = [_build_request(item) for item in items]
+        issued = services.issue_all(list(zip(number_requests, correlation_ids, strict=True)))
+        shown = [wire.show_number(*pair) for pair in zip(issued, number_requests, strict=True)]
         return Response({"tracking_numbers": shown, "count": len(shown)}, status=status.HTTP_201_CREATED)
 
     def authenticate_caller(self, request: Request) -> Any:
@@ -78,10 +82,10 @@ class TrackingNumberViewSet(ApiViewSet):
         return None
 
 
-_ROOM = 60  # of an id, so that the place in the list fits behind it
+_PREFIX_LENGTH = 60  # of a correlation id, so that an index in the list fits into 64 characters
 
 
-def _wanted(data: Mapping[str, Any]) -> NumberRequest:
+def _build_request(data: Mapping[str, Any]) -> NumberRequest:
     fields = {name: data[name] for name in data if name not in ("number_format", "service_indicator")}
     indicator = data.get("service_indicator", "")
     if data["number_format"] == "s10":

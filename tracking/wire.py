@@ -1,4 +1,4 @@
-"""The documented answer."""
+"""The documented response."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tracking.numbers import NumberRequest
 from tracking.services import Issued
 
 
-def number(issued: Issued, request: NumberRequest) -> dict[str, Any]:
-    """``GET /next-tracking-number``; ``created_at`` is the number's, not the request's."""
+def show_number(issued: Issued, request: NumberRequest) -> dict[str, Any]:
+    """Return an issued number as the API shows it. ``created_at`` is that of the number, not of the request."""
     return {
         "tracking_number": issued.number,
         "created_at": rfc3339(issued.created_at),

@@ -1,4 +1,4 @@
-"""A number tells its route and a mistyped one from a right one; only who has the secret can make it."""
+"""Numbers: form, check character and unpredictability."""
 
 import itertools
 import multiprocessing
@@ -56,11 +56,11 @@ def sample(size):
         ("Z", "4"),
     ],
 )
-def test_the_check_character_is_that_of_iso_7064_mod_37_36(body, expected):
+def test_check_character_follows_iso_7064_mod_37_36(body, expected):
     assert numbers.check_character(body) == expected
 
 
-def test_a_number_has_the_documented_form_and_its_route():
+def test_number_has_the_documented_form_and_its_countries():
     for number in sample(200):
         assert re.fullmatch(r"[A-Z0-9]{1,16}", number)
         assert len(number) == 16
@@ -69,8 +69,8 @@ def test_a_number_has_the_documented_form_and_its_route():
         assert "".join(numbers.parse(number)) == number
 
 
-def test_the_algorithm_does_not_drift():
-    """Numbers made before an upgrade are made again after it."""
+def test_algorithm_is_unchanged():
+    """After an upgrade, repeated requests get their earlier numbers."""
     assert number_of() == "MYIDDZLD1GVYCMTY"
 
 
@@ -78,7 +78,7 @@ def test_the_algorithm_does_not_drift():
     "bad",
     ["", "MYID", "myid0000000000a0", "MYID0000000000A1", "MYID0000000000A0\n", "MY1D0000000000AA", "МYID0000000000A0"],
 )
-def test_what_is_no_number_is_refused(bad):
+def test_invalid_number_is_refused(bad):
     assert not numbers.check(bad)
     with pytest.raises(ValueError, match="not a tracking number"):
         numbers.parse(bad)
@@ -97,52 +97,52 @@ def test_what_is_no_number_is_refused(bad):
         {"customer_name": 'RedBox","Logistics', "customer_slug": "x"},
     ],
 )
-def test_every_input_counts(change):
+def test_every_input_changes_the_number(change):
     assert number_of(replace(REQUEST, **change))[4:] != number_of()[4:]
 
 
-def test_the_correlation_id_the_derivation_and_the_secret_count():
+def test_correlation_id_derivation_and_secret_change_the_number():
     changed = [number_of(correlation_id="d"), number_of(derivation=1), number_of(secret=b"guess")]
     assert len({number_of(), *changed}) == 4
 
 
-def test_values_cannot_run_into_each_other():
+def test_adjacent_values_are_separated():
     one = replace(REQUEST, customer_name="a", customer_slug="b-c")
     other = replace(REQUEST, customer_name='a","b', customer_slug="c")
     assert one.message("x") != other.message("x")
     assert REQUEST.message("1") + b"1" != REQUEST.message("11")
 
 
-def test_the_same_weight_and_instant_written_otherwise_are_the_same_inputs():
+def test_equal_weight_and_time_in_another_notation_give_the_same_number():
     same = replace(REQUEST, weight_kg=Decimal("1.2340"), created_at=REQUEST.created_at.astimezone(UTC))
     assert number_of(same) == number_of()
 
 
-def test_every_single_wrong_character_is_caught():
+def test_every_single_wrong_character_is_detected():
     for number in sample(50):
-        for place, letter in itertools.product(range(16), numbers.ALPHABET):
-            if letter != number[place]:
-                assert not numbers.check(number[:place] + letter + number[place + 1 :])
+        for position, letter in itertools.product(range(16), numbers.ALPHABET):
+            if letter != number[position]:
+                assert not numbers.check(number[:position] + letter + number[position + 1 :])
 
 
-def test_at_least_998_in_1000_swaps_of_neighbours_are_caught():
+def test_998_of_1000_swaps_of_neighbours_are_detected():
     swapped = [
-        number[:place] + number[place + 1] + number[place] + number[place + 2 :]
+        number[:position] + number[position + 1] + number[position] + number[position + 2 :]
         for number in sample(5_000)
-        for place in range(15)
-        if number[place] != number[place + 1]
+        for position in range(15)
+        if number[position] != number[position + 1]
     ]
     assert sum(map(numbers.check, swapped)) / len(swapped) <= 0.002
 
 
-def test_no_two_of_many_are_equal():
+def test_many_numbers_are_distinct():
     assert len(set(sample(20_000))) == 20_000
 
 
-def test_the_hash_part_uses_the_whole_alphabet_evenly():
+def test_hash_part_uses_the_alphabet_evenly():
     letters = "".join(numbers.parse(number).hash_part for number in sample(3_600))
     counts = [letters.count(letter) for letter in numbers.ALPHABET]
-    assert min(counts) > 900 and max(counts) < 1_300  # 1,100 each, give or take six deviations
+    assert min(counts) > 900 and max(counts) < 1_300  # 1,100 each, within six standard deviations
 
 
 def test_countries_are_the_assigned_codes():
@@ -151,37 +151,37 @@ def test_countries_are_the_assigned_codes():
     assert not {"UK", "EU", "XK", "AN", "ZZ", "AA"} & COUNTRIES
 
 
-def test_the_first_secret_makes_new_numbers():
+def test_first_secret_is_used_for_new_numbers():
     assert numbers.first_secret("2:new:with-colon, 1:old") == ("2", b"new:with-colon")
 
 
 @pytest.mark.parametrize("bad", ["", "canary", ":canary", "1:", "one two:canary", "v" * 17 + ":canary"])
-def test_a_malformed_secret_is_refused_without_showing_it(bad):
+def test_malformed_secret_is_refused_without_showing_it(bad):
     with pytest.raises(ImproperlyConfigured, match="TRACKING_NUMBER_SECRETS") as refused:
         numbers.first_secret(bad)
     assert "canary" not in str(refused.value)
 
 
-def test_an_outsider_who_knows_everything_but_the_secret_predicts_nothing():
+def test_number_cannot_be_predicted_without_the_secret():
     guesses = random.Random(1)
     for i in range(200):
         secret = guesses.randbytes(16)
         assert number_of(correlation_id=str(i), secret=secret)[4:15] != number_of(correlation_id=str(i))[4:15]
 
 
-def made_in_a_process(first_and_count):
+def make_in_process(first_and_count):
     first, count = first_and_count
     return [number_of(correlation_id=str(number)) for number in range(first, first + count)]
 
 
-def test_eight_processes_make_no_number_twice(full_size):
+def test_eight_processes_make_distinct_numbers(full_size):
     each = (10_000_000 if full_size else 1_000_000) // 8
     with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
-        parts = pool.map(made_in_a_process, [(number * each, each) for number in range(8)])
+        parts = pool.map(make_in_process, [(number * each, each) for number in range(8)])
         assert len(set().union(*parts)) == 8 * each
 
 
-# The check character, proved for every number: it walks through 36 states, one step a character.
+# The check character, proved for every number: an automaton with 36 states and one step per character.
 
 
 def step(state, value):
@@ -191,20 +191,20 @@ def step(state, value):
 STATES, LETTERS = range(1, 37), range(36)
 
 
-def test_the_steps_here_are_those_of_the_code():
+def test_step_equals_the_code_under_test():
     state = 36
     for letter in "MYID4Q0ZK81WB7T":
         state = step(state, numbers.ALPHABET.index(letter))
     assert numbers.check_character("MYID4Q0ZK81WB7T") == numbers.ALPHABET[(37 - state) % 36]
 
 
-def test_two_letters_never_lead_to_one_state_so_every_wrong_character_is_caught():
+def test_steps_are_injective_so_every_wrong_character_is_detected():
     assert all(len({step(state, letter) for letter in LETTERS}) == 36 for state in STATES)
     assert all(len({step(state, letter) for state in STATES}) == 36 for letter in LETTERS)
     assert len({(37 - state) % 36 for state in STATES}) == 36
 
 
-def test_of_all_swaps_of_neighbours_at_most_two_in_a_thousand_pass():
+def test_at_most_two_in_1000_of_all_swaps_are_undetected():
     swaps = [(state, one, other) for state in STATES for one in LETTERS for other in LETTERS if one != other]
     passed = sum(step(step(state, one), other) == step(step(state, other), one) for state, one, other in swaps)
     assert passed / len(swaps) <= 0.002
@@ -222,15 +222,15 @@ def s10_of(correlation_id="c", indicator="CP", derivation=0):
     return numbers.make_s10(indicator=indicator, country="MY", message=message, secret=b"secret", derivation=derivation)
 
 
-# The first is the example of the UPU's standard, the others were computed with its weights by hand.
+# The first is the example of the UPU's standard. The others were computed by hand with its weights.
 @pytest.mark.parametrize(
     ("serial", "digit"), [("47312482", "9"), ("00000000", "5"), ("12345678", "5"), ("99999999", "5"), ("00000006", "2")]
 )
-def test_the_check_digit_is_that_of_s10(serial, digit):
+def test_check_digit_follows_s10(serial, digit):
     assert numbers.s10_check_digit(serial) == digit
 
 
-def test_an_s10_number_is_made_checked_and_taken_apart():
+def test_s10_number_is_made_checked_and_parsed():
     number = s10_of()
     assert re.fullmatch(r"CP[0-9]{9}MY", number)
     assert numbers.check_s10(number)
@@ -243,19 +243,19 @@ def test_an_s10_number_is_made_checked_and_taken_apart():
             numbers.parse_s10(bad)
 
 
-def test_of_single_wrong_digits_s10_misses_only_what_its_own_rule_cannot_tell():
-    """Two of the eleven remainders share a digit: 10 is written 0 and 11 is written 5."""
+def test_s10_misses_few_single_wrong_digits():
+    """Two of the eleven values have the same digit: 5, and 11, which is written 5."""
     missed = total = 0
-    for place in range(8):
+    for position in range(8):
         for serial in (numbers.parse_s10(s10_of(str(number))).serial for number in range(50)):
-            for digit in set("0123456789") - {serial[place]}:
+            for digit in set("0123456789") - {serial[position]}:
                 total += 1
-                other = serial[:place] + digit + serial[place + 1 :]
+                other = serial[:position] + digit + serial[position + 1 :]
                 missed += numbers.s10_check_digit(other) == numbers.s10_check_digit(serial)
     assert missed / total < 0.05
 
 
-def test_our_own_format_is_no_s10_number_and_keeps_its_message():
+def test_message_of_the_own_format_has_no_indicator():
     assert (
         REQUEST.message("c")
         == replace(REQUEST, indicator="").message("c")

@@ -1,4 +1,4 @@
-"""One INSERT decides who gets a number: the same request the same one, another request never."""
+"""Issuing numbers: an equal request gets the same number, another request never does."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,8 +15,8 @@ from tracking.tests.test_numbers import REQUEST
 THREADS = 8
 
 
-def issue_at_once(correlation_ids):
-    """The rows that threads get which all start together."""
+def issue_concurrently(correlation_ids):
+    """Issue a number per correlation id, in threads that start together."""
     start = Barrier(len(correlation_ids))
 
     def issue(correlation_id):
@@ -32,28 +32,28 @@ def issue_at_once(correlation_ids):
 
 @pytest.mark.django_db(transaction=True)
 def test_threads_with_one_correlation_id_get_one_number():
-    got = issue_at_once(["same"] * THREADS)
-    assert len({(row.number, row.created_at) for row in got}) == 1
-    assert IssuedNumber.objects.get().number == got[0].number
+    issued = issue_concurrently(["same"] * THREADS)
+    assert len({(row.number, row.created_at) for row in issued}) == 1
+    assert IssuedNumber.objects.get().number == issued[0].number
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_with_ids_of_their_own_get_numbers_of_their_own():
-    got = issue_at_once([str(i) for i in range(THREADS)])
-    assert len({row.number for row in got}) == THREADS
+def test_threads_with_different_ids_get_different_numbers():
+    issued = issue_concurrently([str(i) for i in range(THREADS)])
+    assert len({row.number for row in issued}) == THREADS
     assert IssuedNumber.objects.count() == THREADS
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_that_fight_for_few_numbers_all_get_different_ones(monkeypatch):
+def test_threads_get_different_numbers_when_few_are_left(monkeypatch):
     monkeypatch.setattr(numbers, "SPACE", THREADS)
-    got = issue_at_once([str(i) for i in range(THREADS)] * 2)
-    assert len({row.number for row in got}) == THREADS
-    assert all(one.number == other.number for one, other in zip(got, got[THREADS:], strict=False))
+    issued = issue_concurrently([str(i) for i in range(THREADS)] * 2)
+    assert len({row.number for row in issued}) == THREADS
+    assert all(one.number == other.number for one, other in zip(issued, issued[THREADS:], strict=False))
 
 
 @pytest.mark.django_db
-def test_what_is_stored_is_what_was_answered():
+def test_stored_row_equals_the_issued_number():
     issued = services.issue(REQUEST, correlation_id="c")
     stored = IssuedNumber.objects.get(number=issued.number)
     assert (stored.created_at, stored.correlation_id) == (issued.created_at, "c")
@@ -62,16 +62,16 @@ def test_what_is_stored_is_what_was_answered():
 
 
 @pytest.mark.django_db
-def test_the_same_request_again_gets_the_first_row():
+def test_repeated_request_gets_the_first_row():
     first = services.issue(REQUEST, correlation_id="c")
     again = services.issue(REQUEST, correlation_id="c")
     assert (again.number, again.created_at) == (first.number, first.created_at)
 
 
 @pytest.mark.django_db
-def test_the_number_taken_by_another_request_leads_to_the_next_derivation():
-    wanted = numbers.make(origin="MY", destination="ID", message=REQUEST.message("c"), secret=secret())
-    IssuedNumber.objects.create(number=wanted, fingerprint="of another", customer_id=UUID(int=1))
+def test_taken_number_leads_to_the_next_derivation():
+    first_choice = numbers.make(origin="MY", destination="ID", message=REQUEST.message("c"), secret=secret())
+    IssuedNumber.objects.create(number=first_choice, fingerprint="of another", customer_id=UUID(int=1))
     expected = numbers.make(origin="MY", destination="ID", message=REQUEST.message("c"), secret=secret(), derivation=1)
     first = services.issue(REQUEST, correlation_id="c")
     assert first.number == expected
@@ -83,7 +83,7 @@ def secret():
 
 
 @pytest.mark.django_db
-def test_a_full_space_ends_in_an_error_not_in_a_loop(monkeypatch):
+def test_exhausted_numbers_raise_an_error(monkeypatch):
     monkeypatch.setattr(numbers, "SPACE", 1)
     services.issue(REQUEST, correlation_id="first")
     with pytest.raises(services.NumbersExhausted):
@@ -92,7 +92,7 @@ def test_a_full_space_ends_in_an_error_not_in_a_loop(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_a_conflict_leaves_the_callers_transaction_usable():
+def test_conflict_leaves_the_transaction_usable():
     with transaction.atomic():
         first = services.issue(REQUEST, correlation_id="c")
         again = services.issue(REQUEST, correlation_id="c")
@@ -105,7 +105,7 @@ def version(issued):
 
 
 @pytest.mark.django_db
-def test_a_new_secret_makes_other_numbers_but_repeats_the_old_ones(settings):
+def test_new_secret_makes_other_numbers_and_repeats_the_old_ones(settings):
     settings.TRACKING_NUMBER_SECRETS = "1:old"
     old = services.issue(REQUEST, correlation_id="before")
     settings.TRACKING_NUMBER_SECRETS = "2:new,1:old"
@@ -117,7 +117,7 @@ def test_a_new_secret_makes_other_numbers_but_repeats_the_old_ones(settings):
 
 
 @pytest.mark.django_db
-def test_a_new_number_costs_one_statement_and_a_repeated_one_two(django_assert_num_queries):
+def test_new_number_needs_one_query_and_a_repeated_one_two(django_assert_num_queries):
     with django_assert_num_queries(1):
         services.issue(REQUEST, correlation_id="c")
     with django_assert_num_queries(2):
@@ -127,36 +127,36 @@ def test_a_new_number_costs_one_statement_and_a_repeated_one_two(django_assert_n
 
 
 @pytest.mark.django_db
-def test_a_thousand_cost_one_statement_and_come_in_their_order(django_assert_num_queries):
-    asked = [(REQUEST, str(place)) for place in range(1000)]
+def test_1000_numbers_need_one_query_and_keep_their_order(django_assert_num_queries):
+    pairs = [(REQUEST, str(index)) for index in range(1000)]
     with django_assert_num_queries(1):
-        issued = services.issue_all(asked)
-    assert [one.correlation_id for one in issued] == [name for _request, name in asked]
+        issued = services.issue_all(pairs)
+    assert [one.correlation_id for one in issued] == [name for _request, name in pairs]
     assert len({one.number for one in issued}) == 1000
 
 
 @pytest.mark.django_db
-def test_equal_ones_in_a_list_share_their_number():
+def test_equal_requests_in_a_list_share_a_number():
     first, second, third = services.issue_all([(REQUEST, "a"), (REQUEST, "b"), (REQUEST, "a")])
     assert first == third != second
 
 
 @pytest.mark.django_db
-def test_in_a_list_those_that_collide_take_the_next_derivation(monkeypatch):
+def test_colliding_requests_in_a_list_get_the_next_derivation(monkeypatch):
     monkeypatch.setattr(numbers, "SPACE", 50)
-    issued = services.issue_all([(REQUEST, str(place)) for place in range(30)])
+    issued = services.issue_all([(REQUEST, str(index)) for index in range(30)])
     assert len({one.number for one in issued}) == 30
-    assert services.issue_all([(REQUEST, str(place)) for place in range(30)]) == issued
+    assert services.issue_all([(REQUEST, str(index)) for index in range(30)]) == issued
 
 
 @pytest.mark.django_db(transaction=True)
-def test_lists_that_overlap_and_run_at_once_share_what_is_equal():
+def test_concurrent_overlapping_lists_share_equal_requests():
     start = Barrier(4)
 
     def issue(order):
         try:
             start.wait()
-            return services.issue_all([(REQUEST, str(place)) for place in order])
+            return services.issue_all([(REQUEST, str(index)) for index in order])
         finally:
             connection.close()
 
@@ -172,12 +172,12 @@ def test_lists_that_overlap_and_run_at_once_share_what_is_equal():
 
 
 @pytest.mark.django_db
-def test_s10_numbers_are_given_out_the_same_way(monkeypatch):
+def test_s10_numbers_are_issued_in_the_same_way(monkeypatch):
     parcel = replace(REQUEST, indicator="CP")
     issued = services.issue(parcel, correlation_id="c")
     assert numbers.parse_s10(issued.number)[::3] == ("CP", "MY")
     assert services.issue(parcel, correlation_id="c") == issued
     assert services.issue(replace(REQUEST, indicator="RR"), correlation_id="c").number[2:10] != issued.number[2:10]
     monkeypatch.setattr(numbers, "S10_SPACE", 20)
-    few = services.issue_all([(parcel, str(place)) for place in range(15)])
+    few = services.issue_all([(parcel, str(index)) for index in range(15)])
     assert len({one.number for one in few}) == 15
