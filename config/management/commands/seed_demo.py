@@ -1,4 +1,4 @@
-"""A demo merchant to try Waybill out with; running it again changes nothing that is there."""
+"""Create a demo merchant. Running the command again changes nothing that exists."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ from shipping.checkpoints.posting import Item
 from shipping.models import BookingState, Shipment
 from webhooks.models import WebhookEndpoint
 
-# The simulator reports to a path with this id, so it is the same on every installation.
+# Fixed, because the sandbox sends webhooks to a path with this id.
 OWN_CREDENTIAL = uuid.UUID("01890000-0000-7000-8000-000000000001")
 ENDPOINT = uuid.UUID("01890000-0000-7000-8000-000000000002")
 ENDPOINT_SECRET = "whsec_ZGVtby13ZWJob29rLXNlY3JldC1mb3ItdHJ5aW5nLW91dCE="
 ADMIN_PASSWORD = "demo-admin-password"
-# The carrier's document books these; the simulator knows them as well.
+# Shipments of Pickit's document, which the sandbox has too.
 DOCUMENTED = ("PKT-1234567890", "PKT-1234567891", "PKT-1234567892")
-_TEST123456 = [
-    (Status.CREATED, "Bogotá, Colombia", "Paquete creado", "2024-01-15T10:30:00Z"),
-]
 
 
 class Command(BaseCommand):
@@ -43,16 +40,16 @@ class Command(BaseCommand):
         if not settings.DEMO:
             raise CommandError("The demo merchant has known secrets: DEBUG=true is needed.")
         with transaction.atomic():
-            tenant = _merchant()
-            _credentials(tenant)
-            _endpoint(tenant)
-            _unit(tenant)
-            _documented_shipments(tenant)
-            _admin(tenant)
-        self._tell()
-
-    def _tell(self) -> None:
+            tenant = _create_merchant()
+            _create_credentials(tenant)
+            _create_endpoint(tenant)
+            _create_unit(tenant)
+            _create_documented_shipments(tenant)
+            _create_admin(tenant)
         web = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
+        # The demo must run with the same ports, if they are not the default ones.
+        defaults = {"PORT": "8000", "SANDBOX_PORT": "8010", "RECEIVER_PORT": "8020"}
+        ports = [f"{name}={os.environ[name]}" for name, port in defaults.items() if os.environ.get(name, port) != port]
         self.stdout.write(
             f"""
   Waybill      {web}/health
@@ -60,20 +57,13 @@ class Command(BaseCommand):
   Admin        {web}/admin/       admin / {ADMIN_PASSWORD}
   Demo key     X-API-Key: {settings.DEMO_API_KEY}
   Sandbox      {settings.CARRIER_SANDBOX_URL}/_sandbox/health
-  Try it       {_demo_command()}
+  Try it       {" ".join([*ports, "make demo"])}
 """
         )
 
 
-def _demo_command() -> str:
-    """As it must be typed: with the ports that are not the usual ones."""
-    usual = {"PORT": "8000", "SANDBOX_PORT": "8010", "RECEIVER_PORT": "8020"}
-    chosen = [f"{name}={os.environ[name]}" for name, port in usual.items() if os.environ.get(name, port) != port]
-    return " ".join([*chosen, "make demo"])
-
-
-def _merchant() -> Tenant:
-    merchant, _made = Merchant.objects.get_or_create(
+def _create_merchant() -> Tenant:
+    merchant, _created = Merchant.objects.get_or_create(
         slug="demo", defaults={"name": "Demo merchant", "plan_id": "enterprise", "default_country": "US"}
     )
     tenant = Tenant(merchant.id, Mode.TEST)
@@ -82,14 +72,14 @@ def _merchant() -> Tenant:
     return tenant
 
 
-def _credentials(tenant: Tenant) -> None:
+def _create_credentials(tenant: Tenant) -> None:
     fields = {"client_secret": "test-secret", "webhook_secret": "test-secret"}
     platform = {"tenant": None, "mode": Mode.TEST, "carrier": "pickit", "environment": Environment.SANDBOX}
     if not Credential.objects.filter(merchant=None, carrier="pickit", mode=Mode.TEST).exists():
         storage.save_credential(**platform, fields=fields | {"client_id": "pickit-platform"})
     if not Credential.objects.filter(merchant=None, carrier="velocity", mode=Mode.TEST).exists():
-        indian = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
-        storage.save_credential(**platform | {"carrier": "velocity"}, fields=indian)
+        velocity = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
+        storage.save_credential(**platform | {"carrier": "velocity"}, fields=velocity)
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,
@@ -100,9 +90,9 @@ def _credentials(tenant: Tenant) -> None:
         )
 
 
-def _endpoint(tenant: Tenant) -> None:
+def _create_endpoint(tenant: Tenant) -> None:
     receiver = f"http://127.0.0.1:{os.environ.get('RECEIVER_PORT', '8020')}/webhooks"
-    endpoint, made = WebhookEndpoint.objects.get_or_create(
+    endpoint, created = WebhookEndpoint.objects.get_or_create(
         id=ENDPOINT,
         defaults={
             "merchant_id": tenant.merchant_id,
@@ -112,21 +102,21 @@ def _endpoint(tenant: Tenant) -> None:
             "secret": ENDPOINT_SECRET,
         },
     )
-    if not made and endpoint.url != receiver:
+    if not created and endpoint.url != receiver:
         endpoint.url = receiver
         endpoint.save(update_fields=["url"])
 
 
-def _unit(tenant: Tenant) -> None:
+def _create_unit(tenant: Tenant) -> None:
     if Shipment.objects.of(tenant).filter(tracking_number="TEST123456").exists():
         return
-    for status, place, text, time in _TEST123456:
-        moment = Moment(datetime.fromisoformat(time), time, tz_assumed=False)
-        posting.post(tenant, Item("TEST123456", status, place, text, moment))
+    time = "2024-01-15T10:30:00Z"
+    moment = Moment(datetime.fromisoformat(time), time, tz_assumed=False)
+    posting.post(tenant, Item("TEST123456", Status.CREATED, "Bogotá, Colombia", "Paquete creado", moment))
 
 
-def _documented_shipments(tenant: Tenant) -> None:
-    """Booked at the carrier before Waybill came; read for the first time when somebody asks."""
+def _create_documented_shipments(tenant: Tenant) -> None:
+    """Create shipments that were booked at the carrier before. They are tracked when they are requested."""
     platform = Credential.objects.get(merchant=None, carrier="pickit", mode=Mode.TEST)
     for number in DOCUMENTED:
         if Shipment.objects.of(tenant).filter(carrier="pickit", tracking_number=number).exists():
@@ -147,7 +137,7 @@ def _documented_shipments(tenant: Tenant) -> None:
         )
 
 
-def _admin(tenant: Tenant) -> None:
+def _create_admin(tenant: Tenant) -> None:
     if User.objects.filter(username="admin").exists():
         return
     admin = User.objects.create_superuser("admin", "admin@example.com", ADMIN_PASSWORD)

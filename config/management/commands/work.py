@@ -1,4 +1,4 @@
-"""The worker process: deliveries out, left-over webhooks in, reconciliation, tokens."""
+"""The worker process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from config.worker.tasks import run
 
 
 class Command(BaseCommand):
-    help = "Run the background work until SIGTERM or Ctrl-C. Any number of workers may run."
+    help = "Run the worker tasks until SIGTERM or Ctrl-C. Any number of workers may run."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
