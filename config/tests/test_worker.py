@@ -1,4 +1,4 @@
-"""The documented status of the workers: who runs, what waits, and what there is not."""
+"""The documented status of the workers: running processes and waiting work."""
 
 import threading
 import time
@@ -23,17 +23,17 @@ pytestmark = pytest.mark.django_db
 PATH = "/api/v1/celery/status"
 
 
-def booked_event(tenant):
+def record_event(tenant):
     return events.record(EventType("shipment.booked", public=True), tenant=tenant, subject_id=uuid.uuid4(), data={})
 
 
-def beating(lanes=("fan-out",)):
-    beats = heartbeat.Heartbeat({name: heartbeat.Record(heartbeat.queue_of(name)) for name in lanes})
-    beats.beat()
-    return beats
+def start_heartbeat(tasks=("fan-out",)):
+    started = heartbeat.Heartbeat({name: heartbeat.TaskRecord(heartbeat.queue_of(name)) for name in tasks})
+    started.beat()
+    return started
 
 
-def test_without_a_worker_it_says_so(api):
+def test_status_without_workers(api):
     answer = api.get(PATH)
     assert answer.status_code == 200
     assert answer["Cache-Control"] == "no-store"
@@ -44,23 +44,23 @@ def test_without_a_worker_it_says_so(api):
     assert set(body["queues"]) == {"checkpoints", "notifications", "celery"}
 
 
-def test_a_broker_that_is_configured_is_not_said_to_be_used(api, settings):
+def test_configured_broker_is_reported_as_not_used(api, settings):
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     assert api.get(PATH).json()["broker"] == "not_used"
 
 
-def test_it_needs_a_key(client):
+def test_status_needs_a_key(client):
     assert client.get(PATH).status_code == 401
 
 
-def test_each_worker_is_there_while_its_heart_beats(api):
-    first, second = beating(), beating(["fan-out", "inbound", "cleaning"])
+def test_worker_is_listed_while_its_heartbeat_is_recent(api):
+    first, second = start_heartbeat(), start_heartbeat(["fan-out", "inbound", "cleaning"])
     body = api.get(PATH).json()
     assert body["active_workers"] == 2
     assert body["registered_tasks"] == ["cleaning", "fan-out", "inbound"]
     assert {one["id"] for one in body["workers"]} == {str(first.id), str(second.id)}
-    lanes = {lane["name"]: lane for one in body["workers"] for lane in one["lanes"]}
-    assert {name: lane["queue"] for name, lane in lanes.items()} == {
+    shown = {task["name"]: task for worker in body["workers"] for task in worker["lanes"]}
+    assert {name: task["queue"] for name, task in shown.items()} == {
         "fan-out": "notifications",
         "inbound": "checkpoints",
         "cleaning": "celery",
@@ -69,24 +69,24 @@ def test_each_worker_is_there_while_its_heart_beats(api):
     assert described.is_valid(), described.errors
     assert set(body) == set(described.fields)
     first.end()
-    first.beat()  # of a lane that was slower than the end
+    first.beat()  # of a task that ran until after the end
     assert api.get(PATH).json()["active_workers"] == 1
-    Worker.objects.update(seen_at=timezone.now() - heartbeat.alive_for() - timedelta(seconds=1))
+    Worker.objects.update(seen_at=timezone.now() - heartbeat.max_heartbeat_age() - timedelta(seconds=1))
     assert api.get(PATH).json()["active_workers"] == 0
 
 
-def test_one_that_was_killed_long_ago_is_forgotten(api):
-    beating()
+def test_row_of_a_worker_killed_long_ago_is_deleted(api):
+    start_heartbeat()
     Worker.objects.update(seen_at=timezone.now() - timedelta(days=2))
-    beating()
+    start_heartbeat()
     assert Worker.objects.count() == 1
 
 
-def test_it_counts_what_waits_and_what_is_being_done(api, tenant, credential):
+def test_status_counts_queued_and_active_work(api, tenant, credential):
     WebhookEndpoint.objects.create(merchant_id=tenant.merchant_id, mode="test", url="https://a.example", secret="x")
     SecurityNotice.objects.all().delete()  # of the new credential
     Outbox.objects.all().delete()
-    booked_event(tenant)
+    record_event(tenant)
     assert api.get(PATH).json()["queues"]["notifications"] == {"queued": 1, "active": 0}
     while deliveries.fan_out():
         pass
@@ -108,15 +108,15 @@ def test_it_counts_what_waits_and_what_is_being_done(api, tenant, credential):
     assert (body["queued_tasks"], body["active_tasks"]) == (2, 0)
 
 
-def test_the_number_of_queries_does_not_grow(api, django_assert_max_num_queries):
+def test_number_of_queries_is_constant(api, django_assert_max_num_queries):
     for _ in range(20):
-        beating()
+        start_heartbeat()
     with django_assert_max_num_queries(10):
         api.get(PATH)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_running_worker_shows_its_lanes_and_leaves_nothing_when_it_stops(api, settings):
+def test_running_worker_shows_its_tasks_and_deletes_its_row_when_it_stops(api, settings):
     settings.WORKER_HEARTBEAT_S = settings.WORKER_POLL_S = 0.05
     stop = threading.Event()
 
@@ -129,25 +129,25 @@ def test_a_running_worker_shows_its_lanes_and_leaves_nothing_when_it_stops(api, 
     thread = threading.Thread(target=worker)
     thread.start()
     try:
-        lanes = wait_for(lambda: [lane for lane in shown_lanes(api) if lane["name"] == "fan-out" and lane["runs"] > 1])
-        assert lanes[0]["failures"] == 0
-        assert lanes[0]["last_run_at"]
-        assert {lane["queue"] for lane in shown_lanes(api)} == set(heartbeat.QUEUES)
-        names = {lane["name"] for lane in shown_lanes(api)}
-        assert set().union(*heartbeat.QUEUES.values()) <= names, "a lane that the table of queues names is gone"
+        shown = wait_for(lambda: [task for task in shown_tasks(api) if task["name"] == "fan-out" and task["runs"] > 1])
+        assert shown[0]["failures"] == 0
+        assert shown[0]["last_run_at"]
+        assert {task["queue"] for task in shown_tasks(api)} == set(heartbeat.QUEUES)
+        names = {task["name"] for task in shown_tasks(api)}
+        assert set().union(*heartbeat.QUEUES.values()) <= names, "a task in the table of queues does not exist"
     finally:
         stop.set()
         thread.join(timeout=30)
     assert api.get(PATH).json()["active_workers"] == Worker.objects.count() == 0
 
 
-def shown_lanes(api):
-    return [lane for one in api.get(PATH).json()["workers"] for lane in one["lanes"]]
+def shown_tasks(api):
+    return [task for worker in api.get(PATH).json()["workers"] for task in worker["lanes"]]
 
 
-def wait_for(look):
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up:
-        if found := look():
+def wait_for(find):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if found := find():
             return found
-    raise AssertionError("nothing came")
+    raise AssertionError("nothing was found in time")

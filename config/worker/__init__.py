@@ -1,0 +1,1 @@
+"""The worker process: its tasks, its heartbeat and the status endpoint."""

@@ -1,4 +1,4 @@
-"""Which workers run, and how much work waits for them."""
+"""Heartbeats of worker processes, and the amount of work that waits for them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from webhooks.models import Delivery, InboundWebhook, Worker
 from webhooks.outbound import deliveries
 
 log = logging.getLogger(__name__)
-# The documented queues and the worker's lanes that stand for them; every other lane is general.
+# The documented queues with the worker tasks that they stand for. All other tasks belong to GENERAL.
 CHECKPOINTS, NOTIFICATIONS, GENERAL = "checkpoints", "notifications", "celery"
 QUEUES = {
     CHECKPOINTS: {"inbound", "reconciliation", "label files", "polling", "pickups", "placed codes"},
     NOTIFICATIONS: {"fan-out", "deliveries", "security notices"},
     GENERAL: set(),
 }
-# Counting further would cost more than the figure is worth.
-MOST_COUNTED = 10_000
-_FORGOTTEN_AFTER = timedelta(days=1)
+# Counts end here, because counting more rows is slow and adds no information.
+MAX_COUNTED = 10_000
+_DELETED_AFTER = timedelta(days=1)
 
 
 @dataclass
-class Record:
-    """What one lane of this process has done."""
+class TaskRecord:
+    """The runs of a worker task in this process."""
 
     queue: str
     runs: int = 0
@@ -49,13 +49,13 @@ class Record:
     last_run_at: datetime | None = None
 
     def count(self, *, failed: bool) -> None:
-        """One run more."""
+        """Count a run."""
         self.runs += 1
         self.failures += failed
         self.last_run_at = timezone.now()
 
-    def facts(self) -> dict[str, Any]:
-        """As it is kept and shown."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as it is stored and shown."""
         return {
             "queue": self.queue,
             "runs": self.runs,
@@ -64,48 +64,48 @@ class Record:
         }
 
 
-def queue_of(lane: str) -> str:
-    """Which of the documented queues a lane stands for."""
-    return next((queue for queue, lanes in QUEUES.items() if lane in lanes), GENERAL)
+def queue_of(task: str) -> str:
+    """Return the documented queue that a worker task belongs to."""
+    return next((queue for queue, tasks in QUEUES.items() if task in tasks), GENERAL)
 
 
 class Heartbeat:
-    """Keeps the row of this process. A process that is killed leaves its row, which then grows old."""
+    """The row of this process in the table of workers. A killed process leaves its row, whose last heartbeat is old."""
 
-    def __init__(self, records: Mapping[str, Record]) -> None:
+    def __init__(self, records: Mapping[str, TaskRecord]) -> None:
         self.records = records
         self.id: uuid.UUID = new_id()
         self.started_at = timezone.now()
-        self._beating = threading.Lock()
+        self._lock = threading.Lock()
         self._ended = False
 
     def beat(self) -> None:
-        """Say that this process runs and what its lanes have done; forget processes that were killed long ago."""
-        with self._beating:
-            if self._ended:
+        """Store the time and the records of the tasks. The first heartbeat deletes old rows of killed processes."""
+        with self._lock:
+            if self._ended:  # the heartbeat's task may run until after the end
                 return
             now = timezone.now()
-            lanes = {name: record.facts() for name, record in self.records.items()}
+            lanes = {name: record.to_json() for name, record in self.records.items()}
             if not Worker.objects.filter(id=self.id).update(seen_at=now, lanes=lanes):
                 name = f"{socket.gethostname()[:100]}:{os.getpid()}"
                 Worker.objects.create(id=self.id, name=name, started_at=self.started_at, seen_at=now, lanes=lanes)
-                Worker.objects.filter(seen_at__lt=now - _FORGOTTEN_AFTER).delete()
+                Worker.objects.filter(seen_at__lt=now - _DELETED_AFTER).delete()
 
     def end(self) -> None:
-        """This process stops as it was asked to."""
-        with self._beating:
+        """Delete the row when the process stops."""
+        with self._lock:
             self._ended = True
             try:
                 Worker.objects.filter(id=self.id).delete()
-            except DatabaseError:  # the row grows old instead
+            except DatabaseError:  # the row stays, and its heartbeat gets old
                 log.exception("the worker's row is left behind")
 
 
 def status() -> dict[str, Any]:
-    """The state of the workers, with the keys of the document and what this installation has besides."""
+    """Return the state of all workers, with the documented keys and those of this installation."""
     now = timezone.now()
-    workers = list(Worker.objects.filter(seen_at__gte=now - alive_for()).order_by("id"))
-    queues = backlog(now)
+    workers = list(Worker.objects.filter(seen_at__gte=now - max_heartbeat_age()).order_by("id"))
+    queues = count_work(now)
     return {
         "active_workers": len(workers),
         "registered_tasks": sorted({name for worker in workers for name in worker.lanes}),
@@ -114,25 +114,33 @@ def status() -> dict[str, Any]:
         "executor": "embedded",
         "broker": "not_used" if settings.CELERY_BROKER_URL else "not_configured",
         "queues": queues,
-        "workers": [_facts(worker) for worker in workers],
+        "workers": [
+            {
+                "id": str(worker.id),
+                "started_at": rfc3339(worker.started_at),
+                "last_heartbeat_at": rfc3339(worker.seen_at),
+                "lanes": [{"name": name} | record for name, record in sorted(worker.lanes.items())],
+            }
+            for worker in workers
+        ],
     }
 
 
-def alive_for() -> timedelta:
-    """A worker that was not heard of for so long does not run, or cannot reach the database."""
+def max_heartbeat_age() -> timedelta:
+    """Return the age of a heartbeat at which its worker counts as stopped, or as cut off from the database."""
     return timedelta(seconds=max(15.0, 3 * settings.WORKER_HEARTBEAT_S))
 
 
-def backlog(now: datetime) -> dict[str, dict[str, int]]:
-    """Rows by queue: under a worker's lease, and due without anyone at them; each count ends at ``MOST_COUNTED``."""
+def count_work(now: datetime) -> dict[str, dict[str, int]]:
+    """Count by queue the rows under a lease (``active``) and the due ones without (``queued``), to ``MAX_COUNTED``."""
     received = InboundWebhook.objects.filter(state=InboundWebhook.State.RECEIVED)
     due = Delivery.objects.filter(state=Delivery.State.PENDING, next_attempt_at__lte=now)
     sources = {
-        CHECKPOINTS: [_by_lease(inbound.LEASES, received)],
+        CHECKPOINTS: [_count_by_lease(inbound.LEASES, received)],
         NOTIFICATIONS: [
-            {"active": 0, "queued": _counted(Outbox.objects.all())},
-            _by_lease(deliveries.LEASES, due),
-            _by_lease(notices.LEASES, SecurityNotice.objects.all()),
+            {"active": 0, "queued": _count(Outbox.objects.all())},
+            _count_by_lease(deliveries.LEASES, due),
+            _count_by_lease(notices.LEASES, SecurityNotice.objects.all()),
         ],
         GENERAL: [],
     }
@@ -141,18 +149,9 @@ def backlog(now: datetime) -> dict[str, dict[str, int]]:
     }
 
 
-def _by_lease(kind: Leases, rows: QuerySet) -> dict[str, int]:
-    return {"active": _counted(rows.filter(kind.running())), "queued": _counted(rows.filter(kind.free()))}
+def _count_by_lease(kind: Leases, rows: QuerySet) -> dict[str, int]:
+    return {"active": _count(rows.filter(kind.running())), "queued": _count(rows.filter(kind.free()))}
 
 
-def _counted(rows: QuerySet) -> int:
-    return rows.order_by().values("pk")[:MOST_COUNTED].count()
-
-
-def _facts(worker: Worker) -> dict[str, Any]:
-    return {
-        "id": str(worker.id),
-        "started_at": rfc3339(worker.started_at),
-        "last_heartbeat_at": rfc3339(worker.seen_at),
-        "lanes": [{"name": name} | facts for name, facts in sorted(worker.lanes.items())],
-    }
+def _count(rows: QuerySet) -> int:
+    return rows.order_by().values("pk")[:MAX_COUNTED].count()

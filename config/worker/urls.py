@@ -1,4 +1,4 @@
-"""Routes of this app's part of the API."""
+"""Route of the status endpoint, on the documented path."""
 
 from django.urls import path
 
