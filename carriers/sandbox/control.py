@@ -29,6 +29,7 @@ def _answer_faults(sandbox: Sandbox, request: Request, parts: list[str]) -> Answ
             return Answer(200, sandbox.faults)
         case ["DELETE", "faults"]:
             sandbox.faults.clear()
+            sandbox.release_waiting()
             return Answer(200, [])
         case ["POST", "faults"]:
             fault = request.json()

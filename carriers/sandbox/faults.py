@@ -58,14 +58,14 @@ def simulate(
     work: Callable[[], Answer],
     *,
     error_body: Callable[[int, str], dict[str, Any]],
-    stopping: threading.Event,
+    released: threading.Event,
 ) -> Answer:
     """Answer a request with a fault.
 
     Args:
         work: processes the request. It also runs if the fault says ``after``: only the answer is lost then.
         error_body: makes a failure's body from an HTTP status and a message (empty: the carrier's own text).
-        stopping: ends all waits.
+        released: ends all waits.
 
     Raises: DropConnection.
     """
@@ -73,10 +73,10 @@ def simulate(
     real = work() if fault.get("after") or kind in _AFTER_WORK else None
     match kind:
         case "timeout" | "hang_after":
-            stopping.wait(fault.get("delay_s", 60))
+            released.wait(fault.get("delay_s", 60))
             raise DropConnection
         case "slow":
-            stopping.wait(fault.get("delay_s", 15))
+            released.wait(fault.get("delay_s", 15))
             return work()
         case "close" | "reset":
             raise DropConnection(reset=kind == "reset")

@@ -26,7 +26,7 @@ class Sandbox:
         self.carriers: dict[str, SimulatedCarrier] = {carrier.name: carrier for carrier in carriers}
         self.faults: list[dict[str, Any]] = []
         self.faults_lock = threading.Lock()
-        self.stopping = threading.Event()
+        self.released = threading.Event()
 
     def answer(self, request: Request) -> Answer:
         """Answer a request to a carrier. Raises ``DropConnection``."""
@@ -50,8 +50,13 @@ class Sandbox:
 
     def stop(self) -> None:
         """End hanging requests and the webhook sender."""
-        self.stopping.set()
+        self.release_waiting()
         self.sender.stop()
+
+    def release_waiting(self) -> None:
+        """End the wait of hanging and slow requests."""
+        released, self.released = self.released, threading.Event()
+        released.set()
 
     def _answer_as(self, carrier: SimulatedCarrier, request: Request) -> Answer:
         found = carrier.find_route(request)
@@ -76,7 +81,7 @@ class Sandbox:
             request,
             work,
             error_body=lambda status, message: carrier.error_body(status, message, operation),
-            stopping=self.stopping,
+            released=self.released,
         )
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:

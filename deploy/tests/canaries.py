@@ -1,4 +1,4 @@
-"""Secrets that are put in on purpose, and the search for them in every form in which a text may be written."""
+"""Secrets made for a test, and the search for them in every encoding."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from urllib.parse import quote, quote_plus
 
 @dataclass(frozen=True)
 class Canary:
-    """A secret by name. ``core``: a part of it that stands nowhere by chance; escaping leaves it as it is."""
+    """A named secret. ``core`` is a random part of it that no escaping changes."""
 
     name: str
     text: str
     core: str
 
     def needles(self) -> set[bytes]:
-        """Plain, base64 and base64url (also inside of a longer text), hex, percent, JSON and HTML."""
+        """Return the encodings: plain, base64 and base64url (also inside a text), hex, percent, JSON and HTML."""
         found = {form for text in (self.text, self.core) for form in _forms(text)}
         return {form for form in found if len(form) >= 8}
 
 
 def canary(name: str) -> Canary:
-    """A text that JSON, URLs and HTML each write in their own way."""
+    """Create a text that JSON, URLs and HTML encode differently."""
     core = secrets.token_hex(10)
     return Canary(name, f'canary "é"/+&{core}', core)
 
 
-def signs(name: str) -> Canary:
-    """The same in the printable ASCII that headers and keys take."""
+def printable(name: str) -> Canary:
+    """Create a text of printable ASCII, as headers and keys require."""
     core = secrets.token_urlsafe(18).replace("-", "q").replace("_", "z")
     return Canary(name, f"canary/{core}", core)
 
 
-def given_out(name: str, text: str, *, told: int = 0) -> Canary:
-    """A secret that Waybill or a carrier made. ``told``: so much of its beginning may be shown to tell it by."""
-    return Canary(name, text, text[told:][-32:])
+def issued(name: str, text: str, *, shown: int = 0) -> Canary:
+    """Wrap a secret made by Waybill or a carrier. ``shown`` is the length of the prefix that may be shown."""
+    return Canary(name, text, text[shown:][-32:])
 
 
 def webhook_secret(name: str) -> tuple[Canary, Canary]:
-    """An endpoint's secret as it is handed over, and the key that it stands for."""
+    """Create an endpoint's secret: its text, and the key that the text encodes."""
     key = f"canary-{secrets.token_hex(12)}"
     text = base64.b64encode(key.encode()).decode()
     return Canary(name, f"whsec_{text}", text.rstrip("=")[-20:]), Canary(f"{name}, decoded", key, key[-24:])
 
 
 def found_in(content: bytes, wanted: list[Canary]) -> set[str]:
-    """The names of the canaries that stand in there."""
+    """Return the names of the secrets that the content contains."""
     return {one.name for one in wanted if any(needle in content for needle in one.needles())}
 
 
@@ -69,7 +69,7 @@ def _forms(text: str) -> Iterator[bytes]:
 
 
 def _shifted(plain: bytes, shift: int) -> Iterator[bytes]:
-    """What base64 shows of it when ``shift`` bytes stand before it and others follow."""
+    """Return the base64 characters of the text when ``shift`` bytes precede it and others follow."""
     start = {0: 0, 1: 2, 2: 3}[shift]
     whole = (shift + len(plain)) * 8 // 6
     for encode in (base64.b64encode, base64.urlsafe_b64encode):

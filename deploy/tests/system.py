@@ -34,17 +34,17 @@ class System:
     """
 
     def __init__(self, *, keep_logs: bool = False, **environment: str) -> None:
-        self.place = Path(tempfile.mkdtemp(prefix="waybill-system-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="waybill-system-"))
         self.port, self.sandbox_port, self.receiver_port = free_port(), free_port(), free_port()
-        self.logs = self.place / "logs" if keep_logs else None
+        self.logs = self.directory / "logs" if keep_logs else None
         if self.logs:
             self.logs.mkdir()
-        self.database = _Database(self.place)
+        self.database = _Database(self.directory)
         self.processes: dict[str, subprocess.Popen] = {}
         self.environment = os.environ | {
             "DEBUG": "true",
             "DATABASE_URL": self.database.url,
-            "DATA_DIR": str(self.place),
+            "DATA_DIR": str(self.directory),
             "REDIS_URL": "",
             "PORT": str(self.port),
             "BIND_HOST": "127.0.0.1",
@@ -101,7 +101,7 @@ class System:
         if "sandbox" in names:
             self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
             for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
-                self.world("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
+                self.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
         if "web" in names:
             self.wait_for(lambda: self._answers(f"{self.web}/health"))
 
@@ -118,7 +118,7 @@ class System:
             "web": [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "deploy.tests.killing_wsgi"],
             "worker": [sys.executable, "manage.py", "work"],
             "sandbox": [sys.executable, "-m", "carriers.sandbox", "--port", str(self.sandbox_port)]
-            + ["--state", str(self.place / "sandbox"), "--webhook", f"pickit-platform={hooks}"]
+            + ["--state", str(self.directory / "sandbox"), "--webhook", f"pickit-platform={hooks}"]
             + ["--webhook", f"test-client-id={hooks}/{OWN_CREDENTIAL}"]
             + ["--webhook", f"test-client={hooks}/{OWN_CREDENTIAL}"]
             + ["--webhook", f"velocity-platform={self.web}/webhooks/velocity/events"],
@@ -137,14 +137,14 @@ class System:
         headers = {"X-API-Key": "test-api-key"} | ({"Idempotency-Key": key} if key else {})
         return requests.request(method, self.web + path, json=body, headers=headers, timeout=60, **more)
 
-    def world(self, method: str, path: str, body: Any = None) -> Any:
+    def control(self, method: str, path: str, body: Any = None) -> Any:
         """Use the sandbox's control surface."""
         response = self.session.request(method, self.sandbox + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
 
     def purchases(self) -> list[dict[str, Any]]:
-        return self.world("GET", "/_sandbox/calls?operation=create_label")
+        return self.control("GET", "/_sandbox/calls?operation=create_label")
 
     def wait_for(self, look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
         """What ``look`` gives once it gives something."""
@@ -163,17 +163,17 @@ class System:
 
     def kill_at(self, point: str) -> None:
         """Have the first web process die that comes to this point, one of those in ``KILL_AT``."""
-        (self.place / f"kill-{point}").touch()
+        (self.directory / f"kill-{point}").touch()
 
     def will_kill_at(self, point: str) -> bool:
         """Whether nobody has come to the point yet."""
-        return (self.place / f"kill-{point}").exists()
+        return (self.directory / f"kill-{point}").exists()
 
     def close(self) -> None:
         for name in list(self.processes):
             self.kill(name)
         self.database.drop()
-        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _answers(self, url: str) -> bool:
         try:
@@ -198,6 +198,12 @@ class _Database:
         """What a query finds."""
         with contextlib.closing(self._connection()) as connection:
             return connection.cursor().execute(query).fetchall()
+
+    def execute(self, statement: str) -> None:
+        """Change rows, for example the end of a lease, instead of waiting."""
+        with contextlib.closing(self._connection()) as connection:
+            connection.cursor().execute(statement)
+            connection.commit()
 
     @property
     def _tables(self) -> str:

@@ -47,7 +47,7 @@ def units(system):
 def test_killed_writers_and_workers_leave_the_counts_exact(system):
     system.start("web", "worker")
     before = units(system)
-    files = [written(system.place, name) for name in ("FIRST", "SECOND", "THIRD")]
+    files = [written(system.directory, name) for name in ("FIRST", "SECOND", "THIRD")]
     running = [started(system, file) for file in files]
     try:
         system.wait_for(lambda: units(system) > before + 200, 60)

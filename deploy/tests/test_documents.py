@@ -16,7 +16,7 @@ import requests
 from carriers.sandbox.testing import find_differences
 from deploy.tests.system import System
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.once]
 TEXT, NUMERIC, FLAG, LIST, OBJECT, NOTHING = str, (int, float), bool, list, dict, type(None)
 
 LABEL = {

@@ -35,7 +35,7 @@ from deploy.tests import things
 from deploy.tests.system import System
 from deploy.tests.things import CARRIER, Things
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.once]
 KEY = {"X-API-Key": "test-api-key"}
 CASES = 5000 if os.environ.get("WAYBILL_TEST_FULL") == "1" else 500
 POSITIVE, NEGATIVE, STATEFUL = CASES // 2, CASES * 4 // 10, CASES // 10

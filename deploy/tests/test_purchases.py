@@ -69,7 +69,7 @@ class Shop:
     def buy_and_be_killed_waiting(self, carrier, silence):
         order, asked = self.order(carrier), len(self.asked(carrier))
         fault = {"carrier": carrier, "operation": "create_label"} | silence
-        self.system.world("POST", "/_sandbox/faults", fault)
+        self.system.control("POST", "/_sandbox/faults", fault)
         with ThreadPoolExecutor(1) as pool:
             lost = pool.submit(self.buy, order)
             self.system.wait_for(lambda: len(self.asked(carrier)) > asked)
@@ -89,7 +89,7 @@ class Shop:
 
     def asked(self, carrier):
         """The purchases that a carrier has heard of."""
-        return self.system.world("GET", f"/_sandbox/calls?operation=create_label&carrier={carrier}")
+        return self.system.control("GET", f"/_sandbox/calls?operation=create_label&carrier={carrier}")
 
     def sales(self):
         """How often the carriers sold something for an order."""
@@ -113,9 +113,9 @@ class Shop:
         return [one for one in self._held() if one not in self.held_before]
 
     def _held(self):
-        for one in self.system.world("GET", "/_sandbox/pickit/shipments"):
+        for one in self.system.control("GET", "/_sandbox/pickit/shipments"):
             yield one["reference"], one["tracking_number"]
-        for one in self.system.world("GET", "/_sandbox/velocity/shipments"):
+        for one in self.system.control("GET", "/_sandbox/velocity/shipments"):
             yield one["order_id"], one["awb"]
 
 
@@ -156,5 +156,5 @@ def test_web_processes_killed_anywhere_never_buy_twice_and_leave_nothing_unknown
     assert {state for state, _number in bookings.values()} == {"booked", "failed"}
     booked = {reference: number for reference, (state, number) in bookings.items() if state == "booked"}
     assert sorted(shop.sold()) == sorted(booked.items())
-    assert shop.system.world("GET", "/_sandbox/calls?operation=cancel") == []
+    assert shop.system.control("GET", "/_sandbox/calls?operation=cancel") == []
     assert shop.printed() == set(booked)

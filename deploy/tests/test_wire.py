@@ -12,7 +12,7 @@ import requests
 
 from deploy.tests.system import System
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.once]
 
 SHOP, STRANGER = "https://shop.example.com", "https://elsewhere.example.com"
 KEY = {"X-API-Key": "test-api-key"}
@@ -22,7 +22,7 @@ KEY = {"X-API-Key": "test-api-key"}
 def api():
     """An installation that one shop's pages may call."""
     system = System(keep_logs=True, CORS_ALLOWED_ORIGINS=SHOP, LOG_LEVEL="INFO")
-    system.environment["STATIC_ROOT"] = str(system.place / "nothing")
+    system.environment["STATIC_ROOT"] = str(system.directory / "nothing")
     system.start("web", "worker")
     for number in range(12):
         body = {
@@ -44,7 +44,7 @@ def production():
     system.environment |= {
         "DEBUG": "false",
         "SECURE_SSL_REDIRECT": "false",
-        "STATIC_ROOT": str(system.place / "collected"),
+        "STATIC_ROOT": str(system.directory / "collected"),
         "SECRET_KEY": secrets.token_urlsafe(50),
         "ENCRYPTION_KEYS": "k1:b3duLWtleS1vd24ta2V5LW93bi1rZXktb3duLWtleSE=",
         "API_KEY_PEPPER": secrets.token_urlsafe(),

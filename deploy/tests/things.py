@@ -144,7 +144,7 @@ def tracking_number(things: Things) -> str:
 def delivered(things: Things) -> str:
     """A shipment that the carrier has delivered."""
     number = tracking_number(things)
-    things.system.world("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
+    things.system.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered"})
     return number
 
 

@@ -1,8 +1,8 @@
-"""A process of many threads that all want a credential's token at one moment.
+"""A process with many threads that request a credential's token at the same moment.
 
-``python -m deploy.tests.asking CREDENTIAL THREADS READY START``: writes the file READY when all threads wait, asks when
-the file START is there, and prints ``tokens`` (how many different ones), ``asked`` (how many threads got one),
-``failed`` (the others' reasons) and ``seconds`` (the longest wait) as JSON.
+``python -m deploy.tests.token_requests CREDENTIAL THREADS READY START`` creates the file READY when all threads wait,
+and starts them when the file START exists. It prints as JSON: ``tokens`` (number of different tokens), ``received``
+(threads that got one), ``failed`` (the other threads' errors) and ``seconds`` (until the last thread ended).
 """
 
 import json
@@ -23,13 +23,12 @@ from carriers.types.errors import CarrierError  # noqa: E402
 
 
 def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
-    """Ask, and print what came."""
+    """Request the tokens and print the report."""
     tokens, failed = [], []
     together = threading.Barrier(threads + 1)
-
     credential = Credential.objects.get(id=credential_id)
 
-    def one() -> None:
+    def request_token() -> None:
         adapter = opening.open_adapter(credential)
         together.wait()
         try:
@@ -39,7 +38,7 @@ def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
         finally:
             connection.close()
 
-    running = [threading.Thread(target=one) for _ in range(threads)]
+    running = [threading.Thread(target=request_token) for _ in range(threads)]
     for thread in running:
         thread.start()
     ready.touch()
@@ -50,7 +49,7 @@ def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
     for thread in running:
         thread.join()
     seconds = time.monotonic() - began
-    print(json.dumps({"tokens": len(set(tokens)), "asked": len(tokens), "failed": failed, "seconds": seconds}))
+    print(json.dumps({"tokens": len(set(tokens)), "received": len(tokens), "failed": failed, "seconds": seconds}))
 
 
 if __name__ == "__main__":
