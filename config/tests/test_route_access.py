@@ -1,9 +1,7 @@
-"""Every route, walked by every kind of caller: keys and people, each scope and role, both modes, every mount.
+"""Every route is called by every kind of caller: keys and people, each scope and role, both modes, every mount.
 
-Nobody without a key gets an answer; another merchant, another mode, another store finds nothing; a scope or a role
-opens exactly what it names.
-
-A route that is added is walked, or the walk fails because it does not know what to put into the path.
+Without a key no route responds. Another merchant, another mode and another store find nothing. A scope or a role opens
+exactly the routes it names. A new route is included; the tests fail if they have no value for a parameter of its path.
 """
 
 import uuid
@@ -24,9 +22,10 @@ from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# The queries of each route have their own tests; here only the filter by tenant and the permissions matter.
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
-# Not for API keys: what needs no key at all, and what people see after signing in.
+# Routes that need no key, and the routes to sign in.
 PUBLIC = {
     "health",
     "metrics",
@@ -44,7 +43,7 @@ OTHER_SIGN_IN = ("admin/", "portal/")
 
 
 def routes(resolver=None, prefix=""):
-    """(path pattern, name, view) of every route."""
+    """Yield path pattern, name and view of every route."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + str(entry.pattern)
         if isinstance(entry, URLResolver):
@@ -68,23 +67,23 @@ def mode(request):
 
 
 @pytest.fixture(autouse=True)
-def _unlimited_and_without_carriers(settings):
-    """The walk calls more often than anybody may, and no carrier is reached on its way."""
+def _no_limits_and_no_carrier(settings):
+    """Switch rate limits off, and point the carrier to a closed port."""
     settings.RATE_LIMITS_ENABLED = False
     settings.CARRIER_MAX_RETRIES = 0
-    nowhere = "http://127.0.0.1:1"
-    settings.CARRIER_BASE_URLS = {("pickit", environment): nowhere for environment in ("sandbox", "production")}
+    closed = "http://127.0.0.1:1"
+    settings.CARRIER_BASE_URLS = {("pickit", environment): closed for environment in ("sandbox", "production")}
 
 
 @pytest.fixture
 def store(merchant):
-    """The store that the world's rows belong to."""
+    """The store that owns the rows."""
     return Store.objects.create(merchant=merchant, name="North", code="north")
 
 
 @pytest.fixture
-def world(merchant, mode, store):
-    """One row of each kind that a path can name, belonging to the merchant."""
+def rows(merchant, mode, store):
+    """Create a row of each kind that a path can name; return their names by parameter."""
     tenant = Tenant(merchant.id, mode, store.id)
     storage.save_credential(
         tenant=tenant,
@@ -132,34 +131,36 @@ def world(merchant, mode, store):
         carrier_pickup_id="PCK-CANARY0001",
         confirmation_number="CONF-CANARY0001",
     )
-    place = Warehouse.objects.create(merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={})
+    warehouse = Warehouse.objects.create(
+        merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={}
+    )
     key = store_key(tenant, generate_key(mode), name="CANARY")
     person = User.objects.create(username="canary", email="canary@example.com", first_name="CANARY")
     member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
     return {
         "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
         "pickup": [str(pickup.id), "PCK-CANARY0001", "CONF-CANARY0001"],
-        "warehouse_id": [str(place.id)],
+        "warehouse_id": [str(warehouse.id)],
         "own_credential_id": [str(credential.id)],
         "key_id": [str(key.id)],
         "member_id": [str(member.id)],
     }
 
 
-# What a path's parameter stands for: a row of the merchant, or something that is the same for all.
+# Parameters of paths that name a row of the merchant, and the values of the others.
 OBJECTS = {"name", "pickup", "own_credential_id", "warehouse_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
-def fill(path, world):
-    """The path with every name that the merchant's rows go by; fails for a parameter that nobody explained."""
+def fill(path, rows):
+    """Return the path with each name of the merchant's rows, and whether it names a row."""
     parameters = [part.split(">")[0] for part in path.split("<")[1:]] + _named_groups(path)
     names = [parameter.split(":")[-1] for parameter in parameters if not parameter.startswith("?")]
     unknown = set(names) - OBJECTS - set(COMMON)
-    assert not unknown, f"{path}: say in this test what {unknown} stands for"
+    assert not unknown, f"{path}: add a value for {unknown} to this test"
     variants = [path]
     for name in names:
-        values = world[name] if name in OBJECTS else [COMMON[name]]
+        values = rows[name] if name in OBJECTS else [COMMON[name]]
         variants = [_replace(variant, name, value) for variant in variants for value in values]
     return [variant.replace("^", "").replace("$", "").replace("\\Z", "") for variant in variants], bool(
         set(names) & OBJECTS
@@ -181,9 +182,13 @@ def methods(view):
     return [method for method in getattr(view, "actions", {"get": ""}) if method in known]
 
 
+# One client, as each would load the middleware again. Nothing here sets a cookie.
+CLIENT = Client(raise_request_exception=False)
+
+
 def call(method, path, key=None, token=None):
     headers = ({"X-API-Key": key} if key else {}) | ({"Authorization": f"Bearer {token}"} if token else {})
-    send = getattr(Client(raise_request_exception=False), method)
+    send = getattr(CLIENT, method)
     if method == "get":
         return send("/" + path, headers=headers)
     return send("/" + path, {}, content_type="application/json", headers=headers)
@@ -191,45 +196,45 @@ def call(method, path, key=None, token=None):
 
 def key_of(tenant, scopes=OF_KEYS):
     text = generate_key(tenant.mode)
-    store_key(tenant, text, name="walker", scopes=scopes)
+    store_key(tenant, text, name="caller", scopes=scopes)
     return text
 
 
 def token_of(merchant, mode, role):
-    """An access token of a fresh person with this role."""
+    """Return an access token of a new person with this role."""
     user = User.objects.create(username=f"{role}-{uuid.uuid4().hex[:8]}", password="!unusable")
     membership = Membership.objects.create(merchant=merchant, user=user, role=role)
     return access_tokens.issue_tokens(user, membership, mode).access
 
 
-def steps(world):
-    """(method, path, scope, whether the path names a row, whether it is the whole merchant's affair) of every route."""
+def calls(rows):
+    """Yield method, path, scope, whether the path names a row, and whether it is merchant-wide, of every route."""
     for path, _name, view in api_routes():
-        filled, names_a_row = fill(path, world)
+        filled, names_a_row = fill(path, rows)
         for method in methods(view):
             scope = view.cls.scopes.get(view.actions[method])
-            assert scope, f"{method} {path} is open to nobody: say in the viewset's scopes what it needs"
+            assert scope, f"{method} {path} has no scope: add it to the viewset's scopes"
             for one in filled:
                 yield method, one, scope, names_a_row, view.cls.merchant_wide
 
 
-def test_the_walk_sees_the_whole_api():
+def test_all_api_routes_are_included():
     names = {name for _path, name, _view in api_routes()}
     assert {"shipment-detail", "shipment-label", "label-list", "history", "credentials", "carrier-cancel"} <= names
     assert {"api-keys", "api-key", "api-key-regenerate", "events", "usage"} <= names
     assert {path.split("/")[1] for path, _name, _view in api_routes()} == {"v1", "week3-integrations", "business"}
 
 
-def test_without_a_key_every_route_is_401(world):
-    for method, path, *_ in steps(world):
+def test_without_a_key_every_route_is_401(rows):
+    for method, path, *_ in calls(rows):
         for token, error in ((None, "invalid_api_key"), ("forged.token.here", "not_authenticated")):
             response = call(method, path, token=token)
             assert response.status_code == 401, (method, path)
             assert response.json()["error"] == error
 
 
-def strangers(mode):
-    """Whoever must not see the merchant's rows: another merchant's keys and owners, and its own of the other mode."""
+def foreign_callers(mode):
+    """Yield callers that must not see the rows: other merchants' keys and owners, and those of the other mode."""
     other = Merchant.objects.create(name="Other", slug="other", plan_id="enterprise")
     first = Merchant.objects.get(slug="acme")
     other_mode = "live" if mode == "test" else "test"
@@ -239,34 +244,34 @@ def strangers(mode):
         yield {"token": token_of(merchant, its_mode, "owner")}
 
 
-def is_own(stranger_number, path):
-    """The last of the strangers is an owner of the merchant: its members are theirs in both modes."""
-    return stranger_number == 5 and "/members" in path
+def is_own(caller_number, path):
+    """The last foreign caller is an owner of the merchant: members belong to both modes."""
+    return caller_number == 5 and "/members" in path
 
 
-def test_anothers_objects_are_not_found_on_every_route(world, mode):
-    for number, stranger in enumerate(list(strangers(mode))):
-        for method, path, scope, names_a_row, _whole in steps(world):
+def test_foreign_rows_are_not_found_on_any_route(rows, mode):
+    for number, caller in enumerate(list(foreign_callers(mode))):
+        for method, path, scope, names_a_row, _whole in calls(rows):
             if not names_a_row or is_own(number, path):
                 continue
-            response = call(method, path, **stranger)
+            response = call(method, path, **caller)
             # No key can manage members at all, not even its own merchant's.
-            expected = 403 if scope == MEMBERS_MANAGE and "key" in stranger else 404
+            expected = 403 if scope == MEMBERS_MANAGE and "key" in caller else 404
             assert response.status_code == expected, (method, path, response.content)
             assert b"CANARY" not in response.content
 
 
-def test_anothers_objects_appear_in_no_list(world, mode):
-    for number, stranger in enumerate(list(strangers(mode))):
-        for method, path, _scope, names_a_row, _whole in steps(world):
+def test_foreign_rows_appear_in_no_list(rows, mode):
+    for number, caller in enumerate(list(foreign_callers(mode))):
+        for method, path, _scope, names_a_row, _whole in calls(rows):
             if method == "get" and not names_a_row and not is_own(number, path):
-                assert b"CANARY" not in call("get", path, **stranger).content, path
+                assert b"CANARY" not in call("get", path, **caller).content, path
 
 
-def test_another_stores_key_finds_nothing_and_sees_nothing_of_the_whole_merchant(world, mode, merchant):
+def test_key_of_another_store_finds_nothing_and_no_merchant_wide_route(rows, mode, merchant):
     south = Store.objects.create(merchant=merchant, name="South", code="south")
     key = key_of(Tenant(merchant.id, mode, south.id))
-    for method, path, scope, names_a_row, whole in steps(world):
+    for method, path, scope, names_a_row, whole in calls(rows):
         response = call(method, path, key=key)
         assert b"CANARY" not in response.content
         if whole or scope == MEMBERS_MANAGE:
@@ -275,11 +280,11 @@ def test_another_stores_key_finds_nothing_and_sees_nothing_of_the_whole_merchant
             assert response.status_code == 404, (method, path, response.content)
 
 
-def test_a_scope_opens_what_it_names_and_nothing_else(world, mode, merchant):
+def test_scope_opens_the_routes_it_names_and_no_other(rows, mode, merchant):
     tenant = Tenant(merchant.id, mode)
     one = {scope: key_of(tenant, [scope]) for scope in OF_KEYS}
     all_but = {scope: key_of(tenant, [other for other in OF_KEYS if other != scope]) for scope in OF_KEYS}
-    for method, path, scope, *_ in steps(world):
+    for method, path, scope, *_ in calls(rows):
         if scope == MEMBERS_MANAGE:
             continue
         refused = call(method, path, key=all_but[scope])
@@ -292,9 +297,9 @@ def test_a_scope_opens_what_it_names_and_nothing_else(world, mode, merchant):
 
 
 @pytest.mark.parametrize("role", OF_ROLES)
-def test_a_role_opens_what_its_scopes_name_and_nothing_else(world, mode, merchant, role):
+def test_role_opens_the_routes_of_its_scopes_and_no_other(rows, mode, merchant, role):
     token = token_of(merchant, mode, role)
-    for method, path, scope, *_ in steps(world):
+    for method, path, scope, *_ in calls(rows):
         answer = call(method, path, token=token)
         if scope in OF_ROLES[role]:
             assert answer.status_code not in (401, 500), (method, path)
@@ -303,23 +308,23 @@ def test_a_role_opens_what_its_scopes_name_and_nothing_else(world, mode, merchan
             assert (answer.status_code, answer.json()["details"]) == (403, {"scope": [scope]}), (method, path)
 
 
-def test_no_key_manages_people(world, mode, merchant):
+def test_no_key_manages_members(rows, mode, merchant):
     key = key_of(Tenant(merchant.id, mode))
-    for method, path, scope, *_ in steps(world):
+    for method, path, scope, *_ in calls(rows):
         if scope == MEMBERS_MANAGE:
             assert call(method, path, key=key).status_code == 403, (method, path)
 
 
-def test_the_owner_does_see_them(world, mode, merchant, store):
+def test_own_keys_find_the_rows(rows, mode, merchant, store):
     for key in (key_of(Tenant(merchant.id, mode)), key_of(Tenant(merchant.id, mode, store.id))):
-        for name in world["name"]:
+        for name in rows["name"]:
             assert call("get", f"api/v1/shipments/{name}", key).status_code == 200
             assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/manifest", key).status_code == 200
-        assert call("get", f"api/v1/pickups/{world['pickup'][0]}", key).status_code == 200
-        assert call("get", f"api/v1/warehouses/{world['warehouse_id'][0]}", key).status_code == 200
-        assert call("get", f"api/v1/api-keys/{world['key_id'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/pickups/{rows['pickup'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/warehouses/{rows['warehouse_id'][0]}", key).status_code == 200
+        assert call("get", f"api/v1/api-keys/{rows['key_id'][0]}", key).status_code == 200
 
 
 def test_unknown_ids_are_not_found_either(api_key):
