@@ -16,7 +16,7 @@ from apikeys.access.idempotency import idempotent
 from apikeys.http.errors import BusinessRuleViolated, IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
 from apikeys.models import IdempotencyRecord
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class FakeRequest:
@@ -162,6 +162,7 @@ def test_a_bound_success_is_rendered_anew(send):
     assert view.done == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_while_the_first_runs_the_second_is_told_to_come_back(send, settings):
     settings.IDEMPOTENCY_WAIT_S = 0.3
     started, go_on = threading.Event(), threading.Event()
@@ -233,6 +234,7 @@ def test_keys_are_forgotten_after_a_day(send):
     assert view.done == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_at_once_do_the_work_once(tenant, settings):
     settings.IDEMPOTENCY_WAIT_S = 20
     view = View()

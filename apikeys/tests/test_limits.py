@@ -20,7 +20,7 @@ from apikeys.keys.verification import caller_for_key, verify_key
 from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
 
 # Nothing here may depend on whether a window ends meanwhile.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 REDIS = os.environ.get("REDIS_URL_TEST", "")
 
@@ -59,6 +59,7 @@ def facts(caller, address="192.0.2.1"):
     return RequestFacts(address, caller)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, caller, plan):
     plan("free")
     known = caller()

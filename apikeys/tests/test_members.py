@@ -16,7 +16,7 @@ from apikeys.models.scopes import OF_ROLES
 from apikeys.people import access_tokens, memberships, second_factor
 from apikeys.tests.test_people import code_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 PASSWORD = "a good long passphrase"
 NEW = {"name": "Jane Smith", "password": "another good passphrase"}
 
@@ -158,6 +158,7 @@ def test_the_last_owner_stays(owner, member):
     assert Membership.objects.get(id=owner.id).role == "owner"
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", ["remove", "demote"])
 def test_two_owners_that_go_at_once_leave_one(owner, member, tenant, how):
     rows = [owner, *(member("owner", f"owner{number}@example.com") for number in range(3))]
@@ -226,6 +227,7 @@ def test_a_mail_that_cannot_go_out_is_said(owner, settings):
     assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
     invite(owner)
     token = mailed_token()
@@ -235,6 +237,7 @@ def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
     assert Event.objects.filter(type="member.joined").count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, member):
     other = Merchant.objects.create(name="Other", slug="other")
     second = member("owner", "other@example.com", of=other)

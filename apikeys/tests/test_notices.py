@@ -14,7 +14,7 @@ from apikeys.audit.events import EventType
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Event, Membership, Merchant, SecurityNotice, User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 ALARM = EventType("credential.saved", audit=True, security=True)
 
 

@@ -18,7 +18,7 @@ from apikeys.models.scopes import OF_ROLES
 from apikeys.people import access_tokens, memberships
 from apikeys.tests.test_people import code_of, enrol
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 PASSWORD = "a good long passphrase"
 OTHER = "another good passphrase"
 ELSEWHERE = ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "evil", "///x", ""]
@@ -242,6 +242,7 @@ def test_sessions_from_before_the_second_factor_are_asked_for_it(browser, person
     assert browser.get("/portal/").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
 def test_removing_the_second_factor_takes_a_code(browser, person, clock):
     device, codes = enrol(person)
     browser.sign_in()
@@ -349,6 +350,7 @@ def test_a_reset_reads_the_same_for_every_address(browser, person):
     assert [message.to for message in outgoing.outbox] == [["shop@example.com"]]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_reset_ends_sessions_and_refresh_tokens_and_works_once(browser, person):
     old = Browser()
     old.sign_in()

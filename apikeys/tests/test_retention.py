@@ -15,7 +15,7 @@ from apikeys.db.tenancy import first_id_at
 from apikeys.db.triggers import RETENTION_ROLE
 from apikeys.models import Event, Outbox
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 PLAIN, PUBLIC = EventType("thing.happened"), EventType("thing.told", public=True)
 

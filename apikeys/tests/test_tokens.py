@@ -14,7 +14,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from apikeys.models import Event, Membership, Merchant, User
 from apikeys.people import access_tokens
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 PASSWORD = "a good long passphrase"
 
 
@@ -103,6 +103,7 @@ def test_a_refresh_token_serves_once_and_logging_out_ends_it(member):
     assert post("token/logout", refresh="nonsense").status_code == 204
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_refresh_gets_through(member):
     member()
     refresh = sign_in().json()["refresh"]

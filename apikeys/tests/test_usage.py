@@ -15,7 +15,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.models import ApiKey, Event, Merchant, UsageDay
 
 # Counts are by day, and none may end meanwhile.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 Kind = UsageDay.Kind
 
 

@@ -20,7 +20,7 @@ from apikeys.models import Event, Merchant, SecurityNotice
 from carriers.credentials import checks, rotation, selection, storage
 from carriers.models import Breaker, CarrierCall, Credential
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox")]
 ACCOUNT = {"client_id": "test-client-id", "client_secret": "test-secret"}
 NEW = {"carrier": "Pickit", "environment": "sandbox", "credentials": ACCOUNT}
 MOUNTS = pytest.mark.parametrize("mount", ["/api/v1", "/api/week3-integrations"])
@@ -104,6 +104,7 @@ def test_a_second_account_at_one_carrier_is_a_conflict_that_names_the_first(api)
     assert second.json()["details"]["credential_id"] == [first["id"]]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_two_who_add_an_account_at_once_one_is_told_of_the_others(api_key, monkeypatch):
     both_looked, check = threading.Barrier(2), storage._check_changeable
 
@@ -478,6 +479,7 @@ def test_a_trial_of_what_the_account_was_before_takes_no_flag_off(api, put, own_
     assert shown["refused_at"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_account_that_is_changed_while_it_is_rotated_keeps_the_change(api, put, sandbox, own_client):
     made = api.post("/api/v1/courier-credentials", NEW | {"credentials": own_client}).json()
     one = f"/api/v1/courier-credentials/{made['id']}"

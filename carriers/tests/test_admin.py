@@ -47,7 +47,7 @@ def test_an_account_is_made_with_its_secrets(admin_client, merchant):
     assert event.data["stored"] == {"before": [], "after": ["client_id", "client_secret"]}
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_staff_log_in_and_have_a_new_secret_made(admin_client, credential, sandbox):
     sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "canary-one"})
     change(admin_client, credential, pickit__client_id="of-the-staff", pickit__client_secret="canary-one")

@@ -17,7 +17,7 @@ from carriers.models import Breaker, CarrierCall
 from carriers.tests.server import drop, hang
 from carriers.types import errors
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +115,7 @@ def test_a_request_that_came_too_late_is_not_the_carriers_failure(send, carrier,
     assert not Breaker.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier, fail):
     fail(5)
     rest_is_over()
@@ -151,6 +152,7 @@ def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier,
     assert Breaker.objects.get().state == "closed"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, fail):
     fail(5)
     rest_is_over()

@@ -15,7 +15,7 @@ from carriers.types import errors
 
 REDIS = os.environ.get("REDIS_URL_TEST", "")
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True, params=["rows", "redis"])
@@ -89,6 +89,7 @@ def test_what_is_left_can_be_asked(credential, rates):
     assert (track.remaining, track.operations) == (10, ("track", "proof_of_delivery"))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_at_once_get_exactly_what_there_is(credential, rates):
     rates(quote=Rate(20, "hour"))
     passed = []

@@ -197,7 +197,7 @@ def test_of_a_long_refusal_the_beginning_is_enough():
     assert len(told) < 200_000
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.parametrize(("operation", "status"), [("quote", 400), ("quote", 401), ("token", 400), ("token", 500)])
 def test_a_carrier_that_repeats_our_request_tells_the_merchant_no_secret(
     api, credential, order, sandbox, operation, status

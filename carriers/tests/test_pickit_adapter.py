@@ -135,7 +135,7 @@ class TestRecords:
         assert type(refused.value) is REFUSED[name]
         assert (refused.value.carrier_code, refused.value.carrier_message) == (expected["code"], expected["message"])
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db
     @pytest.mark.parametrize(
         ("name", "kind", "wait"),
         [("refused_too_many_requests", CarrierRateLimited, 7), ("failed_inside_pickit", OutcomeUnknown, None)],

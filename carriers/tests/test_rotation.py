@@ -10,7 +10,7 @@ from django.db import connection
 from apikeys.db import crypto, rotation
 from carriers.models import Credential
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 OLD = "old:b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleSE="
 NEW = "new:bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleSE="
@@ -51,6 +51,7 @@ def test_all_secrets_are_sealed_anew_and_the_old_key_can_go(stored, settings):
     assert not any(rotation.outdated_rows(field).exists() for field in rotation.encrypted_columns())
 
 
+@pytest.mark.django_db(transaction=True)
 def test_ten_thousand_rows_under_continuous_reads_and_no_read_fails(stored, full_size, on_sqlite):
     number = 10_000 if full_size or on_sqlite else 3_000
     ids = [row.pk for row in stored(number)]

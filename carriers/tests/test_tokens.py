@@ -17,7 +17,7 @@ from carriers.credentials import checks, opening, refresh, storage
 from carriers.models import Credential
 from carriers.types.errors import CarrierAuthentication, CarrierUnavailable
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def points(credential):
@@ -44,6 +44,7 @@ def test_a_token_is_fetched_once_and_used_again(sandbox, credential):
     assert row.token not in Credential.objects.values_list("token", flat=True)[0]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_at_once_log_in_once(sandbox, credential):
     def one(_):
         try:

@@ -24,7 +24,7 @@ from carriers.models import CarrierCall
 from carriers.tests.server import drip, drop, hang
 from carriers.types import errors
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_a_call_carries_the_correlation_id_and_is_on_record(send, carrier):
@@ -285,6 +285,7 @@ def test_half_characters_do_not_cost_the_row(send, carrier):
     assert CarrierCall.objects.get().status == 200
 
 
+@pytest.mark.django_db(transaction=True)
 def test_calls_at_once_are_bounded(send, carrier, monkeypatch):
     monkeypatch.setattr("carriers.http.slots._slots", threading.BoundedSemaphore(1))
     monkeypatch.setattr("carriers.http.slots._MAX_WAIT_S", 0.1)
@@ -459,6 +460,7 @@ def test_a_token_goes_to_the_base_url_s_host_alone(credential, carrier):
         assert ("Authorization" in carrier.requests[-1][1]) is told
 
 
+@pytest.mark.django_db(transaction=True)
 def test_several_calls_run_five_at_once_and_one_failure_is_its_own(credential, carrier):
     five, busy, most, lock = threading.Barrier(5), [], [], threading.Lock()
 

@@ -138,7 +138,7 @@ def test_recorded_refusal_keeps_velocitys_code_and_message(name):
     assert refused.value.carrier_message == (body.get("message") or body["error"])
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", list(FAILED))
 def test_transport_error_keeps_velocitys_code_and_message(tenant, carrier, settings, name):
     settings.CARRIER_MAX_RETRIES = 0

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from shipping.checkpoints import batches
 from shipping.models import Checkpoint, Shipment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 HEADER = "tracking_id,status,location,description,timestamp\n"
 
 

@@ -22,7 +22,7 @@ from shipping.common.conversion import to_order
 from shipping.labels import booking, reconciliation
 from shipping.models import BookingState, Orphan, Shipment
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential")]
 
 
 def buy(api, order, key=None, **changes):
@@ -126,6 +126,7 @@ def test_the_same_key_replays_the_same_label(api, sandbox, order):
     assert len(purchases(sandbox)) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_with_one_key_buy_once_and_end_equal(api, sandbox, order, settings):
     settings.IDEMPOTENCY_WAIT_S = 0.2
 
@@ -149,6 +150,7 @@ def test_twenty_at_once_with_one_key_buy_once_and_end_equal(api, sandbox, order,
     assert len(purchases(sandbox)) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_without_a_key_buy_once(api, sandbox, order):
     def one(_):
         try:
@@ -367,6 +369,7 @@ def test_an_order_whose_shipment_its_carrier_cancelled_can_be_bought_anew(api, s
     assert buy(api, order).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
 def test_several_cancels_at_once_are_one_cancellation_and_told_of_once(api, sandbox, order):
     path = f"/api/v1/shipments/{buy(api, order).json()['shipment_id']}/cancel"
     fault(sandbox, "slow", "cancel", delay_s=1)
@@ -797,6 +800,7 @@ def test_of_two_labels_under_one_reference_one_is_kept_and_the_other_voided(api,
     assert Event.objects.filter(type="shipment.orphan_voided", subject_id=shipment.id).count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_one_worker_has_looked_up_another_leaves_alone(api, sandbox, order):
     fault(sandbox, "close", after=True, count=2)
     for number in range(2):

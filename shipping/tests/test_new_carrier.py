@@ -226,7 +226,7 @@ def own_account(tenant, kestrel):
     )
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kestrel):
     wanted = order | {"carrier": "kestrel post", "metadata": {}}
     assert api.post("/api/v1/quotes", wanted).json()["total_price"] == 5.2
@@ -238,7 +238,7 @@ def test_it_is_quoted_bought_and_tracked_by_the_api(api, order, own_account, kes
     assert track["status"] == "delivered"
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
     api, order, own_account, tenant, kestrel, monkeypatch
 ):
@@ -256,7 +256,7 @@ def test_nothing_is_bought_with_an_account_that_was_changed_meanwhile(
     assert not Shipment.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_without_webhooks_it_is_polled(api, order, own_account, kestrel):
     api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}})
     kestrel.parcels["KP00000001"]["events"].append({"code": "sorted", "at": "2030-01-07T10:00:00Z"})
@@ -276,7 +276,7 @@ class CarelessAdapter(KestrelAdapter):
         return [_label(item) for item in Record(answer).records("parcels")]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_others_parcels_are_neither_booked_nor_called_off(api, order, own_account, kestrel, monkeypatch):
     monkeypatch.setitem(ADAPTERS, "kestrel", CarelessAdapter)
     kestrel.parcels["KP00000001"] = PARCEL | {"ref": "SHOP-SYSTEM-7", "events": []}
@@ -288,7 +288,7 @@ def test_others_parcels_are_neither_booked_nor_called_off(api, order, own_accoun
     assert not Orphan.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_its_account_is_tried_and_its_card_computed(api, own_account, client, api_key):
     path = f"/api/v1/courier-credentials/{own_account.id}/test"
     assert api.post(path).json()["ok"] is True
@@ -297,7 +297,7 @@ def test_its_account_is_tried_and_its_card_computed(api, own_account, client, ap
     assert shown["credential"] == "own"
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_what_it_cannot_do_says_so(api, order, own_account):
     label = api.post("/api/v1/labels", order | {"carrier": "kestrel", "metadata": {}}).json()
     refused = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {})

@@ -16,7 +16,7 @@ from conftest import ApiClient
 from shipping.checkpoints import polling
 from shipping.models import BookingState, Checkpoint, Orphan, Shipment
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox")]
 OLD_ID = "01900000-0000-7000-8000-000000000001"
 
 

@@ -19,7 +19,7 @@ from carriers.types import ReportedPickup
 from shipping.models import Pickup, Shipment
 from shipping.pickups import pickups
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
 
 
 @pytest.fixture
@@ -384,6 +384,7 @@ def test_bad_credentials_name_the_field(api, change, field):
     assert field in response.json()["details"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_van_that_came_while_it_was_called_off_stays_a_fact(api, sandbox, number, credential):
     booked = api.post("/api/v1/pickups", pickup(number)).json()
     fault = {"carrier": "pickit", "operation": "cancel_pickup", "kind": "slow", "delay_s": 2, "count": 1}

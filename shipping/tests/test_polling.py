@@ -19,7 +19,7 @@ from carriers.models import CarrierCall
 from shipping.checkpoints import carrier_reports, polling
 from shipping.models import Shipment
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
 VELOCITY = {"username": "+910000000000", "password": "test-secret"}
 
 
@@ -87,6 +87,7 @@ def test_a_carrier_that_does_not_answer_is_asked_again_soon_and_nothing_is_lost(
         assert polling.poll()["scans"] >= 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again(api, order, advance, sandbox):
     numbers = [
         api.post("/api/v1/labels", order | {"order_id": f"ORDER-{n}"}).json()["tracking_number"] for n in range(6)
@@ -104,6 +105,7 @@ def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again
     assert Shipment.objects.filter(status="in_transit").count() == 6
 
 
+@pytest.mark.django_db(transaction=True)
 def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, advance, monkeypatch):
     numbers = [api.post("/api/v1/labels", order | {"order_id": f"O-{n}"}).json()["tracking_number"] for n in range(3)]
     for number in numbers:

@@ -53,7 +53,7 @@ def test_a_state_may_be_written_out_or_short():
         assert odd(destination=AUSTIN | {"state": written}) == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.usefixtures("credential", "sandbox")
 class TestTheApi:
     def test_a_label_is_bought_as_it_was_ordered_and_the_answer_warns(self, api, order):

@@ -245,7 +245,7 @@ def by_polling(api, shipment):
         assert polling.poll()["scans"]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 @pytest.mark.parametrize("read", [by_tracking, by_polling])
 def test_whichever_way_it_comes(api, order, credential, sandbox, read):
     shipment = parcel_of_an_unknown_code(api, order)

@@ -9,7 +9,7 @@ from apikeys.models import Store
 from conftest import ApiClient
 from shipping.models import Shipment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
 from shipping.models import BookingState, Shipment
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
 
 PATH = "/api/v1/tracking"
 INDIAN = {
@@ -72,6 +72,7 @@ def stale(result):
     return result["metadata"]["stale"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", [PATH, "/api/week3-integrations/tracking"])
 def test_each_is_answered_as_alone_in_the_order_asked(api, sandbox, buy, path):
     numbers = buy(3)
@@ -105,6 +106,7 @@ def test_what_is_not_the_merchants_is_not_found_and_not_asked_for(api, sandbox, 
     assert len(sandbox.calls(operation="track")) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_one_unreadable_answer_leaves_that_one_stale(api, sandbox, buy):
     numbers = buy(4)
     for number in numbers:
@@ -123,6 +125,7 @@ def test_what_the_carrier_does_not_tell_of_is_stale_alone_and_among_many(api, bu
     assert ask(api, [number]) == [alone]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, buy, settings):
     settings.CARRIER_MAX_RETRIES = 0
     known, empty = buy(2)
@@ -135,6 +138,7 @@ def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, b
     assert unknown["error"] == "shipment_not_found"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_account_that_the_carrier_refuses_is_told_for_each_number(api, sandbox, buy, monkeypatch):
     numbers = buy(2)
     monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.current", lambda _self: "stale")

@@ -30,7 +30,7 @@ from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent as sent
 from shipping.tests.velocity import warehouse as warehouse
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("account", "sandbox")]
 
 
 def later(**span):
@@ -333,6 +333,7 @@ def test_a_second_return_is_bought_only_where_the_merchant_says_so(api, order, s
     api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel", {})
 
 
+@pytest.mark.django_db(transaction=True)
 def test_eight_requests_at_once_buy_one_return(api, order, sent, api_key):
     body = {"shipment_id": bought(api, order)["shipment_id"]}
 
@@ -477,6 +478,7 @@ def test_what_is_not_said_of_a_parcel_stays_here_and_at_the_carrier(api, patch, 
     assert Parcel.objects.get(shipment=back.json()["shipment_id"]).height_cm == 10
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_label_of_a_changed_order_is_the_carriers_new_one(api, patch, order, sandbox):
     path = f"/api/v1/shipments/{bought(api, order)['shipment_id']}"
     before, stored = api.get(f"{path}/label").getvalue(), Label.objects.get().file.name

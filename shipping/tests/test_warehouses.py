@@ -24,7 +24,7 @@ from shipping.tests.velocity import sent as sent
 from shipping.tests.velocity import warehouse as warehouse
 from shipping.warehouses import registrations, warehouses
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("account", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("account", "sandbox")]
 
 
 def test_a_warehouse_is_registered_where_it_is_made(warehouse):
@@ -425,6 +425,7 @@ def names_may_be_shared():
         editor.add_constraint(WarehouseRegistration, once)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_places_that_shared_a_name_an_open_one_that_the_carrier_took_keeps_it(tenant, account, names_may_be_shared):
     places = (("closed", False, "registered"), ("refused", True, "failed"), ("taken", True, "registered"))
     for name, is_active, state in (*places, ("taken later", True, "registered")):

@@ -5,7 +5,7 @@ import pytest
 from shipping.models import Shipment
 from tracking.tests.test_api import QUERY
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
 
 
 @pytest.fixture

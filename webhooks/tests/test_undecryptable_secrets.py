@@ -23,7 +23,7 @@ from shipping.models import BookingState, Pickup, Shipment
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
 from webhooks.tests.helpers import book, event, fan_out_and_attempt, send_webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 FIELDS = {"client_id": "test-client-id", "client_secret": "test-secret", "webhook_secret": "test-secret"}
 ERROR_KEYS = {"error", "message", "details", "correlation_id", "carrier", "carrier_code", "carrier_message"}
 PUBLIC = EventType("shipment.booked", public=True)
@@ -197,6 +197,7 @@ def test_pending_shipment_with_an_undecryptable_credential_waits_for_review(unde
     assert reconcile() == {"review": 1}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_delivery_with_an_undecryptable_secret_is_given_up_and_reported(
     admin_client,
     tenant,
@@ -230,6 +231,7 @@ def test_delivery_with_an_undecryptable_secret_is_given_up_and_reported(
     assert "secret cannot be read" in admin_client.get(f"/admin/webhooks/attempt/{attempt.pk}/change/").content.decode()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_delivery_is_replayed_after_the_secret_is_restored(
     admin_client,
     tenant,
