@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django_ratelimit.core import _get_window
 
+from apikeys.access.limits import window_end
 from deploy.tests.things import PERSON
 from deploy.tests.web import (
     KEYS,
@@ -62,7 +62,7 @@ def key_with_time(web, *owner, **fields):
     """Create keys until one has at least 30 seconds left in its minute. Each key's window starts at another second."""
     while True:
         made = make_key(web, *owner, **fields)
-        if _get_window(f"key:{made['id']}", 60) - time.time() > 30:
+        if window_end(f"key:{made['id']}", 60) - time.time() > 30:
             return made
 
 
@@ -108,7 +108,7 @@ def test_forged_address_does_not_extend_the_limit(one_process):
     def guess(number):
         return call(one_process, "GET", SHIPMENTS, f"guess-{number}", X_Forwarded_For=f"203.0.113.{number}, 127.0.0.1")
 
-    one_process.wait_for(lambda: _get_window("127.0.0.1/32", 3600) > time.time() + 20)
+    one_process.wait_for(lambda: window_end("127.0.0.1/32", 3600) > time.time() + 20)
     assert Counter(answer.status_code for answer in at_once(40, guess)) == {401: 10, 429: 30}
 
 
