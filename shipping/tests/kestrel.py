@@ -1,0 +1,108 @@
+"""Kestrel Post, a carrier that does not exist. ``docs/adding-a-carrier.md`` shows this module as an example.
+
+It takes a key with each request, sends the label in its response and has no webhooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from carriers import types
+from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
+from carriers.adapters.protocols import CarrierResponse
+from carriers.adapters.records import UNREADABLE, Record, matching, read_time
+from carriers.types import Status, errors
+
+# docs/carriers/kestrel.md#status
+STATUSES = {
+    "announced": Status.CREATED,
+    "collected": Status.PICKED_UP,
+    "sorted": Status.IN_TRANSIT,
+    "handed_over": Status.DELIVERED,
+}
+
+
+class KestrelAdapter(CarrierAdapter):
+    slug = "kestrel"
+    name = "Kestrel Post"
+    base_urls = {"sandbox": "http://127.0.0.1:1", "production": "https://api.kestrel.example"}
+    credential_schema = schema(required=("key",), key=text_field("API key", secret=True))
+    services = {"standard": "Two days"}
+    rates = {"*": Rate(50, "second")}
+
+    def check_credential(self) -> None:
+        self.ping()  # without logins, any request that needs the key
+
+    def quote(self, order: types.Order) -> list[types.Offer]:
+        grams = sum(int(package.weight_kg * 1000) for package in order.packages)
+        answer = self._request("quote", "POST", "/rates", json={"grams": grams})
+        with self._reading("quote"):
+            return [read_offer(item) for item in Record(answer).records("rates")]
+
+    def create_label(self, order: types.Order) -> types.BookedLabel:
+        body = {"ref": order.reference, "to": order.destination.contact_name}
+        answer = self._request("create_label", "POST", "/parcels", json=body)
+        with self._reading("create_label"):
+            return read_label(Record(answer).expect("ref", order.reference))
+
+    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
+        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})
+        with self._reading("find_by_reference"):
+            return [read_label(item) for item in matching(Record(answer).records("parcels"), "ref", reference)]
+
+    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
+        found = {}
+        for number in tracking_numbers:
+            answer = self._request("track", "GET", self._path("/parcels/{}/events", number))
+            with self._reading("track"):
+                scans = tuple(read_scan(item) for item in Record(answer).records("events"))
+            found[number] = types.Track(tracking_number=number, scans=scans)
+        return found
+
+    def _auth_headers(self, token: str) -> dict[str, str]:
+        return {"X-Key": self.fields["key"]}
+
+    def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
+        plain = super()._refusal(operation, response)
+        try:
+            message = Record(response.json()).text("problem")
+        except UNREADABLE:
+            message = plain.carrier_message
+        kind = errors.CarrierAuthentication if response.status == 401 else errors.CarrierRejected
+        return kind(carrier=self.name, carrier_code=plain.carrier_code, carrier_message=message)
+
+
+def read_offer(item: Record) -> types.Offer:
+    price = item.number("price")
+    return types.Offer(
+        service_type=item.text("service"),
+        total_price=price,
+        currency=item.text("currency", most=3),
+        breakdown={"base_rate": price},
+        transit_days=item.integer("days"),
+    )
+
+
+def read_label(item: Record) -> types.BookedLabel:
+    return types.BookedLabel(
+        reference=item.text("ref"),
+        tracking_number=item.identifier("number"),
+        carrier_shipment_id=item.text("id", most=64),
+        content=item.file("label", "PDF"),
+        label_format="PDF",
+        label_size="4x6",
+        created_at=item.time("at"),
+    )
+
+
+def read_scan(item: Record) -> types.Scan:
+    code, occurred_text = item.text("code", most=64), item.text("at")
+    moment, assumed = read_time(occurred_text)
+    return types.Scan(
+        code=code,
+        status=STATUSES.get(code, Status.UNKNOWN),
+        occurred_at=moment,
+        occurred_text=occurred_text,
+        tz_assumed=assumed,
+        description=code,
+    )
