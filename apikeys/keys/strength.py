@@ -1,4 +1,4 @@
-"""Keys that other systems made: which of them are no secrets."""
+"""Strength checks for API keys of other systems, before they are imported."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from apikeys.keys.format import is_well_formed
 
 MIN_LENGTH = 16
 MIN_BITS = 60
-# Placeholders of documents and tutorials, compared without signs and case.
+# Placeholders of documentation and tutorials. Matched in lower case, without punctuation.
 _PLACEHOLDERS = re.compile(
     r"(your|my|the|a|an|some|test|demo|sample|example|sandbox|dev|new|old|fake|dummy|default|public|waybill|api|key|"
     r"apikey|secret|token|password|passwd|client|access|here|change|changeme|me|this|replace|insert|todo|none|null|"
     r"encryption|byte|bytes|foo|bar|x|[0-9]{1,6}|abc|pickit|velocity|dhl|fedex|ups|postnord|bring)+"
 )
-# Secrets of other services have no business here; one that turns up was taken from somewhere.
-_FOREIGN = re.compile(
+# Secrets of other services. One in the file was leaked from there.
+_OTHER_SERVICES = re.compile(
     r"(sk|pk|rk)_(live|test)_|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|AIza|ya29\.|eyJ|SG\.|shpat_|EZAK|EZTK|"
     r"shippo_|whsec_|-----BEGIN|npm_|pypi-|dop_v1_|hf_|sq0|AC[0-9a-f]{32}|https?:"
 )
 
 
 def find_weakness(key: str) -> str:
-    """Why a key of another system may not be taken over, as a sentence; empty when it may."""
+    """Return why a key may not be imported, as a sentence; empty if it may."""
     if not is_well_formed(key):
         return "It is not a key: 1 to 72 printable ASCII characters are expected, and wb_ keys need their checksum."
     if key.startswith("wb_"):
         return ""
     if key != key.strip() or " " in key:
-        return "It holds blanks."
-    if _FOREIGN.match(key):
+        return "It contains blanks."
+    if _OTHER_SERVICES.match(key):
         return "It looks like a secret of another service that has leaked into the list."
     if _PLACEHOLDERS.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower())) or _is_common(key):
-        return "It is widely known."
+        return "It is a placeholder or a common password."
     if len(key) < MIN_LENGTH:
         return f"It is shorter than {MIN_LENGTH} characters."
-    if _bits(key) < MIN_BITS:
+    if _entropy_bits(key) < MIN_BITS:
         return "It repeats itself too much to be random."
     return ""
 
@@ -54,8 +54,8 @@ def _is_common(key: str) -> bool:
     return False
 
 
-def _bits(key: str) -> float:
-    """Shannon's entropy of its characters, counted; runs like aaaa, abcdef or 987654 count as their first two."""
+def _entropy_bits(key: str) -> float:
+    """Return the Shannon entropy in bits. Runs such as aaaa, abcdef or 987654 count as two characters."""
     steps = [ord(letter) - ord(before) for before, letter in itertools.pairwise(key)]
     goes_on = [False, False, *(step == before and abs(step) < 2 for before, step in itertools.pairwise(steps))]
     counts = Counter(letter for letter, is_run in zip(key, goes_on, strict=True) if not is_run)

@@ -81,14 +81,14 @@ def test_imported_keys_open_in_their_own_header_only(run, client, merchant):
 def test_the_same_file_again_changes_nothing(run, merchant):
     line = f"acme,shop,{secrets.token_hex(16)},live,,\n"
     run(line)
-    assert "0 keys were imported, 1 were here already" in run(line)
+    assert "0 keys were imported, 1 existed already" in run(line)
     assert ApiKey.objects.count() == 1
 
 
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("acme,shop,test-api-key,live,,", "key: It is widely known"),
+        ("acme,shop,test-api-key,live,,", "key: It is a placeholder or a common password"),
         ("nobody,shop,{},live,,", "merchant: there is no 'nobody'"),
         ("acme,shop,{},prod,,", "mode"),
         ("acme,,{},live,,", "name"),

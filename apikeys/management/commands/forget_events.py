@@ -1,4 +1,4 @@
-"""Delete old events; the only way in which any are deleted."""
+"""Delete old events. No other code deletes events."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from apikeys.audit import retention
 
 
 class Command(BaseCommand):
-    help = "Delete events older than so many days. On PostgreSQL it needs a role that web and worker do not have."
+    help = "Delete old events. On PostgreSQL this needs a role that web and worker processes do not have."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, required=True, help="Keep the events of so many days; at least 30.")
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many would go.")
+        parser.add_argument(
+            "--days", type=int, required=True, help="Delete events that are older than this. At least 30."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only print the number of events.")
 
     def handle(self, *args: Any, days: int, dry_run: bool, **options: Any) -> None:
         if days < 30:
@@ -27,12 +29,12 @@ class Command(BaseCommand):
         if dry_run:
             self.stdout.write(f"{due} events would be deleted.")
             return
-        gone = 0
+        deleted = 0
         with tqdm(total=due, unit="events", file=self.stderr) as bar:
             try:
                 for batch in retention.delete_old_events(before):
-                    gone += batch
+                    deleted += batch
                     bar.update(batch)
             except retention.RoleMissing as error:
                 raise CommandError(str(error)) from error
-        self.stdout.write(f"{gone} events deleted.")
+        self.stdout.write(f"{deleted} events deleted.")
