@@ -1,4 +1,6 @@
-"""A carrier that answers as told, and a way to ask it."""
+"""A carrier with scripted answers, and fixtures for tests of credentials."""
+
+import uuid
 
 import pytest
 
@@ -17,8 +19,33 @@ def carrier():
 
 @pytest.fixture
 def send(credential, carrier):
-    def one(operation="quote", *, method="POST", path="/x", **kwargs):
+    """A function that sends a request to the scripted carrier."""
+
+    def send_request(operation="quote", *, method="POST", path="/x", **kwargs):
         transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
         return transport.send(operation, method, carrier.url + path, **kwargs)
 
-    return one
+    return send_request
+
+
+@pytest.fixture
+def put(client, api_key):
+    return lambda path, body: client.put(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+@pytest.fixture
+def delete(client, api_key):
+    return lambda path: client.delete(path, headers={"X-API-Key": api_key})
+
+
+@pytest.fixture
+def relaxed_rates(settings):
+    settings.SENSITIVE_RATES = ["1000/m"]
+
+
+@pytest.fixture
+def own_client(sandbox):
+    """Fields of a login at the simulated Pickit that no other test uses, so that its secret can change."""
+    name = f"rotating-{uuid.uuid4().hex[:8]}"
+    sandbox.control("PUT", f"/_sandbox/accounts/{name}", {"secret": "first-secret"})
+    return {"client_id": name, "client_secret": "first-secret"}
