@@ -1,4 +1,4 @@
-"""Routes of the shipping part of the API; neutral paths, and the documented ones of each carrier as aliases."""
+"""URLs of the shipping API: carrier-neutral paths, and the documented carrier paths as aliases."""
 
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
@@ -42,7 +42,7 @@ urlpatterns = [
         name="warehouse-registrations",
     ),
     path("returns", shipment_views.ReturnViewSet.as_view({"post": "create"}), name="returns"),
-    path("serviceability", quote_views.ServiceabilityViewSet.as_view({"post": "ask"}), name="serviceability"),
+    path("serviceability", quote_views.ServiceabilityViewSet.as_view({"post": "check"}), name="serviceability"),
     path("metrics/business", report_views.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
     path("analytics/performance", report_views.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
     path("pickups", pickup_views.PickupViewSet.as_view({"get": "list", "post": "create"}), name="pickups"),

@@ -24,7 +24,7 @@ POINTS = {
     "before_reserving": ("shipping.labels.purchase", "reserve"),
     "before_call": ("shipping.labels.purchase", "buy"),
     "during_call": ("carriers.http.exchange:Exchange", "_send_once"),
-    "after_answer": ("shipping.labels.purchase", "finish"),
+    "after_answer": ("shipping.labels.purchase", "store_booking"),
     "before_commit": ("shipping.labels.booking", "_book"),
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
     # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.

@@ -272,7 +272,7 @@ class ShipmentAdmin(ShippingAdmin):
     @admin.action(description="Look up at the carrier now (pending, needs review)", permissions=["operate"])
     def look_up(self, request: HttpRequest, queryset: QuerySet) -> None:
         """The worker asks the carrier at once instead of at the next turn; nothing is bought."""
-        asked = reconciliation.look_up_now(queryset)
+        asked = reconciliation.request_lookup(queryset)
         if asked:
             self.message_user(request, f"{asked} bookings are looked up at once.", messages.SUCCESS)
         else:
@@ -284,7 +284,9 @@ class ShipmentAdmin(ShippingAdmin):
         """For bookings that only the carrier's back-office could explain; the order can then be bought anew."""
         found = queryset.filter(booking_state=BookingState.NEEDS_REVIEW)[:MAX_SETTLED]
         for shipment in found:
-            reconciliation.give_up(shipment, BusinessRuleViolated("Operations found that the carrier sold nothing."))
+            reconciliation.confirm_failure(
+                shipment, BusinessRuleViolated("Operations found that the carrier sold nothing.")
+            )
         self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
 
 
@@ -370,5 +372,5 @@ class OrphanAdmin(ShippingAdmin):
     @admin.action(description="Look up and call off at the carrier now", permissions=["operate"])
     def void(self, request: HttpRequest, queryset: QuerySet) -> None:
         """The worker asks the carrier at once; one that was called off in its back-office is then known to be."""
-        asked = reconciliation.void_now(queryset)
+        asked = reconciliation.request_voiding(queryset)
         self.message_user(request, f"{asked} labels are called off at once.", messages.SUCCESS)

@@ -76,7 +76,7 @@ def _select_current(rows: list[Shipment]) -> list[Shipment]:
 
     A number that is another parcel's now is not polled again; one that may be is polled later.
     """
-    holders = lookup.holders(rows[0].credential_id, (row.tracking_number for row in rows))
+    holders = lookup.resolve_numbers(rows[0].credential_id, (row.tracking_number for row in rows))
     _poll_at([row for row in rows if holders.get(row.tracking_number, row.id) != row.id], None)
     _poll_at([row for row in rows if row.tracking_number not in holders], timezone.now() + _AFTER_FAILURE)
     return [row for row in rows if holders.get(row.tracking_number) == row.id]

@@ -22,7 +22,7 @@ def check(kind: type[CarrierAdapter], order: Order, *, fields: Collection[str] |
     Args:
         fields: Check only these fields of the request, as a change or a return states few of them. None: all.
     """
-    problems = dict(_problems(kind, order))
+    problems = dict(_find_problems(kind, order))
     if fields is not None:
         problems = {name: texts for name, texts in problems.items() if re.split(r"[.\[]", name)[0] in fields}
     if problems:
@@ -31,7 +31,7 @@ def check(kind: type[CarrierAdapter], order: Order, *, fields: Collection[str] |
 
 def check_addresses(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> None:
     """Raise ``ValidationFailed`` naming each address outside the carrier's countries."""
-    problems = dict(_address_problems(kind, addresses))
+    problems = dict(_find_address_problems(kind, addresses))
     if problems:
         raise ValidationFailed(details=problems)
 
@@ -46,52 +46,52 @@ def with_printable_label(kind: type[CarrierAdapter], order: Order) -> Order:
         name: next((one for one in known if one.lower() == getattr(order, name).lower()), "")
         for name, known in printed.items()
     }
-    problems = {name: _expected(printed[name]) for name, spelling in spelled.items() if not spelling}
+    problems = {name: _expect_one_of(printed[name]) for name, spelling in spelled.items() if not spelling}
     if problems:
         raise ValidationFailed(details=problems)
     return replace(order, **spelled)
 
 
-def unserved(kind: type[CarrierAdapter], order: Order) -> str:
-    """Return why the carrier cannot serve this route; empty if only the carrier itself can say."""
+def find_route_problem(kind: type[CarrierAdapter], order: Order) -> str:
+    """Return why the carrier cannot serve a route; empty if only the carrier can decide that."""
     if kind.countries and not {order.origin.country, order.destination.country} <= set(kind.countries):
         return _("%(carrier)s serves only: %(countries)s.") % {
             "carrier": kind.name,
             "countries": ", ".join(kind.countries),
         }
-    return _payment_problem(kind, order)
+    return _find_payment_problem(kind, order)
 
 
-def _payment_problem(kind: type[CarrierAdapter], order: Order) -> str:
+def _find_payment_problem(kind: type[CarrierAdapter], order: Order) -> str:
     if order.payment_method != PaymentMethod.COD or PaymentMethod.COD in kind.payment_methods:
         return ""
     return _("%s collects no cash on delivery.") % kind.name
 
 
-def _problems(kind: type[CarrierAdapter], order: Order) -> Problems:
-    if reason := _payment_problem(kind, order):
+def _find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
+    if reason := _find_payment_problem(kind, order):
         yield "payment_method", [reason]
-    yield from _address_problems(kind, {"origin": order.origin, "destination": order.destination})
+    yield from _find_address_problems(kind, {"origin": order.origin, "destination": order.destination})
     if order.pickup_point_id and "pickup_point" not in kind.capabilities():
         yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]
     if not _is_known(kind.currencies, order.currency):
-        yield "currency", _expected(kind.currencies)
+        yield "currency", _expect_one_of(kind.currencies)
     for number, package in enumerate(order.packages):
         if not _is_known(kind.currencies, package.currency):
-            yield f"packages[{number}].currency", _expected(kind.currencies)
+            yield f"packages[{number}].currency", _expect_one_of(kind.currencies)
     if kind.service_pattern and not re.fullmatch(kind.service_pattern, order.service_type):
-        yield "service_type", _expected(kind.services)
+        yield "service_type", _expect_one_of(kind.services)
 
 
-def _address_problems(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> Problems:
+def _find_address_problems(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> Problems:
     for name, address in addresses.items():
         if address and kind.countries and address.country not in kind.countries:
-            yield f"{name}.country", _expected(kind.countries)
+            yield f"{name}.country", _expect_one_of(kind.countries)
 
 
 def _is_known(currencies: tuple[str, ...], currency: str) -> bool:
     return not currency or not currencies or currency.upper() in currencies
 
 
-def _expected(known: Any) -> list[str]:
+def _expect_one_of(known: Any) -> list[str]:
     return [_("One of these is expected: %s") % ", ".join(known)]

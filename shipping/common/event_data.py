@@ -1,4 +1,4 @@
-"""What events say of shipments and checkpoints: ids and facts, no personal data."""
+"""The data of events about shipments and checkpoints: ids and facts, no personal data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apikeys.http.rendering import rfc3339
 
 
 def shipment_facts(shipment: Any) -> dict[str, object]:
-    """Of a ``Shipment``, or whatever has its columns under the same names."""
+    """Return the event data of a ``Shipment``, or of an object with the same columns."""
     return {
         "shipment_id": str(shipment.id),
         "tracking_number": shipment.tracking_number,
@@ -33,7 +33,7 @@ def scan_facts(
     occurred_at: datetime,
     tz_assumed: bool,
 ) -> dict[str, object]:
-    """Of one checkpoint."""
+    """Return the event data of one checkpoint."""
     return {
         "checkpoint": {
             "id": str(checkpoint_id),

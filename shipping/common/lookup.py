@@ -1,4 +1,4 @@
-"""Finding a merchant's shipment by any of its names."""
+"""Look up a merchant's shipments by any of their names."""
 
 from __future__ import annotations
 
@@ -10,66 +10,76 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import (
-    Conflict,
-    ShipmentNotFound,
-    UnsupportedOperation,
-)
+from apikeys.http.errors import Conflict, ShipmentNotFound, UnsupportedOperation
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
 from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
 
 _NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
-_HELD = ("tracking_number", "id", "created_at")
-# No carrier gives a number anew sooner.
-ANEW_AFTER = timedelta(days=28)
-# What nobody has settled for so long keeps no number from its holder, whose scans wait for less than a week.
+# Carriers reuse a tracking number after this time at the earliest.
+REUSED_AFTER = timedelta(days=28)
+# An unsettled purchase makes the owner of a number doubtful for this time only: scans wait for less than a week.
 _UNSETTLED_FOR = timedelta(days=2)
 
 
-def find(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
-    """By our id, the tracking number, the carrier's shipment id or a number of our generator, in this order.
+def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
+    """Return a shipment by our id, tracking number, carrier's shipment id or generated number, in this order.
 
-    The newest where several share a number.
-
-    ``carrier`` (a slug) narrows. Raises ``ShipmentNotFound``, also for another merchant's.
+    If several share a number, the newest is returned. ``carrier`` (a slug) narrows the search.
+    Raises: ``ShipmentNotFound``, also for another merchant's.
     """
     rows = Shipment.objects.of(tenant).order_by("-id")
     if carrier:
         rows = rows.filter(carrier=carrier)
-    for condition in _conditions(name):
+    conditions: list[dict[str, object]] = [{column: name} for column in _NAMES] if name else []
+    if is_id(name):
+        conditions.insert(0, {"id": uuid.UUID(name)})
+    for condition in conditions:
         if shipment := rows.filter(**condition).first():
             return shipment
     raise ShipmentNotFound
 
 
-def find_many(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dict[str, Shipment]:
-    """The same for many names, in one query for each kind of name; what is nobody's is left out.
+def find_shipments(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dict[str, Shipment]:
+    """Return shipments, with their credentials, by the given names; unknown names are left out.
 
-    The shipments come with their credentials.
+    Takes one query per kind of name.
     """
     rows = Shipment.objects.of(tenant)
     if carrier:
         rows = rows.filter(carrier=carrier)
     wanted = [name for name in names if name]
-    ours = {name: uuid.UUID(name) for name in wanted if is_id(name)}
-    known = set(rows.filter(id__in=ours.values()).values_list("id", flat=True))
-    ids = {name: id_ for name, id_ in ours.items() if id_ in known}
+    possible = {name: uuid.UUID(name) for name in wanted if is_id(name)}
+    known = set(rows.filter(id__in=possible.values()).values_list("id", flat=True))
+    ids = {name: id_ for name, id_ in possible.items() if id_ in known}
     for column in _NAMES:
         left = [name for name in wanted if name not in ids]
-        # The newest comes last, and stays.
+        # Ordered, so that the newest of several with one number stays in the dictionary.
         ids |= dict(rows.filter(**{f"{column}__in": left}).order_by("id").values_list(column, "id"))
     found = rows.select_related("credential").in_bulk(ids.values())
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
 
 
-def holders(
+def find_unit(tenant: Tenant, name: str) -> Shipment | None:
+    """Return a shipment that has a status, so a booked or self-tracked one, by any of its names."""
+    try:
+        shipment = get_shipment(tenant, name)
+    except ShipmentNotFound:
+        return None
+    return shipment if shipment.booking_state in UNIT_STATES else None
+
+
+def resolve_numbers(
     credential_id: uuid.UUID, numbers: Iterable[str], *, at: datetime | None = None, since: datetime | None = None
 ) -> dict[str, uuid.UUID]:
-    """Which shipment of an account each number is now (or was ``at`` a time): its newest booking (made ``since``).
+    """Return the id of the shipment that each tracking number identifies at the carrier: its newest booking.
 
-    Carriers give numbers anew after a time, at an account that merchants share perhaps to another merchant's parcel. So
-    an old booking counts for nothing while a purchase of the account is under way, which may have its number.
+    Carriers reuse numbers after a time, and with a shared credential perhaps for another merchant's parcel. So an old
+    booking is left out while a purchase with the credential is unsettled, because that may have its number.
+
+    Args:
+        at: Resolve the numbers as of this time. None: now.
+        since: Ignore earlier bookings.
     """
     rows = Shipment.objects.filter(
         credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
@@ -78,32 +88,27 @@ def holders(
         rows = rows.filter(created_at__lte=at)
     if since:
         rows = rows.filter(created_at__gte=since)
-    newest = {number: (id_, made) for number, id_, made in rows.order_by("id").values_list(*_HELD)}
-    old = [number for number, (_id, made) in newest.items() if made < (at or timezone.now()) - ANEW_AFTER]
-    lost = _given_away(credential_id, old, at or timezone.now()) if old else set()
-    return {number: id_ for number, (id_, _made) in newest.items() if number not in lost}
+    at = at or timezone.now()
+    columns = rows.order_by("id").values_list("tracking_number", "id", "created_at")
+    newest = {number: (id_, created_at) for number, id_, created_at in columns}
+    old = [number for number, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
+    doubtful = _possibly_reused(credential_id, old, at) if old else set()
+    return {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
 
 
-def holds_its_number(shipment: Shipment) -> bool:
-    """False where the carrier has given the number to another parcel since, or may have."""
-    return shipment.id in holders(shipment.credential_id, [shipment.tracking_number]).values()
+def owns_number(shipment: Shipment) -> bool:
+    """Return whether the tracking number still identifies the shipment; the carrier may have reused it."""
+    return shipment.id in resolve_numbers(shipment.credential_id, [shipment.tracking_number]).values()
 
 
-def is_buying(credential_id: uuid.UUID, at: datetime) -> bool:
-    """Whether purchases of the account that were begun by then, and not two days ago, are not settled yet."""
+def has_unsettled_purchase(credential_id: uuid.UUID, at: datetime) -> bool:
+    """Return whether a purchase that started before ``at``, in the last two days, is not settled yet."""
     unsettled = Shipment.objects.filter(credential_id=credential_id, booking_state__in=UNSETTLED)
     return unsettled.filter(created_at__lte=at, created_at__gt=timezone.now() - _UNSETTLED_FOR).exists()
 
 
-def _given_away(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:
-    if is_buying(credential_id, at):
-        return set(numbers)
-    orphans = Orphan.objects.filter(shipment__credential_id=credential_id, tracking_number__in=numbers, voided_at=None)
-    return set(orphans.values_list("tracking_number", flat=True))
-
-
 def is_id(name: str) -> bool:
-    """Whether it can be an id of ours."""
+    """Return whether a name has the form of our ids."""
     try:
         uuid.UUID(name)
     except ValueError:
@@ -111,29 +116,16 @@ def is_id(name: str) -> bool:
     return True
 
 
-def _conditions(name: str) -> list[dict[str, object]]:
-    by_name: list[dict[str, object]] = [{column: name} for column in _NAMES] if name else []
-    return [{"id": uuid.UUID(name)}, *by_name] if is_id(name) else by_name
-
-
-def find_unit(tenant: Tenant, name: str) -> Shipment | None:
-    """The same, but only what has a status: booked and self-tracked shipments."""
-    try:
-        shipment = find(tenant, name)
-    except ShipmentNotFound:
-        return None
-    return shipment if shipment.booking_state in UNIT_STATES else None
-
-
 def open_adapter(shipment: Shipment) -> CarrierAdapter:
+    """Open the adapter of the credential that a shipment was booked with."""
     return opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
 
 
-def need_booking(shipment: Shipment) -> None:
-    """What may be asked of the carrier about it.
+def require_booking(shipment: Shipment) -> None:
+    """Check that the carrier can be called about a shipment.
 
-    Raises ``UnsupportedOperation`` for a self-tracked unit, and ``Conflict`` for what no carrier has confirmed, or by
-    whose number it knows another parcel now.
+    Raises ``UnsupportedOperation`` for a self-tracked unit, and ``Conflict`` if the carrier has not confirmed the
+    booking, or if its number identifies another parcel there now.
     """
     if not shipment.carrier:
         raise UnsupportedOperation(_("This unit is tracked by your own checkpoints; no carrier has booked it."))
@@ -141,5 +133,12 @@ def need_booking(shipment: Shipment) -> None:
         raise Conflict(_("The carrier has not confirmed this booking yet."))
     if shipment.booking_state == BookingState.FAILED:
         raise Conflict(_("The booking of this shipment failed."))
-    if not holds_its_number(shipment):
+    if not owns_number(shipment):
         raise Conflict(_("The carrier has given this tracking number to another parcel since."))
+
+
+def _possibly_reused(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:
+    if has_unsettled_purchase(credential_id, at):
+        return set(numbers)
+    orphans = Orphan.objects.filter(shipment__credential_id=credential_id, tracking_number__in=numbers, voided_at=None)
+    return set(orphans.values_list("tracking_number", flat=True))

@@ -1,4 +1,4 @@
-"""Serializer fields and parts of requests that several resources share."""
+"""Serializer fields and request serializers that several resources share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_ITEMS = 500
 
 
 class LowerCaseChoiceField(serializers.ChoiceField):
-    """One of the choices, in any case."""
+    """A choice field that accepts any case and returns lower case."""
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data.lower() if isinstance(data, str) else data)
 
 
 class AddressSerializer(serializers.Serializer):
-    """A place that is known well enough for a price."""
+    """An address with the fields that a price needs."""
 
     company = TextField(max_length=100, required=False, allow_blank=True)
     contact_name = TextField(max_length=100, required=False, allow_blank=True)
@@ -39,13 +39,13 @@ class AddressSerializer(serializers.Serializer):
 
 
 class StreetAddressSerializer(AddressSerializer):
-    """A place that a parcel can be sent from or to."""
+    """An address that a parcel can be sent from or to."""
 
     street = TextField(max_length=200)
 
 
 class PackageSerializer(serializers.Serializer):
-    """One parcel: kilograms and centimetres."""
+    """One parcel, in kilograms and centimetres."""
 
     weight_kg = serializers.DecimalField(max_digits=9, decimal_places=3, min_value=Decimal("0.001"))
     length_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
@@ -67,7 +67,7 @@ class PackageSerializer(serializers.Serializer):
     }
 )
 class MetadataField(serializers.JSONField):
-    """An object of the merchant's own; ``pickup_point_id`` and ``customer_reference`` are ours to read."""
+    """The merchant's own JSON object, of which Waybill reads ``pickup_point_id`` and ``customer_reference``."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
@@ -80,7 +80,7 @@ class MetadataField(serializers.JSONField):
 
 
 class ItemSerializer(serializers.Serializer):
-    """One line of the order; prices are for one unit, in the request's ``currency``."""
+    """One line of the order; prices are per unit, in the request's ``currency``."""
 
     name = TextField(max_length=200)
     quantity = serializers.IntegerField(min_value=1, max_value=100_000, default=1)
@@ -97,8 +97,8 @@ class ItemSerializer(serializers.Serializer):
         return attrs
 
 
-class _PaymentSerializer(serializers.Serializer):
-    """Who pays for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
+class PaymentRequestSerializer(serializers.Serializer):
+    """The payment for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
 
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
     cod_amount = serializers.DecimalField(
@@ -115,16 +115,18 @@ class _PaymentSerializer(serializers.Serializer):
         return attrs
 
 
-class _ShipmentRequestSerializer(_PaymentSerializer):
+class PurchaseRequestSerializer(PaymentRequestSerializer):
+    """The common fields of quotes and labels."""
+
     carrier = TextField(max_length=40)
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
     service_type = TextField(max_length=40, default="standard")
     metadata = MetadataField(default=dict)
-    mute_warnings = serializers.BooleanField(default=False, help_text="Answer without warnings about odd data.")
+    mute_warnings = serializers.BooleanField(default=False, help_text="Omit warnings about doubtful data.")
 
 
 class StatusField(TextField):
-    """One of the states, in any case; lower case inside."""
+    """One of the given statuses, in any case; returned in lower case."""
 
     def __init__(self, *, states: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(max_length=20, **kwargs)
@@ -139,7 +141,7 @@ class StatusField(TextField):
 
 
 class StatusFieldSchema(OpenApiSerializerFieldExtension):
-    """How the documents show the states, in the case in which they are answered."""
+    """Document the statuses in upper case, as responses show them."""
 
     target_class = StatusField
 

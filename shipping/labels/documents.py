@@ -1,4 +1,4 @@
-"""Label files: stored with the booking, or fetched later where the carrier gave out only their address."""
+"""Label and manifest files: stored with the booking, or fetched later if the carrier sent only their URLs."""
 
 from __future__ import annotations
 
@@ -29,29 +29,33 @@ CHANGES = Leases(
     until="changing_until",
     fence="",
 )
-_AGAIN = timedelta(minutes=1)
-_GIVE_UP = timedelta(days=2)
+_RETRY_AFTER = timedelta(minutes=1)
+_GIVE_UP_AFTER = timedelta(days=2)
 
 
-def made(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
-    """The label's row, not saved yet, with its files stored.
+def build_label(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
+    """Store the files of a label and return its row, unsaved.
 
-    The files go first: a file without a row is rubbish, a row without its file is a lost label.
+    The files come first: a file without a row is only waste, a row without its file is a lost label.
     """
     label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
-    label.carrier_url, label.manifest_url = _kept(booked.carrier_label_url), _kept(booked.carrier_manifest_url)
+    # A URL that is too long is dropped: its beginning would be of no use.
+    max_length = Label._meta.get_field("carrier_url").max_length
+    label.carrier_url, label.manifest_url = (
+        url if len(url) <= max_length else "" for url in (booked.carrier_label_url, booked.carrier_manifest_url)
+    )
     if booked.content:
-        _keep(label, booked.content)
+        _save_label_file(label, booked.content)
     if booked.manifest:
-        label.manifest.save("manifest.pdf", ContentFile(booked.manifest), save=False)
-    if _lacks_file(label):
+        _save_manifest(label, booked.manifest)
+    if _is_incomplete(label):
         label.fetch_at = timezone.now()
     return label
 
 
 def fetch_missing(*, limit: int = 20) -> int:
-    """Ask carriers for files that are due; how many labels were completed."""
-    _forget_after_killed_changes(limit)
+    """Fetch the files that are due. Returns the number of labels completed. A worker task."""
+    _discard_after_lost_changes(limit)
     completed = 0
     for lease in LEASES.acquire_each(Label.objects.order_by("fetch_at"), limit=limit):
         with correlation.scope():
@@ -59,31 +63,31 @@ def fetch_missing(*, limit: int = 20) -> int:
     return completed
 
 
-def _forget_after_killed_changes(limit: int) -> None:
-    """Of an order whose change nobody lived to store: its carrier may have taken it, and drawn the label anew."""
-    killed = Shipment.objects.filter(CHANGES.abandoned())
-    for row in list(killed.order_by("changing_until")[:limit]):
-        with transaction.atomic():
-            if killed.filter(id=row.id).update(changing_until=None):
-                forget(row)
-
-
-def forget(shipment: Shipment) -> None:
-    """The carrier draws the label anew: what is stored shows another address. To be called in a transaction."""
+def discard_files(shipment: Shipment) -> None:
+    """Discard a label that shows an outdated address, because the carrier draws a new one. Call in a transaction."""
     label = Label.objects.filter(shipment=shipment).exclude(carrier_url="").first()
     if label is None:
         return
     old = [(file.storage, file.name) for file in (label.file, label.manifest) if file]
     label.file, label.manifest, label.created_at = "", "", timezone.now()
-    label.fetch_at = leases.now()  # not after the time by which ``fetch_anew`` takes it
+    label.fetch_at = leases.now()  # not after the time by which ``refetch`` takes it
     label.save(update_fields=["file", "manifest", "created_at", "fetch_at"])
     transaction.on_commit(lambda: [files.delete(name) for files, name in old])
 
 
-def fetch_anew(shipment: Shipment) -> None:
-    """What was forgotten, at once; what cannot be had now the worker fetches."""
+def refetch(shipment: Shipment) -> None:
+    """Fetch discarded files at once. The worker fetches what is not available yet."""
     if lease := LEASES.acquire(Label.objects.filter(shipment=shipment)):
         _fetch(lease)
+
+
+def _discard_after_lost_changes(limit: int) -> None:
+    """Discard the labels of orders whose change ended with its process: the carrier may have drawn a new label."""
+    lost = Shipment.objects.filter(CHANGES.abandoned())
+    for row in list(lost.order_by("changing_until")[:limit]):
+        with transaction.atomic():
+            if lost.filter(id=row.id).update(changing_until=None):
+                discard_files(row)
 
 
 def _fetch(lease: Lease) -> bool:
@@ -92,29 +96,28 @@ def _fetch(lease: Lease) -> bool:
     try:
         adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
         if not label.file:
-            _keep(label, adapter.label_file(label.carrier_url))
+            _save_label_file(label, adapter.label_file(label.carrier_url))
         if label.manifest_url and not label.manifest:
-            label.manifest.save("manifest.pdf", ContentFile(adapter.label_file(label.manifest_url)), save=False)
+            _save_manifest(label, adapter.label_file(label.manifest_url))
     except CarrierError as error:
         log.warning("label file not fetched", extra={"shipment": str(shipment.id), "error": str(error)})
-    except Exception:  # one label that cannot be stored must not keep the others from it
+    except Exception:  # one label that cannot be stored must not stop the others
         log.exception("label file not stored", extra={"shipment": str(shipment.id)})
-    lacks = _lacks_file(label)
-    given_up = timezone.now() - label.created_at > _GIVE_UP
-    again = timezone.now() + _AGAIN if lacks and not given_up else None
-    # Unless the order was changed meanwhile: then this is not its label.
+    is_incomplete = _is_incomplete(label)
+    gives_up = timezone.now() - label.created_at > _GIVE_UP_AFTER
+    again = timezone.now() + _RETRY_AFTER if is_incomplete and not gives_up else None
+    # Changes nothing if the order was changed during the call: this is not its label then.
     stored = lease.update(file=label.file.name or "", manifest=label.manifest.name or "", fetch_at=again)
-    return stored and not lacks
+    return stored and not is_incomplete
 
 
-def _kept(url: str) -> str:
-    """Whole or not at all: the beginning of an address is none."""
-    return url if len(url) <= Label._meta.get_field("carrier_url").max_length else ""
-
-
-def _lacks_file(label: Label) -> bool:
+def _is_incomplete(label: Label) -> bool:
     return (not label.file and bool(label.carrier_url)) or (not label.manifest and bool(label.manifest_url))
 
 
-def _keep(label: Label, content: bytes) -> None:
+def _save_label_file(label: Label, content: bytes) -> None:
     label.file.save(f"label.{label.format.lower()}", ContentFile(content), save=False)
+
+
+def _save_manifest(label: Label, content: bytes) -> None:
+    label.manifest.save("manifest.pdf", ContentFile(content), save=False)

@@ -1,4 +1,4 @@
-"""Buying labels."""
+"""Buy labels: reserve a pending shipment in its own commit, call the carrier, store the outcome."""
 
 from __future__ import annotations
 
@@ -15,36 +15,30 @@ from django.utils.translation import gettext as _
 from apikeys.access import idempotency
 from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import (
-    Conflict,
-    WaybillError,
-)
+from apikeys.http.errors import Conflict, WaybillError
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import selection
 from carriers.models import Credential
 from carriers.types import Order
-from carriers.types.errors import (
-    CarrierError,
-    CarrierWarehouseNotFound,
-    OutcomeUnknown,
-)
+from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, OutcomeUnknown
 from shipping.common import carrier_limits, input_warnings
 from shipping.common.conversion import to_order, to_request
 from shipping.common.lookup import open_adapter
-from shipping.labels.booking import fail, finish, is_of
+from shipping.labels.booking import fail_booking, is_for_shipment, store_booking
 from shipping.models import BookingState, Parcel, Shipment, Warehouse
-from shipping.models.event_types import (
-    SHIPMENT_PENDING,
-)
+from shipping.models.event_types import SHIPMENT_PENDING
 from shipping.points import suggestions
 from shipping.warehouses import registrations, warehouses
 
+_MAX_ATTEMPTS = 20  # when other requests reserve shipments of the same order at the same time
 
-def create(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
+
+def buy_label(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
     """Buy a label for the validated data of a ``LabelRequestSerializer``.
 
-    Returns the booked shipment, or a pending one if the carrier did not answer. Raises ``Conflict`` if the order has a
-    shipment already, and the carrier's refusal as a ``CarrierError``; the shipment is then ``failed``.
+    Returns: the booked shipment, or a pending one if the carrier did not answer.
+    Raises: ``Conflict`` if the order has a shipment already; the carrier's refusal as a ``CarrierError``, after which
+    the shipment is ``failed``.
     """
     credential = selection.select_credential(tenant, request["carrier"])
     kind = adapter_class(credential.carrier)
@@ -52,13 +46,13 @@ def create(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
     carrier_limits.check(kind, order)
     order = carrier_limits.with_printable_label(kind, order)
     warehouse = warehouses.select_departure(tenant, credential, request.get("warehouse_id"))
-    _refuse_used(tenant, request.get("waybill_number"))
-    order = identified(order, credential, warehouse)
-    request = {**request, **input_warnings.muted(tenant)}
+    _check_waybill_number(tenant, request.get("waybill_number"))
+    order = prepare(order, credential, warehouse)
+    request = {**request, **input_warnings.read_setting(tenant)}
     return buy(reserve(tenant, credential, order, request, warehouse=warehouse), order)
 
 
-def identified(order: Order, credential: Credential, warehouse: Warehouse | None) -> Order:
+def prepare(order: Order, credential: Credential, warehouse: Warehouse | None) -> Order:
     """Return the order as it is bought: under a reference of ours, ordered now, with its warehouse.
 
     The reference has 25 characters in upper case: short enough for a label, and not guessable.
@@ -71,25 +65,6 @@ def identified(order: Order, credential: Credential, warehouse: Warehouse | None
     )
 
 
-def buy(shipment: Shipment, order: Order) -> Shipment:
-    """Buy a reserved order at its carrier."""
-    adapter = open_adapter(shipment)
-    purchase = adapter.create_return if order.return_of else adapter.create_label
-    try:
-        booked = purchase(order)
-        if booked.cancelled or not is_of(shipment, booked):
-            raise OutcomeUnknown(carrier=adapter.name, carrier_code="not_this_purchase")
-    except OutcomeUnknown as error:
-        return _leave_pending(shipment, error)
-    except WaybillError as error:
-        suggestions.add_nearest_point(adapter, error, order.pickup_point_id)
-        if isinstance(error, CarrierWarehouseNotFound):
-            registrations.record_unknown_warehouse(shipment.warehouse, shipment.credential, error)
-        fail(shipment, error)
-        raise
-    return finish(shipment.id, booked)
-
-
 def reserve(
     tenant: Tenant,
     credential: Credential,
@@ -100,14 +75,14 @@ def reserve(
     return_of: Shipment | None = None,
 ) -> Shipment:
     """Commit a pending shipment under the order's reference, bound to the request's Idempotency-Key."""
-    for _attempt in range(20):
+    for _attempt in range(_MAX_ATTEMPTS):
         try:
             with transaction.atomic():
                 if return_of:
-                    _refuse_second_return(return_of, request)
+                    _check_no_return(return_of, request)
                 selection.lock_unchanged(credential)
-                shipment = _pending(tenant, credential, order, request)
-                shipment.sequence = _sequence(tenant, order, request)
+                shipment = _build_shipment(tenant, credential, order, request)
+                shipment.sequence = _next_sequence(tenant, order, request)
                 shipment.warehouse, shipment.return_of = warehouse, return_of
                 shipment.save(force_insert=True)
                 parcels = enumerate(order.packages, start=1)
@@ -117,13 +92,32 @@ def reserve(
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
-            first = _first(_of_order(tenant, order))
+            first = _find_outbound(_select_by_order(tenant, order))
             if first and not request.get("additional"):
-                raise _already_bought(first) from error
+                raise _order_conflict(first) from error
     raise Conflict(_("Too many shipments of this order are being made at once; try again."))
 
 
-def _pending(tenant: Tenant, credential: Credential, order: Order, request: Mapping[str, Any]) -> Shipment:
+def buy(shipment: Shipment, order: Order) -> Shipment:
+    """Buy a reserved order at its carrier."""
+    adapter = open_adapter(shipment)
+    purchase = adapter.create_return if order.return_of else adapter.create_label
+    try:
+        booked = purchase(order)
+        if booked.cancelled or not is_for_shipment(shipment, booked):
+            raise OutcomeUnknown(carrier=adapter.name, carrier_code="not_this_purchase")
+    except OutcomeUnknown as error:
+        return _keep_pending(shipment, error)
+    except WaybillError as error:
+        suggestions.add_nearest_point(adapter, error, order.pickup_point_id)
+        if isinstance(error, CarrierWarehouseNotFound):
+            registrations.record_unknown_warehouse(shipment.warehouse, shipment.credential, error)
+        fail_booking(shipment, error)
+        raise
+    return store_booking(shipment.id, booked)
+
+
+def _build_shipment(tenant: Tenant, credential: Credential, order: Order, request: Mapping[str, Any]) -> Shipment:
     stored = to_request(order, request)
     return Shipment(
         merchant_id=tenant.merchant_id,
@@ -147,8 +141,8 @@ def _pending(tenant: Tenant, credential: Credential, order: Order, request: Mapp
     )
 
 
-def _refuse_second_return(original: Shipment, request: Mapping[str, Any]) -> None:
-    """The same parcel comes back once, unless the merchant says otherwise; requests that run at once wait here."""
+def _check_no_return(original: Shipment, request: Mapping[str, Any]) -> None:
+    """Refuse a second return of a shipment, unless the merchant asks for it. Concurrent requests wait for the lock."""
     Shipment.objects.select_for_update().get(id=original.id)
     first = original.returns.filter(frees_order=False).order_by("id").first()
     if first and not request["more_returns"]:
@@ -156,37 +150,40 @@ def _refuse_second_return(original: Shipment, request: Mapping[str, Any]) -> Non
         raise Conflict(text, details={"shipment_id": [text], "return_id": [str(first.id)]})
 
 
-def _refuse_used(tenant: Tenant, number: str | None) -> None:
+def _check_waybill_number(tenant: Tenant, number: str | None) -> None:
     rows = Shipment.objects.of(tenant.whole()).filter(waybill_number=number, frees_order=False)
     if number and rows.exists():
         text = _("Another shipment has this number.")
         raise Conflict(text, details={"waybill_number": [text]})
 
 
-def _of_order(tenant: Tenant, order: Order) -> list[Shipment]:
+def _select_by_order(tenant: Tenant, order: Order) -> list[Shipment]:
     rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order.order_id, frees_order=False)
     return list(rows.only("sequence", "return_of", "booking_state", "tracking_number").order_by("sequence"))
 
 
-def _first(shipments: Sequence[Shipment]) -> Shipment | None:
-    """Of an order's way to the recipient; a way back does not serve the order."""
+def _find_outbound(shipments: Sequence[Shipment]) -> Shipment | None:
+    """Return the first shipment that is not a return."""
     return next((row for row in shipments if row.return_of_id is None), None)
 
 
-def _sequence(tenant: Tenant, order: Order, request: Mapping[str, Any]) -> int:
-    """The next number; 1 is kept for the order itself, so that two requests for it at once meet there."""
-    there = _of_order(tenant, order)
-    last = max((row.sequence for row in there), default=0)
+def _next_sequence(tenant: Tenant, order: Order, request: Mapping[str, Any]) -> int:
+    """Return the next number of an order's shipments.
+
+    Number 1 is only for the order's first shipment, so that the unique constraint stops the second of two requests.
+    """
+    existing = _select_by_order(tenant, order)
+    last = max((row.sequence for row in existing), default=0)
     if order.return_of:
         return max(last, 1) + 1
     if request.get("additional"):
         return last + 1
-    if first := _first(there):
-        raise _already_bought(first)
-    return last + 1 if any(row.sequence == 1 for row in there) else 1
+    if first := _find_outbound(existing):
+        raise _order_conflict(first)
+    return last + 1 if any(row.sequence == 1 for row in existing) else 1
 
 
-def _already_bought(first: Shipment) -> Conflict:
+def _order_conflict(first: Shipment) -> Conflict:
     text = _("This order has a shipment already. Send additional: true to buy another one for it.")
     return Conflict(
         text,
@@ -199,7 +196,8 @@ def _already_bought(first: Shipment) -> Conflict:
     )
 
 
-def _leave_pending(shipment: Shipment, error: CarrierError) -> Shipment:
+def _keep_pending(shipment: Shipment, error: CarrierError) -> Shipment:
+    """Have reconciliation look up the reference now."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.booking_state == BookingState.PENDING:

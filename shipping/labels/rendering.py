@@ -1,4 +1,4 @@
-"""Responses of label purchases."""
+"""Responses to label purchases."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
 from shipping.common import input_warnings
-from shipping.common.responses import MANIFEST, ODD, WarningSerializer, number
-from shipping.models import (
-    Shipment,
-)
+from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
+from shipping.models import Shipment
 
 
 class LabelSerializer(serializers.Serializer):
     carrier = serializers.CharField()
     tracking_number = serializers.CharField()
     label_url = serializers.URLField()
-    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST_HELP)
     label_data = serializers.CharField(allow_null=True, help_text="The file in base64.")
     label_format = serializers.CharField()
     shipment_id = serializers.UUIDField()
@@ -29,7 +27,7 @@ class LabelSerializer(serializers.Serializer):
     total_price = serializers.FloatField(allow_null=True)
     currency = serializers.CharField()
     metadata = serializers.DictField()
-    warnings = WarningSerializer(many=True, help_text=ODD)
+    warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
 class PendingShipmentSerializer(serializers.Serializer):
@@ -41,7 +39,7 @@ class PendingShipmentSerializer(serializers.Serializer):
 
 
 def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
-    """A bought label with its file."""
+    """Render a bought label with its file."""
     return {
         "carrier": shipment.carrier_name,
         "tracking_number": shipment.tracking_number,
@@ -55,12 +53,12 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
         "total_price": number(shipment.total_price),
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
-        "warnings": input_warnings.of_request(shipment.request),
+        "warnings": input_warnings.check_request(shipment.request),
     }
 
 
 def _file(shipment: Shipment) -> str | None:
-    """The label in base64; None where it is not here yet or the storage has lost it, so that the rest is still told."""
+    """Return the label in base64; None if it is not fetched yet, or if the storage has lost it."""
     if not shipment.label.file:
         return None
     try:
@@ -71,21 +69,21 @@ def _file(shipment: Shipment) -> str | None:
 
 
 def pending(shipment: Shipment) -> dict[str, Any]:
-    """A booking whose outcome is not known yet."""
+    """Render a booking without an outcome yet."""
     return {
         "shipment_id": str(shipment.id),
         "status": shipment.booking_state,
         "carrier": shipment.carrier_name,
         "order_id": shipment.order_id,
         "message": _(
-            "The carrier has not answered yet. The label is looked up; ask again with the same Idempotency-Key or read "
-            "the shipment. Do not order it anew."
+            "The carrier has not answered yet. The label is looked up; repeat the request with the same "
+            "Idempotency-Key or read the shipment. Do not order it again."
         ),
     }
 
 
 def carrier_metadata(shipment: Shipment) -> dict[str, Any]:
-    """What the carrier says beyond our own fields, and its own names for the shipment."""
+    """Return the carrier's additional data and its own names for the shipment."""
     return shipment.carrier_details | {
         "carrier_shipment_id": shipment.carrier_shipment_id,
         "customer_reference": shipment.customer_reference,
@@ -94,6 +92,6 @@ def carrier_metadata(shipment: Shipment) -> dict[str, Any]:
 
 
 def failure(row: Shipment) -> tuple[dict[str, Any], int]:
-    """Why the booking failed, as it was answered at the time, and with which HTTP status."""
+    """Return the error of a failed booking, as it was sent at the time, and its HTTP status."""
     body = dict(row.failure or {})
     return body, body.pop("http_status", 400)

@@ -9,27 +9,27 @@ from apikeys.http.fields import TextField
 from shipping.common.request_fields import (
     MAX_ITEMS,
     ItemSerializer,
+    PurchaseRequestSerializer,
     StreetAddressSerializer,
-    _ShipmentRequestSerializer,
 )
 from tracking import numbers
 
 
-def is_generated(number: str) -> None:
-    """Raises ``ValidationError`` for what our generator cannot have given out."""
+def validate_generated(number: str) -> None:
+    """Raise ``ValidationError`` for a number that our generator cannot have made."""
     if not (numbers.check(number) or numbers.check_s10(number)):
         raise serializers.ValidationError(_("This is no number of the generator: its check character is wrong."))
 
 
-class LabelRequestSerializer(_ShipmentRequestSerializer):
+class LabelRequestSerializer(PurchaseRequestSerializer):
     """``POST /api/v1/labels``"""
 
     order_id = TextField(max_length=100)
     waybill_number = TextField(
         max_length=16,
         required=False,
-        validators=[is_generated],
-        help_text="A number of /tracking-numbers; the shipment is found by it as well as by the carrier's.",
+        validators=[validate_generated],
+        help_text="A number of /tracking-numbers, which then identifies the shipment like the carrier's number.",
     )
     origin = StreetAddressSerializer()
     destination = StreetAddressSerializer()
@@ -38,4 +38,6 @@ class LabelRequestSerializer(_ShipmentRequestSerializer):
     additional = serializers.BooleanField(default=False, help_text="Buy another shipment for an order that has one.")
     items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
     billing_address = StreetAddressSerializer(required=False, help_text="The buyer's, if not the destination.")
-    warehouse_id = serializers.UUIDField(required=False, help_text="Where it departs from; some carriers need it.")
+    warehouse_id = serializers.UUIDField(
+        required=False, help_text="The warehouse it departs from; some carriers need it."
+    )

@@ -1,4 +1,4 @@
-"""Buying labels over HTTP."""
+"""Endpoints to buy labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shipping.models import BookingState, Shipment
 
 
 def file_urls(request: Request, shipment: Shipment) -> dict[str, str | None]:
-    """Where the label's file and the manifest's are served, absolute; None for what the shipment has not."""
+    """Return the absolute URLs of the label's and the manifest's file; None for a missing one."""
     label = getattr(shipment, "label", None)
     return {
         "label_url": _url(request, "shipment-label", shipment) if label else None,
@@ -34,38 +34,35 @@ def _url(request: Request, route: str, shipment: Shipment) -> str:
     return settings.PUBLIC_URL.rstrip("/") + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
 
 
-class _PurchaseViewSet(ApiViewSet):
-    """What is bought from a carrier: one answer, also for every repetition under the same Idempotency-Key."""
+class PurchaseViewSet(ApiViewSet):
+    """Base of label and return purchases. A repeated request renders the shipment's current state."""
 
     scopes: ClassVar = {"create": scopes.SHIPMENTS_WRITE}
-    shown: ClassVar[Callable[..., dict[str, Any]]]
+    render_booked: ClassVar[Callable[..., dict[str, Any]]]
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
-        """A bought, pending or failed shipment, as the request that made it is answered."""
+        """Render a booked, pending or failed shipment as the response to its purchase."""
         shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
-            return Response(type(self).shown(shipment, **file_urls(request, shipment)))
+            return Response(type(self).render_booked(shipment, **file_urls(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:
             body, code = rendering.failure(shipment)
             return Response(body, status=code)
         return Response(rendering.pending(shipment), status=status.HTTP_202_ACCEPTED)
 
 
-class LabelViewSet(_PurchaseViewSet):
-    """Buying labels."""
+class LabelViewSet(PurchaseViewSet):
+    """Label purchases."""
 
-    shown = rendering.label
+    render_booked = rendering.label
 
     @extend_schema(
         request=serializers.LabelRequestSerializer,
         responses={200: rendering.LabelSerializer, 202: rendering.PendingShipmentSerializer},
         tags=["labels"],
     )
-    @idempotent(_PurchaseViewSet.render)
+    @idempotent(PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
-        """Buy a label. 202 when the carrier took the order and did not answer.
-
-        It is then looked up, never bought again.
-        """
+        """Buy a label. Returns 202 if the carrier did not answer; the label is then looked up, never bought again."""
         order = self.validate(serializers.LabelRequestSerializer, request.data)
-        return self.render(request, purchase.create(self.tenant, order).id)
+        return self.render(request, purchase.buy_label(self.tenant, order).id)

@@ -40,7 +40,7 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     Raises: ``ValidationFailed`` naming each shipment that is unknown or of another credential; the carrier's refusal.
     """
     kind, names = adapter_class(order["carrier"]), order["shipment_ids"]
-    found = lookup.find_many(tenant, names, carrier=kind.slug)
+    found = lookup.find_shipments(tenant, names, carrier=kind.slug)
     # The carrier reports a pickup to the credential that booked it, so that of the shipments comes first. It may be the
     # platform's, if the merchant's own was switched off since: what is booked must be collected.
     booked = [found[name] for name in names if name in found and found[name].booking_state == BookingState.BOOKED]
@@ -153,7 +153,7 @@ def mark_failed(pickup: Pickup, error: WaybillError) -> None:
 
 def _check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
     """Return the shipments to collect, each once; ``names`` may name one several times."""
-    holders = lookup.holders(credential.id, [row.tracking_number for row in found.values()])
+    holders = lookup.resolve_numbers(credential.id, [row.tracking_number for row in found.values()])
     reasons = {number: _refusal_reason(found.get(name), credential, holders) for number, name in enumerate(names)}
     problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:

@@ -1,4 +1,4 @@
-"""Prices for a route."""
+"""Prices and serviceability of a route."""
 
 from __future__ import annotations
 
@@ -17,84 +17,87 @@ from shipping.models import Quote
 from shipping.points import suggestions
 
 
-def create(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]]:
-    """Ask the carrier and keep its offers, best first. Raises ``CarrierError``, ``NotServiceable`` among them."""
+def request_quotes(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote, Offer]]:
+    """Request a carrier's offers and store them. Returns them, the best first.
+
+    Raises ``CarrierError``, also as ``NotServiceable``.
+    """
     credential = selection.select_credential(tenant, route["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
     order = to_order(route)
     carrier_limits.check(type(adapter), order)
-    offers = _with_alternative(adapter, adapter.quote(order), order.pickup_point_id)
-    rows = [_row(tenant, credential, to_request(order, route), offer) for offer in offers]
+    offers = _add_nearest_point(adapter, adapter.quote(order), order.pickup_point_id)
+    rows = [
+        Quote(
+            merchant_id=tenant.merchant_id,
+            mode=tenant.mode,
+            carrier=credential.carrier,
+            credential=credential,
+            carrier_quote_id=offer.carrier_quote_id,
+            service_type=offer.service_type,
+            total_price=offer.total_price,
+            currency=offer.currency,
+            breakdown=to_builtins(offer.breakdown),
+            transit_days=offer.transit_days,
+            estimated_delivery=offer.estimated_delivery,
+            request=to_request(order, route),
+        )
+        for offer in offers
+    ]
     Quote.objects.bulk_create(rows)
     return list(zip(rows, offers, strict=True))
 
 
-def _with_alternative(adapter: CarrierAdapter, offers: Sequence[Offer], point_id: str) -> list[Offer]:
-    """Where the carrier says that the chosen pickup point cannot take it: with the nearest one that is open."""
-    if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
-        return list(offers)
-    other = suggestions.find_nearest_point(adapter, point_id)
-    told = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
-    return [replace(offer, extras={**offer.extras, **told}) for offer in offers]
+def check_serviceability(tenant: Tenant, route: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:
+    """Check whether a carrier serves a route: by its coverage if it can be queried, else by its prices.
 
-
-def serviceability(tenant: Tenant, asked: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[Offer], str]:
-    """Whether a carrier goes from one place to another: its services (none: it does not), and why not.
-
-    A carrier that tells what it serves by place is asked that, any other for its prices. Raises ``CarrierError``.
+    Returns: the adapter, the services (none: the route is not served), and why it is not served.
+    Raises: ``CarrierError``.
     """
-    credential = selection.select_credential(tenant, asked["carrier"])
+    credential = selection.select_credential(tenant, route["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
-    order = to_order({**asked, "packages": [{"weight_kg": asked["weight_kg"]}]})
-    if reason := carrier_limits.unserved(type(adapter), order):
+    order = to_order({**route, "packages": [{"weight_kg": route["weight_kg"]}]})
+    if reason := carrier_limits.find_route_problem(type(adapter), order):
         return adapter, (), reason
     carrier_limits.check(type(adapter), order)
     try:
-        if "coverage" in adapter.capabilities():
-            if order.origin.city:  # carriers cannot be asked without it
-                _by_coverage(adapter, "origin", order.origin)
-            return adapter, _by_coverage(adapter, "destination", order.destination), ""
-        return adapter, _by_price(adapter, order), ""
+        if "coverage" not in adapter.capabilities():
+            return adapter, _quote(adapter, order), ""
+        if order.origin.city:  # carriers cannot be asked without it
+            _read_coverage(adapter, "origin", order.origin)
+        return adapter, _read_coverage(adapter, "destination", order.destination), ""
     except NotServiceable as error:
         return adapter, (), error.carrier_message or str(error)
 
 
-def _by_coverage(adapter: CarrierAdapter, field: str, address: Address) -> list[Offer]:
+def _add_nearest_point(adapter: CarrierAdapter, offers: Sequence[Offer], point_id: str) -> list[Offer]:
+    """Add the nearest usable pickup point to offers if the carrier cannot use the chosen one."""
+    if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
+        return list(offers)
+    other = suggestions.find_nearest_point(adapter, point_id)
+    extras = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
+    return [replace(offer, extras={**offer.extras, **extras}) for offer in offers]
+
+
+def _read_coverage(adapter: CarrierAdapter, field: str, address: Address) -> list[Offer]:
     try:
-        found = adapter.coverage(postal_code=address.postal_code, city=address.city, country=address.country)
+        coverage = adapter.coverage(postal_code=address.postal_code, city=address.city, country=address.country)
     except CarrierError as error:
-        error.details = {f"{field}.{name}": told for name, told in error.details.items()}
+        error.details = {f"{field}.{name}": texts for name, texts in error.details.items()}
         raise
-    if not found.service_available:
-        raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(found.restrictions))
-    days = found.estimated_transit_days
+    if not coverage.service_available:
+        raise NotServiceable(carrier=adapter.name, carrier_message="; ".join(coverage.restrictions))
+    days = coverage.estimated_transit_days
     return [
         Offer(service_type=name, total_price=None, currency="", breakdown={}, transit_days=days.get(name))
-        for name in found.service_types
+        for name in coverage.service_types
     ]
 
 
-def _by_price(adapter: CarrierAdapter, order: Order) -> Sequence[Offer]:
+def _quote(adapter: CarrierAdapter, order: Order) -> Sequence[Offer]:
     try:
         return adapter.quote(order)
-    except CarrierError as error:  # the one package of the route is no more than a weight here
+    except CarrierError as error:  # the request has no packages, only the weight of one
         details = error.details.items()
-        error.details = {"weight_kg" if name.startswith("packages") else name: told for name, told in details}
+        error.details = {"weight_kg" if name.startswith("packages") else name: texts for name, texts in details}
         raise
-
-
-def _row(tenant: Tenant, credential: Any, request: Mapping[str, Any], offer: Offer) -> Quote:
-    return Quote(
-        merchant_id=tenant.merchant_id,
-        mode=tenant.mode,
-        carrier=credential.carrier,
-        credential=credential,
-        carrier_quote_id=offer.carrier_quote_id,
-        service_type=offer.service_type,
-        total_price=offer.total_price,
-        currency=offer.currency,
-        breakdown=to_builtins(offer.breakdown),
-        transit_days=offer.transit_days,
-        estimated_delivery=offer.estimated_delivery,
-        request=request,
-    )

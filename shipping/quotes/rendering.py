@@ -1,4 +1,4 @@
-"""Responses of quotes and serviceability."""
+"""Responses to requests for quotes and serviceability."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from carriers.adapters.registry import adapter_class
 from carriers.types import Offer
 from shipping.common import input_warnings
 from shipping.common.conversion import to_builtins
-from shipping.common.responses import ODD, WarningSerializer, number
-from shipping.models import (
-    Quote,
-)
+from shipping.common.response_fields import WARNINGS_HELP, WarningSerializer, number
+from shipping.models import Quote
 
 
 class OfferSerializer(serializers.Serializer):
@@ -32,13 +30,13 @@ class OfferSerializer(serializers.Serializer):
 
 class QuoteSerializer(OfferSerializer):
     offers = OfferSerializer(many=True)
-    warnings = WarningSerializer(many=True, help_text=ODD)
+    warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
 def quote(offers: Sequence[tuple[Quote, Offer]], route: Mapping[str, Any]) -> dict[str, Any]:
-    """The best offer as documented, and all of them in ``offers``."""
+    """Render the best offer as documented, and all of them in ``offers``."""
     shown = [_offer(row, offer) for row, offer in offers]
-    return shown[0] | {"offers": shown, "warnings": input_warnings.of_request(route)}
+    return shown[0] | {"offers": shown, "warnings": input_warnings.check_request(route)}
 
 
 def _offer(row: Quote, offer: Offer) -> dict[str, Any]:
@@ -67,11 +65,11 @@ class ServiceabilitySerializer(serializers.Serializer):
     carrier = serializers.CharField()
     is_serviceable = serializers.BooleanField()
     services = ServiceSerializer(many=True)
-    reason = serializers.CharField(allow_null=True, help_text="Why not, in the carrier's words.")
+    reason = serializers.CharField(allow_null=True, help_text="Why the route is not served, in the carrier's words.")
 
 
 def serviceability(carrier: str, offers: Sequence[Offer], reason: str) -> dict[str, Any]:
-    """Whether a carrier goes there, and how."""
+    """Render whether a carrier serves a route, and its services."""
     return {
         "carrier": carrier,
         "is_serviceable": bool(offers),

@@ -7,18 +7,18 @@ from decimal import Decimal
 from rest_framework import serializers
 
 from apikeys.http.fields import TextField
-from shipping.common.request_fields import AddressSerializer, _PaymentSerializer, _ShipmentRequestSerializer
+from shipping.common.request_fields import AddressSerializer, PaymentRequestSerializer, PurchaseRequestSerializer
 from shipping.warehouses.serializers import PlaceSerializer
 
 
-class QuoteRequestSerializer(_ShipmentRequestSerializer):
+class QuoteRequestSerializer(PurchaseRequestSerializer):
     """``POST /api/v1/quotes``"""
 
     origin = AddressSerializer()
     destination = AddressSerializer()
 
 
-class ServiceabilityRequestSerializer(_PaymentSerializer):
+class ServiceabilityRequestSerializer(PaymentRequestSerializer):
     """``POST /api/v1/serviceability``"""
 
     carrier = TextField(max_length=40)

@@ -1,4 +1,4 @@
-"""Quotes and serviceability over HTTP."""
+"""Endpoints for quotes and serviceability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shipping.quotes import quotes, rendering, serializers
 
 
 class QuoteViewSet(ApiViewSet):
-    """Prices."""
+    """Prices of a route."""
 
     scopes: ClassVar = {"create": scopes.SHIPMENTS_READ}
 
@@ -27,24 +27,27 @@ class QuoteViewSet(ApiViewSet):
     )
     @idempotent()
     def create(self, request: Request) -> Response:
-        """The carrier's best offer for a route, and all of its offers."""
+        """Get a carrier's best offer for a route, and all of its offers."""
         route = self.validate(serializers.QuoteRequestSerializer, request.data)
-        route |= input_warnings.muted(self.tenant)
-        return Response(rendering.quote(quotes.create(self.tenant, route), route))
+        route |= input_warnings.read_setting(self.tenant)
+        return Response(rendering.quote(quotes.request_quotes(self.tenant, route), route))
 
 
 class ServiceabilityViewSet(ApiViewSet):
-    """Whether a carrier goes from one place to another."""
+    """Whether a carrier serves a route."""
 
-    scopes: ClassVar = {"ask": scopes.SHIPMENTS_READ}
+    scopes: ClassVar = {"check": scopes.SHIPMENTS_READ}
 
     @extend_schema(
         request=serializers.ServiceabilityRequestSerializer,
         responses={200: rendering.ServiceabilitySerializer},
         tags=["coverage"],
     )
-    def ask(self, request: Request) -> Response:
-        """Always 200 where the carrier answers, with ``is_serviceable``; nothing is kept."""
-        asked = self.validate(serializers.ServiceabilityRequestSerializer, request.data)
-        adapter, offers, reason = quotes.serviceability(self.tenant, asked)
+    def check(self, request: Request) -> Response:
+        """Check whether a carrier serves a route.
+
+        Returns 200 with ``is_serviceable`` if the carrier answers. Nothing is stored.
+        """
+        route = self.validate(serializers.ServiceabilityRequestSerializer, request.data)
+        adapter, offers, reason = quotes.check_serviceability(self.tenant, route)
         return Response(rendering.serviceability(adapter.name, offers, reason))

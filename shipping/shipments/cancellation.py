@@ -36,7 +36,7 @@ from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
-from shipping.common.lookup import need_booking, open_adapter
+from shipping.common.lookup import open_adapter, require_booking
 from shipping.models import Shipment
 from shipping.models.event_types import (
     SHIPMENT_CANCELLED,
@@ -51,10 +51,10 @@ def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") ->
     Raises ``ShipmentNotFound``, ``CannotCancel`` (final states, a failed booking), ``Conflict`` (still pending),
     ``UnsupportedOperation`` (no carrier) and the carrier's own refusal.
     """
-    shipment = lookup.find(tenant, name, carrier=carrier)
+    shipment = lookup.get_shipment(tenant, name, carrier=carrier)
     if shipment.cancellation:
         return shipment
-    need_booking(shipment)
+    require_booking(shipment)
     if shipment.status == Status.CANCELLED:  # as its carrier has told
         return _store_cancellation(shipment, _told_of(shipment, reason))
     if shipment.status in FINAL:

@@ -12,7 +12,7 @@ from apikeys.http.rendering import rfc3339
 from apikeys.models import Event
 from carriers.types import Item, PaymentMethod, ProofOfDelivery
 from shipping.common.conversion import to_order, without_empty
-from shipping.common.responses import MANIFEST, ODD, WarningSerializer, number
+from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
 from shipping.labels import rendering as label_rendering
 from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
 from shipping.models import (
@@ -108,7 +108,7 @@ class ShipmentSerializer(serializers.Serializer):
     waybill_number = serializers.CharField(allow_null=True)
     service_type = serializers.CharField()
     label_url = serializers.URLField(allow_null=True)
-    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST)
+    manifest_url = serializers.URLField(allow_null=True, help_text=MANIFEST_HELP)
     origin = serializers.DictField()
     destination = serializers.DictField()
     packages = serializers.ListField(child=serializers.DictField())
@@ -131,7 +131,7 @@ class ShipmentSerializer(serializers.Serializer):
 class ChangedShipmentSerializer(ShipmentSerializer):
     """What the answer to a change tells besides."""
 
-    warnings = WarningSerializer(many=True, help_text=ODD)
+    warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
 def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:

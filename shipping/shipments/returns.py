@@ -17,8 +17,8 @@ from carriers.credentials import selection
 from carriers.types import Order, ShipmentRef, Status
 from shipping.common import carrier_limits, input_warnings, lookup
 from shipping.common.conversion import to_order
-from shipping.common.lookup import need_booking, open_adapter
-from shipping.labels.purchase import buy, identified, reserve
+from shipping.common.lookup import open_adapter, require_booking
+from shipping.labels.purchase import buy, prepare, reserve
 from shipping.models import Shipment, Warehouse
 from shipping.warehouses import warehouses
 
@@ -30,8 +30,8 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     not booked), ``BusinessRuleViolated`` (cancelled), ``ValidationFailed`` (its account takes no orders any more),
     ``CarrierUnsupported`` and what ``create`` raises.
     """
-    original = lookup.find(tenant, wanted["shipment_id"])
-    need_booking(original)
+    original = lookup.get_shipment(tenant, wanted["shipment_id"])
+    require_booking(original)
     if original.status == Status.CANCELLED:
         raise BusinessRuleViolated(_("The shipment is %s already.") % original.status)
     if not selection.accepts_orders(original.credential, tenant):
@@ -42,13 +42,13 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     warehouse = warehouses.select_return_destination(tenant, original, wanted.get("warehouse_id"))
     order = _return_order(original, wanted, warehouse)
     carrier_limits.check(type(adapter), order, fields=wanted)
-    order = identified(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
+    order = prepare(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
     request = {
         "carrier": original.carrier,
         "additional": True,
         "more_returns": wanted["additional"],
         "mute_warnings": wanted["mute_warnings"] or original.request.get("mute_warnings", False),
-        **input_warnings.muted(tenant),
+        **input_warnings.read_setting(tenant),
     }
     owner = replace(tenant, store_id=original.store_id)
     reserved = reserve(owner, original.credential, order, request, warehouse=warehouse, return_of=original)

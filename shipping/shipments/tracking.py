@@ -29,7 +29,7 @@ from carriers.types.errors import (
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.carrier_reports import store_track
 from shipping.common import lookup
-from shipping.common.lookup import need_booking, open_adapter
+from shipping.common.lookup import open_adapter, require_booking
 from shipping.models import BookingState, Shipment
 
 _Troubles = dict[uuid.UUID, CarrierError | None]
@@ -46,7 +46,7 @@ class Tracked:
 
 def read(tenant: Tenant, *, carrier: str, names: Sequence[str]) -> list[Tracked]:
     """What ``shipments.track`` gives or raises for each number, in their order; each account is asked once."""
-    found = lookup.find_many(tenant, names, carrier=adapter_class(carrier).slug)
+    found = lookup.find_shipments(tenant, names, carrier=adapter_class(carrier).slug)
     booked = {name: row for name, row in found.items() if row.booking_state == BookingState.BOOKED}
     troubles = _refreshed(booked.values())
     now = Shipment.objects.of(tenant).in_bulk([row.id for row in booked.values()])
@@ -68,7 +68,7 @@ def _refreshed(rows: Iterable[Shipment]) -> _Troubles:
 def _asked(rows: list[Shipment]) -> _Troubles:
     first = rows[0]
     subject = first.id if len(rows) == 1 else None
-    holders = lookup.holders(first.credential_id, (row.tracking_number for row in rows))
+    holders = lookup.resolve_numbers(first.credential_id, (row.tracking_number for row in rows))
     asked = [row for row in rows if holders.get(row.tracking_number) == row.id]
     told: Mapping[str, Track] = {}
     asked_at = timezone.now()
@@ -106,7 +106,7 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     one's parcels to another.
     """
     slug = adapter_class(carrier).slug
-    shipment = lookup.find(tenant, number, carrier=slug)
+    shipment = lookup.get_shipment(tenant, number, carrier=slug)
     if shipment.booking_state != BookingState.BOOKED:
         raise ShipmentNotFound
     try:
@@ -124,14 +124,14 @@ def proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofO
 
     ``UnsupportedOperation`` and ``CarrierNotFound`` before delivery.
     """
-    shipment = lookup.find(tenant, name, carrier=carrier)
-    need_booking(shipment)
+    shipment = lookup.get_shipment(tenant, name, carrier=carrier)
+    require_booking(shipment)
     return open_adapter(shipment).proof_of_delivery(shipment.tracking_number)
 
 
 def _refresh(shipment: Shipment) -> bool:
     """Store what the carrier tells of it; False where it does not tell of it. Raises ``CarrierError``."""
-    if not lookup.holds_its_number(shipment):
+    if not lookup.owns_number(shipment):
         return False
     asked_at = timezone.now()
     found = open_adapter(shipment).track([shipment.tracking_number]).get(shipment.tracking_number)

@@ -36,14 +36,14 @@ def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
     ``ValidationFailed`` naming what does not go with the rest of the order, ``CarrierTimeout`` where it is not known
     whether the carrier took it, and the carrier's refusal, ``CarrierUnsupported`` among them.
     """
-    lookup.need_booking(shipment)
+    lookup.require_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
     adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
     adapter.need("update_order")
     with _alone(shipment):
         row = _changed(shipment, adapter, changes)
-    documents.fetch_anew(row)
+    documents.refetch(row)
     return row
 
 
@@ -69,7 +69,7 @@ def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, 
         adapter.update_order(_canonical(shipment, order, changes))
     except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
         with transaction.atomic():
-            documents.forget(shipment)
+            documents.discard_files(shipment)
         raise CarrierTimeout(
             carrier=error.carrier, carrier_code=error.carrier_code, carrier_message=error.carrier_message
         ) from error
@@ -128,7 +128,7 @@ def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Ship
         order = replace(order, cod_amount=None)
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
-        documents.forget(row)
+        documents.discard_files(row)
         row.request = to_request(order, row.request)
         if "destination" in changes:
             row.destination = row.request["destination"]

@@ -20,7 +20,7 @@ from apikeys.http.errors import NotFound, ValidationFailed
 from apikeys.models import scopes
 from shipping.common import input_warnings, lookup
 from shipping.labels import rendering as label_rendering
-from shipping.labels.views import _PurchaseViewSet, file_urls
+from shipping.labels.views import PurchaseViewSet, file_urls
 from shipping.models import LABEL_TYPES, MANIFEST_TYPE
 from shipping.shipments import cancellation, rendering, returns, serializers, tracking, updates
 from shipping.shipments.lists import filters_of, page_of_units
@@ -31,17 +31,17 @@ NAME = OpenApiParameter(
 LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
 
-class ReturnViewSet(_PurchaseViewSet):
+class ReturnViewSet(PurchaseViewSet):
     """Ways back."""
 
-    shown = rendering.way_back
+    render_booked = rendering.way_back
 
     @extend_schema(
         request=serializers.ReturnRequestSerializer,
         responses={200: rendering.ReturnSerializer, 202: label_rendering.PendingShipmentSerializer},
         tags=["returns"],
     )
-    @idempotent(_PurchaseViewSet.render)
+    @idempotent(PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
         """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
         wanted = self.validate(serializers.ReturnRequestSerializer, request.data)
@@ -87,7 +87,7 @@ class ShipmentViewSet(ApiViewSet):
     @extend_schema(parameters=[NAME], responses={200: rendering.ShipmentSerializer}, tags=["shipments"])
     def retrieve(self, request: Request, name: str) -> Response:
         """One shipment with everything known of it, also while it is pending."""
-        shipment = lookup.find(self.tenant, name)
+        shipment = lookup.get_shipment(self.tenant, name)
         return Response(rendering.shipment_page(shipment, **file_urls(request, shipment)))
 
     @extend_schema(
@@ -98,11 +98,11 @@ class ShipmentViewSet(ApiViewSet):
     )
     def partial_update(self, request: Request, name: str) -> Response:
         """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
-        shipment = lookup.find(self.tenant, name)
+        shipment = lookup.get_shipment(self.tenant, name)
         updates.update(shipment, self.validate(serializers.ShipmentUpdateSerializer, request.data))
-        changed = lookup.find(self.tenant, name)
+        changed = lookup.get_shipment(self.tenant, name)
         page = rendering.shipment_page(changed, **file_urls(request, changed))
-        warnings = input_warnings.of_request({**changed.request, **input_warnings.muted(self.tenant)})
+        warnings = input_warnings.check_request({**changed.request, **input_warnings.read_setting(self.tenant)})
         return Response(page | {"warnings": warnings})
 
     @extend_schema(
@@ -126,7 +126,7 @@ class ShipmentViewSet(ApiViewSet):
         return self._download(name, "manifest", _("This shipment has no manifest."))
 
     def _download(self, name: str, kind: str, missing: str) -> FileResponse:
-        label = getattr(lookup.find(self.tenant, name), "label", None)
+        label = getattr(lookup.get_shipment(self.tenant, name), "label", None)
         found = label.download(kind) if label else None
         if found is None or not found.file or not found.file.storage.exists(found.file.name):
             raise NotFound(missing)
@@ -138,7 +138,7 @@ class ShipmentViewSet(ApiViewSet):
     @action(detail=True)
     def events(self, request: Request, name: str) -> Response:
         """What happened to a shipment, the first event first (the latest two hundred)."""
-        shipment = lookup.find(self.tenant, name)
+        shipment = lookup.get_shipment(self.tenant, name)
         return Response(rendering.events(events.public_events_about(self.tenant, shipment.id)))
 
     @extend_schema(

@@ -408,7 +408,7 @@ def test_an_answer_that_was_stored_already_changes_nothing(api, sandbox, order):
     shipment = Shipment.objects.get()
     adapter = opening.open_adapter(shipment.credential)
     before = Event.objects.count()
-    booking.finish(shipment.id, adapter.find_by_reference(shipment.reference)[0])
+    booking.store_booking(shipment.id, adapter.find_by_reference(shipment.reference)[0])
     shipment.refresh_from_db()
     assert shipment.booking_state == BookingState.BOOKED
     assert Event.objects.count() == before
@@ -421,7 +421,7 @@ def test_a_number_that_another_shipment_has_is_left_to_a_person(api, sandbox, or
     other = Shipment.objects.get(sequence=2)
     label = opening.open_adapter(other.credential).find_by_reference(other.reference)[0]
     Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
-    booking.finish(other.id, replace(label, tracking_number=first))
+    booking.store_booking(other.id, replace(label, tracking_number=first))
     other.refresh_from_db()
     assert other.booking_state == BookingState.NEEDS_REVIEW
     assert first in other.failure["message"]
@@ -501,7 +501,7 @@ def test_the_label_that_a_late_answer_booked_is_never_voided(api, sandbox, order
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        booking.finish(shipment.id, second)
+        booking.store_booking(shipment.id, second)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -523,7 +523,7 @@ def test_a_second_label_of_one_purchase_is_called_off_whichever_way_it_is_heard_
     shipment = Shipment.objects.get()
     sell(sandbox, credential)
     _first, second = opening.open_adapter(credential).find_by_reference(shipment.reference)
-    booking.finish(shipment.id, second)
+    booking.store_booking(shipment.id, second)
     assert reconcile_now() == {"booked": 1}
     assert sold(sandbox, shipment) == ["cancelled", "created"]
     assert Orphan.objects.get().tracking_number == second.tracking_number
@@ -541,7 +541,7 @@ def test_what_a_late_answer_booked_is_not_looked_up_again_though_the_look_up_fai
     asking = PickitAdapter.find_by_reference
 
     def overtaken(self, reference):
-        booking.finish(shipment.id, label)
+        booking.store_booking(shipment.id, label)
         return asking(self, reference)
 
     monkeypatch.setattr(PickitAdapter, "find_by_reference", overtaken)
@@ -578,7 +578,7 @@ def test_a_surplus_label_is_voided_though_the_process_that_saw_it_died(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(reconciliation, "_void", killed)
+        patch.setattr(reconciliation, "_void_surplus", killed)
         reconcile_now()
     assert Shipment.objects.get().booking_state == BookingState.BOOKED
     assert reconcile_now() == {"booked": 1}
@@ -625,7 +625,7 @@ def test_what_was_overtaken_is_looked_up_again_though_it_was_booked(api, sandbox
     (label,) = opening.open_adapter(shipment.credential).find_by_reference(shipment.reference)
     due = timezone.now() + timedelta(minutes=1)
     for reconcile_at in (None, due):
-        booking.finish(shipment.id, label, reconcile_at=reconcile_at)
+        booking.store_booking(shipment.id, label, reconcile_at=reconcile_at)
     assert Shipment.objects.get().reconcile_at == due
 
 
@@ -637,15 +637,15 @@ def test_a_carriers_code_and_words_are_cut_to_what_is_read(api, sandbox):
 def test_what_a_person_was_to_review_can_be_looked_up_again(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
-    assert reconciliation.look_up_now(Shipment.objects.all()) == 1
+    booking.require_review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    assert reconciliation.request_lookup(Shipment.objects.all()) == 1
     assert reconcile_now() == {"booked": 1}
     assert Shipment.objects.get().failure is None
 
 
 def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
     buy(api, order)
-    booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    booking.require_review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
     shipment = Shipment.objects.get()
     assert (shipment.booking_state, shipment.failure) == (BookingState.BOOKED, None)
     assert told("needs_review", shipment) == 0
@@ -654,11 +654,11 @@ def test_what_was_booked_meanwhile_is_not_left_to_a_person(api, sandbox, order):
 def test_what_turns_up_after_a_person_found_nothing_is_voided(api, sandbox, order, hasty):
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
-    shipment = booking.review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
-    reconciliation.give_up(shipment, BusinessRuleViolated("Nothing was sold."))
+    shipment = booking.require_review(Shipment.objects.get().id, "The carrier could not be asked for a day.")
+    reconciliation.confirm_failure(shipment, BusinessRuleViolated("Nothing was sold."))
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, shipment) == ["cancelled"]
-    assert reconciliation.look_up_now(Shipment.objects.all()) == 0
+    assert reconciliation.request_lookup(Shipment.objects.all()) == 0
 
 
 def test_a_label_that_was_called_off_by_hand_is_known_to_be_when_asked_for(api, sandbox, sold_late):
@@ -667,7 +667,7 @@ def test_a_label_that_was_called_off_by_hand_is_known_to_be_when_asked_for(api, 
     reconcile_now()
     Shipment.objects.update(created_at=timezone.now() - timedelta(days=3), reconcile_at=None)
     sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "cancelled", "force": True})
-    assert reconciliation.void_now(Orphan.objects.all()) == 1
+    assert reconciliation.request_voiding(Orphan.objects.all()) == 1
     assert reconciliation.reconcile() == {"watched": 1}
     assert Orphan.objects.get().voided_at
     assert Shipment.objects.get().reconcile_at is None
@@ -783,7 +783,7 @@ def test_a_failed_booking_is_not_watched_for_at_another_account_than_it_was_aske
 def test_an_answer_that_comes_after_its_booking_was_given_up_is_voided_at_once(sandbox, credential, given_up):
     sell(sandbox, credential)
     late = opening.open_adapter(credential).find_by_reference(given_up.reference)[0]
-    assert booking.finish(given_up.id, late).booking_state == BookingState.FAILED
+    assert booking.store_booking(given_up.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert sold(sandbox, given_up) == ["cancelled"]
 

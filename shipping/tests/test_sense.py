@@ -19,7 +19,7 @@ BOX = {"weight_kg": "2.5", "length_cm": "30", "width_cm": "20", "height_cm": "15
 
 def odd(**changes):
     order = {"origin": OSLO, "destination": AUSTIN, "packages": [BOX]} | changes
-    return [(one["field"], one["code"]) for one in input_warnings.of_request(order)]
+    return [(one["field"], one["code"]) for one in input_warnings.check_request(order)]
 
 
 def test_an_ordinary_order_is_not_talked_about():

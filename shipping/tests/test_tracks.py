@@ -174,7 +174,7 @@ def test_of_nothing_said_both_fields_are_named(api):
 def test_fifty_numbers_are_looked_up_in_as_many_queries_as_two(tenant, buy, django_assert_max_num_queries):
     numbers = buy(2)
     with django_assert_max_num_queries(5):
-        found = lookup.find_many(tenant, [f"PKT-{number:010}" for number in range(48)] + numbers, carrier="pickit")
+        found = lookup.find_shipments(tenant, [f"PKT-{number:010}" for number in range(48)] + numbers, carrier="pickit")
     assert [found[number].tracking_number for number in numbers] == numbers
 
 
@@ -182,8 +182,8 @@ def test_of_two_shipments_with_one_number_the_newest_is_meant(tenant, buy):
     numbers = buy(2)
     Shipment.objects.update(carrier_shipment_id="SHP-BOTH")
     newest = Shipment.objects.get(tracking_number=numbers[1])
-    assert lookup.find_many(tenant, ["SHP-BOTH"]) == {"SHP-BOTH": newest}
-    assert lookup.find(tenant, "SHP-BOTH") == newest
+    assert lookup.find_shipments(tenant, ["SHP-BOTH"]) == {"SHP-BOTH": newest}
+    assert lookup.get_shipment(tenant, "SHP-BOTH") == newest
 
 
 @pytest.fixture

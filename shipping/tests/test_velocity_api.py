@@ -620,7 +620,7 @@ def test_a_file_that_was_fetched_while_its_order_was_changed_is_not_kept(api, or
 
     def changed_meanwhile(adapter, url):
         content = fetch(adapter, url)
-        documents.forget(Shipment.objects.get())
+        documents.discard_files(Shipment.objects.get())
         return content
 
     with monkeypatch.context() as patched:
@@ -644,7 +644,7 @@ def test_a_files_address_is_kept_whole_or_not_at_all(length, kept):
         created_at=timezone.now(),
         carrier_label_url=url,
     )
-    made = documents.made(uuid.uuid4(), booked)
+    made = documents.build_label(uuid.uuid4(), booked)
     assert (made.carrier_url, made.fetch_at is not None) == (url if kept else "", kept)
 
 

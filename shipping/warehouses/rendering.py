@@ -12,7 +12,7 @@ from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
 from shipping.common import input_warnings
 from shipping.common.conversion import to_address
-from shipping.common.responses import ODD, WarningSerializer
+from shipping.common.response_fields import WARNINGS_HELP, WarningSerializer
 from shipping.models import Warehouse, WarehouseRegistration
 from shipping.warehouses.registrations import usable_registrations
 
@@ -39,7 +39,7 @@ class WarehouseSerializer(serializers.Serializer):
 class WarehouseWithWarningsSerializer(WarehouseSerializer):
     """The response to creating or changing a warehouse."""
 
-    warnings = WarningSerializer(many=True, help_text=ODD)
+    warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
 class WarehouseListSerializer(serializers.Serializer):
@@ -64,7 +64,7 @@ def warehouse_with_warnings(row: Warehouse, *, is_muted: bool) -> dict[str, Any]
     """Render a warehouse with warnings about doubtful addresses."""
     stored = {} if is_muted else {"address": row.address, "return_address": row.return_address}
     addresses = {name: to_address(values) for name, values in stored.items() if values}
-    return warehouse(row) | {"warnings": input_warnings.of_addresses(addresses)}
+    return warehouse(row) | {"warnings": input_warnings.check_addresses(addresses)}
 
 
 def registration(row: WarehouseRegistration) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class WarehouseViewSet(ApiViewSet):
         return Response(self._render_with_warnings(rows.get(id=warehouse_id)), status=status.HTTP_201_CREATED)
 
     def _render_with_warnings(self, row: Warehouse) -> dict[str, Any]:
-        return rendering.warehouse_with_warnings(row, is_muted=bool(input_warnings.muted(self.tenant)))
+        return rendering.warehouse_with_warnings(row, is_muted=bool(input_warnings.read_setting(self.tenant)))
 
     def repeat(self, request: Request, warehouse_id: uuid.UUID) -> Response:
         """Render the same for a repeated request, which first resumes the registrations of an interrupted one."""

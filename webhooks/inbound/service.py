@@ -72,7 +72,7 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
     unmatched = [row for row in rows if row.state == State.UNMATCHED]
     if unmatched and any(row.state == State.PROCESSED for row in rows):
         # The shipment belongs to another credential, unless this one has purchases without a number yet.
-        idle = [row.id for row in unmatched if not lookup.is_buying(row.credential_id, timezone.now())]
+        idle = [row.id for row in unmatched if not lookup.has_unsettled_purchase(row.credential_id, timezone.now())]
         UnmatchedNumber.objects.filter(inbound__in=idle).delete()
         InboundWebhook.objects.filter(id__in=idle).update(state=State.PROCESSED)
     elif unmatched and some_unreadable:  # the shipment may belong to the credential that cannot be decrypted
@@ -172,7 +172,7 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
     by_number: dict[str, list[ReportedScan]] = defaultdict(list)
     for scan in report.scans:
         by_number[scan.tracking_number].append(scan)
-    shipment_ids = lookup.holders(row.credential_id, by_number, at=row.received_at + _CLOCK_SKEW)
+    shipment_ids = lookup.resolve_numbers(row.credential_id, by_number, at=row.received_at + _CLOCK_SKEW)
     for number, shipment_id in shipment_ids.items():
         reported = by_number[number]
         estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]

@@ -1,4 +1,4 @@
-"""Parts of responses that several resources share."""
+"""Response serializers, help texts and conversions that several resources share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-MANIFEST = "Null where the carrier gives out none."
-ODD = "What looks wrong with the data; nothing was changed or refused."
+MANIFEST_HELP = "Null if the carrier provides none."
+WARNINGS_HELP = "Doubtful data; nothing was changed or refused."
 
 
 def number(value: Any) -> float | None:
-    """Money and measures are JSON numbers on the wire."""
+    """Return an amount or a measure as a JSON number."""
     return None if value is None else float(Decimal(str(value)))
 
 
