@@ -48,11 +48,11 @@ class JoinForm(forms.Form):
         label=_("Password"),
         max_length=1000,
         strip=False,
-        help_text=_("At least 10 characters, and none of the passwords that everybody knows."),
+        help_text=_("At least 10 characters, and not a common password."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     repeated = forms.CharField(
-        label=_("The password again"),
+        label=_("Repeat the password"),
         max_length=1000,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
