@@ -1,4 +1,4 @@
-"""A carrier of a few lines, over real HTTP."""
+"""A scripted carrier over HTTP."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Carrier:
-    """Answers as the list says, one after the other; the last again and again."""
+    """Sends the answers of a list one after another, and repeats the last one."""
 
     def __init__(self):
         self.answers, self.requests = [(200, b"{}", {})], []
@@ -52,7 +52,7 @@ def drop(handler):
 
 
 def drip(piece, pause, *, head=b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"):
-    """Never silent for long, and never done."""
+    """Send bytes with short pauses, without end."""
 
     def answer(handler):
         try:

@@ -1,4 +1,4 @@
-"""Carrier accounts are set up in the admin; what was typed in never comes out again."""
+"""Admin pages of credentials and carrier calls. Entered secrets are never shown."""
 
 import pytest
 from django.urls import reverse
@@ -35,7 +35,7 @@ def page_of(row):
     return reverse("admin:carriers_credential_change", args=[row.pk])
 
 
-def test_an_account_is_made_with_its_secrets(admin_client, merchant):
+def test_credential_is_created_and_its_secrets_are_not_shown(admin_client, merchant):
     page = add(admin_client, merchant)
     assert page.status_code == 200
     row = Credential.objects.get()
@@ -48,31 +48,31 @@ def test_an_account_is_made_with_its_secrets(admin_client, merchant):
 
 
 @pytest.mark.django_db
-def test_staff_log_in_and_have_a_new_secret_made(admin_client, credential, sandbox):
+def test_staff_test_the_login_and_rotate_the_secret(admin_client, credential, sandbox):
     sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "canary-one"})
     change(admin_client, credential, pickit__client_id="of-the-staff", pickit__client_secret="canary-one")
 
-    def act(action):
+    def run(action):
         data = {"action": action, "_selected_action": [str(credential.pk)]}
         return admin_client.post(LIST, data, follow=True).content.decode()
 
-    assert "works (" in act("log_in")
-    assert "a new secret is stored" in act("rotate")
+    assert "works (" in run("log_in")
+    assert "a new secret is stored" in run("rotate")
     assert Credential.objects.get().fields["client_secret"] != "canary-one"
-    assert "works (" in act("log_in")
+    assert "works (" in run("log_in")
     sandbox.control("PUT", "/_sandbox/accounts/of-the-staff", {"secret": "another", "previous": []})
-    assert "INVALID_CLIENT" in act("log_in")
+    assert "INVALID_CLIENT" in run("log_in")
     assert "refused since" in admin_client.get(f"{LIST}?refused_at__isempty=0").content.decode()
     assert "Credentials with a refused login" in admin_client.get("/admin/").content.decode()
 
 
-def test_the_platform_has_accounts_too(admin_client, merchant):
+def test_platform_credential_is_created(admin_client, merchant):
     add(admin_client)
     add(admin_client, merchant)
     assert {row.merchant for row in Credential.objects.all()} == {None, merchant}
 
 
-def test_the_platforms_account_is_opened_to_merchants_and_closed(admin_client, merchant):
+def test_platform_credential_is_opened_to_merchants_and_closed(admin_client, merchant):
     add(admin_client, is_open="")
     row = Credential.objects.get()
     with pytest.raises(ValidationFailed):
@@ -84,14 +84,14 @@ def test_the_platforms_account_is_opened_to_merchants_and_closed(admin_client, m
         selection.select_credential(Tenant(merchant.id, "test"), "pickit")
 
 
-def test_a_switched_off_account_stays_off_under_new_secrets(admin_client, credential):
+def test_inactive_credential_stays_inactive_with_new_secrets(admin_client, credential):
     Credential.objects.update(is_active=False)
     change(admin_client, credential, is_active="", pickit__webhook_secret="canary-new")
     row = Credential.objects.get()
     assert (row.is_active, row.fields["webhook_secret"]) == (False, "canary-new")
 
 
-def test_its_page_tells_what_is_set_and_not_what_it_is(admin_client, credential):
+def test_page_shows_which_fields_are_set_without_their_values(admin_client, credential):
     text = admin_client.get(page_of(credential)).content.decode()
     assert "client_id: •••t-id" in text
     assert "client_secret: set" in text
@@ -99,7 +99,7 @@ def test_its_page_tells_what_is_set_and_not_what_it_is(admin_client, credential)
     assert "test-client-id" not in text
 
 
-def test_one_new_value_leaves_the_others_and_forgets_the_token(admin_client, credential):
+def test_new_value_keeps_the_others_and_discards_the_token(admin_client, credential):
     row = Credential.objects.get()
     row.token = "old-token"
     row.save()
@@ -113,20 +113,20 @@ def test_one_new_value_leaves_the_others_and_forgets_the_token(admin_client, cre
     assert row.token is None
 
 
-def test_an_account_is_switched_off_and_keeps_its_secrets(admin_client, credential):
+def test_deactivated_credential_keeps_its_secrets(admin_client, credential):
     change(admin_client, credential, is_active="")
     row = Credential.objects.get()
     assert (row.is_active, row.fields) == (False, credential.fields)
 
 
-def test_new_secrets_leave_a_switched_off_account_off(admin_client, credential):
+def test_new_secrets_with_deactivation_are_saved(admin_client, credential):
     change(admin_client, credential, is_active="", pickit__webhook_secret="canary-new")
     row = Credential.objects.get()
     assert (row.is_active, row.fields["webhook_secret"]) == (False, "canary-new")
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("changes", "error"),
     [
         ({"pickit__client_secret": ""}, "This field is required."),
         ({"pickit__client_id": "x" * 501}, "at most 500 characters"),
@@ -139,22 +139,22 @@ def test_new_secrets_leave_a_switched_off_account_off(admin_client, credential):
         ({"mode": ""}, "This field is required."),
     ],
 )
-def test_what_is_missing_is_named_and_nothing_typed_comes_back(admin_client, merchant, wrong, told):
-    page = add(admin_client, merchant, **({"pickit__webhook_secret": "canary-two"} | wrong))
+def test_errors_are_shown_without_the_entered_values(admin_client, merchant, changes, error):
+    page = add(admin_client, merchant, **({"pickit__webhook_secret": "canary-two"} | changes))
     text = page.content.decode()
-    assert told in text
+    assert error in text
     assert "canary" not in text
     assert not Credential.objects.exists()
 
 
-def test_an_account_is_not_made_twice(admin_client, merchant, credential):
+def test_second_credential_for_a_carrier_is_refused(admin_client, merchant, credential):
     assert "There is already such a credential" in add(admin_client, merchant).content.decode()
     add(admin_client)
     assert "There is already such a credential" in add(admin_client).content.decode()
     assert Credential.objects.count() == 2
 
 
-def test_an_account_that_cannot_be_decrypted_still_shows_and_is_repaired(admin_client, credential):
+def test_undecryptable_credential_is_shown_and_can_be_repaired(admin_client, credential):
     broken = Ciphertext("v1.gone.AAAA.AAAA")
     Credential.objects.filter(pk=credential.pk).update(fields=broken, token=broken)
     assert admin_client.get(LIST).status_code == 200
@@ -166,7 +166,7 @@ def test_an_account_that_cannot_be_decrypted_still_shows_and_is_repaired(admin_c
     assert (row.fields, row.token) == ({"client_id": "client-id-1234", "client_secret": "new-secret"}, None)
 
 
-def test_a_call_is_found_by_its_shipment(admin_client, merchant):
+def test_call_is_found_by_its_shipment(admin_client, merchant):
     owner = {"merchant": merchant, "mode": "test", "carrier": "pickit", "outcome": "timeout", "duration_ms": 1}
     wanted = CarrierCall.objects.create(**owner, operation="track", subject_id=merchant.id)
     CarrierCall.objects.create(**owner, operation="create_label")

@@ -1,4 +1,4 @@
-"""A new encryption key takes over all secrets while everything goes on running."""
+"""Rotation of the encryption key while requests are running."""
 
 import threading
 from io import StringIO
@@ -18,7 +18,7 @@ NEW = "new:bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleSE="
 
 @pytest.fixture
 def stored(settings, merchant):
-    """Credentials sealed under the old key, with both keys configured now."""
+    """A function that creates credentials encrypted with the old key, then configures both keys."""
 
     def make(number):
         settings.ENCRYPTION_KEYS = OLD
@@ -42,7 +42,7 @@ def rotate():
     return out.getvalue()
 
 
-def test_all_secrets_are_sealed_anew_and_the_old_key_can_go(stored, settings):
+def test_all_secrets_are_encrypted_again_and_the_old_key_can_be_removed(stored, settings):
     stored(5)
     assert "Every stored secret" in rotate()
     settings.ENCRYPTION_KEYS = NEW
@@ -52,7 +52,7 @@ def test_all_secrets_are_sealed_anew_and_the_old_key_can_go(stored, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ten_thousand_rows_under_continuous_reads_and_no_read_fails(stored, full_size, on_sqlite):
+def test_no_read_fails_during_the_rotation_of_many_rows(stored, full_size, on_sqlite):
     number = 10_000 if full_size or on_sqlite else 3_000
     ids = [row.pk for row in stored(number)]
     done, failures, reads = threading.Event(), [], []
@@ -79,11 +79,11 @@ def test_ten_thousand_rows_under_continuous_reads_and_no_read_fails(stored, full
     assert all(reads)
 
 
-def test_a_secret_that_is_changed_meanwhile_keeps_the_change(stored, monkeypatch):
+def test_secret_changed_during_the_rotation_keeps_the_change(stored, monkeypatch):
     (row,) = stored(1)
     plain = crypto.decrypt
 
-    def changed_meanwhile(sealed, *, bound_to):
+    def decrypt_and_change(sealed, *, bound_to):
         value = plain(sealed, bound_to=bound_to)
         if str(row.pk) in bound_to:
             new = Credential._meta.get_field("fields").encrypt_for(row.pk, {"client_secret": "changed"})
@@ -91,12 +91,12 @@ def test_a_secret_that_is_changed_meanwhile_keeps_the_change(stored, monkeypatch
         return value
 
     with monkeypatch.context() as patch:
-        patch.setattr(crypto, "decrypt", changed_meanwhile)
+        patch.setattr(crypto, "decrypt", decrypt_and_change)
         rotate()
     assert Credential.objects.get(pk=row.pk).fields == {"client_secret": "changed"}
 
 
-def test_a_secret_that_does_not_open_is_named_and_the_others_are_done(stored):
+def test_undecryptable_secret_is_named_and_the_others_are_rotated(stored):
     broken, good = stored(2)
     raw = str(Credential.objects.values_list("fields", flat=True).get(pk=broken.pk))
     flipped = raw[:-5] + ("A" if raw[-5] != "A" else "B") + raw[-4:]
@@ -106,7 +106,7 @@ def test_a_secret_that_does_not_open_is_named_and_the_others_are_done(stored):
     assert str(Credential.objects.values_list("fields", flat=True).get(pk=good.pk)).startswith("v1.new.")
 
 
-def test_a_key_without_a_name_keeps_its_identity_behind_a_new_one(settings):
+def test_unnamed_key_still_decrypts_after_a_new_one(settings):
     bare = OLD.split(":")[1]
     settings.ENCRYPTION_KEYS = bare
     sealed = crypto.encrypt("secret", bound_to="t:c:1")

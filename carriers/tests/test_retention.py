@@ -1,4 +1,4 @@
-"""What was said to carriers is forgotten in time."""
+"""Deletion of old calls from the call log."""
 
 import io
 from datetime import timedelta
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Of each of these days ago one."""
+    """One call from each of these days ago."""
     monkeypatch.setattr(batches, "SIZE", 2)
     for days in (1, 29, 31, 89, 91, 400, 500):
         at = timezone.now() - timedelta(days=days)
@@ -34,21 +34,21 @@ def calls(monkeypatch):
         )
 
 
-def left():
+def remaining():
     return set(CarrierCall.objects.values_list("operation", flat=True))
 
 
-def test_the_worker_forgets_calls_after_the_set_time(calls, settings):
+def test_worker_deletes_calls_after_the_configured_time(calls, settings):
     settings.CARRIER_CALL_KEEP = timedelta(days=90)
     retention.delete_old_calls()
-    assert left() == {"1 days", "29 days", "31 days", "89 days"}
+    assert remaining() == {"1 days", "29 days", "31 days", "89 days"}
 
 
-def test_a_command_forgets_more_and_can_first_say_how_many(calls):
-    said = io.StringIO()
-    call_command("forget_carrier_calls", days=30, dry_run=True, stdout=said)
-    assert (said.getvalue(), len(left())) == ("5 calls would be deleted.\n", 7)
-    call_command("forget_carrier_calls", days=30, stdout=said, stderr=io.StringIO())
-    assert left() == {"1 days", "29 days"}
+def test_command_deletes_older_calls_and_counts_them_in_a_dry_run(calls):
+    output = io.StringIO()
+    call_command("forget_carrier_calls", days=30, dry_run=True, stdout=output)
+    assert (output.getvalue(), len(remaining())) == ("5 calls would be deleted.\n", 7)
+    call_command("forget_carrier_calls", days=30, stdout=output, stderr=io.StringIO())
+    assert remaining() == {"1 days", "29 days"}
     with pytest.raises(CommandError):
         call_command("forget_carrier_calls", days=0)

@@ -1,4 +1,4 @@
-"""Secrets at rest open only in their own row, under a known key, unchanged."""
+"""Stored secrets are decrypted only in their own row and column, with a configured key, and unchanged."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -19,47 +19,47 @@ def raw(row, column="fields"):
     return str(Credential.objects.filter(pk=row.pk).values_list(column, flat=True)[0])
 
 
-def test_what_is_stored_does_not_hold_the_secret(credential):
+def test_stored_text_does_not_contain_the_secret(credential):
     assert "canary" not in raw(credential)
     assert Credential.objects.get(pk=credential.pk).fields == SECRET
 
 
-def test_a_ciphertext_moved_to_another_row_does_not_open(credential, merchant):
+def test_ciphertext_of_another_row_is_not_decrypted(credential, merchant):
     other = Credential.objects.create(merchant=merchant, mode="live", carrier="pickit", fields={"client_secret": "x"})
     Credential.objects.filter(pk=other.pk).update(fields=crypto.Ciphertext(raw(credential)))
     with pytest.raises(crypto.Undecryptable, match=str(other.pk)):
         _ = Credential.objects.get(pk=other.pk).fields
 
 
-def test_a_ciphertext_moved_to_another_column_does_not_open(credential):
+def test_ciphertext_of_another_column_is_not_decrypted(credential):
     Credential.objects.filter(pk=credential.pk).update(token=crypto.Ciphertext(raw(credential)))
     with pytest.raises(crypto.Undecryptable):
         _ = Credential.objects.get(pk=credential.pk).token
 
 
-def test_every_changed_character_is_refused(credential):
+def test_ciphertext_with_a_changed_character_is_refused(credential):
     sealed, place = raw(credential), Credential._meta.get_field("fields").associated_data(credential.pk)
     for position, letter in enumerate(sealed):
         changed = sealed[:position] + ("A" if letter != "A" else "B") + sealed[position + 1 :]
-        if crypto_equal(sealed, changed):
+        if decodes_equally(sealed, changed):
             continue
         with pytest.raises(crypto.Undecryptable):
             crypto.decrypt(changed, bound_to=place)
 
 
-def crypto_equal(one, other):
-    """The last character of a base64 group may hold unused bits."""
+def decodes_equally(one, other):
+    """Return whether two texts decode to the same bytes: the last base64 character may have unused bits."""
     return [crypto._decode(part) for part in one.split(".")[2:]] == [
         crypto._decode(part) for part in other.split(".")[2:]
     ] and one.split(".")[:2] == other.split(".")[:2]
 
 
-def test_an_update_needs_a_sealed_value(credential):
+def test_update_needs_an_encrypted_value(credential):
     with pytest.raises(TypeError, match="encrypt_for"):
         Credential.objects.filter(pk=credential.pk).update(fields=SECRET)
 
 
-def test_the_first_key_writes_and_all_read(settings):
+def test_first_key_encrypts_and_all_keys_decrypt(settings):
     old = "old:b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleSE="
     settings.ENCRYPTION_KEYS = old
     sealed = crypto.encrypt("secret", bound_to="t:c:1")
@@ -72,13 +72,13 @@ def test_the_first_key_writes_and_all_read(settings):
 
 
 @pytest.mark.parametrize("bad", ["k:short", "k:####", ""])
-def test_a_bad_key_is_named(settings, bad):
+def test_invalid_key_names_the_setting(settings, bad):
     settings.ENCRYPTION_KEYS = bad
     with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
         crypto.encrypt("secret", bound_to="t:c:1")
 
 
-def test_an_unchanged_secret_is_not_sealed_again(credential):
+def test_unchanged_secret_is_not_encrypted_again(credential):
     before = raw(credential)
     row = Credential.objects.get(pk=credential.pk)
     row.is_active = False

@@ -1,4 +1,4 @@
-"""One log-in per credential, however many callers wait, and never a token of the wrong account."""
+"""Access tokens: one login for all waiting callers, and never a token of other fields."""
 
 import json
 import traceback
@@ -25,8 +25,8 @@ def points(credential):
     return adapter.pickup_points(latitude=40.7, longitude=-74.0, radius_km=5, limit=1)
 
 
-def refuse(sandbox):
-    """The carrier knows the account no more."""
+def refuse_logins(sandbox):
+    """Have the carrier refuse each login."""
     fault = {"operation": "token", "kind": "status", "status": 401, "count": 99}
     sandbox.control("POST", "/_sandbox/faults", fault)
 
@@ -35,7 +35,7 @@ def logins(sandbox):
     return len(sandbox.calls(operation="token"))
 
 
-def test_a_token_is_fetched_once_and_used_again(sandbox, credential):
+def test_token_is_fetched_once_and_reused(sandbox, credential):
     points(credential)
     points(credential)
     assert logins(sandbox) == 1
@@ -45,7 +45,7 @@ def test_a_token_is_fetched_once_and_used_again(sandbox, credential):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_log_in_once(sandbox, credential):
+def test_concurrent_callers_log_in_once(sandbox, credential):
     def one(_):
         try:
             return len(points(credential))
@@ -57,7 +57,7 @@ def test_many_at_once_log_in_once(sandbox, credential):
     assert logins(sandbox) == 1
 
 
-def test_a_token_is_renewed_a_minute_before_it_ends(sandbox, credential):
+def test_token_is_renewed_a_minute_before_expiry(sandbox, credential):
     points(credential)
     now = timezone.now()
     Credential.objects.update(
@@ -67,22 +67,22 @@ def test_a_token_is_renewed_a_minute_before_it_ends(sandbox, credential):
     assert logins(sandbox) == 2
 
 
-def test_a_token_that_lives_no_longer_than_its_margin_serves_half_of_its_life(credential, carrier, settings):
+def test_short_lived_token_is_used_for_half_of_its_life(credential, carrier, settings):
     settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
     carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 40}', {})]
 
-    def asked(after_s):
+    def token_after(after_s):
         with time_machine.travel(started + timedelta(seconds=after_s)):
             return opening.open_adapter(Credential.objects.get(id=credential.id)).tokens.current()
 
     started = timezone.now()
-    assert {asked(0), asked(1), asked(18)} == {"token-1"}
+    assert {token_after(0), token_after(1), token_after(18)} == {"token-1"}
     assert len(carrier.requests) == 1
-    asked(22)
+    token_after(22)
     assert len(carrier.requests) == 2
 
 
-def test_a_refused_token_is_renewed_once(sandbox, credential):
+def test_refused_token_is_renewed_once(sandbox, credential):
     points(credential)
     Credential.objects.update(
         token=Credential._meta.get_field("token").encrypt_for(credential.id, "revoked-by-the-carrier"),
@@ -92,7 +92,7 @@ def test_a_refused_token_is_renewed_once(sandbox, credential):
     assert logins(sandbox) == 2
 
 
-def test_a_carrier_that_refuses_its_own_fresh_token_is_not_asked_on_and_on(sandbox, credential):
+def test_refused_new_token_causes_no_more_logins(sandbox, credential):
     fault = {"operation": "pickup_points", "kind": "status", "status": 401, "count": 99}
     sandbox.control("POST", "/_sandbox/faults", fault)
     for _ in range(3):
@@ -101,7 +101,7 @@ def test_a_carrier_that_refuses_its_own_fresh_token_is_not_asked_on_and_on(sandb
     assert logins(sandbox) <= 2
 
 
-def test_a_clock_that_is_set_back_stops_no_log_in(sandbox, credential):
+def test_clock_set_back_blocks_no_login(sandbox, credential):
     day = timedelta(days=1)
     with time_machine.travel(timezone.now() + day):
         points(credential)
@@ -109,13 +109,13 @@ def test_a_clock_that_is_set_back_stops_no_log_in(sandbox, credential):
     sandbox.control("POST", "/_sandbox/faults", fault)
     assert points(credential)
     assert logins(sandbox) == 2
-    # Nor does a log-in that was under way, or refused, before.
+    # An old login lease or pause does not either.
     Credential.objects.update(token=None, token_lease_until=timezone.now() + day, login_after=timezone.now() + day)
     assert points(credential)
     assert logins(sandbox) == 3
 
 
-def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, tenant):
+def test_changed_credential_discards_the_old_token(sandbox, credential, tenant):
     points(credential)
     fields = {"client_id": "test-client", "client_secret": "test-secret"}
     storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
@@ -123,7 +123,7 @@ def test_changed_credentials_drop_the_old_accounts_token(sandbox, credential, te
     assert [call["body"]["client_id"] for call in sandbox.calls(operation="token")] == ["test-client-id", "test-client"]
 
 
-def test_an_account_changed_under_a_call_gets_no_token_of_the_old_one(sandbox, credential, tenant):
+def test_credential_changed_during_a_call_gets_no_old_token(sandbox, credential, tenant):
     opened = opening.open_adapter(Credential.objects.get())
     storage.save_credential(
         tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
@@ -134,12 +134,12 @@ def test_an_account_changed_under_a_call_gets_no_token_of_the_old_one(sandbox, c
     assert points(credential)
 
 
-def test_a_killed_log_in_is_taken_over(sandbox, credential):
+def test_login_of_a_killed_process_is_taken_over(sandbox, credential):
     Credential.objects.update(token_lease_until=timezone.now() - timedelta(seconds=1), token_fence=3)
     assert points(credential)
 
 
-def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credential):
+def test_slow_login_cannot_write_after_its_lease(sandbox, credential):
     adapter = opening.open_adapter(credential)
     original = adapter.tokens.fetch
 
@@ -153,16 +153,16 @@ def test_what_a_slow_log_in_writes_after_its_lease_is_refused(sandbox, credentia
     assert Credential.objects.get().token is None
 
 
-def test_a_refusal_that_comes_after_the_account_was_changed_does_not_flag_it(sandbox, credential, tenant):
+def test_late_refusal_does_not_mark_a_changed_credential(sandbox, credential, tenant):
     adapter = opening.open_adapter(credential)
 
-    def refused_meanwhile():
+    def change_and_refuse():
         storage.save_credential(
             tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
         )
         raise CarrierAuthentication(carrier="Pickit")
 
-    adapter.tokens.fetch = refused_meanwhile
+    adapter.tokens.fetch = change_and_refuse
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
     row = Credential.objects.get()
@@ -170,7 +170,7 @@ def test_a_refusal_that_comes_after_the_account_was_changed_does_not_flag_it(san
     assert points(row)
 
 
-def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant):
+def test_wrong_secret_raises_and_releases_the_lease(sandbox, credential, tenant):
     fields = {"client_secret": "not-the-secret"}
     storage.save_credential(tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields=fields)
     for _ in range(2):
@@ -180,8 +180,8 @@ def test_a_wrong_secret_is_said_and_frees_the_lease(sandbox, credential, tenant)
     assert Credential.objects.get().token_lease_until is None
 
 
-def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, credential, tenant):
-    refuse(sandbox)
+def test_refused_login_is_recorded_once_and_not_repeated(sandbox, credential, tenant):
+    refuse_logins(sandbox)
     for _ in range(3):
         with pytest.raises(CarrierAuthentication) as refusal:
             points(credential)
@@ -195,29 +195,29 @@ def test_a_refused_account_is_flagged_once_and_not_tried_on_and_on(sandbox, cred
     assert SecurityNotice.objects.filter(event__type="credential.refused").count() == 1
 
 
-def test_whoever_saw_the_log_in_run_that_was_refused_does_not_try_again(sandbox, credential, monkeypatch):
-    refuse(sandbox)
-    under_way = []
+def test_waiting_caller_does_not_repeat_a_refused_login(sandbox, credential, monkeypatch):
+    refuse_logins(sandbox)
+    during_login = []
     adapter = opening.open_adapter(Credential.objects.get())
     original = adapter.tokens.fetch
 
     def fetch():
-        under_way.append(Credential.objects.get())
+        during_login.append(Credential.objects.get())
         return original()
 
     adapter.tokens.fetch = fetch
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
 
-    rows = [*under_way, Credential.objects.get()]  # what the second caller reads, once and again
+    rows = [*during_login, Credential.objects.get()]  # the rows that the second caller reads
     monkeypatch.setattr(Credential.objects, "get", lambda **_: rows.pop(0))
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
     assert logins(sandbox) == 1
 
 
-def test_after_a_rest_a_refused_account_is_tried_again_and_a_log_in_takes_the_flag_off(sandbox, credential):
-    refuse(sandbox)
+def test_login_is_repeated_after_the_pause_and_clears_the_refusal(sandbox, credential):
+    refuse_logins(sandbox)
     with pytest.raises(CarrierAuthentication):
         points(credential)
     sandbox.control("DELETE", "/_sandbox/faults")
@@ -229,8 +229,8 @@ def test_after_a_rest_a_refused_account_is_tried_again_and_a_log_in_takes_the_fl
     assert Event.objects.filter(type="credential.accepted", subject_id=credential.id).count() == 1
 
 
-def test_new_fields_are_tried_at_once(sandbox, credential, tenant):
-    refuse(sandbox)
+def test_new_fields_log_in_at_once(sandbox, credential, tenant):
+    refuse_logins(sandbox)
     with pytest.raises(CarrierAuthentication):
         points(credential)
     sandbox.control("DELETE", "/_sandbox/faults")
@@ -240,16 +240,16 @@ def test_new_fields_are_tried_at_once(sandbox, credential, tenant):
     assert Credential.objects.get().refused_at is None
 
 
-def test_a_refused_account_works_as_long_as_its_token_does(sandbox, credential):
+def test_valid_token_is_used_after_a_refused_login(sandbox, credential):
     points(credential)
-    refuse(sandbox)
+    refuse_logins(sandbox)
     call_command("refresh_carrier_tokens", stdout=StringIO(), stderr=StringIO())
     assert checks.check_login(credential)["ok"] is False
     assert Credential.objects.get().refused_at
     assert points(credential)
 
 
-def test_the_command_renews_what_is_about_to_end(sandbox, credential):
+def test_command_renews_expiring_tokens(sandbox, credential):
     points(credential)
     out = StringIO()
     call_command("refresh_carrier_tokens", stdout=out)
@@ -271,7 +271,7 @@ def test_the_command_renews_what_is_about_to_end(sandbox, credential):
         ("velocity", {"username": "+910000000000", "password": "test-secret"}, {}),
     ],
 )
-def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings, slug, fields, answer, value):
+def test_token_that_is_no_valid_header_value_is_refused(tenant, carrier, settings, slug, fields, answer, value):
     settings.CARRIER_BASE_URLS = {(slug, "sandbox"): carrier.url}
     row = storage.save_credential(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
     carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
@@ -283,8 +283,8 @@ def test_a_token_that_no_header_can_carry_is_no_token(tenant, carrier, settings,
 
 
 @pytest.mark.parametrize(("hours", "renewed"), [(22.9, 0), (22.97, 1), (23.5, 1), (24.5, 1), (25.1, 0)])
-def test_a_token_is_renewed_ahead_of_its_carriers_own_margin(tenant, carrier, settings, hours, renewed):
-    """Velocity's lives a day and is given to no request in its last hour."""
+def test_token_is_renewed_ahead_of_the_carriers_margin(tenant, carrier, settings, hours, renewed):
+    """A token of Velocity is valid for a day, and not used in its last hour."""
     settings.CARRIER_BASE_URLS = {("velocity", "sandbox"): carrier.url}
     fields = {"username": "+910000000000", "password": "test-secret"}
     row = storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
@@ -296,7 +296,7 @@ def test_a_token_is_renewed_ahead_of_its_carriers_own_margin(tenant, carrier, se
     assert len(carrier.requests) == 1 + renewed
 
 
-def test_an_account_that_nobody_uses_is_logged_in_no_more(sandbox, credential):
+def test_tokens_of_unused_credentials_are_not_renewed(sandbox, credential):
     points(credential)
     start = timezone.now()
     for hours in range(40):
@@ -306,7 +306,7 @@ def test_an_account_that_nobody_uses_is_logged_in_no_more(sandbox, credential):
     assert logins(sandbox) == 1 + 24
 
 
-def test_use_is_noted_once_an_hour_and_renewing_is_no_use(sandbox, credential):
+def test_use_is_recorded_hourly_and_not_by_renewals(sandbox, credential):
     points(credential)
     first = Credential.objects.get().token_used_at
     points(credential)
@@ -321,7 +321,7 @@ def test_use_is_noted_once_an_hour_and_renewing_is_no_use(sandbox, credential):
     assert Credential.objects.get().token_used_at > first
 
 
-def test_a_token_too_short_lived_to_be_renewed_ahead_is_left_to_its_next_use(credential, carrier, settings):
+def test_very_short_lived_token_is_not_renewed_ahead(credential, carrier, settings):
     settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
     carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 60}', {})]
     opening.open_adapter(credential).tokens.current()

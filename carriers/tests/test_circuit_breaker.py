@@ -1,4 +1,4 @@
-"""A carrier that fails again and again is left alone for a while, by all processes; then one call tries."""
+"""Circuit breaker: after repeated failures all processes pause an operation, then one call probes."""
 
 import contextlib
 import threading
@@ -27,28 +27,28 @@ def _one_attempt(settings):
 
 @pytest.fixture
 def fail(send, carrier):
-    """So many failing calls."""
+    """A function that sends this many failing calls."""
 
-    def failing(times, answer=(500, b"", {}), **kwargs):
+    def send_failing(times, answer=(500, b"", {}), **kwargs):
         before, carrier.answers = carrier.answers, [answer]
         for _ in range(times):
             with pytest.raises(errors.CarrierError):
                 send(**kwargs)
         carrier.answers = before
 
-    return failing
+    return send_failing
 
 
-def spent(*args, **kwargs):
+def rate_exceeded(*args, **kwargs):
     raise rate_limits.RateExceeded("quote", Rate(1, "hour"), 60)
 
 
-def rest_is_over():
+def end_pause():
     Breaker.objects.update(retry_at=timezone.now())
 
 
 @pytest.mark.parametrize("failure", [(500, b"", {}), (503, b"<html>", {}), drop])
-def test_after_five_failures_in_a_row_calls_are_refused_at_once(send, carrier, fail, failure):
+def test_calls_are_refused_after_five_failures(send, carrier, fail, failure):
     fail(5, failure)
     started = time.monotonic()
     with pytest.raises(errors.CarrierUnavailable) as refusal:
@@ -73,7 +73,7 @@ def test_timeouts_and_refused_connections_count(send, carrier, fail, settings):
 
 
 @pytest.mark.parametrize("answer", [(400, b"{}", {}), (404, b"", {}), (429, b"", {})])
-def test_what_the_carrier_says_is_no_failure(send, carrier, answer, settings):
+def test_refusals_do_not_count_as_failures(send, carrier, answer, settings):
     settings.CARRIER_MAX_RETRIES = 0
     carrier.answers = [answer]
     for _ in range(8):
@@ -83,14 +83,14 @@ def test_what_the_carrier_says_is_no_failure(send, carrier, answer, settings):
     assert not Breaker.objects.exists()
 
 
-def test_an_answer_in_between_starts_the_count_anew(send, carrier, fail):
+def test_answer_resets_the_count(send, carrier, fail):
     fail(4)
     send()
     fail(4)
     assert send().status == 200
 
 
-def test_repeats_of_one_call_count_and_end_when_it_opens(send, carrier, settings):
+def test_repeats_count_and_stop_when_the_breaker_opens(send, carrier, settings):
     settings.CARRIER_MAX_RETRIES = 9
     carrier.answers = [(500, b"", {})]
     with pytest.raises(errors.CarrierUnavailable) as refusal:
@@ -99,14 +99,14 @@ def test_repeats_of_one_call_count_and_end_when_it_opens(send, carrier, settings
     assert len(carrier.requests) == 5
 
 
-def test_other_operations_and_the_login_are_asked_as_before(send, carrier, fail):
+def test_other_operations_and_the_login_are_not_affected(send, carrier, fail):
     fail(5)
     assert send("token").status == send("track").status == 200
     with pytest.raises(errors.CarrierUnavailable):
         send("quote")
 
 
-def test_a_request_that_came_too_late_is_not_the_carriers_failure(send, carrier, monkeypatch):
+def test_late_request_does_not_count_as_failure(send, carrier, monkeypatch):
     monkeypatch.setattr("carriers.http.exchange.seconds_left", lambda: 0.1)
     carrier.answers = [hang(0.5)]
     for _ in range(6):
@@ -116,9 +116,9 @@ def test_a_request_that_came_too_late_is_not_the_carriers_failure(send, carrier,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier, fail):
+def test_one_probe_is_sent_and_its_answer_closes_the_breaker(send, carrier, fail):
     fail(5)
-    rest_is_over()
+    end_pause()
     entered, leave = threading.Event(), threading.Event()
 
     def slow(handler):
@@ -130,10 +130,10 @@ def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier,
         handler.wfile.write(b"{}")
 
     carrier.answers = [slow]
-    done = []
+    statuses = []
 
     def probe():
-        done.append(send().status)
+        statuses.append(send().status)
         connection.close()
 
     thread = threading.Thread(target=probe)
@@ -146,16 +146,16 @@ def test_exactly_one_of_many_tries_again_and_its_answer_closes_it(send, carrier,
     leave.set()
     thread.join()
     carrier.answers = [(200, b"{}", {})]
-    assert done == [200]
+    assert statuses == [200]
     assert len(carrier.requests) == 6
     assert send().status == 200
     assert Breaker.objects.get().state == "closed"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, fail):
+def test_one_of_many_concurrent_callers_is_the_probe(credential, fail):
     fail(5)
-    rest_is_over()
+    end_pause()
     barrier, permissions = threading.Barrier(8), []
 
     def one():
@@ -175,10 +175,10 @@ def test_only_one_of_many_callers_at_the_same_instant_is_the_probe(credential, f
     assert [permission.is_probe for permission in permissions] == [True]
 
 
-def test_a_failed_probe_is_not_repeated_and_opens_it_for_another_rest(send, carrier, fail, settings):
+def test_failed_probe_is_not_repeated_and_keeps_the_breaker_open(send, carrier, fail, settings):
     fail(5)
     settings.CARRIER_MAX_RETRIES = 3
-    rest_is_over()
+    end_pause()
     fail(1)
     assert len(carrier.requests) == 6
     with pytest.raises(errors.CarrierUnavailable) as refusal:
@@ -186,9 +186,9 @@ def test_a_failed_probe_is_not_repeated_and_opens_it_for_another_rest(send, carr
     assert refusal.value.retry_after_s > 50
 
 
-def test_a_probe_whose_process_died_is_replaced_when_its_lease_ends(credential, send, fail):
+def test_probe_of_a_dead_process_is_replaced_after_its_lease(credential, send, fail):
     fail(5)
-    rest_is_over()
+    end_pause()
     dead = circuit_breaker.request_permission(credential, "quote")
     with pytest.raises(errors.CarrierUnavailable):
         send()
@@ -200,7 +200,7 @@ def test_a_probe_whose_process_died_is_replaced_when_its_lease_ends(credential, 
     assert Breaker.objects.get().state == "closed"
 
 
-def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine):
+def test_clock_set_back_does_not_prolong_the_pause(credential, time_machine):
     now = timezone.now()
     time_machine.move_to(now + timedelta(days=1))
     for _ in range(5):
@@ -216,19 +216,19 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting(credential, time_machine)
     assert circuit_breaker.request_permission(credential, "quote").is_probe
 
 
-def test_opening_and_closing_are_events_of_the_account(credential, send, fail):
+def test_opening_and_closing_are_events(credential, send, fail):
     fail(7 - 2)
-    rest_is_over()
+    end_pause()
     send()
-    told = Event.objects.filter(type__startswith="carrier.breaker").order_by("id")
-    assert [event.type for event in told] == ["carrier.breaker_opened", "carrier.breaker_closed"]
-    assert {event.subject_id for event in told} == {credential.id}
-    assert told[0].data == {"carrier": "pickit", "operation": "quote", "problem": "failed: HTTP 500"}
+    recorded = Event.objects.filter(type__startswith="carrier.breaker").order_by("id")
+    assert [event.type for event in recorded] == ["carrier.breaker_opened", "carrier.breaker_closed"]
+    assert {event.subject_id for event in recorded} == {credential.id}
+    assert recorded[0].data == {"carrier": "pickit", "operation": "quote", "problem": "failed: HTTP 500"}
 
 
-def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, fail, monkeypatch):
+def test_probe_without_a_slot_lets_the_next_caller_probe(send, carrier, fail, monkeypatch):
     fail(5)
-    rest_is_over()
+    end_pause()
     full = threading.BoundedSemaphore(1)
     monkeypatch.setattr("carriers.http.slots._slots", full)
     monkeypatch.setattr("carriers.http.slots._MAX_WAIT_S", 0.01)
@@ -239,17 +239,17 @@ def test_a_probe_that_found_no_room_leaves_the_turn_to_the_next(send, carrier, f
     assert Breaker.objects.get().state == "closed"
 
 
-def test_a_probe_whose_turn_never_came_leaves_it_to_the_next(send, carrier, fail, monkeypatch):
+def test_probe_over_the_rate_lets_the_next_caller_probe(send, carrier, fail, monkeypatch):
     fail(5)
-    rest_is_over()
+    end_pause()
     with monkeypatch.context() as patch, pytest.raises(errors.CarrierRateLimited):
-        patch.setattr("carriers.http.rate_limits.reserve_turn", spent)
+        patch.setattr("carriers.http.rate_limits.reserve_turn", rate_exceeded)
         send()
     assert len(carrier.requests) == 5
     assert send().status == 200
 
 
-def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
+def test_staff_see_and_close_an_open_breaker(client, send, carrier, fail):
     fail(5)
     client.force_login(User.objects.create(username="ops", is_staff=True, is_superuser=True))
     page = reverse("admin:carriers_breaker_changelist")
@@ -260,11 +260,11 @@ def test_operations_staff_see_it_and_close_it(client, send, carrier, fail):
     assert Event.objects.filter(type="carrier.breaker_closed").exists()
 
 
-def test_a_late_answer_to_a_call_begun_before_says_nothing_of_an_open_one(credential, send, fail):
+def test_late_answer_does_not_close_an_open_breaker(credential, send, fail):
     fail(1)
-    begun = circuit_breaker.request_permission(credential, "quote")
+    permission = circuit_breaker.request_permission(credential, "quote")
     fail(4)
-    begun.answered()
+    permission.answered()
     row = Breaker.objects.get()
     assert (row.state, row.failures) == ("open", 5)
     with pytest.raises(errors.CarrierUnavailable):

@@ -1,4 +1,4 @@
-"""An account never asks its carrier more often than the carrier allows, however many processes ask."""
+"""Rate limits of carriers are kept by all processes together, in Redis and in rows."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True, params=["rows", "redis"])
 def store(request, settings):
-    """Both places where a bucket can live promise the same."""
+    """Run each test with both stores."""
     if request.param == "redis":
         if not REDIS:
             pytest.skip("no Redis here")
@@ -30,8 +30,8 @@ def store(request, settings):
 
 @pytest.fixture
 def rates(monkeypatch):
-    def declare(**given):
-        monkeypatch.setattr(PickitAdapter, "rates", given)
+    def declare(**rates):
+        monkeypatch.setattr(PickitAdapter, "rates", rates)
 
     return declare
 
@@ -40,7 +40,7 @@ def take(credential, operation="quote", most_s=0.0):
     return rate_limits.reserve_turn(credential, operation, most_s=most_s)
 
 
-def test_so_many_pass_at_once_and_the_next_is_told_when(credential, rates):
+def test_calls_up_to_the_rate_pass_and_the_next_gets_retry_after(credential, rates):
     rates(quote=Rate(3, "hour"))
     assert [take(credential) for _ in range(3)] == [0, 0, 0]
     with pytest.raises(rate_limits.RateExceeded) as refusal:
@@ -49,7 +49,7 @@ def test_so_many_pass_at_once_and_the_next_is_told_when(credential, rates):
     assert (refusal.value.endpoint, refusal.value.rate.limit) == ("quote", 3)
 
 
-def test_who_may_wait_gets_a_turn_each_one_later_than_the_one_before(credential, rates):
+def test_waiting_callers_get_successive_turns(credential, rates):
     rates(quote=Rate(10, "second"))
     waits = [take(credential, most_s=1) for _ in range(15)]
     late = waits[10:]
@@ -58,7 +58,7 @@ def test_who_may_wait_gets_a_turn_each_one_later_than_the_one_before(credential,
     assert 0.3 < late[-1] <= 0.5
 
 
-def test_operations_share_a_budget_only_where_the_carrier_says_so(credential, rates):
+def test_operations_share_only_declared_rates(credential, rates):
     rates(buying=Rate(2, "hour", ("create_label", "create_return")), track=Rate(1, "hour"))
     take(credential, "create_label")
     take(credential, "create_return")
@@ -68,7 +68,7 @@ def test_operations_share_a_budget_only_where_the_carrier_says_so(credential, ra
     assert [take(credential, "quote") for _ in range(9)] == [0] * 9
 
 
-def test_one_budget_for_everything_stands_beside_the_others_and_a_refusal_takes_nothing(credential, rates):
+def test_common_rate_applies_too_and_a_refusal_takes_nothing(credential, rates):
     rates(**{"*": Rate(5, "hour"), "quote": Rate(1, "hour")})
     take(credential, "quote")
     for _ in range(10):
@@ -79,7 +79,7 @@ def test_one_budget_for_everything_stands_beside_the_others_and_a_refusal_takes_
         take(credential, "track")
 
 
-def test_what_is_left_can_be_asked(credential, rates):
+def test_read_rates_returns_the_unused_part(credential, rates):
     rates(quote=Rate(4, "hour"), track=Rate(10, "minute", ("track", "proof_of_delivery")))
     take(credential)
     quote, track = rate_limits.read_rates(credential)
@@ -90,7 +90,7 @@ def test_what_is_left_can_be_asked(credential, rates):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_get_exactly_what_there_is(credential, rates):
+def test_concurrent_callers_get_exactly_the_rate(credential, rates):
     rates(quote=Rate(20, "hour"))
     passed = []
 
@@ -112,7 +112,7 @@ def test_many_at_once_get_exactly_what_there_is(credential, rates):
     assert len(passed) == 20
 
 
-def test_a_call_beyond_the_budget_is_refused_as_ours_and_never_leaves(send, carrier, rates, settings):
+def test_call_over_the_rate_is_refused_and_not_sent(send, carrier, rates, settings):
     rates(quote=Rate(1, "hour"))
     settings.CARRIER_BUDGET_WAIT_S = 0.1
     send()
@@ -124,7 +124,7 @@ def test_a_call_beyond_the_budget_is_refused_as_ours_and_never_leaves(send, carr
     assert len(carrier.requests) == 1
 
 
-def test_a_carriers_429_holds_back_every_caller_of_the_account(send, carrier, rates, settings):
+def test_429_pauses_every_caller_of_the_credential(send, carrier, rates, settings):
     rates(**{"*": Rate(20, "second")})
     settings.CARRIER_MAX_RETRIES, settings.CARRIER_BUDGET_WAIT_S = 0, 0.1
     carrier.answers = [(429, b"{}", {"Retry-After": "600"})]
@@ -137,7 +137,7 @@ def test_a_carriers_429_holds_back_every_caller_of_the_account(send, carrier, ra
     assert len(carrier.requests) == 1
 
 
-def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, rates):
+def test_pause_ends_and_is_limited_to_an_hour(credential, rates):
     rates(quote=Rate(3, "second"))
     rate_limits.pause(credential, "quote", 0.05)
     assert 0 < take(credential, most_s=1) <= 0.05
@@ -150,21 +150,21 @@ def test_a_rest_that_the_carrier_asks_for_ends_and_is_never_absurd(credential, r
 
 @pytest.fixture
 def a_day_ahead(monkeypatch):
-    """A clock that was, until it was set right."""
+    """A function that sets the clock a day ahead; it returns a function that sets it back."""
     real = rate_limits._now
 
-    def ahead():
+    def set_ahead():
         monkeypatch.setattr(rate_limits, "_now", lambda: real() + 24 * 3600 * 10**6)
         return lambda: monkeypatch.setattr(rate_limits, "_now", real)
 
-    return ahead
+    return set_ahead
 
 
-def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
+def test_clock_set_back_refuses_no_calls(credential, rates, a_day_ahead):
     rates(quote=Rate(2, "hour"))
-    set_right = a_day_ahead()
+    set_back = a_day_ahead()
     assert [take(credential), take(credential)] == [0, 0]
-    set_right()
+    set_back()
     assert rate_limits.read_rates(credential)[0].remaining == 2
     assert [take(credential), take(credential)] == [0, 0]
     with pytest.raises(rate_limits.RateExceeded) as refusal:
@@ -172,21 +172,21 @@ def test_a_clock_set_back_locks_nobody_out(credential, rates, a_day_ahead):
     assert 1795 <= refusal.value.retry_after_s <= 1800
 
 
-def test_a_rest_is_kept_by_the_clock_that_was_set_right(credential, rates, a_day_ahead):
+def test_pause_after_the_clock_was_set_back_is_kept(credential, rates, a_day_ahead):
     rates(quote=Rate(2, "hour"))
-    set_right = a_day_ahead()
+    set_back = a_day_ahead()
     rate_limits.pause(credential, "quote", 5000)
-    set_right()
+    set_back()
     rate_limits.pause(credential, "quote", 600)
     with pytest.raises(rate_limits.RateExceeded) as refusal:
         take(credential)
     assert 595 <= refusal.value.retry_after_s <= 600
 
 
-def test_what_waits_longest_is_no_leap_of_the_clock(credential, rates, settings, monkeypatch):
+def test_longest_possible_wait_is_not_taken_for_a_clock_change(credential, rates, settings, monkeypatch):
     rates(quote=Rate(2, "hour"))
     rate_limits.pause(credential, "quote", 10**6)
-    late = rate_limits._now() - 30 * 10**6  # looked at long before its statement runs
+    late = rate_limits._now() - 30 * 10**6  # the clock was read long before the statement runs
     monkeypatch.setattr(rate_limits, "_now", lambda: late)
     assert take(credential, most_s=3630 + settings.CARRIER_BUDGET_WAIT_S) > 3620
     for _ in range(2):
@@ -195,7 +195,7 @@ def test_what_waits_longest_is_no_leap_of_the_clock(credential, rates, settings,
     assert rate_limits.read_rates(credential)[0].remaining == 0
 
 
-def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
+def test_call_waits_for_its_turn(send, carrier, rates):
     rates(quote=Rate(5, "second"))
     started = time.monotonic()
     for _ in range(7):
@@ -205,7 +205,7 @@ def test_a_call_waits_a_little_for_its_turn(send, carrier, rates):
 
 
 @pytest.mark.parametrize("store", ["rows"], indirect=True)
-def test_a_lost_redis_leaves_the_rows(credential, rates, settings):
+def test_rows_are_used_without_redis(credential, rates, settings):
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     rates(quote=Rate(1, "hour"))
     take(credential)
