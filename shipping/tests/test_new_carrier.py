@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 import threading
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from carriers.types import Address, Order, Package, errors
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 from shipping.models import Orphan, Shipment
+from shipping.tests import kestrel as kestrel_module
 from shipping.tests.kestrel import STATUSES, KestrelAdapter, read_label, read_scan
 from shipping.warehouses import warehouses
 
@@ -92,6 +95,14 @@ def kestrel(settings):
 
 HOME = Address(country="NO", postal_code="0150", city="Oslo", street="Storgata 1", contact_name="Jane Smith")
 ROUTE = {"origin": HOME, "destination": HOME, "packages": (Package(weight_kg=1),)}
+
+
+def test_examples_of_the_document_are_the_tested_code():
+    document = (Path(__file__).parents[2] / "docs" / "adding-a-carrier.md").read_text()
+    tested = Path(kestrel_module.__file__).read_text() + Path(__file__).read_text()
+    examples = re.findall(r"```python\n(.*?)\n```", document, flags=re.DOTALL)
+    assert examples
+    assert [example for example in examples if example not in tested] == []
 
 
 class TestKestrelContract(CarrierContract):
