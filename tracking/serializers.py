@@ -14,7 +14,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.http.fields import kept
+from apikeys.http.fields import make_reusable
 from tracking.countries import COUNTRIES
 
 MAX_NUMBERS = 1000  # per request
@@ -163,7 +163,7 @@ class NumbersSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
-_FIELDS = {field.field_name: field for field in kept(NumberQuerySerializer())._writable_fields}
+_FIELDS = {field.field_name: field for field in make_reusable(NumberQuerySerializer())._writable_fields}
 
 
 def validate_query(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _record_first_use(keys: Mapping[_Subject, _Count]) -> None:
     for key, counted in keys.items():
         if key.id in new and ApiKey.objects.filter(id=key.id, first_used_at=None).update(first_used_at=counted.last):
             tenant = Tenant(key.merchant_id, key.mode)
-            with actors.at(None):
+            with actors.from_address(None):
                 events.record(security.KEY_FIRST_USED, tenant=tenant, subject_id=key.id)
 
 

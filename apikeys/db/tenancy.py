@@ -1,4 +1,4 @@
-"""Whose rows: every look-up of a merchant's data starts with ``Model.objects.of(tenant)``."""
+"""Tenancy: every lookup of a merchant's data starts with ``Model.objects.of(tenant)``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid6 import uuid7
 
 
 class Mode(models.TextChoices):
-    """Live rows and test rows never meet; a test key sees only test rows and carriers' sandboxes."""
+    """Live rows and test rows are separate. A test key reaches only test rows and the carriers' sandboxes."""
 
     LIVE = "live", "live"
     TEST = "test", "test"
@@ -20,23 +20,23 @@ class Mode(models.TextChoices):
 
 @dataclass(frozen=True)
 class Tenant:
-    """Who a look-up is for: a merchant in one mode, through a store where the key is bound to one."""
+    """A merchant in one mode. ``store_id`` and ``key_id`` are set for an API key, the store if it is bound to one."""
 
     merchant_id: uuid.UUID
     mode: str
     store_id: uuid.UUID | None = None
     key_id: uuid.UUID | None = None
 
-    def whole(self) -> Tenant:
-        """The same merchant and mode, all stores: for what must be unique beyond the caller's store."""
+    def all_stores(self) -> Tenant:
+        """Return the same merchant and mode without the limit to a store, for what must be unique in all stores."""
         return Tenant(self.merchant_id, self.mode)
 
 
 class TenantQuerySet(models.QuerySet):
-    """Adds the tenant filter."""
+    """A queryset with the tenant filter."""
 
     def of(self, tenant: Tenant) -> Self:
-        """Only this merchant's rows of this mode; of its store alone for a caller that is bound to one."""
+        """Return this merchant's rows of this mode; only those of its store for a caller that is bound to one."""
         rows = self.filter(merchant_id=tenant.merchant_id, mode=tenant.mode)
         if tenant.store_id and any(field.name == "store" for field in self.model._meta.fields):
             rows = rows.filter(store_id=tenant.store_id)
@@ -44,17 +44,17 @@ class TenantQuerySet(models.QuerySet):
 
 
 def new_id() -> uuid.UUID:
-    """A UUIDv7: unique, and in the order of creation."""
+    """Return a UUIDv7: unique, and in the order of creation."""
     return uuid.UUID(int=uuid7().int)
 
 
 def first_id_at(moment: datetime) -> uuid.UUID:
-    """The smallest id that can have been made at this moment or later (RFC 9562: 48 bits of milliseconds)."""
+    """Return the smallest id that can be made at this time or later (RFC 9562: 48 bits of milliseconds)."""
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 class Row(models.Model):
-    """A row with our id, which is also its name on the wire."""
+    """A row with a UUIDv7, which is also its id in the API."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
 
@@ -75,5 +75,5 @@ class TenantRow(Row):
 
     @property
     def tenant(self) -> Tenant:
-        """The tenant that this row belongs to."""
+        """The tenant that owns this row."""
         return Tenant(self.merchant_id, self.mode)

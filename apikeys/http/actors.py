@@ -1,4 +1,4 @@
-"""Who acts: the key or person of the running request and the address it came from, for the record of what happened."""
+"""The actor of the running request: its API key or person and its address, for events and logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Actor:
-    """``name``: ``key:<id>``, ``person:<id>``, ``staff:<id>``, or empty for Waybill itself."""
+    """The author of a change. ``name``: ``key:<id>``, ``person:<id>``, ``staff:<id>``, or empty for Waybill itself."""
 
     name: str = ""
     address: str | None = None
@@ -29,18 +29,18 @@ _current: ContextVar[Actor] = ContextVar("actor", default=WAYBILL)
 
 
 def current() -> Actor:
-    """Who the running piece of work is done for."""
+    """Return the actor of the running request or task."""
     return _current.get()
 
 
 def identify(name: str) -> None:
-    """Say who the running request is from, once that is known."""
+    """Set the name of the running request's actor, after authentication."""
     _current.set(replace(_current.get(), name=name))
 
 
 @contextmanager
-def at(address: str | None) -> Iterator[None]:
-    """Run a request that came from this address."""
+def from_address(address: str | None) -> Iterator[None]:
+    """Run a request as an unnamed actor at this address."""
     token = _current.set(Actor(address=address))
     try:
         yield
@@ -49,38 +49,38 @@ def at(address: str | None) -> Iterator[None]:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address that a request came from.
+    """Return the address of a request's client.
 
-    ``X-Forwarded-For`` counts only as far as ``TRUSTED_PROXIES`` have written it: read from the right, the first
-    address that is not one of them is the client. Whatever stands left of it may be forged.
+    Of ``X-Forwarded-For``, read from the right, the first address that is not in ``TRUSTED_PROXIES`` is the client's.
+    The client may have forged everything to the left of it.
     """
     hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-    address = _parsed(request.META.get("REMOTE_ADDR", ""))
+    address = _parse_address(request.META.get("REMOTE_ADDR", ""))
     while address is not None and hops and is_within(address, settings.TRUSTED_PROXIES):
-        nearer = _parsed(hops.pop())
-        if nearer is None:
+        previous = _parse_address(hops.pop())
+        if previous is None:
             break
-        address = nearer
-    return str(address) if address else "0.0.0.0"  # noqa: S104 a socket without an address, as in tests
+        address = previous
+    return str(address) if address else "0.0.0.0"  # noqa: S104 a socket has no address in tests
 
 
 def is_within(address: str | IPAddress, networks: list[str]) -> bool:
-    """Whether an address lies in one of the networks (or is one of the addresses)."""
-    parsed = _parsed(str(address))
+    """Return whether an address is in one of the networks (or is one of the addresses)."""
+    parsed = _parse_address(str(address))
     return parsed is not None and any(
-        parsed in network for network in map(_network, networks) if network.version == parsed.version
+        parsed in network for network in map(_parse_network, networks) if network.version == parsed.version
     )
 
 
 @lru_cache(maxsize=1024)
-def _network(text: str) -> IPNetwork:
+def _parse_network(text: str) -> IPNetwork:
     return ipaddress.ip_network(text, strict=False)
 
 
-def _parsed(text: str) -> IPAddress | None:
+def _parse_address(text: str) -> IPAddress | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    # ::ffff:192.0.2.1 is how a dual-stack socket shows 192.0.2.1
+    # A dual-stack socket reports 192.0.2.1 as ::ffff:192.0.2.1.
     return getattr(address, "ipv4_mapped", None) or address

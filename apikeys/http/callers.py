@@ -1,4 +1,4 @@
-"""What is known of a caller once it has proved who it is."""
+"""The authenticated caller of an API request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from apikeys.db.tenancy import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A key or a person, for one merchant and mode; ``request.auth`` of every API request.
+    """A key or a person, for one merchant and mode: ``request.auth`` of every API request.
 
-    ``name`` is ``key:<id>`` or ``person:<id>``. The rates are requests: of the key (a minute, an hour), of its store
-    and of its merchant (a minute), None where there is no such limit. ``language`` is the merchant's, for requests
-    that name none.
+    name: ``key:<id>`` or ``person:<id>``.
+    key_rates: requests of the key per minute and per hour; None for a person.
+    store_rate, merchant_rate: requests per minute; None without such a limit.
+    language: the merchant's, used if the request names none.
     """
 
     tenant: Tenant
@@ -25,7 +26,7 @@ class Caller:
     language: str = ""
 
     def may(self, scope: str) -> bool:
-        """Whether the caller holds a scope."""
+        """Return whether the caller has a scope."""
         return scope in self.scopes
 
     @property

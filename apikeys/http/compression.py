@@ -1,4 +1,4 @@
-"""Answers in JSON of more than a kilobyte, compressed for clients that take gzip."""
+"""Compress JSON responses of more than a kilobyte for clients that accept gzip."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-WORTH_IT = 1024
-# Most of the gain for a third of the time of gzip's default.
+MIN_BYTES = 1024
+# Most of the gain of gzip's default level, in a third of its time.
 _LEVEL = 4
 
 
 class JsonGzipMiddleware:
-    """Compresses JSON alone, and never for a request with cookies.
+    """Compress only JSON, and never for a request with cookies.
 
-    What a browser sends cookies for can be asked for by a stranger's page, which may then guess a secret in the answer
-    from its compressed length (BREACH). A caller of the API shows its key itself.
+    Another site's page can make a browser send requests with our cookies, and could then guess a secret in the response
+    from its compressed length (BREACH). API clients send their key instead of cookies.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -25,16 +25,18 @@ class JsonGzipMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.streaming or len(response.content) <= WORTH_IT or not _is_plain_json(response):
+        if response.streaming or len(response.content) <= MIN_BYTES or "Content-Encoding" in response.headers:
+            return response
+        if not response.headers.get("Content-Type", "").partition(";")[0].endswith("json"):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        if not request.META.get("HTTP_COOKIE") and takes_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+        if not request.META.get("HTTP_COOKIE") and accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             _compress(response)
         return response
 
 
-def takes_gzip(accepted: str) -> bool:
-    """Whether an ``Accept-Encoding`` names gzip (or ``*``) with a weight above zero; nothing named is a no."""
+def accepts_gzip(accepted: str) -> bool:
+    """Return whether an ``Accept-Encoding`` header has gzip (or ``*``) with a weight above zero."""
     weights = {}
     for part in accepted.lower().split(","):
         name, _semicolon, parameter = part.partition(";")
@@ -52,15 +54,10 @@ def _weight(parameter: str) -> float:
         return 0.0
 
 
-def _is_plain_json(response: HttpResponse) -> bool:
-    kind = response.headers.get("Content-Type", "").partition(";")[0]
-    return kind.endswith("json") and "Content-Encoding" not in response.headers
-
-
 def _compress(response: HttpResponse) -> None:
     response.content = gzip.compress(response.content, compresslevel=_LEVEL, mtime=0)
     response.headers["Content-Encoding"] = "gzip"
     response.headers["Content-Length"] = str(len(response.content))
     tag = response.headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):  # other bytes under a strong tag would be a lie
+    if tag and not tag.startswith("W/"):  # a strong tag would promise the uncompressed bytes
         response.headers["ETag"] = f"W/{tag}"

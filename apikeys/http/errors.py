@@ -1,8 +1,8 @@
-"""How Waybill refuses: one root, one table of codes, one shape on the wire.
+"""Error responses: one root class, with a subclass per code.
 
-Shape (always JSON): ``{"error": code, "message": text, "details": {field: [text]}, "correlation_id": id}``; trouble
-with a carrier adds ``carrier``, ``carrier_code``, ``carrier_message`` and ``retryable``. A new error is a subclass with
-a code, a status and a docstring.
+The body is always JSON: ``{"error": code, "message": text, "details": {field: [text]}, "correlation_id": id}``. Carrier
+errors add ``carrier``, ``carrier_code``, ``carrier_message`` and ``retryable``. A new error is a subclass with a code,
+a status and a docstring.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Details = Mapping[str, Sequence[Text] | Any]
 
 
 class WaybillError(Exception):
-    """The root of everything that Waybill tells a caller.
+    """The root of all error responses.
 
-    ``details`` maps a field of the *caller's* request to a list of sentences. ``retry_after_s`` becomes the ``Retry-
-    After`` header.
+    details: maps a field of the caller's request to a list of sentences.
+    retry_after_s: becomes the ``Retry-After`` header.
     """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     message: ClassVar[Text] = _("Internal server error.")
-    # The same request may be sent again: nothing has been done.
+    # Whether the same request may be sent again: nothing was done.
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -43,7 +43,7 @@ class WaybillError(Exception):
         super().__init__(str(self.text))
 
     def body(self) -> dict[str, Any]:
-        """The answer's body without the correlation id, which the handler adds."""
+        """Return the response body without the correlation id, which the handler adds."""
         return {"error": self.code, "message": str(self.text), "details": _plain(self.details)}
 
 
@@ -62,79 +62,79 @@ class ValidationFailed(WaybillError):
 
 
 class BusinessRuleViolated(WaybillError):
-    """Well-formed, but against a rule of the domain (a status that cannot follow another, for one)."""
+    """The request is well-formed and violates a rule, such as the order of statuses."""
 
     code, status, message = "business_error", 400, _("This is against a business rule.")
 
 
 class UnsupportedOperation(WaybillError):
-    """The carrier does not offer this operation, or Waybill does not know it there."""
+    """The carrier does not offer this operation, or its adapter does not implement it."""
 
     code, status, message = "unsupported_operation", 400, _("The carrier does not support this operation.")
 
 
 class InvalidApiKey(WaybillError):
-    """No API key where one is needed, or one that is unknown, expired or revoked."""
+    """The API key is missing, unknown, expired or revoked."""
 
     code, status, message = "invalid_api_key", 401, _("API key invalid or missing.")
 
 
 class NotAuthenticated(WaybillError):
-    """The caller could not be established (a bad signature, for one)."""
+    """The caller could not be authenticated, for example because of a wrong signature."""
 
     code, status, message = "not_authenticated", 401, _("Authentication failed.")
 
 
 class PermissionRefused(WaybillError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated and lacks the permission."""
 
     code, status, message = "permission_denied", 403, _("You may not do this.")
 
 
 class NotFound(WaybillError):
-    """Nothing there for this merchant and mode; another merchant's object looks the same."""
+    """This merchant and mode have no such object. Another merchant's object gets the same response."""
 
     code, status, message = "not_found", 404, _("Not found.")
 
 
 class TrackingNotFound(NotFound):
-    """No unit with this tracking id."""
+    """There is no unit with this tracking id."""
 
     code, message = "tracking_not_found", _("Tracking ID not found.")
 
 
 class ShipmentNotFound(NotFound):
-    """No shipment with this id, tracking number or carrier id."""
+    """There is no shipment with this id, tracking number or carrier id."""
 
     code, message = "shipment_not_found", _("Shipment not found.")
 
 
 class WarehouseNotFound(NotFound):
-    """No warehouse with this id."""
+    """There is no warehouse with this id."""
 
     code, message = "warehouse_not_found", _("Warehouse not found.")
 
 
 class MethodNotAllowed(WaybillError):
-    """The path exists, the method does not."""
+    """The path does not support this method."""
 
     code, status, message = "method_not_allowed", 405, _("Method not allowed here.")
 
 
 class Conflict(WaybillError):
-    """The state of the resource forbids it; the text says which state."""
+    """The state of the resource does not allow this; the message names the state."""
 
     code, status, message = "conflict", 409, _("This conflicts with what is already there.")
 
 
 class CannotCancel(WaybillError):
-    """The shipment is in a state from which nothing is cancelled, or the carrier says so."""
+    """The shipment cannot be cancelled in its state, or the carrier refuses to cancel it."""
 
     code, status, message = "cannot_cancel", 409, _("The shipment can no longer be cancelled.")
 
 
 class InProgress(WaybillError):
-    """A request with the same Idempotency-Key, or changing the same thing, still runs; see ``Retry-After``."""
+    """Another request with the same Idempotency-Key, or changing the same object, still runs."""
 
     code, status, message, retryable = (
         "in_progress",
@@ -167,13 +167,13 @@ class IdempotencyMismatch(WaybillError):
 
 
 class RateLimited(WaybillError):
-    """Too many requests; ``details.limit`` says whose limit: ours or the carrier's."""
+    """A rate limit is exceeded. ``details.limit`` names it: one of ours or the carrier's."""
 
     code, status, message, retryable = "rate_limited", 429, _("Too many requests."), True
 
 
 class Unavailable(WaybillError):
-    """A part of Waybill that this request needs is down; nothing has been done."""
+    """A part of Waybill that this request needs is down. Nothing was done."""
 
     code, status, message = "unavailable", 503, _("This is not available at the moment.")
     retryable = True

@@ -1,4 +1,4 @@
-"""Serializer fields that take what they say and nothing that merely converts to it."""
+"""Serializer fields that accept their own type only, not values that convert to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Serializer = TypeVar("Serializer", bound=serializers.Serializer)
 
 
 class TextField(serializers.CharField):
-    """A JSON string; a number or a boolean is an error, not a text. Surrounding blanks are cut off."""
+    """A JSON string, without surrounding blanks. A number or boolean is an error."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -28,21 +28,21 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
-def kept(serializer: Serializer) -> Serializer:
-    """A flat serializer for the requests of many callers, since making its fields anew costs more than a validation.
+def make_reusable(serializer: Serializer) -> Serializer:
+    """Prepare a flat serializer for use by many requests, since creating its fields costs more than a validation.
 
-    Its sentences are put together in each request's language; the library's keep the language of the first.
+    DRF's lazy messages keep the language of their first use. They are replaced by ones that follow each request's.
     """
     for field in serializer.fields.values():
         for validator in field.validators:
-            told = getattr(validator, "message", None)
-            if isinstance(told, lazy_format) and told.result is None:
-                validator.message = format_lazy(told.format_string, *told.args, **told.kwargs)
+            message = getattr(validator, "message", None)
+            if isinstance(message, lazy_format) and message.result is None:
+                validator.message = format_lazy(message.format_string, *message.args, **message.kwargs)
     return serializer
 
 
 class CountryField(TextField):
-    """ISO 3166-1 alpha-2, any case in, upper case out."""
+    """An ISO 3166-1 alpha-2 code, accepted in any case, returned in upper case."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=2, **kwargs)
@@ -50,11 +50,11 @@ class CountryField(TextField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        return text.upper() if text.isascii() else text  # else ß would become SS, which is South Sudan
+        return text.upper() if text.isascii() else text  # "ß".upper() is SS, South Sudan
 
 
 class CurrencyField(TextField):
-    """ISO 4217, any case in, upper case out."""
+    """An ISO 4217 code, accepted in any case, returned in upper case."""
 
     default_error_messages = {"unknown": _("An ISO 4217 code is expected, like USD.")}
 
@@ -69,7 +69,7 @@ class CurrencyField(TextField):
 
 
 class Moment(NamedTuple):
-    """An instant in UTC, the text that told it, and whether its offset had to be assumed."""
+    """An instant in UTC, its original text, and whether its offset was assumed."""
 
     at: datetime
     text: str
@@ -78,7 +78,7 @@ class Moment(NamedTuple):
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class MomentField(serializers.Field):
-    """ISO 8601 with or without an offset (UTC is assumed, and noted). Gives a ``Moment``."""
+    """An ISO 8601 time, as a ``Moment``. Without an offset, UTC is assumed."""
 
     default_error_messages = {"invalid": _("An ISO 8601 date and time is expected, like 2024-01-15T10:30:00Z.")}
 

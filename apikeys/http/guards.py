@@ -1,4 +1,4 @@
-"""What every request must pass before anything reads it: a size limit, readable text, a deadline."""
+"""Checks of every request before it is read: body size and readable text. Also the request's deadline."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def seconds_left() -> float | None:
-    """Seconds until the running request's deadline (``REQUEST_DEADLINE_S``); None outside of a request."""
+    """Return the seconds until the running request's deadline (``REQUEST_DEADLINE_S``); None outside of a request."""
     deadline = _deadline.get()
     return None if deadline is None else deadline - time.monotonic()
 
 
 class RequestGuardMiddleware:
-    """Refuses bodies over ``MAX_BODY_BYTES`` (413) and query strings that are not UTF-8 or hold a NUL (400).
+    """Refuse bodies over ``MAX_BODY_BYTES`` (413) and query strings that are not UTF-8 or contain NUL (400).
 
-    Starts the deadline.
+    Then start the request's deadline.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -34,13 +34,13 @@ class RequestGuardMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if _content_length(request) > settings.MAX_BODY_BYTES:
-            return error_response(PayloadTooLarge(details={"body": [_limit_text()]}))
-        if "\0" in request.path:  # PostgreSQL takes no such text, so nothing can have this name
+            text = _("At most %(limit)d bytes are taken.") % {"limit": settings.MAX_BODY_BYTES}
+            return error_response(PayloadTooLarge(details={"body": [text]}))
+        if "\0" in request.path:  # PostgreSQL cannot store NUL, so nothing has this name
             return error_response(NotFound())
-        if bad := _unreadable_parameters(request.META.get("QUERY_STRING", "")):
-            return error_response(
-                ValidationFailed(details={name: [_("This is not valid UTF-8 text.")] for name in bad})
-            )
+        if names := _unreadable_parameters(request.META.get("QUERY_STRING", "")):
+            text = _("This is not valid UTF-8 text.")
+            return error_response(ValidationFailed(details={name: [text] for name in names}))
         token = _deadline.set(time.monotonic() + settings.REQUEST_DEADLINE_S)
         try:
             return self.get_response(request)
@@ -55,11 +55,8 @@ def _content_length(request: HttpRequest) -> int:
         return 0
 
 
-def _limit_text() -> str:
-    return _("At most %(limit)d bytes are taken.") % {"limit": settings.MAX_BODY_BYTES}
-
-
 def _unreadable_parameters(query: str) -> list[str]:
+    """Return the names of the parameters that are not text."""
     return [
         unquote_to_bytes(pair.partition("=")[0]).decode("utf-8", "replace")
         for pair in query.split("&")

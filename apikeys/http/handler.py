@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers."""
+"""Turn exceptions into error responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's ``EXCEPTION_HANDLER``."""
-    error = as_waybill_error(exception)
+    error = to_waybill_error(exception)
     response = Response(error_body(error), status=error.status)
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)
@@ -28,16 +28,16 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     return response
 
 
-def as_waybill_error(exception: Exception) -> errors.WaybillError:
-    """Translate DRF's and Django's own.
+def to_waybill_error(exception: Exception) -> errors.WaybillError:
+    """Translate an exception of DRF or Django.
 
-    Anything unforeseen is logged with its traceback and answers ``internal_error``.
+    Any other is logged with its traceback and becomes ``internal_error``.
     """
     match exception:
         case errors.WaybillError():
             return exception
         case drf.ValidationError():
-            return errors.ValidationFailed(details=field_texts(exception.detail))
+            return errors.ValidationFailed(details=flatten_details(exception.detail))
         case drf.ParseError():
             return errors.ValidationFailed(details={"body": [str(exception.detail)]})
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
@@ -58,23 +58,23 @@ def as_waybill_error(exception: Exception) -> errors.WaybillError:
     return errors.WaybillError()
 
 
-def field_texts(detail: Any, path: str = "") -> dict[str, list[str]]:
-    """DRF's nested details as one flat mapping: ``{"packages[0].weight_kg": ["…"]}``."""
+def flatten_details(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """Return DRF's nested details as one flat mapping: ``{"packages[0].weight_kg": ["…"]}``."""
     if isinstance(detail, Mapping):
         merged: dict[str, list[str]] = {}
         for key, value in detail.items():
-            merged |= field_texts(value, _name(path, key))
+            merged |= flatten_details(value, _join_path(path, key))
         return merged
     if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):
         merged = {}
         for number, item in enumerate(detail):
-            merged |= field_texts(item, f"{path}[{number}]") if item else {}
+            merged |= flatten_details(item, f"{path}[{number}]") if item else {}
         return merged
     texts = detail if isinstance(detail, list) else [detail]
     return {path or "body": [str(text) for text in texts]}
 
 
-def _name(path: str, key: Any) -> str:
+def _join_path(path: str, key: Any) -> str:
     if key == "non_field_errors":
         return path
     if path and str(key).isdigit():  # an item of a list
@@ -84,7 +84,7 @@ def _name(path: str, key: Any) -> str:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's ``handler400``."""
-    return error_response(as_waybill_error(exception))
+    return error_response(to_waybill_error(exception))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -98,5 +98,5 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``; Django itself has logged the traceback."""
+    """Django's ``handler500``. Django has logged the traceback."""
     return error_response(errors.WaybillError())

@@ -1,7 +1,7 @@
-"""One JSON object a line, with the fields of the tracking document.
+"""Log lines: one JSON object each, with the documented fields.
 
-``timestamp``, ``level``, ``message`` and ``request_id`` on every line; ``user_id`` and ``duration_ms`` on a request's;
-``tracking_id`` and ``status`` where it was about a unit.
+Every line has ``timestamp``, ``level``, ``message`` and ``request_id``; that of a request also ``user_id`` and
+``duration_ms``, and ``tracking_id`` and ``status`` if it concerns a unit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STANDARD = set(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record; attributes given by ``extra=`` become fields."""
+    """Format a record as JSON. Attributes from ``extra=`` become fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

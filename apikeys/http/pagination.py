@@ -1,4 +1,4 @@
-"""Pages of long lists by keyset: the next page starts after the last id, however deep it lies."""
+"""Keyset pagination: a page starts after the last id of the previous one, at constant cost."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_LIMIT = 100
 
 
 class PageSerializer(serializers.Serializer):
-    """``?limit=&cursor=`` of every list by keyset."""
+    """The query parameters ``?limit=&cursor=`` of lists."""
 
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=50)
-    cursor = serializers.UUIDField(required=False, help_text="next_cursor of the page before.")
+    cursor = serializers.UUIDField(required=False, help_text="next_cursor of the previous page.")
 
 
 @extend_schema_serializer(component_name="CursorPagination")
@@ -30,13 +30,13 @@ class PaginationSerializer(serializers.Serializer):
 def newest_first(
     rows: QuerySet[Row], *, limit: int, cursor: uuid.UUID | None = None, offset: int = 0
 ) -> tuple[list[Row], dict[str, Any]]:
-    """One page, the newest rows first, and its ``pagination``. Rows that are added meanwhile shift nothing.
+    """Return one page of rows, the newest first, and its ``pagination``. Rows added between two pages shift nothing.
 
-    An ``offset`` counts from the cursor, else from the newest row.
+    offset: counts from the cursor, else from the newest row.
     """
     if cursor is not None:
         rows = rows.filter(pk__lt=cursor)
-    found = list(rows.order_by("-pk")[offset : offset + limit + 1])
-    has_more = len(found) > limit
-    found = found[:limit]
-    return found, {"limit": limit, "has_more": has_more, "next_cursor": found[-1].pk if has_more else None}
+    page = list(rows.order_by("-pk")[offset : offset + limit + 1])
+    has_more = len(page) > limit
+    page = page[:limit]
+    return page, {"limit": limit, "has_more": has_more, "next_cursor": page[-1].pk if has_more else None}

@@ -1,4 +1,4 @@
-"""JSON in: strict UTF-8, no NaN, no lone surrogates, no NUL characters (PostgreSQL refuses them), bounded depth."""
+"""Parse JSON strictly: UTF-8, no NaN, no lone surrogates, no NUL (PostgreSQL cannot store it), bounded depth."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MAX_DEPTH = 32
 
 
 class JsonParser(BaseParser):
-    """Raises ``ValidationFailed`` naming ``body``, or the path of the value that cannot be taken."""
+    """Parse a JSON body. Raises ``ValidationFailed``, which names ``body`` or the path of the invalid value."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        return _loaded(stream.read())
+        return _parse(stream.read())
 
 
 class NdjsonParser(BaseParser):
-    """One JSON object a line; empty lines are skipped. A line that cannot be taken becomes its ``ValidationFailed``.
+    """Parse one JSON object per line, without empty lines. An invalid line is replaced by its ``ValidationFailed``.
 
     https://github.com/ndjson/ndjson-spec
     """
@@ -31,17 +31,17 @@ class NdjsonParser(BaseParser):
     media_type = "application/x-ndjson"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> list[Any]:
-        return [_loaded_or_error(line) for line in stream.read().split(b"\n") if line.strip()]
+        return [_parse_line(line) for line in stream.read().split(b"\n") if line.strip()]
 
 
-def _loaded_or_error(raw: bytes) -> Any:
+def _parse_line(raw: bytes) -> Any:
     try:
-        return _loaded(raw)
+        return _parse(raw)
     except ValidationFailed as error:
         return error
 
 
-def _loaded(raw: bytes) -> Any:
+def _parse(raw: bytes) -> Any:
     try:
         raw.decode()
         value = orjson.loads(raw)

@@ -1,4 +1,4 @@
-"""JSON out: one renderer, no content negotiation, one way to write an error outside of a view."""
+"""Render JSON responses, also for errors outside of DRF views. There is no content negotiation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 
 
-def _other(value: Any) -> Any:
+def _convert(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, Promise):
         return str(value)
-    if isinstance(value, dict):  # DRF's ReturnDict and the like
+    if isinstance(value, dict):  # for example DRF's ReturnDict
         return dict(value)
     if isinstance(value, list):
         return list(value)
@@ -29,19 +29,19 @@ def _other(value: Any) -> Any:
 
 
 def to_json(value: Any) -> bytes:
-    """Compact UTF-8 JSON; times as RFC 3339 in UTC with Z, decimals as numbers."""
-    return orjson.dumps(value, default=_other, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    """Return compact UTF-8 JSON: times as RFC 3339 in UTC with Z, decimals as numbers."""
+    return orjson.dumps(value, default=_convert, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def rfc3339(moment: datetime | None) -> str | None:
-    """``2024-01-15T10:30:00Z``: UTC, no fraction unless there is one."""
+    """Format a time in UTC, like ``2024-01-15T10:30:00Z``. A fraction of zero is left out."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class JsonRenderer(BaseRenderer):
-    """What every API view answers with."""
+    """Render the data of API views."""
 
     media_type = "application/json"
     format = "json"
@@ -53,7 +53,7 @@ class JsonRenderer(BaseRenderer):
 
 
 class AlwaysJson(BaseContentNegotiation):
-    """JSON whatever ``Accept`` says: an API client never gets HTML, nor a 406."""
+    """Answer in JSON whatever the ``Accept`` header says, so that API clients never get HTML or 406."""
 
     def select_parser(self, request: Any, parsers: list[Any]) -> Any:
         kind = (request.content_type or "").split(";")[0].strip().lower()
@@ -64,12 +64,12 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 def error_body(error: WaybillError) -> dict[str, Any]:
-    """The error shape of ``apikeys.http.errors`` with the correlation id."""
+    """Return an error's body (``apikeys.http.errors``) with the correlation id."""
     return error.body() | {"correlation_id": correlation.current()}
 
 
 def error_response(error: WaybillError) -> HttpResponse:
-    """The same answer outside of a DRF view."""
+    """Return an error response outside of a DRF view."""
     response = HttpResponse(to_json(error_body(error)), status=error.status, content_type="application/json")
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)

@@ -109,7 +109,7 @@ def test_pages_join_without_a_gap_while_events_are_added(api, tenant):
 
 
 def test_an_event_tells_who_and_from_where(listed, tenant):
-    with actors.at("192.0.2.7"):
+    with actors.from_address("192.0.2.7"):
         actors.identify("person:1")
         event = events.record(READ, tenant=tenant, data={"n": 1})
     (row,) = listed()

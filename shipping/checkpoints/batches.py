@@ -10,15 +10,15 @@ from rest_framework.exceptions import ValidationError
 
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
-from apikeys.http.fields import kept
-from apikeys.http.handler import field_texts
+from apikeys.http.fields import make_reusable
+from apikeys.http.handler import flatten_details
 from shipping.checkpoints import posting
 from shipping.checkpoints.posting import Item, Outcome
 from shipping.checkpoints.serializers import CheckpointRequestSerializer
 
 MAX_ITEMS = 1000
 
-_serializer = kept(CheckpointRequestSerializer())
+_serializer = make_reusable(CheckpointRequestSerializer())
 
 
 def post(tenant: Tenant, items: Any) -> list[Outcome]:
@@ -49,5 +49,5 @@ def _validate_item(item: Any) -> Item | ValidationFailed:
     try:
         data = _serializer.run_validation(item)
     except ValidationError as error:
-        return ValidationFailed(details=field_texts(error.detail))
+        return ValidationFailed(details=flatten_details(error.detail))
     return Item(moment=data.pop("timestamp"), **data)

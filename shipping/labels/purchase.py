@@ -151,7 +151,7 @@ def _check_no_return(original: Shipment, request: Mapping[str, Any]) -> None:
 
 
 def _check_waybill_number(tenant: Tenant, number: str | None) -> None:
-    rows = Shipment.objects.of(tenant.whole()).filter(waybill_number=number, frees_order=False)
+    rows = Shipment.objects.of(tenant.all_stores()).filter(waybill_number=number, frees_order=False)
     if number and rows.exists():
         text = _("Another shipment has this number.")
         raise Conflict(text, details={"waybill_number": [text]})
