@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Value
 from django.test import override_settings
 from django.utils import timezone, translation
+from xdist.scheduler import LoadScopeScheduling
 
 from apikeys.access import usage
 from apikeys.apps import create_standard_plans
@@ -35,19 +36,41 @@ hypothesis.settings.load_profile("waybill")
 UNCHANGING = {"django_content_type", "auth_permission"}
 
 
+class Scheduler(LoadScopeScheduling):
+    """Distribute single tests, but modules that start installations as a whole, so that each is started once."""
+
+    def _split_scope(self, nodeid):
+        module = nodeid.partition("::")[0]
+        return module if module.startswith("deploy/tests/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Use our scheduler in the order of ``pytest_collection_modifyitems``."""
+    config.option.loadscopereorder = False
+    return Scheduler(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    """What touches no database is proved once, by the run on SQLite; the one on PostgreSQL asks for the rest alone."""
+    """Order the tests, and leave out on the second database those whose result does not depend on SQL.
+
+    Started installations take longest and come first; the order is random otherwise. Tests that use no database, or are
+    marked ``once``, run on the first database only. Transactional tests run on both also in modules marked ``once``:
+    their threads meet in the database.
+    """
     if os.environ.get("WAYBILL_TEST_DATABASE_ONLY") == "1":
-        apart = [item for item in items if not _is_for_each_database(item)]
-        config.hook.pytest_deselected(items=apart)
-        items[:] = [item for item in items if _is_for_each_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not _depends_on_sql(item)])
+        items[:] = [item for item in items if _depends_on_sql(item)]
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 
-def _is_for_each_database(item):
+def _depends_on_sql(item):
+    database = item.get_closest_marker("django_db")
+    if database and database.kwargs.get("transaction"):
+        return True
     if item.get_closest_marker("once") and os.environ.get("WAYBILL_TEST_FULL") != "1":
         return False
-    marked = item.get_closest_marker("django_db") or item.get_closest_marker("system")
-    return bool(marked) or bool({"db", "transactional_db"} & set(item.fixturenames))
+    return bool(database or item.get_closest_marker("system") or {"db", "transactional_db"} & set(item.fixturenames))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""``make test`` and ``make lint``: every check runs, also after one failed; the exit status is 0 when all passed.
+"""``make test`` and ``make lint``: all checks run, also after one has failed; the exit status is 0 if all passed.
 
-The tests run twice, on SQLite and on PostgreSQL. ``TEST_ARGS`` goes to pytest, ``TEST_WORKERS`` says how many
-processes. A service that is missing fails the run; what can run without it still does.
+The tests run on SQLite, and those that depend on SQL also on PostgreSQL (see ``conftest.py``). ``TEST_ARGS`` goes to
+pytest, ``TEST_WORKERS`` is the number of processes. With ``CI`` set, the run on SQLite measures coverage. A missing
+service fails the run; checks that do not need it still run.
 """
 
 import contextlib
@@ -31,37 +32,39 @@ LINTERS = {
     "ruff format": [str(BIN / "ruff"), "format", "--check", "."],
     "import contracts": [str(BIN / "lint-imports")],
 }
+# The least branch coverage in percent, by files.
+COVERAGE = {"*": 90, "apikeys/*": 95, "shipping/*": 95}
 
 
 @dataclass
 class Report:
-    """What was run, with its outcome and duration."""
+    """The checks so far, with outcome and duration."""
 
     environment: dict[str, str]
     lines: list[str] = field(default_factory=list)
     failed: bool = False
 
     def run(self, name: str, command: list[str], **environment: str) -> None:
-        """Run one check and keep its outcome."""
+        """Run one check and record its outcome."""
         print(f"\n--- {name}", flush=True)
         started = time.monotonic()
         status = run_in_own_session(command, {**self.environment, **environment})
         self.add(name, "ok" if status == 0 else f"FAILED (status {status})", started)
 
     def add(self, name: str, outcome: str, started: float | None = None) -> None:
-        """Keep an outcome; anything but ok fails the run."""
+        """Record an outcome; any other than "ok" fails the run."""
         duration = f" ({time.monotonic() - started:.0f} s)" if started else ""
         self.lines.append(f"  {name}: {outcome}{duration}")
         self.failed |= outcome != "ok"
 
     def close(self) -> int:
-        """Print the summary; the exit status."""
+        """Print the summary and return the exit status."""
         print("\n--- summary", *self.lines, sep="\n", flush=True)
         return int(self.failed)
 
 
 def run_in_own_session(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command to its end and return its status; when we are stopped, stop it and all it started."""
+    """Run a command and return its status. If this process is stopped, the command is stopped too."""
     process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=services.die_with_parent)
     try:
         return process.wait()
@@ -70,32 +73,34 @@ def run_in_own_session(command: list[str], environment: dict[str, str]) -> int:
 
 
 def clean_environment(scratch: Path) -> dict[str, str]:
-    """The tests' environment: no database, cache or data of the installation that the tree may also hold."""
+    """Return the tests' environment, without database, cache and data of an installation in the same directory."""
     return {
         **os.environ,
         "TMPDIR": str(scratch),
         "DEBUG": "true",
         "DATA_DIR": str(scratch),
         "DATABASE_URL": f"sqlite:///{scratch}/waybill.sqlite3",
+        "COVERAGE_FILE": str(scratch / "coverage"),
         "REDIS_URL": "",
         "CELERY_BROKER_URL": "",
     }
 
 
-def pytest_command() -> list[str]:
-    """Pytest on all processors, with its usual closing line (``-v`` undoes the ``-q`` of the configuration)."""
-    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS, "--dist", "worksteal"]
-    return [sys.executable, "-m", "pytest", "-v", *workers, *shlex.split(os.environ.get("TEST_ARGS", ""))]
+def pytest_command(*options: str) -> list[str]:
+    """Return the pytest command for all processors. ``-v`` undoes the ``-q`` of the configuration."""
+    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS]
+    given = shlex.split(os.environ.get("TEST_ARGS", ""))
+    return [sys.executable, "-m", "pytest", "-v", *workers, *options, *given]
 
 
 def lint(report: Report) -> None:
-    """Rules, format, import direction."""
+    """Check the rules, the format and the import contracts."""
     for name, command in LINTERS.items():
         report.run(name, command)
 
 
 def check_django(report: Report, scratch: Path) -> None:
-    """Migrations are complete, Django's own checks and the OpenAPI document are clean."""
+    """Check that migrations are complete, and run Django's checks and those of the OpenAPI document."""
     schema = str(scratch / "openapi.yaml")
     report.run("migrations complete", [*MANAGE, "makemigrations", "--check", "--dry-run"])
     report.run("django check", [*MANAGE, "check"])
@@ -103,15 +108,26 @@ def check_django(report: Report, scratch: Path) -> None:
 
 
 def run_tests(report: Report) -> None:
-    """Pytest on SQLite, then on PostgreSQL what touches the database; both see Redis as ``REDIS_URL_TEST``."""
+    """Run the tests on SQLite, then on PostgreSQL those that depend on SQL. ``REDIS_URL_TEST`` is a private Redis."""
     services.install_missing()
     with contextlib.ExitStack() as stack:
         if redis_url := _start(report, stack, "Redis", services.redis_server()):
             report.environment["REDIS_URL_TEST"] = redis_url
-        report.run("tests on SQLite", pytest_command())
+        if os.environ.get("CI"):
+            report.run("tests on SQLite", pytest_command("--cov", "--cov-report="))
+            check_coverage(report)
+        else:
+            report.run("tests on SQLite", pytest_command())
         if postgres_url := _start(report, stack, "PostgreSQL", services.postgres()):
             only = {"WAYBILL_TEST_DATABASE_ONLY": "1"}
             report.run("tests on PostgreSQL", pytest_command(), DATABASE_URL=postgres_url, **only)
+
+
+def check_coverage(report: Report) -> None:
+    """Compare the measured coverage with its limits."""
+    for files, least in COVERAGE.items():
+        command = [str(BIN / "coverage"), "report", "--skip-covered", f"--include={files}", f"--fail-under={least}"]
+        report.run(f"coverage of {files}", command)
 
 
 def _start(
@@ -127,7 +143,7 @@ def _start(
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the run as Ctrl-C does, so that services and files are tidied up."""
+    """Let SIGTERM and a closed terminal end the run like Ctrl-C, so that services stop and files are removed."""
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
@@ -137,17 +153,17 @@ def stoppable() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> None:
-    # A second Ctrl-C must not cut the tidying short.
+    # A second Ctrl-C must not interrupt the cleanup.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
-    """Everything, or only the linters with the argument ``lint``."""
+    """Run all checks, or only the linters with the argument ``lint``."""
     os.chdir(ROOT)
     with stoppable(), tempfile.TemporaryDirectory(prefix="waybill-test-") as scratch:
-        # Other accounts may pass through, as PostgreSQL's does when a test starts one.
+        # PostgreSQL's account needs access if a test starts a server.
         os.chmod(scratch, 0o711)
         report = Report(clean_environment(Path(scratch)))
         lint(report)

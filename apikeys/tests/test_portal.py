@@ -18,7 +18,7 @@ from apikeys.models.scopes import OF_ROLES
 from apikeys.people import access_tokens, memberships
 from apikeys.tests.test_people import code_of, enrol
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PASSWORD = "a good long passphrase"
 OTHER = "another good passphrase"
 ELSEWHERE = ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "evil", "///x", ""]

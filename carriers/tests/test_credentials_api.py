@@ -16,7 +16,7 @@ from carriers.credentials import checks, storage
 from carriers.models import Credential
 from carriers.tests.samples import FIELDS, MOUNTS, NEW
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox", "relaxed_rates")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("sandbox", "relaxed_rates")]
 
 
 @MOUNTS

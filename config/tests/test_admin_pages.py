@@ -34,8 +34,7 @@ from shipping.models import (
 from tracking.models import IssuedNumber
 from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint, Worker
 
-# Searches, filters and constraints run on both databases in the tests of each app.
-pytestmark = [pytest.mark.django_db, pytest.mark.once]
+pytestmark = pytest.mark.django_db
 
 OURS = ("apikeys", "tracking", "carriers", "shipping", "webhooks")
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
@@ -240,6 +239,7 @@ def refuse_secrets(response):
     assert not shown
 
 
+@pytest.mark.once
 def test_list_and_row_page_open_and_show_no_secret(admin_client, rows):
     for model in MODELS:
         page = admin_client.get(list_page(model))
@@ -253,6 +253,7 @@ def test_list_and_row_page_open_and_show_no_secret(admin_client, rows):
         refuse_secrets(admin_client.get(row_page(row, "history")))
 
 
+@pytest.mark.once
 def test_list_takes_no_query_per_row(admin_client, rows, merchant, tenant):
     def queries(model):
         with CaptureQueriesContext(connection) as captured:
@@ -286,6 +287,7 @@ def test_list_can_be_searched_and_filtered(admin_client, rows, merchant):
         assert [row.pk for row in found.context["cl"].result_list] == [model.objects.first().pk], model
 
 
+@pytest.mark.once
 def test_record_cannot_be_changed(admin_client, rows):
     for model in [model for model in MODELS if model.__name__ in READ_ONLY]:
         row = model.objects.first()
@@ -299,18 +301,21 @@ def test_record_cannot_be_changed(admin_client, rows):
         assert model.objects.filter(pk=row.pk).values().get() == before, model
 
 
+@pytest.mark.once
 def test_rows_with_history_are_not_deleted(admin_client, rows):
     for model in [model for model in MODELS if model.__name__ not in ("User", "Membership")]:
         path = row_page(model.objects.first(), "delete")
         assert admin_client.post(path, {"post": "yes"}).status_code == 403, model
 
 
+@pytest.mark.once
 def test_rows_created_by_the_program_cannot_be_added(admin_client):
     for model in [model for model in MODELS if model.__name__ in CHANGEABLE]:
         assert admin_client.get(list_page(model, "add")).status_code == 403, model
         assert admin_client.post(list_page(model, "add"), {}).status_code == 403, model
 
 
+@pytest.mark.once
 def test_other_rows_have_a_form_to_add_them(admin_client):
     for model in [model for model in MODELS if model.__name__ not in READ_ONLY | CHANGEABLE]:
         page = admin_client.get(list_page(model, "add"))
@@ -318,6 +323,7 @@ def test_other_rows_have_a_form_to_add_them(admin_client):
         assert "secret_state" not in page.content.decode(), model
 
 
+@pytest.mark.once
 def test_pages_require_permissions(client, rows):
     client.force_login(User.objects.create(username="staff", is_staff=True))
     for model in MODELS:
@@ -327,6 +333,7 @@ def test_pages_require_permissions(client, rows):
     assert "Needs attention" not in page.content.decode()
 
 
+@pytest.mark.once
 def test_first_page_lists_what_needs_review(admin_client, rows, tenant):
     Shipment.objects.filter(pk=rows["shipment"].pk).update(booking_state=BookingState.NEEDS_REVIEW)
     Delivery.objects.update(state="dead")
@@ -339,6 +346,7 @@ def test_first_page_lists_what_needs_review(admin_client, rows, tenant):
         assert len(admin_client.get(url).context["cl"].result_list) == count
 
 
+@pytest.mark.once
 def test_operator_with_view_permissions_cannot_change_rows(client, rows):
     from_apps = [f"{model._meta.app_label}.view_{model._meta.model_name}" for model in MODELS]
     client.force_login(viewer(from_apps))

@@ -10,7 +10,7 @@ from apikeys.models import Event, IdempotencyRecord, Merchant
 from carriers.models import CarrierCall, Credential
 from shipping.models import Checkpoint, Pickup, Quote, Shipment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential")]
 
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
 PACKAGE = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15}

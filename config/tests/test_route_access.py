@@ -22,8 +22,7 @@ from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
-# The queries of each route have their own tests; here only the filter by tenant and the permissions matter.
-pytestmark = [pytest.mark.django_db, pytest.mark.once]
+pytestmark = pytest.mark.django_db
 
 # Routes that need no key, and the routes to sign in.
 PUBLIC = {
@@ -218,6 +217,7 @@ def calls(rows):
                 yield method, one, scope, names_a_row, view.cls.merchant_wide
 
 
+@pytest.mark.once
 def test_all_api_routes_are_included():
     names = {name for _path, name, _view in api_routes()}
     assert {"shipment-detail", "shipment-label", "label-list", "history", "credentials", "carrier-cancel"} <= names
@@ -225,6 +225,7 @@ def test_all_api_routes_are_included():
     assert {path.split("/")[1] for path, _name, _view in api_routes()} == {"v1", "week3-integrations", "business"}
 
 
+@pytest.mark.once
 def test_without_a_key_every_route_is_401(rows):
     for method, path, *_ in calls(rows):
         for token, error in ((None, "invalid_api_key"), ("forged.token.here", "not_authenticated")):
@@ -249,6 +250,7 @@ def is_own(caller_number, path):
     return caller_number == 5 and "/members" in path
 
 
+@pytest.mark.once
 def test_foreign_rows_are_not_found_on_any_route(rows, mode):
     for number, caller in enumerate(list(foreign_callers(mode))):
         for method, path, scope, names_a_row, _whole in calls(rows):
@@ -261,6 +263,7 @@ def test_foreign_rows_are_not_found_on_any_route(rows, mode):
             assert b"CANARY" not in response.content
 
 
+@pytest.mark.once
 def test_foreign_rows_appear_in_no_list(rows, mode):
     for number, caller in enumerate(list(foreign_callers(mode))):
         for method, path, _scope, names_a_row, _whole in calls(rows):
@@ -268,6 +271,7 @@ def test_foreign_rows_appear_in_no_list(rows, mode):
                 assert b"CANARY" not in call("get", path, **caller).content, path
 
 
+@pytest.mark.once
 def test_key_of_another_store_finds_nothing_and_no_merchant_wide_route(rows, mode, merchant):
     south = Store.objects.create(merchant=merchant, name="South", code="south")
     key = key_of(Tenant(merchant.id, mode, south.id))
@@ -280,6 +284,7 @@ def test_key_of_another_store_finds_nothing_and_no_merchant_wide_route(rows, mod
             assert response.status_code == 404, (method, path, response.content)
 
 
+@pytest.mark.once
 def test_scope_opens_the_routes_it_names_and_no_other(rows, mode, merchant):
     tenant = Tenant(merchant.id, mode)
     one = {scope: key_of(tenant, [scope]) for scope in OF_KEYS}
@@ -296,6 +301,7 @@ def test_scope_opens_the_routes_it_names_and_no_other(rows, mode, merchant):
         assert answer.status_code != 500, (method, path)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", OF_ROLES)
 def test_role_opens_the_routes_of_its_scopes_and_no_other(rows, mode, merchant, role):
     token = token_of(merchant, mode, role)
@@ -308,6 +314,7 @@ def test_role_opens_the_routes_of_its_scopes_and_no_other(rows, mode, merchant, 
             assert (answer.status_code, answer.json()["details"]) == (403, {"scope": [scope]}), (method, path)
 
 
+@pytest.mark.once
 def test_no_key_manages_members(rows, mode, merchant):
     key = key_of(Tenant(merchant.id, mode))
     for method, path, scope, *_ in calls(rows):

@@ -16,7 +16,7 @@ from carriers.models import Credential
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential", "sandbox")]
 ACCOUNTS = {
     "pickit": {"client_id": "of-production", "client_secret": "of-production"},
     "velocity": {"username": "+911111111111", "password": "of-production"},

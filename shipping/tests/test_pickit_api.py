@@ -19,7 +19,7 @@ from carriers.types import ReportedPickup
 from shipping.models import Pickup, Shipment
 from shipping.pickups import pickups
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential", "sandbox")]
 
 
 @pytest.fixture

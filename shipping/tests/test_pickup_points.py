@@ -13,7 +13,7 @@ from carriers.tests.pickit import NEAR
 from carriers.types.errors import CarrierNotFound
 from shipping.points import points
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("sandbox")]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from shipping.models import Shipment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential", "sandbox")]
 CLOSED = "PP-6537-5299"  # a closed point of the sandbox
 
 

@@ -30,7 +30,7 @@ from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent as sent
 from shipping.tests.velocity import warehouse as warehouse
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("account", "sandbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("account", "sandbox")]
 
 
 def later(**span):
