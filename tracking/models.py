@@ -22,6 +22,10 @@ class IssuedNumber(models.Model):
         ordering = ["-created_at"]
         # A constraint instead of unique=True, because the latter adds a second index (for LIKE) on PostgreSQL.
         constraints = [models.UniqueConstraint(fields=["fingerprint"], name="tracking_number_of_request")]
+        indexes = [
+            models.Index(fields=["customer_id", "created_at"], name="issued_number_by_customer"),
+            models.Index(fields=["correlation_id", "created_at"], name="issued_by_correlation"),
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -28,6 +30,8 @@ from apikeys.models import Merchant
 SHAPES = {"good": "✔", "moving": "➤", "waiting": "◷", "alert": "▲", "bad": "✖", "off": "○"}
 NOTHING = "–"
 MAX_TEXT = 20_000
+# A list of search results has at most this many rows.
+MAX_MATCHES = 1_000
 _MAX_CHOICES = 50
 _MAX_RECORDED = 100
 _SECTION_ROWS = 50
@@ -92,6 +96,27 @@ def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
     """Return whether this person may view a model's rows."""
     app, name = model._meta.app_label, model._meta.model_name
     return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
+
+
+def matching_keys(model: type[models.Model], lookup: str, value: Any) -> list[Any]:
+    """Return the primary keys of at most ``MAX_MATCHES`` + 1 rows, one table at a time.
+
+    Exact matches are the newest.
+    """
+    first, _, rest = lookup.partition(LOOKUP_SEP)
+    field = model._meta.get_field(model._meta.pk.name if first == "pk" else first)
+    if field.is_relation and rest and rest not in ("exact", "in"):
+        condition = {f"{first}__in": matching_keys(field.related_model, rest, value)}
+        if not condition[f"{first}__in"]:
+            return []
+    else:
+        condition = {lookup: value}
+    order = ["-pk"] if lookup.endswith("__exact") else []
+    try:
+        rows = model._base_manager.filter(**condition).order_by(*order)
+        return list(rows.values_list("pk", flat=True)[: MAX_MATCHES + 1])
+    except (ValueError, ValidationError):  # the column holds numbers or addresses
+        return []
 
 
 class BoundedPaginator(Paginator):
@@ -172,7 +197,9 @@ class WaybillAdmin(admin.ModelAdmin):
     change_form_template = "admin/record.html"
     # Columns that the list does not read.
     list_defer: ClassVar[tuple[str, ...]] = ()
-    # Columns that are searched for a complete id.
+    # An index serves each lookup: ``__prefix`` one on ``CaseKey``, ``__exact`` one that continues with the id.
+    search_fields: Sequence[str] = ()
+    # Columns that a search for a complete id reads, in this order.
     id_search: ClassVar[tuple[str, ...]] = ("id",)
     # Functions ``(request, row) -> Section | None``. Apps that import this one add theirs.
     sections: Sequence[Callable[[HttpRequest, Any], Section | None]] = ()
@@ -184,12 +211,46 @@ class WaybillAdmin(admin.ModelAdmin):
         return _DeferringChangeList
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
-        searched_id = _as_uuid(search_term.strip())
-        if searched_id:
-            found = queryset.filter(Q(*((name, searched_id) for name in self.id_search), _connector=Q.OR))
-            if found.exists():
-                return found, False
-        return super().get_search_results(request, queryset, search_term)
+        """Return rows by their id, else by a search field (``MAX_MATCHES`` at most), else by their merchant's slug.
+
+        Each field is a query of its own: one condition on several columns or tables would read all rows.
+        """
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if searched_id := _as_uuid(text):
+            for name in self.id_search:
+                column, _, rest = name.partition(LOOKUP_SEP)
+                related = self.model._meta.get_field(column).related_model
+                condition = (
+                    {f"{column}__in": matching_keys(related, rest, searched_id)} if rest else {name: searched_id}
+                )
+                rows = queryset.filter(**condition)
+                if rows.exists():
+                    return rows, False
+        keys = self.search_keys(request, text)
+        if not keys and hasattr(self.model, "merchant_id"):
+            return queryset.filter(merchant__in=matching_keys(Merchant, "slug__exact", text)), False
+        if len(keys) > MAX_MATCHES:
+            text = f"More than {MAX_MATCHES:,} rows match. The list shows some of them; enter more of the text."
+            self.message_user(request, text, messages.WARNING)
+        return queryset.filter(pk__in=keys[:MAX_MATCHES]), False
+
+    def search_keys(self, request: HttpRequest, text: str) -> list[Any]:
+        """Return the primary keys of rows that match a text, more than ``MAX_MATCHES`` if there are more."""
+        keys: dict[Any, None] = {}
+        for lookup in self.get_search_fields(request):
+            for value in self.search_values(lookup, text):
+                keys |= dict.fromkeys(self.match(lookup, value))
+        return list(keys)
+
+    def match(self, lookup: str, value: str) -> Sequence[Any]:
+        """Return the primary keys of rows that match a search field."""
+        return matching_keys(self.model, lookup, value)
+
+    def search_values(self, lookup: str, text: str) -> Sequence[str]:
+        """Return the values that a text stands for in a search field."""
+        return [text]
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -84,7 +84,7 @@ class ApiKeyAdmin(NoDeleteAdmin):
         "expires_at",
     )
     list_defer = ("digest", "hash")
-    search_fields = ("name", "prefix", "merchant__name", "merchant__slug")
+    search_fields = ("name__prefix", "prefix__prefix", "merchant__name__prefix", "merchant__slug__prefix")
     search_help_text = "Name, first characters or merchant."
     autocomplete_fields = ("merchant", "store")
     actions = ("revoke", "revoke_as_leaked")

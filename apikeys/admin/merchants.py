@@ -29,7 +29,7 @@ class MerchantAdmin(NoDeleteAdmin):
 
     list_display = ("name", "slug", "plan", "language", "default_country", "is_active", "created_at")
     list_filter = ("is_active", "plan", "language", "created_at")
-    search_fields = ("name", "slug")
+    search_fields = ("name__prefix", "slug__prefix")
     search_help_text = "Name, slug or id."
     ordering = ("name",)
     date_hierarchy = "created_at"
@@ -66,7 +66,7 @@ class StoreAdmin(NoDeleteAdmin):
     list_display = ("name", "code", "merchant", "is_active")
     list_select_related = ("merchant",)
     list_filter = ("is_active", MerchantFilter)
-    search_fields = ("name", "code", "merchant__name")
+    search_fields = ("name__prefix", "code__prefix", "merchant__name__prefix")
     autocomplete_fields = ("merchant",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class PlanAdmin(NoDeleteAdmin):
     list_display = ("name", "code", "per_minute", "per_hour")
     list_editable = ("per_minute", "per_hour")
     list_filter = ("per_minute",)
-    search_fields = ("name", "code")
+    search_fields = ("name__prefix", "code__prefix")
     id_search = ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

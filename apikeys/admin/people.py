@@ -34,7 +34,7 @@ class UserAdmin(WaybillAdmin, DjangoUserAdmin):
     change_form_template = None
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active")
-    search_fields = ("username", "email", "first_name", "last_name")
+    search_fields = ("username__prefix", "email__prefix", "first_name__prefix", "last_name__prefix")
     search_help_text = "User name, e-mail or name."
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
@@ -61,7 +61,12 @@ class MembershipAdmin(WaybillAdmin):
     list_display = ("merchant", "user", "role")
     list_select_related = ("merchant", "user")
     list_filter = ("role", MerchantFilter)
-    search_fields = ("merchant__name", "merchant__slug", "user__username", "user__email")
+    search_fields = (
+        "merchant__name__prefix",
+        "merchant__slug__prefix",
+        "user__username__prefix",
+        "user__email__prefix",
+    )
     autocomplete_fields = ("merchant", "user")
     ordering = ("merchant__name", "user__username")
 
@@ -73,7 +78,7 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_display = ("email", "merchant", "role", "created_at", "expires_at", "accepted_at")
     list_select_related = ("merchant",)
     list_filter = ("role", ("accepted_at", admin.EmptyFieldListFilter), MerchantFilter)
-    search_fields = ("email__istartswith", "merchant__slug")
+    search_fields = ("email__prefix", "merchant__slug__prefix")
     fields = ("id", "merchant", "email", "role", "invited_by", "created_at", "expires_at", "accepted_at")
 
 
@@ -96,6 +101,7 @@ class GroupAdmin(WaybillAdmin, DjangoGroupAdmin):
     """Groups of staff and their permissions."""
 
     change_form_template = None
+    search_fields = ("name__exact",)
     id_search = ()
 
 
@@ -114,7 +120,7 @@ class AccessAttemptAdmin(_DeletableAdmin):
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
     list_filter = ("attempt_time",)
-    search_fields = ("username__istartswith", "ip_address__exact")
+    search_fields = ("username__exact", "ip_address__exact")
     fields = ("username", "ip_address", "user_agent", "failures_since_start", "attempt_time")
     ordering = ("-attempt_time",)
 
@@ -126,6 +132,6 @@ class SecondFactorAdmin(_DeletableAdmin):
     list_display = ("user", "name", "confirmed")
     list_select_related = ("user",)
     list_filter = ("confirmed",)
-    search_fields = ("user__username__istartswith", "user__email__istartswith")
+    search_fields = ("user__username__prefix", "user__email__prefix")
     fields = ("user", "name", "confirmed")
     ordering = ("user__username",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from apikeys.admin.base import (
     format_json,
     json_display,
 )
+from apikeys.audit.events import EVENT_TYPES
 from apikeys.models import (
     Event,
     IdempotencyRecord,
@@ -29,8 +31,8 @@ class UsageDayAdmin(ReadOnlyAdmin):
     list_display = ("day", "kind", "subject_id", "merchant", "mode", "requests", "failures", "last_used_at")
     list_select_related = ("merchant",)
     list_filter = ("kind", "mode", MerchantFilter, "day")
-    search_fields = ("merchant__slug",)
-    search_help_text = "The id of a key or credential, or a merchant's slug."
+    search_fields = ("merchant__slug__prefix",)
+    search_help_text = "The id of a key or credential, or the start of a merchant's slug."
     id_search = ("id", "subject_id")
     date_hierarchy = "day"
 
@@ -43,7 +45,7 @@ class SecurityNoticeAdmin(ReadOnlyAdmin):
     list_select_related = ("event",)
     list_filter = ("event__type",)
     list_defer = ("event__data",)
-    search_fields = ("event__type__startswith",)
+    search_fields = ("event__correlation_id__exact",)
     id_search = ("event_id",)
     ordering = ("event_id",)
     fields = ("event", "type", "since", "fence", "lease_until")
@@ -98,7 +100,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("merchant",)
     list_filter = ("visibility", "mode", MerchantFilter, "created_at")
     list_defer = ("data",)
-    search_fields = ("type__startswith", "correlation_id__exact", "actor__exact")
+    search_fields = ("type__exact", "correlation_id__exact", "actor__exact")
     search_help_text = (
         'A type or its beginning ("shipment."), the id of its subject, a complete correlation id or actor ("key:…").'
     )
@@ -119,6 +121,12 @@ class EventAdmin(ReadOnlyAdmin):
     )
     shown_data = json_display("data")
 
+    def search_values(self, lookup: str, text: str) -> Sequence[str]:
+        """Replace the beginning of a type by all types with it, so that the latest events of each are found."""
+        if lookup != "type__exact":
+            return [text]
+        return [name for name in EVENT_TYPES if name.startswith(text.lower())]
+
 
 @admin.register(Outbox)
 class OutboxAdmin(ReadOnlyAdmin):
@@ -128,8 +136,8 @@ class OutboxAdmin(ReadOnlyAdmin):
     list_select_related = ("event__merchant",)
     list_filter = (("event__mode", admin.ChoicesFieldListFilter),)
     list_defer = ("event__data",)
-    search_fields = ("event__type__startswith",)
-    search_help_text = "An event type or its beginning, or the id of the event or its subject."
+    search_fields = ("event__correlation_id__exact",)
+    search_help_text = "A complete correlation id, or the id of the event or its subject."
     id_search = ("event_id", "event__subject_id")
     ordering = ("event_id",)
     fields = ("event", "type", "merchant", "mode", "since", "data")

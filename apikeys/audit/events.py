@@ -20,6 +20,9 @@ from apikeys.db.tenancy import Tenant, first_id_at, new_id
 from apikeys.http import actors, correlation
 from apikeys.models import Event, SecurityNotice
 
+# All types by name; the apps above declare theirs.
+EVENT_TYPES: dict[str, EventType] = {}
+
 
 @dataclass(frozen=True)
 class EventType:
@@ -33,6 +36,9 @@ class EventType:
     public: bool = False
     audit: bool = False
     security: bool = False
+
+    def __post_init__(self) -> None:
+        EVENT_TYPES[self.name] = self
 
     @property
     def visibility(self) -> str:

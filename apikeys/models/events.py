@@ -48,6 +48,9 @@ class Event(Row):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(fields=["type", "id"], name="event_by_type_alone"),
+            models.Index(fields=["correlation_id", "id"], name="event_by_correlation"),
+            models.Index(fields=["actor", "id"], name="event_by_actor"),
             models.Index(fields=["subject_id", "id"], name="event_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="event_by_tenant"),
             models.Index(fields=["merchant", "mode", "type", "id"], name="event_by_type"),

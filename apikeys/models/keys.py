@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Tenant, TenantRow
 from apikeys.models import scopes
 from apikeys.models.merchants import Store, rate_field
@@ -46,7 +47,11 @@ class ApiKey(TenantRow):
     class Meta:
         verbose_name = "API key"
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["merchant", "mode", "id"], name="api_key_by_tenant")]
+        indexes = [
+            models.Index(CaseKey("name"), name="api_key_name_prefix"),
+            models.Index(CaseKey("prefix"), name="api_key_prefix_prefix"),
+            models.Index(fields=["merchant", "mode", "id"], name="api_key_by_tenant"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -79,6 +84,7 @@ class UsageDay(TenantRow):
             models.UniqueConstraint(fields=["merchant", "kind", "subject_id", "day"], name="one_usage_row_per_day")
         ]
         indexes = [
+            models.Index(fields=["subject_id", "id"], name="usage_by_subject"),
             models.Index(fields=["merchant", "mode", "day"], name="usage_by_tenant"),
             models.Index(fields=["day"], condition=models.Q(is_summarised=False), name="usage_to_summarise"),
         ]
@@ -108,7 +114,11 @@ class IdempotencyRecord(TenantRow):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "mode", "key"], name="idempotency_key_per_tenant")]
-        indexes = [models.Index(fields=["created_at"], name="idempotency_by_age")]
+        indexes = [
+            models.Index(fields=["key", "id"], name="idempotency_by_key"),
+            models.Index(fields=["subject"], name="idempotency_by_subject", condition=models.Q(subject__isnull=False)),
+            models.Index(fields=["created_at"], name="idempotency_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key}: {self.state}"

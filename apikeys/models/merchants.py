@@ -7,6 +7,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row
 from apikeys.models.people import User
 
@@ -29,6 +30,10 @@ class Plan(models.Model):
 
     class Meta:
         ordering = [models.F("per_minute").asc(nulls_first=True)]
+        indexes = [
+            models.Index(CaseKey("name"), name="plan_name_prefix"),
+            models.Index(CaseKey("code"), name="plan_code_prefix"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -68,6 +73,10 @@ class Merchant(Row):
 
     class Meta:
         ordering = ["name"]
+        indexes = [
+            models.Index(CaseKey("name"), name="merchant_name_prefix"),
+            models.Index(CaseKey("slug"), name="merchant_slug_prefix"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -105,6 +114,10 @@ class Store(Row):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="store_code_per_merchant")]
+        indexes = [
+            models.Index(CaseKey("name"), name="store_name_prefix"),
+            models.Index(CaseKey("code"), name="store_code_prefix"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -128,6 +141,9 @@ class Invitation(Row):
             models.UniqueConstraint(
                 fields=["merchant", "email"], condition=models.Q(accepted_at=None), name="one_open_invitation"
             )
+        ]
+        indexes = [
+            models.Index(CaseKey("email"), name="invitation_email_prefix"),
         ]
 
     def __str__(self) -> str:

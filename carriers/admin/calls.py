@@ -48,7 +48,7 @@ class BreakerAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("credential__merchant",)
     list_filter = (("opened_at", admin.EmptyFieldListFilter), "operation")
-    search_fields = ("operation__exact", "credential__carrier")
+    search_fields = ("operation__exact", "credential__carrier__exact")
     search_help_text = "Operation, carrier or credential id."
     id_search = ("id", "credential_id")
     actions = ("close",)
@@ -76,7 +76,7 @@ class CallBudgetAdmin(ReadOnlyAdmin):
     list_display = ("credential", "endpoint", "full_again")
     list_select_related = ("credential__merchant",)
     list_filter = ("endpoint",)
-    search_fields = ("endpoint__exact", "credential__carrier")
+    search_fields = ("endpoint__exact", "credential__carrier__exact")
     search_help_text = "Endpoint, carrier or credential id."
     id_search = ("id", "credential_id")
     fields = ("credential", "endpoint", "full_again")
@@ -97,7 +97,7 @@ class PointAnswerAdmin(ReadOnlyAdmin):
     list_select_related = ("credential__merchant",)
     list_filter = ("operation", "fetched_at")
     list_defer = ("answer",)
-    search_fields = ("credential__carrier",)
+    search_fields = ("credential__carrier__exact",)
     search_help_text = "Carrier or credential id."
     id_search = ("id", "credential_id")
     ordering = ("-fetched_at",)

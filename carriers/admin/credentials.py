@@ -103,7 +103,7 @@ class CredentialAdmin(NoDeleteAdmin):
         ("merchant", admin.EmptyFieldListFilter),
     )
     list_defer = ("fields", "token")
-    search_fields = ("carrier", "merchant__name", "merchant__slug")
+    search_fields = ("carrier__exact", "merchant__name__prefix", "merchant__slug__prefix")
     search_help_text = "Carrier, merchant or id."
     autocomplete_fields = ("merchant",)
     actions = ("log_in", "rotate")

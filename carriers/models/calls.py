@@ -24,6 +24,9 @@ class CallBudget(Row):
     class Meta:
         verbose_name = "carrier rate"
         constraints = [models.UniqueConstraint(fields=["credential", "endpoint"], name="one_budget")]
+        indexes = [
+            models.Index(fields=["endpoint", "id"], name="budget_by_endpoint"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.credential_id} {self.endpoint}"
@@ -50,6 +53,9 @@ class Breaker(Row):
         verbose_name = "circuit breaker"
         ordering = ["-updated_at"]
         constraints = [models.UniqueConstraint(fields=["credential", "operation"], name="one_breaker")]
+        indexes = [
+            models.Index(fields=["operation", "id"], name="breaker_by_operation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.credential}: {self.operation}"
@@ -131,6 +137,8 @@ class CarrierCall(Row):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(fields=["operation", "id"], name="call_by_operation"),
+            models.Index(fields=["correlation_id", "id"], name="call_by_correlation"),
             models.Index(fields=["subject_id", "id"], name="call_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="call_by_tenant"),
             models.Index(fields=["created_at"], name="call_by_age"),

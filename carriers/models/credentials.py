@@ -84,6 +84,9 @@ class Credential(Row):
                 fields=["mode", "carrier"], condition=models.Q(merchant__isnull=True), name="one_platform_credential"
             ),
         ]
+        indexes = [
+            models.Index(fields=["carrier", "id"], name="credential_by_carrier"),
+        ]
 
     def __str__(self) -> str:
         return f"{adapter_class(self.carrier).name} {self.environment}, {self.merchant or 'platform'}"

@@ -58,6 +58,7 @@ READ_ONLY = {
     "Pickup",
     "PointAnswer",
     "Quote",
+    "ShipmentSearch",
     "SecurityNotice",
     "Shipment",
     "UnitTally",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 
 from apikeys.admin.base import (
+    MAX_MATCHES,
     MONITORED_LISTS,
     NOTHING,
     MonitoredList,
@@ -18,6 +20,7 @@ from apikeys.admin.base import (
     badge,
     build_section,
     join_lines,
+    matching_keys,
 )
 from apikeys.models import Event
 from carriers.admin.base import CarrierFilter, carrier_name
@@ -33,6 +36,7 @@ from shipping.models import (
     StatusCode,
     WarehouseRegistration,
 )
+from shipping.models.search import matching_shipments
 
 MAX_SETTLED = 200
 _BOOKING_TONES = {
@@ -165,7 +169,17 @@ def _money(amount: Any, currency: str) -> str:
 
 
 class ShippingAdmin(ReadOnlyAdmin):
-    """What every page of this app shows in one way."""
+    """What the pages of this app share.
+
+    The search field ``search`` stands for all columns of ``ShipmentSearch``, also behind a relation to shipments.
+    """
+
+    def match(self, lookup: str, value: str) -> Sequence[Any]:
+        relation, _, last = lookup.rpartition(LOOKUP_SEP)
+        if last != "search":
+            return super().match(lookup, value)
+        shipments = matching_shipments(value, MAX_MATCHES + 1)
+        return matching_keys(self.model, f"{relation}__in", shipments) if relation and shipments else shipments
 
     @admin.display(description="carrier", ordering="carrier")
     def shown_carrier(self, row: Any) -> str:

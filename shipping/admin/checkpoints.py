@@ -55,8 +55,8 @@ class CheckpointAdmin(ShippingAdmin):
     list_select_related = ("shipment", "merchant")
     list_filter = ("status", "source", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
     list_defer = ("details", "shipment__request", "shipment__carrier_details")
-    search_fields = ("shipment__tracking_number__exact", "shipment__order_id__exact", "code__exact")
-    search_help_text = "A whole tracking number, order or carrier's code, or the id of the shipment."
+    search_fields = ("shipment__search",)
+    search_help_text = "Any search text of the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
     fields = (
@@ -91,8 +91,8 @@ class StatusCodeAdmin(NoDeleteAdmin):
 
     list_display = ("shown_carrier", "code", "example", "unknown_scans", "shown_status", "first_seen_at", "placed_at")
     list_filter = ("status", CarrierFilter)
-    search_fields = ("code", "example")
-    search_help_text = "A code, what the carrier says with it, or our id."
+    search_fields = ("code__prefix",)
+    search_help_text = "Start of a code, or the id."
     ordering = ("-id",)
     sections = (unknown_section,)
     fields = ("shown_carrier", "code", "example", "unknown_scans", "first_seen_at", "status", "placed_at")

@@ -59,8 +59,8 @@ class PickupAdmin(ShippingAdmin):
     list_select_related = ("merchant",)
     list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
     list_defer = ("address", "request", "carrier_details", "failure")
-    search_fields = ("confirmation_number", "carrier_pickup_id", "shipments__tracking_number__exact")
-    search_help_text = "Confirmation number, the carrier's pickup id, a whole tracking number, or our id."
+    search_fields = ("confirmation_number__prefix", "carrier_pickup_id__prefix", "shipments__search")
+    search_help_text = "Confirmation number, carrier's pickup id, any search text of a shipment, or the pickup id."
     date_hierarchy = "scheduled_date"
     ordering = ("-id",)
     actions = ("nothing_booked",)

@@ -23,8 +23,8 @@ class QuoteAdmin(ShippingAdmin):
     list_select_related = ("merchant",)
     list_filter = (CarrierFilter, "mode", MerchantFilter, "created_at")
     list_defer = ("breakdown", "request")
-    search_fields = ("carrier_quote_id__exact", "service_type__exact", "merchant__slug__exact")
-    search_help_text = "The carrier's quote id, a service, a merchant's slug, or our id."
+    search_fields = ("carrier_quote_id__exact", "service_type__exact")
+    search_help_text = "Carrier's quote id, service, a merchant's slug, or the quote id."
     ordering = ("-id",)
     fields = (
         "id",

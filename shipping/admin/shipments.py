@@ -41,6 +41,7 @@ from shipping.models import (
     Parcel,
     Pickup,
     Shipment,
+    ShipmentSearch,
 )
 
 
@@ -127,18 +128,10 @@ class ShipmentAdmin(ShippingAdmin):
         "created_at",
     )
     list_defer = ("origin", "destination", "request", "carrier_details", "failure", "cancellation")
-    search_fields = (
-        "order_id",
-        "reference",
-        "tracking_number",
-        "carrier_shipment_id",
-        "customer_reference",
-        "recipient",
-        "merchant__slug__exact",
-    )
+    search_fields = ("search",)
     search_help_text = (
-        "Order, tracking number, our reference, the carrier's shipment id, customer reference, recipient, our id, "
-        "or a merchant's whole slug."
+        "Start of a tracking number, order, reference, carrier's shipment id, recipient, last name, e-mail address or "
+        "postal code; end of a phone number; shipment id; or a merchant's whole slug."
     )
     ordering = ("-id",)
     actions = ("look_up", "nothing_bought")
@@ -314,8 +307,8 @@ class ParcelAdmin(ShippingAdmin):
     list_display = ("shipment", "number", "weight_kg", "size", "declared", "description")
     list_select_related = ("shipment",)
     list_filter = (("shipment__mode", admin.ChoicesFieldListFilter),)
-    search_fields = ("shipment__tracking_number", "shipment__order_id", "description")
-    search_help_text = "Tracking number, order, content, or the id of the shipment."
+    search_fields = ("shipment__search",)
+    search_help_text = "Any search text of the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
 
@@ -335,8 +328,8 @@ class LabelAdmin(ShippingAdmin):
     list_display = ("shipment", "format", "size", "opened", "created_at")
     list_select_related = ("shipment",)
     list_filter = ("format", "size", "created_at")
-    search_fields = ("shipment__tracking_number", "shipment__order_id")
-    search_help_text = "Tracking number, order, or the id of the shipment."
+    search_fields = ("shipment__search",)
+    search_help_text = "Any search text of the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
     fields = ("id", "shipment", "format", "size", "opened", "carrier_url", "created_at")
@@ -353,8 +346,8 @@ class OrphanAdmin(ShippingAdmin):
     list_display = ("tracking_number", "state", "shown_carrier", "shipment", "merchant", "mode", "created_at")
     list_select_related = ("shipment", "merchant")
     list_filter = (("voided_at", admin.EmptyFieldListFilter), MerchantFilter, "mode", "created_at")
-    search_fields = ("tracking_number", "shipment__reference", "shipment__order_id")
-    search_help_text = "Tracking number, our reference, an order, or our id."
+    search_fields = ("tracking_number__prefix", "shipment__search")
+    search_help_text = "Tracking number, any search text of the shipment, or the label id."
     actions = ("void",)
     ordering = ("-id",)
     fields = ("id", "merchant", "mode", "shipment", "tracking_number", "state", "refusal", "voided_at", "created_at")
@@ -374,3 +367,16 @@ class OrphanAdmin(ShippingAdmin):
         """The worker asks the carrier at once; one that was called off in its back-office is then known to be."""
         asked = reconciliation.request_voiding(queryset)
         self.message_user(request, f"{asked} labels are called off at once.", messages.SUCCESS)
+
+
+@admin.register(ShipmentSearch)
+class ShipmentSearchAdmin(ShippingAdmin):
+    """Folded texts that shipments are found by."""
+
+    list_display = ("shipment", "tracking_number", "order_id", "recipient", "email", "phone", "postal_code")
+    list_select_related = ("shipment",)
+    list_filter = (("shipment__mode", admin.ChoicesFieldListFilter),)
+    search_fields = ("search",)
+    search_help_text = ShipmentAdmin.search_help_text
+    id_search = ("shipment_id",)
+    ordering = ("-shipment_id",)

@@ -18,7 +18,7 @@ from shipping.models import (
 class TallyAdmin(ReadOnlyAdmin):
     """Counts that the database keeps; several rows of a key add up."""
 
-    search_fields = ("=id",)
+    search_fields = ("id__exact",)
     list_filter = ("mode", MerchantFilter, CarrierFilter, "is_folded")
     list_select_related = ("merchant", "store")
     ordering = ("-id",)

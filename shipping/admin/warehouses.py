@@ -24,8 +24,8 @@ class WarehouseAdmin(ShippingAdmin):
     list_select_related = ("merchant", "store")
     list_filter = ("is_active", MerchantFilter, "mode")
     list_defer = ("address", "return_address")
-    search_fields = ("name", "merchant__slug__exact")
-    search_help_text = "A name, a merchant's whole slug, or our id."
+    search_fields = ("name__prefix",)
+    search_help_text = "Start of a name, a merchant's whole slug, or the warehouse id."
     ordering = ("-id",)
     fields = ("id", "merchant", "mode", "store", "name", "is_active", "where", "returns_to", "created_at", "updated_at")
 
@@ -46,8 +46,8 @@ class WarehouseRegistrationAdmin(ShippingAdmin):
     list_select_related = ("warehouse", "credential__merchant")
     list_filter = ("state",)
     list_defer = ("failure",)
-    search_fields = ("carrier_warehouse_id", "warehouse__name")
-    search_help_text = "The carrier's id of it, or its name."
+    search_fields = ("carrier_warehouse_id__prefix", "warehouse__name__prefix")
+    search_help_text = "Start of the carrier's warehouse id or of the name."
     ordering = ("-id",)
     fields = ("id", "warehouse", "credential", "state", "carrier_warehouse_id", "shown_failure", "updated_at")
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from apikeys.access import idempotency
 from apikeys.audit import events
 from apikeys.db.prepared import Insert, Select, Update
+from apikeys.db.search import fold_number
 from apikeys.db.tenancy import Tenant, new_id
 from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed, WaybillError
 from apikeys.http.fields import Moment
@@ -27,7 +28,7 @@ from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
 from carriers.types import Status
 from shipping.common.event_data import scan_facts, shipment_facts
-from shipping.models import BookingState, Checkpoint, Shipment
+from shipping.models import BookingState, Checkpoint, Shipment, ShipmentSearch
 from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
 # The statuses that a merchant may post after each status; only in_transit may repeat.
@@ -397,6 +398,11 @@ def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
         for unit in (plan.unit for plan in touched if not plan.is_new)
     ]
     _insert_units(created)
+    for plan in touched:
+        # The trigger that makes the search row folds ASCII letters only.
+        if plan.is_new and not plan.unit.tracking_number.isascii():
+            number = fold_number(plan.unit.tracking_number)
+            ShipmentSearch.objects.filter(shipment_id=plan.unit.id).update(tracking_number=number)
     _insert_checkpoints([row for plan in touched for row in plan.rows])
     _update_units(changed)
     events.record_all([event for plan in touched for event in plan.events])

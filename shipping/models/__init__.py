@@ -4,10 +4,11 @@ from shipping.models.checkpoints import PLACES, Checkpoint, StatusCode
 from shipping.models.labels import LABEL_TYPES, MANIFEST_TYPE, Download, Label, label_path
 from shipping.models.pickups import Pickup
 from shipping.models.quotes import Quote
+from shipping.models.search import ShipmentSearch
 from shipping.models.shipments import Orphan, Parcel, Shipment
 from shipping.models.states import UNIT_STATES, UNSETTLED, BookingState, StatusChoices
 from shipping.models.tallies import DeliveryTally, UnitTally
-from shipping.models.triggers import COUNTS, FROZEN_CHECKPOINTS
+from shipping.models.triggers import COUNTS, FROZEN_CHECKPOINTS, SEARCH_ROWS
 from shipping.models.warehouses import Warehouse, WarehouseRegistration
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Parcel",
     "Pickup",
     "Quote",
+    "SEARCH_ROWS",
     "Shipment",
+    "ShipmentSearch",
     "StatusChoices",
     "StatusCode",
     "UNIT_STATES",

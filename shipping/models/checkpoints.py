@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row, TenantRow
 from shipping.models.shipments import Shipment
 from shipping.models.states import StatusChoices
@@ -77,7 +78,10 @@ class StatusCode(Row):
             models.UniqueConstraint(fields=["carrier", "code"], name="status_code_once_per_carrier"),
             models.CheckConstraint(condition=~models.Q(status="unknown"), name="status_code_placed_as_a_known_one"),
         ]
-        indexes = [models.Index(fields=["id"], condition=models.Q(status__isnull=True), name="status_code_to_place")]
+        indexes = [
+            models.Index(CaseKey("code"), name="status_code_prefix"),
+            models.Index(fields=["id"], condition=models.Q(status__isnull=True), name="status_code_to_place"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.carrier} {self.code}"

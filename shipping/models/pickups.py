@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import TenantRow
 from carriers.models import Credential
 from shipping.models.shipments import Shipment
@@ -52,6 +53,8 @@ class Pickup(TenantRow):
             )
         ]
         indexes = [
+            models.Index(CaseKey("confirmation_number"), name="pickup_confirmation_prefix"),
+            models.Index(CaseKey("carrier_pickup_id"), name="pickup_carrier_id_prefix"),
             models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant"),
             models.Index(fields=["merchant", "mode", "carrier_pickup_id"], name="pickup_by_carrier_id"),
             models.Index(fields=["merchant", "mode", "confirmation_number"], name="pickup_by_confirmation"),

@@ -26,7 +26,11 @@ class Quote(TenantRow):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["merchant", "mode", "id"], name="quote_by_tenant")]
+        indexes = [
+            models.Index(fields=["carrier_quote_id", "id"], name="quote_by_carrier_id"),
+            models.Index(fields=["service_type", "id"], name="quote_by_service"),
+            models.Index(fields=["merchant", "mode", "id"], name="quote_by_tenant"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.carrier} {self.service_type}: {self.total_price} {self.currency}"

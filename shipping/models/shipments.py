@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import TenantRow, new_id
 from carriers.adapters.registry import adapter_class
 from carriers.models import Credential
+from shipping.models.search import SEARCHED_FIELDS, store_search_rows
 from shipping.models.states import BookingState, StatusChoices
 from shipping.models.warehouses import Warehouse
 
@@ -144,6 +146,16 @@ class Shipment(TenantRow):
     def __str__(self) -> str:
         return self.tracking_number or self.order_id or str(self.id)
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the row and, if a searched column may have changed, its search row."""
+        fields = kwargs.get("update_fields")
+        if fields is not None and SEARCHED_FIELDS.isdisjoint(fields):
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic(savepoint=False):
+            super().save(*args, **kwargs)
+            store_search_rows([self])
+
     @property
     def carrier_name(self) -> str:
         """The carrier's display name; empty for a self-tracked unit."""
@@ -181,7 +193,10 @@ class Orphan(TenantRow):
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["shipment", "tracking_number"], name="orphan_once")]
-        indexes = [models.Index(fields=["id"], condition=models.Q(voided_at__isnull=True), name="orphan_not_voided")]
+        indexes = [
+            models.Index(CaseKey("tracking_number"), name="orphan_number_prefix"),
+            models.Index(fields=["id"], condition=models.Q(voided_at__isnull=True), name="orphan_not_voided"),
+        ]
 
     def __str__(self) -> str:
         return self.tracking_number

@@ -1,4 +1,4 @@
-"""Triggers of this app: checkpoints never change, and every change of a shipment is counted.
+"""Triggers of this app: checkpoints never change, changes of shipments are counted, new units are searchable.
 
 Only the status of a checkpoint with an unknown code may be set, when operations staff map the code.
 """
@@ -88,3 +88,32 @@ def _counts(vendor: str) -> list[Trigger]:
 
 
 COUNTS = declare("shipping.counts", _counts, repair=repair)
+
+
+_SEARCH_COLUMNS = "INSERT INTO shipping_shipmentsearch (shipment_id, tracking_number, reference)"
+_SEARCH_VALUES = "{r}id, NULLIF(lower(replace({r}tracking_number, ' ', '')), ''), lower({r}reference)"
+
+
+def _search_rows(vendor: str) -> list[Trigger]:
+    """Store the search rows of self-tracked units, which need no statement of their own then.
+
+    ``Shipment.save`` stores those of shipments bought at a carrier.
+    """
+    name = f"{SHIPMENTS}_searched"
+    if vendor == "sqlite":
+        values = _SEARCH_VALUES.replace("{r}", "NEW.")
+        insert = f"{_SEARCH_COLUMNS} VALUES ({values}) ON CONFLICT DO NOTHING;"
+        return [Trigger(name, SHIPMENTS, "AFTER INSERT", "WHEN NEW.booking_state = 'none'", insert)]
+    values = _SEARCH_VALUES.replace("{r}", "r.")
+    insert = f"{_SEARCH_COLUMNS} SELECT {values} FROM added r WHERE r.booking_state = 'none' ON CONFLICT DO NOTHING;"  # noqa: S608 our own names
+    scope = "REFERENCING NEW TABLE AS added FOR EACH STATEMENT"
+    return [Trigger(name, SHIPMENTS, "AFTER INSERT", scope, f"{insert} RETURN NULL;")]
+
+
+def _missing_search_rows(vendor: str) -> list[str]:
+    values = _SEARCH_VALUES.replace("{r}", "r.")
+    has_none = "NOT EXISTS (SELECT 1 FROM shipping_shipmentsearch s WHERE s.shipment_id = r.id)"
+    return [f"{_SEARCH_COLUMNS} SELECT {values} FROM {SHIPMENTS} r WHERE r.booking_state = 'none' AND {has_none}"]  # noqa: S608 our own names
+
+
+SEARCH_ROWS = declare("shipping.search_rows", _search_rows, repair=_missing_search_rows)

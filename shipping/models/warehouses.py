@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import TenantRow, new_id
 from carriers.models import Credential
 
@@ -29,7 +30,10 @@ class Warehouse(TenantRow):
                 name="warehouse_name_per_tenant",
             )
         ]
-        indexes = [models.Index(fields=["merchant", "mode", "id"], name="warehouse_by_tenant")]
+        indexes = [
+            models.Index(CaseKey("name"), name="warehouse_name_prefix"),
+            models.Index(fields=["merchant", "mode", "id"], name="warehouse_by_tenant"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -61,6 +65,9 @@ class WarehouseRegistration(models.Model):
                 condition=~models.Q(carrier_warehouse_id=""),
                 name="carrier_warehouse_once",
             ),
+        ]
+        indexes = [
+            models.Index(CaseKey("carrier_warehouse_id"), name="registration_number_prefix"),
         ]
 
     def __str__(self) -> str:

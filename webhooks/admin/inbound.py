@@ -40,7 +40,7 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     list_select_related = ("credential__merchant",)
     list_filter = ("state", CarrierFilter, "received_at")
     list_defer = ("body",)
-    search_fields = ("event_type__startswith", "numbers__tracking_number__exact", "correlation_id__exact")
+    search_fields = ("event_type__prefix", "numbers__tracking_number__exact", "correlation_id__exact")
     search_help_text = "An event type, a whole waiting tracking number, a whole correlation id, or our id."
     id_search = ("id", "credential_id")
     ordering = ("-id",)
@@ -127,7 +127,7 @@ class WorkerAdmin(ReadOnlyAdmin):
 
     list_display = ("name", "started_at", "seen_at")
     list_filter = ("seen_at",)
-    search_fields = ("name__startswith",)
+    search_fields = ("name__prefix",)
     id_search = ("id",)
     ordering = ("-seen_at",)
     fields = ("id", "name", "started_at", "seen_at", "shown_tasks")

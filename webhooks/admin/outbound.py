@@ -132,7 +132,7 @@ class WebhookEndpointAdmin(NoDeleteAdmin):
     list_select_related = ("merchant",)
     list_filter = ("is_active", "mode", MerchantFilter, "created_at")
     list_defer = ("secret",)
-    search_fields = ("url", "description", "merchant__name", "merchant__slug")
+    search_fields = ("url__prefix", "merchant__name__prefix", "merchant__slug__prefix")
     search_help_text = "URL, description, merchant or id."
     autocomplete_fields = ("merchant",)
     ordering = ("-id",)
@@ -199,7 +199,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_select_related = ("event", "endpoint", "merchant")
     list_filter = ("state", "mode", MerchantFilter, "created_at")
     list_defer = ("body", "event__data", "endpoint__secret")
-    search_fields = ("event__type__startswith", "endpoint__url__startswith")
+    search_fields = ("event__type__exact", "endpoint__url__prefix")
     search_help_text = "The id of the delivery, event, endpoint or shipment, an event type, or an endpoint's URL."
     id_search = ("id", "event_id", "endpoint_id", "subject_id")
     ordering = ("-id",)

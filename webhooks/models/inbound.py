@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from apikeys.db.leases import Claimable
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row
 from carriers.models import Credential
 
@@ -34,7 +35,9 @@ class InboundWebhook(Claimable, Row):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["credential", "digest"], name="inbound_body_once")]
         indexes = [
-            models.Index(fields=["state", "id"], condition=~models.Q(state="processed"), name="inbound_unfinished")
+            models.Index(CaseKey("event_type"), name="inbound_event_type_prefix"),
+            models.Index(fields=["correlation_id", "id"], name="inbound_by_correlation"),
+            models.Index(fields=["state", "id"], condition=~models.Q(state="processed"), name="inbound_unfinished"),
         ]
 
     def __str__(self) -> str:
@@ -50,7 +53,10 @@ class UnmatchedNumber(Row):
     is_pickup = models.BooleanField(default=False, help_text="Whether it is the number of a pickup.")
 
     class Meta:
-        indexes = [models.Index(fields=["credential", "tracking_number"], name="unmatched_by_number")]
+        indexes = [
+            models.Index(fields=["tracking_number", "id"], name="unmatched_by_number_alone"),
+            models.Index(fields=["credential", "tracking_number"], name="unmatched_by_number"),
+        ]
 
     def __str__(self) -> str:
         return self.tracking_number

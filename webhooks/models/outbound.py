@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from apikeys.db.crypto import EncryptedField
 from apikeys.db.leases import Claimable
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row, TenantRow
 from apikeys.models import Event
 
@@ -27,7 +28,10 @@ class WebhookEndpoint(TenantRow):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["merchant", "mode", "is_active"], name="endpoint_by_tenant")]
+        indexes = [
+            models.Index(CaseKey("url"), name="endpoint_url_prefix"),
+            models.Index(fields=["merchant", "mode", "is_active"], name="endpoint_by_tenant"),
+        ]
 
     def __str__(self) -> str:
         return self.url
@@ -93,6 +97,9 @@ class Attempt(Row):
 
     class Meta:
         ordering = ["number"]
+        indexes = [
+            models.Index(fields=["status", "id"], name="attempt_by_status"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number}: {self.outcome}"

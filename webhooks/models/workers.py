@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row
 
 
@@ -17,6 +18,9 @@ class Worker(Row):
 
     class Meta:
         ordering = ["-seen_at"]
+        indexes = [
+            models.Index(CaseKey("name"), name="worker_name_prefix"),
+        ]
 
     def __str__(self) -> str:
         return self.name

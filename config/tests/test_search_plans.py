@@ -1,0 +1,55 @@
+"""An index serves every search field of every admin list, on both databases."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apikeys.models import User
+from config.tests.test_admin_pages import populate
+
+pytestmark = pytest.mark.django_db
+SEARCHED = [model for model, registered in admin.site._registry.items() if registered.search_fields]
+TEXTS = ("Some text", "007", "shipment.booked", "192.0.2.7", "0190b8a2-7c3e-7d4f-8a5b-6c7d8e9fa0b1")
+
+
+@pytest.fixture
+def rows(merchant, tenant):
+    for number in range(3):
+        populate(merchant, tenant, number)
+
+
+def without_index(sql):
+    """Return the parts of a query's plan that read a whole table."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            steps = [row[3] for row in cursor.fetchall()]
+            return [step for step in steps if step.startswith("SCAN") and "CONSTANT ROW" not in step]
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {sql}")
+        nodes = re.split(r"\n *->", "\n".join(line for (line,) in cursor.fetchall()))
+        return [node for node in nodes if "Seq Scan" in node or "Index" in node and "Index Cond" not in node]
+
+
+def test_search_reads_no_whole_table(rf, rows):
+    request = rf.get("/")
+    request.user = User(is_superuser=True, is_staff=True)
+    for model in SEARCHED:
+        registered = admin.site._registry[model]
+        everything = model._base_manager.all().order_by()
+        with CaptureQueriesContext(connection) as captured:
+            for text in TEXTS:
+                registered.get_search_results(request, everything, text)
+        statements = [query["sql"] for query in captured if query["sql"].startswith(("SELECT", "("))]
+        assert len(statements) >= len(registered.search_fields), model
+        for statement in statements:
+            assert not without_index(statement), statement
+
+
+def test_all_lists_are_tested():
+    assert len(SEARCHED) > 30
+    assert Group in SEARCHED
