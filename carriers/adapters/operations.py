@@ -16,8 +16,8 @@ class Effect(StrEnum):
     PURCHASE = "purchase"  # as WRITE, after a row is reserved; OutcomeUnknown leads to a lookup, never to a retry
 
 
-LOGIN = "token"  # the only operation that is no method of an adapter's callers: tokens are fetched as needed
-# By the name that stands in the call log, in rates and metrics, in the circuit breaker and in capabilities.
+LOGIN = "token"  # the operation of ``fetch_token``; no capability, as tokens are fetched when needed
+# The names are used in the call log, in rates, metrics and capabilities, and by the circuit breaker.
 OPERATIONS: Mapping[str, Effect] = MappingProxyType(
     {
         LOGIN: Effect.READ,

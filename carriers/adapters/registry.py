@@ -1,4 +1,4 @@
-"""The carriers that Waybill speaks to: one module each, and one line here."""
+"""The registry of carriers: each is one package of ``carriers/adapters`` and one line in ``ADAPTERS``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ ADAPTERS: dict[str, type[CarrierAdapter]] = {
 
 
 def adapter_class(name: str) -> type[CarrierAdapter]:
-    """The adapter of a carrier, by slug or display name in any case. Raises ``ValidationFailed`` naming ``carrier``."""
-    wanted = name.strip().lower()
-    found = ADAPTERS.get(wanted) or next((one for one in ADAPTERS.values() if one.name.lower() == wanted), None)
-    if found is None:
-        known = ", ".join(adapter.name for adapter in ADAPTERS.values())
-        raise ValidationFailed(details={"carrier": [_("Unknown carrier. Known: %s") % known]})
-    return found
+    """Return the adapter of a carrier, by slug or display name in any case.
+
+    Raises ``ValidationFailed`` naming ``carrier``.
+    """
+    key = name.strip().lower()
+    for slug, adapter in ADAPTERS.items():
+        if key in (slug, adapter.name.lower()):
+            return adapter
+    known = ", ".join(adapter.name for adapter in ADAPTERS.values())
+    raise ValidationFailed(details={"carrier": [_("Unknown carrier. Known: %s") % known]})

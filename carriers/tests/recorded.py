@@ -1,7 +1,7 @@
-"""Recorded examples of a carrier's wire, read alike on the adapter's side and on the simulator's.
+"""Recorded requests, responses and webhooks of the carriers, for the tests of adapters and simulators.
 
-An example is a file ``{"request": {"method", "path", "query", "body"}, "status", "response"}``; where anything of it is
-assumed it has ``"assumed": true``. What a carrier pushes is a file ``event_*``: the body, or ``{"assumed", "body"}``.
+A record is a file ``{"request": {"method", "path", "query", "body"}, "status", "response"}``, with ``"assumed": true``
+if no document shows all of it. A webhook is a file ``event_*``: its body, or ``{"assumed", "body"}``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 FIXTURES = Path(__file__).parent / "fixtures"
 PAGES = Path(__file__).parents[2] / "docs" / "carriers"
 _HEAD = "| operation | request | known from |"
-_PREFIXES = r"/v2|/custom/api/v1"  # of paths, in the base URL of one carrier and in the paths of the other
+_PREFIXES = r"/v2|/custom/api/v1"  # Pickit has it in its base URL, Velocity in its paths
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A row of a carrier's page. Without a path it is one that no example is of: a file, a webhook."""
+    """A row of the table on a carrier's page. Without a path it has no records: a file or a webhook."""
 
     name: str
     source: str
@@ -30,30 +30,30 @@ class Operation:
     query: frozenset[str] = frozenset()
 
     def is_of(self, request: Mapping[str, Any]) -> bool:
-        """Whether the request asks for this, or for what differs from it only by its query."""
+        """Return whether a request is of this operation, or of one that differs only by its query."""
         path = re.sub(rf"^({_PREFIXES})", "", request["path"])
         fits = self.path and self.method == request["method"] and re.fullmatch(self.path, path)
         return bool(fits) and self.query <= set(request.get("query") or ())
 
 
 def examples(carrier: str) -> dict[str, dict[str, Any]]:
-    """All but the events, by name."""
+    """Return the records except webhooks, by name."""
     return {name: one for name, one in _files(carrier).items() if not name.startswith("event_")}
 
 
 def events(carrier: str) -> dict[str, Any]:
-    """The bodies that the carrier pushes, by name."""
+    """Return the bodies of the carrier's webhooks, by name."""
     files = {name: one for name, one in _files(carrier).items() if name.startswith("event_")}
     return {name: one.get("body", one) for name, one in files.items()}
 
 
 def assumed(carrier: str) -> set[str]:
-    """The names of the files of which something is assumed."""
+    """Return the names of the files with an assumed part."""
     return {name for name, one in _files(carrier).items() if one.get("assumed")}
 
 
 def operations(carrier: str) -> list[Operation]:
-    """The table of the carrier's page; of two that fit a request the one with more of its query comes first."""
+    """Return the table of the carrier's page; if two rows match a request, the one with more query fields is first."""
     table = (PAGES / f"{carrier}.md").read_text().partition(_HEAD)[2].partition("\n\n")[0]
     rows = [_operation(*row.strip("| ").split(" | ")) for row in table.splitlines()[2:]]
     return sorted(rows, key=lambda one: -len(one.query))

@@ -1,4 +1,4 @@
-"""How much of each carrier's wire is known from its paper and how much is assumed: by its page, and by its examples."""
+"""Numbers of documented and assumed operations and records of each carrier; its page and its records agree."""
 
 import pytest
 
@@ -16,53 +16,53 @@ FILES = {
 CARRIERS = list(OPERATIONS)
 
 
-def known(operation):
-    """A word in brackets is about what else the operation can do."""
+def classify(operation):
+    """Return how an operation is known. Text in brackets is about a part of it."""
     if operation.source == "assumed":
         return ASSUMED
     return DOCUMENTED if operation.source.startswith("document") else IN_PART
 
 
 def examples_of(carrier):
-    """The names of each operation's examples."""
+    """Return the names of each operation's records."""
     table = recorded.operations(carrier)
     found = {operation.name: set() for operation in table if operation.path}
     for name, one in recorded.examples(carrier).items():
         operation = next((operation for operation in table if operation.is_of(one["request"])), None)
-        assert operation, f"{name} is of no operation of the page"
+        assert operation, f"no operation on the page has {name}"
         found[operation.name].add(name)
     return found
 
 
-def counted(words):
+def count(words):
     words = list(words)
     return {word: words.count(word) for word in sorted(set(words))}
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_operations_are_counted(carrier):
-    assert counted(map(known, recorded.operations(carrier))) == OPERATIONS[carrier]
+def test_numbers_of_documented_and_assumed_operations(carrier):
+    assert count(map(classify, recorded.operations(carrier))) == OPERATIONS[carrier]
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_files_are_counted(carrier):
+def test_numbers_of_documented_and_assumed_files(carrier):
     names = {*recorded.examples(carrier), *recorded.events(carrier)}
     assumed = recorded.assumed(carrier)
     assert {DOCUMENTED: len(names - assumed), ASSUMED: len(assumed)} == FILES[carrier]
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_the_page_and_the_files_say_the_same(carrier):
+def test_page_and_files_agree_on_what_is_assumed(carrier):
     assumed, examples = recorded.assumed(carrier), examples_of(carrier)
     for operation in recorded.operations(carrier):
         if operation.name == "webhooks":
-            its = set(recorded.events(carrier))
+            names = set(recorded.events(carrier))
         elif operation.path:
-            its = examples[operation.name]
+            names = examples[operation.name]
         else:
             continue
-        assert its, f"{operation.name} has no example"
-        if known(operation) == DOCUMENTED:
-            assert its - assumed, f"no example of {operation.name} is documented"
+        assert names, f"{operation.name} has no record"
+        if classify(operation) == DOCUMENTED:
+            assert names - assumed, f"no record of {operation.name} is documented"
         else:
-            assert its <= assumed, f"an example of {operation.name} does not say what is assumed"
+            assert names <= assumed, f"a record of {operation.name} is not marked as assumed"
