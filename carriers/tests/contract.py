@@ -137,6 +137,11 @@ class CarrierContract:
         assert set(self.adapter.capabilities()) == overridden
         assert {name for name in overridden if OPERATIONS[name] is not Effect.LOCAL} == set(self.calls)
 
+    def test_rates_are_of_operations(self):
+        for name, rate in self.adapter.rates.items():
+            limited = rate.operations or ((name,) if name != "*" else ())
+            assert all(OPERATIONS[operation] is not Effect.LOCAL for operation in limited)
+
     def test_unsupported_operation_names_carrier_and_operation_and_sends_nothing(self, unsupported):
         adapter = self.open(answer({}))
         with pytest.raises(CarrierUnsupported) as refused:
