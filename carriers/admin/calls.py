@@ -32,8 +32,18 @@ MONITORED_LISTS += [
 _BREAKER_TONES = {"closed": "good", "open": "bad", "half_open": "waiting"}
 
 
+class CredentialStateAdmin(ReadOnlyAdmin):
+    """Base of the pages with state of a credential."""
+
+    list_select_related = ("credential__merchant",)
+    id_search = ("id", "credential_id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("credential__fields", "credential__token")
+
+
 @admin.register(Breaker)
-class BreakerAdmin(ReadOnlyAdmin):
+class BreakerAdmin(CredentialStateAdmin):
     """Circuit breakers of operations that have failed. While one is open, calls are refused."""
 
     list_display = (
@@ -46,16 +56,11 @@ class BreakerAdmin(ReadOnlyAdmin):
         "retry_at",
         "updated_at",
     )
-    list_select_related = ("credential__merchant",)
     list_filter = (("opened_at", admin.EmptyFieldListFilter), "operation")
     search_fields = ("operation__exact", "credential__carrier__exact")
     search_help_text = "Operation, carrier or credential id."
-    id_search = ("id", "credential_id")
     actions = ("close",)
     hidden = ("fence",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).defer("credential__fields", "credential__token")
 
     @admin.display(description="state", ordering="opened_at")
     def shown_state(self, row: Breaker) -> str:
@@ -70,19 +75,14 @@ class BreakerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CallBudget)
-class CallBudgetAdmin(ReadOnlyAdmin):
+class CallBudgetAdmin(CredentialStateAdmin):
     """Used rates of credentials. Empty if Redis stores them."""
 
     list_display = ("credential", "endpoint", "full_again")
-    list_select_related = ("credential__merchant",)
     list_filter = ("endpoint",)
     search_fields = ("endpoint__exact", "credential__carrier__exact")
     search_help_text = "Endpoint, carrier or credential id."
-    id_search = ("id", "credential_id")
     fields = ("credential", "endpoint", "full_again")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).defer("credential__fields", "credential__token")
 
     @admin.display(ordering="full_at")
     def full_again(self, row: CallBudget) -> str:
@@ -90,24 +90,19 @@ class CallBudgetAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PointAnswer)
-class PointAnswerAdmin(ReadOnlyAdmin):
+class PointAnswerAdmin(CredentialStateAdmin):
     """Cached pickup point answers. One that is older than an hour is refreshed after its next use."""
 
     list_display = ("credential", "operation", "question", "fetched_at", "refresh_at")
-    list_select_related = ("credential__merchant",)
     list_filter = ("operation", "fetched_at")
     list_defer = ("answer",)
     search_fields = ("credential__carrier__exact",)
     search_help_text = "Carrier or credential id."
-    id_search = ("id", "credential_id")
     ordering = ("-fetched_at",)
     actions = ("refresh",)
     fields = ("credential", "operation", "shown_question", "fetched_at", "refresh_at", "shown_answer")
     shown_question = json_display("question")
     shown_answer = json_display("answer")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).defer("credential__fields", "credential__token")
 
     @admin.action(description="Refresh from the carrier", permissions=["operate"])
     def refresh(self, request: HttpRequest, rows: QuerySet) -> None:

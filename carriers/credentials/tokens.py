@@ -105,7 +105,7 @@ class StoredTokens:
         """Wait until another caller's login has ended. One of the waiting threads of this process polls the row."""
         lock = _poll_locks.setdefault(row.id, threading.Lock())
         try:
-            with slots.waiting():
+            with slots.login_wait_slot():
                 if not connection.in_atomic_block:
                     connection.close()  # there are fewer connections than threads
                 if not lock.acquire(timeout=max(0.0, give_up - time.monotonic())):

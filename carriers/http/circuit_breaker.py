@@ -36,7 +36,7 @@ class Open(Exception):
 
 @dataclass(frozen=True)
 class Permission:
-    """Permission for one call; the caller must report ``answered``, ``failed`` or ``unused``. A probe has a lease."""
+    """Permission for one call, ended by ``record_answer``, ``record_failure`` or ``release``. A probe has a lease."""
 
     credential: Credential
     operation: str
@@ -47,14 +47,14 @@ class Permission:
     def is_probe(self) -> bool:
         return self.lease is not None
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """Record that the carrier answered, even with a refusal."""
         if self.lease:
             _close(self.lease.rows)
         elif self.failures:  # an answer to a call from before the first failure must not reset later failures
             self._row().filter(opened_at=None).update(failures=0, updated_at=timezone.now())
 
-    def failed(self, problem: str) -> None:
+    def record_failure(self, problem: str) -> None:
         """Record a failure: 5xx, no answer in time, a refused or lost connection."""
         if self.lease:
             self.lease.release(
@@ -69,7 +69,7 @@ class Permission:
             if due.update(opened_at=timezone.now(), retry_at=leases.now() + breaker_pause(), probe_until=None):
                 _record_event(BREAKER_OPENED, self.credential, self.operation, problem=problem[:100])
 
-    def unused(self) -> None:
+    def release(self) -> None:
         """Record that no call was sent, so that another caller may probe."""
         if self.lease:
             self.lease.release()

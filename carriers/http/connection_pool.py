@@ -32,17 +32,17 @@ _SHORTEST_TIMEOUT_S = 0.001  # a socket takes a timeout of 0 for "non-blocking"
 _LOST_PACKET_S = 2.0  # a lost first packet is sent again after a second
 
 
-def session() -> requests.Session:
+def create_session() -> requests.Session:
     """Return a session that all threads can share: requests are prepared outside, and it has no state of its own.
 
     It stores no cookies either: a carrier may set a new one for each path.
     """
-    made = requests.Session()
-    made.trust_env = False
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        made.mount(scheme, _Adapter(pool_connections=20, pool_maxsize=50, max_retries=0))
-    return made
+        session.mount(scheme, _Adapter(pool_connections=20, pool_maxsize=50, max_retries=0))
+    return session
 
 
 class TooLarge(Exception):

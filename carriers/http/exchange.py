@@ -22,7 +22,7 @@ from carriers.types import errors
 log = logging.getLogger(__name__)
 Outcome = CarrierCall.Outcome
 
-_session = connection_pool.session()
+_session = connection_pool.create_session()
 _MAX_RETRY_AFTER_S = 5.0
 _CHUNK = 65_536
 
@@ -84,7 +84,7 @@ class Exchange:
             started, left = time.monotonic(), self._left()
             answer, outcome, problem = self._send_and_classify()
         except BaseException:
-            permission.unused()
+            permission.release()
             raise
         call_log.log_call(
             self.caller,
@@ -98,7 +98,7 @@ class Exchange:
             secrets=self.secrets,
             is_file=self.is_file,
         )
-        self._settle(permission, outcome, problem, left)
+        self._report_to_breaker(permission, outcome, problem, left)
         self._pause_endpoint(answer)
         if answer is not None and outcome in (Outcome.OK, Outcome.REFUSED) and answer.status != 429:
             return answer, None
@@ -162,16 +162,18 @@ class Exchange:
     def _left(self) -> float:
         return self.give_up - time.monotonic()
 
-    def _settle(self, permission: circuit_breaker.Permission, outcome: str, problem: str, left: float) -> None:
+    def _report_to_breaker(
+        self, permission: circuit_breaker.Permission, outcome: str, problem: str, left: float
+    ) -> None:
         """Report the outcome to the circuit breaker, unless a late request left the carrier too little time."""
         had_time = left >= min(settings.CARRIER_CONNECT_TIMEOUT_S, settings.CARRIER_TIMEOUT_S) / 2
         try:
             if outcome in (Outcome.OK, Outcome.REFUSED):
-                permission.answered()
+                permission.record_answer()
             elif had_time or outcome == Outcome.FAILED:
-                permission.failed(f"{outcome}: {problem}")
+                permission.record_failure(f"{outcome}: {problem}")
             else:
-                permission.unused()
+                permission.release()
         except Exception:  # the carrier has acted: its answer must not be lost
             log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
 

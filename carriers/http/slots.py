@@ -24,14 +24,14 @@ class Full(Exception):
 
 
 @contextmanager
-def calling() -> Iterator[None]:
+def call_slot() -> Iterator[None]:
     """Take a slot for one call with its repeats. Raises: ``Full``."""
     with _acquire(_slots):
         yield
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
+def login_wait_slot() -> Iterator[None]:
     """Take a slot while waiting for another request's login. Raises: ``Full``."""
     with _acquire(_login_waiters), _acquire(_slots):
         yield

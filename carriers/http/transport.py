@@ -92,10 +92,10 @@ class HttpTransport:
             raise TransactionOpen(f"{exchange.operation} at {self.caller.carrier_name} inside a transaction")
         permission = exchange.request_permission()
         try:
-            with slots.calling():
+            with slots.call_slot():
                 return exchange.run(permission)
         except slots.Full as error:
-            permission.unused()
+            permission.release()
             text = _("Too many requests to carriers are running.")
             raise exchange.unavailable(text, retry_after_s=5, code="busy") from error
 

@@ -194,9 +194,9 @@ def test_probe_of_a_dead_process_is_replaced_after_its_lease(credential, send, f
         send()
     Breaker.objects.update(probe_until=timezone.now() - timedelta(seconds=1))
     second = circuit_breaker.request_permission(credential, "quote")
-    dead.answered()
+    dead.record_answer()
     assert Breaker.objects.get().state == "half_open"
-    second.answered()
+    second.record_answer()
     assert Breaker.objects.get().state == "closed"
 
 
@@ -204,7 +204,7 @@ def test_clock_set_back_does_not_prolong_the_pause(credential, time_machine):
     now = timezone.now()
     time_machine.move_to(now + timedelta(days=1))
     for _ in range(5):
-        circuit_breaker.request_permission(credential, "quote").failed("500")
+        circuit_breaker.request_permission(credential, "quote").record_failure("500")
     with pytest.raises(circuit_breaker.Open):
         circuit_breaker.request_permission(credential, "quote")
     time_machine.move_to(now)
@@ -264,7 +264,7 @@ def test_late_answer_does_not_close_an_open_breaker(credential, send, fail):
     fail(1)
     permission = circuit_breaker.request_permission(credential, "quote")
     fail(4)
-    permission.answered()
+    permission.record_answer()
     row = Breaker.objects.get()
     assert (row.state, row.failures) == ("open", 5)
     with pytest.raises(errors.CarrierUnavailable):
