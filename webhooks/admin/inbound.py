@@ -36,7 +36,7 @@ _INBOUND_TONES = {
 class InboundWebhookAdmin(ReadOnlyAdmin):
     """Webhooks from carriers, as they were received."""
 
-    list_display = ("received_at", "shown_carrier", "event_type", "shown_state", "why", "credential", "processed_at")
+    list_display = ("received_at", "shown_carrier", "event_type", "shown_state", "shown_error", "credential", "processed_at")
     list_select_related = ("credential__merchant",)
     list_filter = ("state", CarrierFilter, "received_at")
     list_defer = ("body",)
@@ -77,8 +77,8 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     def shown_state(self, row: InboundWebhook) -> str:
         return badge(row.get_state_display(), _INBOUND_TONES.get(row.state, "off"))
 
-    @admin.display(description="why")
-    def why(self, row: InboundWebhook) -> str:
+    @admin.display(description="error")
+    def shown_error(self, row: InboundWebhook) -> str:
         return row.error[:120] or NOTHING
 
     @admin.action(description="Run again", permissions=["operate"])
@@ -91,7 +91,7 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
                 results[service.process(inbound_id)] += 1
             except Exception as error:  # one webhook that cannot be processed must not stop the others
                 log.exception("webhook not processed", extra={"inbound": str(inbound_id)})
-                results[f"broke ({type(error).__name__})"] += 1
+                results[f"error ({type(error).__name__})"] += 1
         summary = ", ".join(f"{count} {result}" for result, count in sorted(results.items()))
         level = messages.SUCCESS if set(results) <= {"processed"} else messages.WARNING
         self.message_user(request, f"Run again: {summary}.", level)

@@ -76,7 +76,7 @@ def test_failure_of_one_webhook_does_not_stop_the_others(admin_client, credentia
 
     monkeypatch.setattr(service, "process", process)
     page = run_action(admin_client, "inboundwebhook", "run_again", first, second)
-    assert "1 broke (RuntimeError), 1 failed" in page.content.decode()
+    assert "1 error (RuntimeError), 1 failed" in page.content.decode()
 
 
 @pytest.mark.parametrize("state", ["dead", "delivered", "pending"])
