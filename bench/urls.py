@@ -53,7 +53,7 @@ def merchant_id() -> uuid.UUID:
 
 
 def history(request: HttpRequest, name: str) -> HttpResponse:
-    rows = list(histories._by_number(merchant_id(), "test", name).values(*histories._COLUMNS))
+    rows = list(histories.select_checkpoints(merchant_id(), "test", name).values(*histories.COLUMNS))
     return JsonResponse({"checkpoints": rows})
 
 

@@ -357,7 +357,7 @@ class Story:
         self.indian = label["tracking_number"]
         return f"{self.indian} by {label['metadata']['courier_name']}, {best['total_price']:.2f} {best['currency']}"
 
-    def way_back(self) -> str:
+    def return_label(self) -> str:
         """It does not fit: the way back"""
         body = {"shipment_id": self.indian, "reason": "Does not fit"}
         back = api("POST", "/api/v1/returns", json=body).json()
@@ -380,7 +380,7 @@ STEPS = (
     "deliveries",
     "event_trail",
     "another_carrier",
-    "way_back",
+    "return_label",
 )
 
 

@@ -32,7 +32,7 @@ urlpatterns = [
     path("<carrier:carrier>/pickup-points", points, name="carrier-pickup-points"),
     path("<carrier:carrier>/pickup-points/<str:point_id>", point, name="carrier-pickup-point"),
     path("", include(router.urls)),
-    path("tracking", tracking_views.TrackingViewSet.as_view({"post": "read"}), name="tracking"),
+    path("tracking", tracking_views.TrackingViewSet.as_view({"post": "track"}), name="tracking"),
     path("tracking/<str:name>", tracking_views.TrackingViewSet.as_view({"get": "retrieve"}), name="history"),
     path("warehouses", warehouse_views.WarehouseViewSet.as_view({"get": "list", "post": "create"}), name="warehouses"),
     path("warehouses/<uuid:warehouse_id>", warehouse, name="warehouse"),

@@ -99,7 +99,7 @@ class TestTheDocumentsOwnSentences:
         assert body["details"]["status"][0].startswith("Estado debe ser uno de: CREATED, PICKED_UP, IN_TRANSIT")
 
     def test_something_breaks(self, api, client, monkeypatch):
-        monkeypatch.setattr("shipping.shipments.tracking_views.histories.find", lambda *_: 1 / 0)
+        monkeypatch.setattr("shipping.shipments.tracking_views.histories.read_history", lambda *_: 1 / 0)
         client.raise_request_exception = False
         body = api.get("/api/v1/tracking/NOBODY-1", headers=SPANISH).json()
         assert (body["error"], body["message"]) == ("internal_error", "Error interno del servidor")

@@ -183,7 +183,7 @@ def tracked(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return {"tracking_number": world.some(things.tracking_number)} | body
 
 
-def way_back(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+def return_label(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Of a shipment whose carrier takes returns, from where it went to where it came from."""
     free = {name: body[name] for name in ("reason", "metadata") if name in body}
     return free | {"shipment_id": things.indian_shipment(world)}
@@ -247,7 +247,7 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/pickups$": collection,
     r"POST /api/v1/(labels|quotes)$": paid,
     r"POST /api/v1/tracking$": tracked,
-    r"POST /api/v1/returns$": way_back,
+    r"POST /api/v1/returns$": return_label,
     r"POST /api/v1/tracking-numbers$": all_indicated,
     r"POST /api/v1/serviceability$": india,
     r"(POST|PUT) /api/v1/warehouses(/{warehouse_id})?$": place,

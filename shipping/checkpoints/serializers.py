@@ -18,7 +18,7 @@ class CheckpointRequestSerializer(serializers.Serializer):
         min_length=6,
         max_length=50,
         validators=[
-            RegexValidator(r"^[^\s/\\?#%]+$", _("Blanks, slashes, ?, # and percent signs cannot stand in it."))
+            RegexValidator(r"^[^\s/\\?#%]+$", _("It must not contain blanks, slashes, ?, # or percent signs."))
         ],
         error_messages={"min_length": _("The tracking ID must have at least {min_length} characters.")},
     )

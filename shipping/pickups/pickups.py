@@ -27,7 +27,7 @@ from shipping.common import lookup
 from shipping.common.conversion import to_address, to_builtins
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
-from shipping.shipments.lists import within
+from shipping.shipments.lists import build_range_filters
 
 _INTERRUPTED_AFTER = timedelta(minutes=10)
 
@@ -87,7 +87,9 @@ def filter_pickups(tenant: Tenant, filters: Mapping[str, Any]) -> QuerySet[Picku
         rows = rows.filter(state=filters["status"])
     if "carrier" in filters:
         rows = rows.filter(carrier=adapter_class(filters["carrier"]).slug)
-    return rows.filter(*within("scheduled_date", filters.get("scheduled_from"), filters.get("scheduled_to")))
+    return rows.filter(
+        *build_range_filters("scheduled_date", filters.get("scheduled_from"), filters.get("scheduled_to"))
+    )
 
 
 def prefetch_shipments(rows: QuerySet[Pickup]) -> QuerySet[Pickup]:

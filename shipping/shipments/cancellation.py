@@ -1,4 +1,4 @@
-"""Cancelling shipments."""
+"""Cancel shipments at their carriers."""
 
 from __future__ import annotations
 
@@ -14,85 +14,75 @@ from django.utils.translation import gettext as _
 
 from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import (
-    CannotCancel,
-)
+from apikeys.http.errors import CannotCancel
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
-from carriers.types import (
-    Cancellation,
-    Scan,
-    Status,
-)
-from carriers.types.errors import (
-    CarrierCannotCancel,
-    CarrierError,
-    OutcomeUnknown,
-)
-from shipping.checkpoints import carrier_reports
-from shipping.checkpoints.carrier_reports import store_track
+from carriers.types import Cancellation, Scan, Status
+from carriers.types.errors import CarrierCannotCancel, CarrierError, OutcomeUnknown
+from shipping.checkpoints.carrier_reports import add_scans, store_track
 from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
-from shipping.common.lookup import open_adapter, require_booking
 from shipping.models import Shipment
-from shipping.models.event_types import (
-    SHIPMENT_CANCELLED,
-)
+from shipping.models.event_types import SHIPMENT_CANCELLED
 
 log = logging.getLogger(__name__)
 
 
 def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") -> Shipment:
-    """Call a shipment off at its carrier; asking again gives the same cancellation.
+    """Cancel a shipment. A repeated call returns the same cancellation.
 
-    Raises ``ShipmentNotFound``, ``CannotCancel`` (final states, a failed booking), ``Conflict`` (still pending),
-    ``UnsupportedOperation`` (no carrier) and the carrier's own refusal.
+    Raises ``ShipmentNotFound``, ``CannotCancel`` (final status, failed booking), ``Conflict`` (still pending),
+    ``UnsupportedOperation`` (no carrier) and the carrier's refusal.
     """
     shipment = lookup.get_shipment(tenant, name, carrier=carrier)
     if shipment.cancellation:
         return shipment
-    require_booking(shipment)
-    if shipment.status == Status.CANCELLED:  # as its carrier has told
-        return _store_cancellation(shipment, _told_of(shipment, reason))
+    lookup.require_booking(shipment)
+    if shipment.status == Status.CANCELLED:  # reported by the carrier
+        return _store_cancellation(shipment, _read_from_scan(shipment, reason))
     if shipment.status in FINAL:
         raise CannotCancel(_("The shipment is %s already.") % shipment.status)
-    answer = _called_off(open_adapter(shipment), shipment, reason)
-    return _store_cancellation(shipment, to_builtins(answer) if answer else _told_of(shipment, reason))
+    answer = cancel_at_carrier(lookup.open_adapter(shipment), shipment, reason)
+    return _store_cancellation(shipment, to_builtins(answer) if answer else _read_from_scan(shipment, reason))
 
 
-def _called_off(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Cancellation | None:
-    """The carrier's answer; None where its own scan, which is kept now, tells more or is all that tells of it."""
+def cancel_at_carrier(adapter: CarrierAdapter, shipment: Shipment, reason: str) -> Cancellation | None:
+    """Cancel a shipment at its carrier.
+
+    Returns: the carrier's answer, or None if tracking shows the cancellation (the track is then stored).
+    Raises: ``OutcomeUnknown`` or ``CarrierCannotCancel`` if tracking does not show it either.
+    """
     try:
         answer = adapter.cancel(shipment.tracking_number, reason)
     except (OutcomeUnknown, CarrierCannotCancel):
-        # The carrier may have cancelled without our hearing of it.
-        if not _is_cancelled_there(adapter, shipment):
+        # The carrier may have cancelled in spite of the missing answer, or before this call.
+        if not _is_cancelled_in_track(adapter, shipment):
             raise
         return None
     if answer.cancelled_at is None:
-        return None if _is_cancelled_there(adapter, shipment) else replace(answer, cancelled_at=timezone.now())
+        return None if _is_cancelled_in_track(adapter, shipment) else replace(answer, cancelled_at=timezone.now())
     return answer
 
 
-def _is_cancelled_there(adapter: CarrierAdapter, shipment: Shipment) -> bool:
-    """Reads the track, and keeps it; False where it cannot be had."""
+def _is_cancelled_in_track(adapter: CarrierAdapter, shipment: Shipment) -> bool:
+    """Return whether the carrier's track shows a cancellation, and store it then. False if there is no track."""
     asked_at = timezone.now()
     try:
-        found = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
+        track = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
     except CarrierError as error:
         log.warning("not known whether cancelled", extra={"shipment": str(shipment.id), "error": str(error)})
         return False
-    if found is None or all(scan.status != Status.CANCELLED for scan in found.scans):
+    if track is None or all(scan.status != Status.CANCELLED for scan in track.scans):
         return False
-    store_track(shipment, found, asked_at=asked_at)
+    store_track(shipment, track, asked_at=asked_at)
     return True
 
 
-def _told_of(shipment: Shipment, reason: str) -> dict[str, Any]:
-    """The cancellation that the carrier's own scan tells of."""
+def _read_from_scan(shipment: Shipment, reason: str) -> dict[str, Any]:
+    """Return the cancellation that the carrier's own scan reports."""
     scan = shipment.checkpoints.filter(status=Status.CANCELLED).order_by("-occurred_at").first()
     return {
         "tracking_number": shipment.tracking_number,
@@ -111,18 +101,15 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
         row.cancellation, row.frees_order = dict(cancellation), True
         row.save(update_fields=["cancellation", "frees_order", "updated_at"])
         if not row.checkpoints.filter(status=Status.CANCELLED).exists():
-            carrier_reports.add_scans(row, [_cancel_scan(row, cancellation)])
+            text, reason = cancellation["cancelled_at"], cancellation.get("reason")
+            scan = Scan(
+                code=adapter_class(row.carrier).cancelled_code,
+                status=Status.CANCELLED,
+                occurred_at=datetime.fromisoformat(text),
+                occurred_text=text,
+                description="Shipment cancelled",
+                details={"reason": reason} if reason else {},
+            )
+            add_scans(row, [scan])
         events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     return row
-
-
-def _cancel_scan(row: Shipment, cancellation: Mapping[str, Any]) -> Scan:
-    text = cancellation["cancelled_at"]
-    return Scan(
-        code=adapter_class(row.carrier).cancelled_code,
-        status=Status.CANCELLED,
-        occurred_at=datetime.fromisoformat(text),
-        occurred_text=text,
-        description="Shipment cancelled",
-        details={"reason": cancellation["reason"]} if cancellation.get("reason") else {},
-    )

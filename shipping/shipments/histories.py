@@ -1,4 +1,4 @@
-"""A unit's history by its tracking number, the most frequent question: one statement, no model instances."""
+"""Read a unit's history by its tracking number, the most frequent request: one statement, no model instances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shipping.common import lookup
 from shipping.models import UNIT_STATES, Checkpoint, Shipment
 
 MAX_SHOWN = 1000
-_COLUMNS = (
+COLUMNS = (
     "id",
     "status",
     "code",
@@ -34,20 +34,21 @@ _COLUMNS = (
 )
 
 
-def _by_number(merchant_id: uuid.UUID, mode: str, number: str) -> QuerySet[Checkpoint]:
-    """The checkpoints of the newest shipment with this number, the latest first."""
+def select_checkpoints(merchant_id: uuid.UUID, mode: str, number: str) -> QuerySet[Checkpoint]:
+    """Select the checkpoints of the newest shipment with this number, the latest first."""
     named = Shipment.objects.filter(merchant_id=merchant_id, mode=mode, tracking_number=number)
     newest = Subquery(named.order_by("-id").values("id")[:1])
     return Checkpoint.objects.filter(shipment_id=newest).order_by("-occurred_at", "-id")[:MAX_SHOWN]
 
 
-_select = Select(_by_number, _COLUMNS, [uuid.UUID(int=1), "mode", "a number"])
+_select = Select(select_checkpoints, COLUMNS, [uuid.UUID(int=1), "mode", "a number"])
 
 
-def find(tenant: Tenant, name: str) -> list[Any]:
-    """A unit's checkpoints with the unit's own columns (``shipment__…``), oldest first; empty: look further.
+def read_history(tenant: Tenant, name: str) -> list[Any]:
+    """Return a unit's checkpoints with the unit's own columns (``shipment__…``), oldest first.
 
-    Only what goes by its tracking number and has checkpoints, which is nearly everything; ``lookup`` knows the rest.
+    An empty list means that ``lookup`` must be used: the unit has another kind of name or no checkpoints, which is
+    rare.
     """
     if not name or lookup.is_id(name):
         return []

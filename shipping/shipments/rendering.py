@@ -1,4 +1,4 @@
-"""Responses about shipments: pages, lists, events, cancellations, proofs of delivery and returns."""
+"""Responses about shipments: details, lists, events, cancellations, proofs of delivery and returns."""
 
 from __future__ import annotations
 
@@ -15,20 +15,17 @@ from shipping.common.conversion import to_order, without_empty
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
 from shipping.labels import rendering as label_rendering
 from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
-from shipping.models import (
-    BookingState,
-    Shipment,
-)
-from shipping.shipments.tracking_rendering import TrackEventSerializer, ordered_checkpoints, track_event
+from shipping.models import BookingState, Shipment
+from shipping.shipments.tracking_rendering import TrackEventSerializer, load_checkpoints, track_event
 
 
 class ReturnSerializer(LabelSerializer):
-    return_of = serializers.UUIDField(help_text="The shipment that comes back.")
+    return_of = serializers.UUIDField(help_text="The shipment that is returned.")
     reason = serializers.CharField()
 
 
-def way_back(shipment: Shipment, **urls: str | None) -> dict[str, Any]:
-    """A bought return; ``urls`` as for its label."""
+def return_label(shipment: Shipment, **urls: str | None) -> dict[str, Any]:
+    """Render a bought return; ``urls`` as for its label."""
     return label(shipment, **urls) | {
         "return_of": str(shipment.return_of_id),
         "reason": shipment.request.get("reason", ""),
@@ -66,7 +63,7 @@ class UnitListSerializer(serializers.Serializer):
 
 
 def units(page: Iterable[Shipment], pagination: Mapping[str, Any], filters: Mapping[str, Any]) -> dict[str, Any]:
-    """A page of units."""
+    """Render a page of units."""
     return {
         "success": True,
         "units": [_unit(row) for row in page],
@@ -129,13 +126,13 @@ class ShipmentSerializer(serializers.Serializer):
 
 
 class ChangedShipmentSerializer(ShipmentSerializer):
-    """What the answer to a change tells besides."""
+    """The response to a change."""
 
     warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
-def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
-    """Everything about one shipment, whatever its booking state."""
+def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
+    """Render one shipment in any booking state."""
     return {
         "shipment_id": str(row.id),
         "booking_state": row.booking_state,
@@ -159,7 +156,7 @@ def shipment_page(row: Shipment, *, label_url: str | None, manifest_url: str | N
         "currency": row.currency,
         "estimated_delivery": rfc3339(row.estimated_delivery),
         "delivered_at": rfc3339(row.delivered_at),
-        "checkpoints": [track_event(checkpoint) for checkpoint in ordered_checkpoints(row)],
+        "checkpoints": [track_event(checkpoint) for checkpoint in load_checkpoints(row)],
         "failure": label_rendering.failure(row)[0] if row.failure else None,
         "cancellation": _cancellation(row) if row.cancellation else None,
         "metadata": carrier_metadata(row),
@@ -209,7 +206,7 @@ class EventListSerializer(serializers.Serializer):
 
 
 def events(rows: Iterable[Event]) -> dict[str, Any]:
-    """A shipment's public events."""
+    """Render a shipment's public events."""
     return {
         "events": [
             {
@@ -239,7 +236,7 @@ class CancellationSerializer(serializers.Serializer):
 
 
 def cancellation(row: Shipment, message: str) -> dict[str, Any]:
-    """A cancellation, as documented."""
+    """Render a cancellation as documented."""
     return {"status": "success", "message": message, "cancellation": _cancellation(row)}
 
 
@@ -273,7 +270,7 @@ class ProofOfDeliverySerializer(serializers.Serializer):
 
 
 def proof_of_delivery(proof: ProofOfDelivery) -> dict[str, Any]:
-    """A proof of delivery, as documented."""
+    """Render a proof of delivery as documented."""
     return {
         "status": "success",
         "proof_of_delivery": {

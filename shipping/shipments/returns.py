@@ -1,4 +1,4 @@
-"""Returns."""
+"""Buy returns."""
 
 from __future__ import annotations
 
@@ -9,45 +9,41 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import (
-    BusinessRuleViolated,
-    ValidationFailed,
-)
+from apikeys.http.errors import BusinessRuleViolated, ValidationFailed
 from carriers.credentials import selection
 from carriers.types import Order, ShipmentRef, Status
 from shipping.common import carrier_limits, input_warnings, lookup
 from shipping.common.conversion import to_order
-from shipping.common.lookup import open_adapter, require_booking
 from shipping.labels.purchase import buy, prepare, reserve
 from shipping.models import Shipment, Warehouse
 from shipping.warehouses import warehouses
 
 
-def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
-    """Buy a way back for a validated ``ReturnRequestSerializer``: a shipment of its own, at the same carrier's account.
+def buy_return(tenant: Tenant, data: Mapping[str, Any]) -> Shipment:
+    """Buy a return for a validated ``ReturnRequestSerializer``: a new shipment with the original's credential.
 
-    What is not said is taken from the shipment that comes back. Raises ``ShipmentNotFound``, ``Conflict`` (that one is
-    not booked), ``BusinessRuleViolated`` (cancelled), ``ValidationFailed`` (its account takes no orders any more),
-    ``CarrierUnsupported`` and what ``create`` raises.
+    Fields that are not given are taken from the original shipment.
+    Raises: ``ShipmentNotFound``, ``Conflict`` (the original is not booked), ``BusinessRuleViolated`` (it is cancelled),
+    ``ValidationFailed`` (its credential accepts no orders any more), ``CarrierUnsupported``, and as ``buy_label`` does.
     """
-    original = lookup.get_shipment(tenant, wanted["shipment_id"])
-    require_booking(original)
+    original = lookup.get_shipment(tenant, data["shipment_id"])
+    lookup.require_booking(original)
     if original.status == Status.CANCELLED:
         raise BusinessRuleViolated(_("The shipment is %s already.") % original.status)
     if not selection.accepts_orders(original.credential, tenant):
-        text = _("The account that this shipment was booked with takes no new orders.")
+        text = _("The credential that this shipment was booked with accepts no new orders.")
         raise ValidationFailed(details={"shipment_id": [text]})
-    adapter = open_adapter(original)
+    adapter = lookup.open_adapter(original)
     adapter.need("create_return")
-    warehouse = warehouses.select_return_destination(tenant, original, wanted.get("warehouse_id"))
-    order = _return_order(original, wanted, warehouse)
-    carrier_limits.check(type(adapter), order, fields=wanted)
+    warehouse = warehouses.select_return_destination(tenant, original, data.get("warehouse_id"))
+    order = _build_order(original, data, warehouse)
+    carrier_limits.check(type(adapter), order, fields=data)
     order = prepare(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
     request = {
         "carrier": original.carrier,
         "additional": True,
-        "more_returns": wanted["additional"],
-        "mute_warnings": wanted["mute_warnings"] or original.request.get("mute_warnings", False),
+        "more_returns": data["additional"],
+        "mute_warnings": data["mute_warnings"] or original.request.get("mute_warnings", False),
         **input_warnings.read_setting(tenant),
     }
     owner = replace(tenant, store_id=original.store_id)
@@ -55,7 +51,7 @@ def create_return(tenant: Tenant, wanted: Mapping[str, Any]) -> Shipment:
     return buy(reserved, order)
 
 
-def _return_order(original: Shipment, wanted: Mapping[str, Any], warehouse: Warehouse | None) -> Order:
+def _build_order(original: Shipment, data: Mapping[str, Any], warehouse: Warehouse | None) -> Order:
     bought = original.request
     address = (warehouse.return_address or warehouse.address) if warehouse else original.origin
     defaults = {
@@ -70,4 +66,4 @@ def _return_order(original: Shipment, wanted: Mapping[str, Any], warehouse: Ware
         tracking_number=original.tracking_number,
         carrier_shipment_id=original.carrier_shipment_id,
     )
-    return replace(to_order(defaults | wanted), order_id=original.order_id, return_of=returned)
+    return replace(to_order(defaults | data), order_id=original.order_id, return_of=returned)

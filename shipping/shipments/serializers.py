@@ -1,4 +1,4 @@
-"""Requests about shipments: changes, returns, cancellation, tracking and lists."""
+"""Requests about shipments: returns, changes, tracking, cancellation and lists."""
 
 from __future__ import annotations
 
@@ -26,18 +26,24 @@ from shipping.common.request_fields import (
     StreetAddressSerializer,
 )
 
-MAX_TRACKED = 50  # at once; one call at a carrier that is asked for many
+MAX_TRACKED = 50  # per request; one call to a carrier that takes many numbers
 
 
 class ReturnRequestSerializer(serializers.Serializer):
-    """``POST /api/v1/returns``: what is not said is taken from the shipment that comes back."""
+    """``POST /api/v1/returns``: missing fields are taken from the shipment that is returned."""
 
     shipment_id = TextField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
     reason = TextField(max_length=200, default="")
     additional = serializers.BooleanField(default=False, help_text="Buy another return for a shipment that has one.")
-    origin = StreetAddressSerializer(required=False, help_text="Where it is fetched; default: where it was sent to.")
-    destination = StreetAddressSerializer(required=False, help_text="Default: the warehouse, else where it came from.")
-    warehouse_id = serializers.UUIDField(required=False, help_text="Default: the one that it departed from.")
+    origin = StreetAddressSerializer(
+        required=False, help_text="The collection address. Default: the original's destination."
+    )
+    destination = StreetAddressSerializer(
+        required=False, help_text="Default: the warehouse, else the original's origin."
+    )
+    warehouse_id = serializers.UUIDField(
+        required=False, help_text="Default: the warehouse that the original departed from."
+    )
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
     items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
     service_type = TextField(max_length=40, default="standard")
@@ -45,23 +51,22 @@ class ReturnRequestSerializer(serializers.Serializer):
     label_size = TextField(max_length=8, default="4x6")
     metadata = MetadataField(default=dict)
     mute_warnings = serializers.BooleanField(
-        default=False, help_text="Answer without warnings about odd data; also where what comes back was bought so."
+        default=False, help_text="Omit warnings about doubtful data. Also if the original was bought with it."
     )
 
 
 class ShipmentUpdateSerializer(serializers.Serializer):
-    """``PATCH /api/v1/shipments/{id}``: only what is to change at the carrier."""
+    """``PATCH /api/v1/shipments/{id}``: only the fields to change at the carrier."""
 
     destination = StreetAddressSerializer(
-        required=False, help_text="The contact's name, phone and e-mail stay where they are not given."
+        required=False, help_text="The contact's name, phone and e-mail stay if they are not given."
     )
     packages = PackageSerializer(
         many=True,
         allow_empty=False,
         max_length=MAX_PACKAGES,
         required=False,
-        help_text="All of them, in their order. Where there are as many as before, what is not said of one (its sides, "
-        "value, description) stays.",
+        help_text="All parcels, in order. If their number stays, missing fields (sides, value, description) stay too.",
     )
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
@@ -71,7 +76,7 @@ class ShipmentUpdateSerializer(serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError(_("Nothing is to change."))
+            raise serializers.ValidationError(_("There is nothing to change."))
         if attrs.get("payment_method") == PaymentMethod.PREPAID and "cod_amount" in attrs:
             raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
         return attrs
@@ -87,7 +92,7 @@ class TrackingRequestSerializer(serializers.Serializer):
         min_length=1,
         max_length=MAX_TRACKED,
         required=False,
-        help_text="In the place of tracking_number, without repeats; the answers come in this order.",
+        help_text="Instead of tracking_number, without repeats; the results are in this order.",
     )
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -96,9 +101,8 @@ class TrackingRequestSerializer(serializers.Serializer):
         return super().to_internal_value(data)
 
     def validate_tracking_numbers(self, names: list[str]) -> list[str]:
-        """Each of them once."""
         if len(set(names)) < len(names):
-            raise serializers.ValidationError(_("The same number stands in it more than once."))
+            raise serializers.ValidationError(_("The list has the same number more than once."))
         return names
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -128,18 +132,18 @@ class ShipmentListSerializer(serializers.Serializer):
         min_length=2,
         max_length=100,
         required=False,
-        help_text="How tracking number, order id, customer reference or the recipient's name begins, in any case.",
+        help_text="The beginning of the tracking number, order id, customer reference or recipient, in any case.",
     )
     limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
     offset = serializers.IntegerField(
         min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor."
     )
     cursor = serializers.UUIDField(
-        required=False, help_text="next_cursor of the page before; an offset counts from there."
+        required=False, help_text="next_cursor of the previous page; an offset counts from there."
     )
 
     def validate_store(self, name: str) -> uuid.UUID:
-        """The id of a store of the caller's."""
+        """Return the id of one of the caller's stores."""
         tenant = self.context["tenant"]
         named = Q(id=name) | Q(code=name) if is_id(name) else Q(code=name)
         stores = Store.objects.filter(named, merchant_id=tenant.merchant_id)

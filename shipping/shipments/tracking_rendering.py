@@ -1,4 +1,4 @@
-"""Responses of tracking: histories from the carrier and from the stored checkpoints."""
+"""Responses to tracking requests: tracks from the carrier and histories of stored checkpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from apikeys.http.rendering import rfc3339
 from shipping.checkpoints.fold import sort_checkpoints
 from shipping.checkpoints.rendering import HistoryItemSerializer, history_item
 from shipping.labels.rendering import carrier_metadata
-from shipping.models import (
-    Checkpoint,
-    Shipment,
-)
-from shipping.shipments.tracking import Tracked
+from shipping.models import Checkpoint, Shipment
+from shipping.shipments.tracking import TrackResult
 
 MAX_SHOWN_CHECKPOINTS = 1000
 _LATEST = ("-occurred_at", "-id")
@@ -42,7 +39,7 @@ class TrackSerializer(serializers.Serializer):
 
 
 class TrackErrorSerializer(serializers.Serializer):
-    tracking_number = serializers.CharField(help_text="As it was asked.")
+    tracking_number = serializers.CharField(help_text="As requested.")
     error = serializers.CharField()
     message = serializers.CharField()
     details = serializers.DictField()
@@ -61,14 +58,14 @@ class TrackErrorSerializer(serializers.Serializer):
     )
 )
 class _TrackResultsField(serializers.ListField):
-    """A track or an error for each number."""
+    """A list with a track or an error per number."""
 
 
 class TrackListSerializer(serializers.Serializer):
-    results = _TrackResultsField(help_text="In the order asked.")
+    results = _TrackResultsField(help_text="In the order of the request.")
 
 
-# One number is answered by its track, several by a list.
+# A request for one number returns its track, a request for several a list.
 TRACK_ANSWER = PolymorphicProxySerializer(
     component_name="TrackAnswer",
     serializers=[TrackSerializer, TrackListSerializer],
@@ -77,8 +74,8 @@ TRACK_ANSWER = PolymorphicProxySerializer(
 
 
 def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
-    """A carrier's parcel with its scans. ``metadata.stale``: the carrier did not answer just now."""
-    rows = ordered_checkpoints(shipment)
+    """Render a parcel with its scans. ``metadata.stale``: the carrier did not report it just now."""
+    rows = load_checkpoints(shipment)
     attempts = [row.details.get("attempts") for row in rows if isinstance(row.details.get("attempts"), int)]
     return {
         "carrier": shipment.carrier_name,
@@ -93,21 +90,22 @@ def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
     }
 
 
-def tracks(answers: Sequence[Tracked]) -> dict[str, Any]:
-    """Many parcels, each as ``track`` shows it, or as the error that it would have been refused with."""
+def tracks(answers: Sequence[TrackResult]) -> dict[str, Any]:
+    """Render many parcels, each as ``track`` does, or as its error."""
     shipments = [one.outcome for one in answers if isinstance(one.outcome, Shipment)]
     latest = Checkpoint.objects.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
     prefetch_related_objects(shipments, Prefetch("checkpoints", latest, to_attr="latest_checkpoints"))
     return {"results": [_tracked(one) for one in answers]}
 
 
-def _tracked(answer: Tracked) -> dict[str, Any]:
+def _tracked(answer: TrackResult) -> dict[str, Any]:
     if isinstance(answer.outcome, Shipment):
         return track(answer.outcome, stale=answer.stale)
     return {"tracking_number": answer.name} | answer.outcome.body()
 
 
 def track_event(row: Checkpoint) -> dict[str, Any]:
+    """Render one scan."""
     return {
         "timestamp": rfc3339(row.occurred_at),
         "status": row.status,
@@ -117,8 +115,9 @@ def track_event(row: Checkpoint) -> dict[str, Any]:
     }
 
 
-def ordered_checkpoints(shipment: Shipment) -> list[Checkpoint]:
-    rows = getattr(shipment, "latest_checkpoints", None)  # of ``tracks``
+def load_checkpoints(shipment: Shipment) -> list[Checkpoint]:
+    """Return a shipment's latest thousand checkpoints, the oldest first."""
+    rows = getattr(shipment, "latest_checkpoints", None)  # prefetched by ``tracks``
     if rows is None:
         rows = shipment.checkpoints.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
     return sort_checkpoints(rows)
@@ -136,21 +135,21 @@ class HistorySerializer(serializers.Serializer):
 
 
 def history(shipment: Shipment) -> dict[str, Any]:
-    """A unit with its checkpoints, oldest first (the latest thousand)."""
+    """Render a unit with its latest thousand checkpoints, the oldest first."""
     return {
         "success": True,
         "tracking_id": shipment.tracking_number,
         "current_status": shipment.status.upper(),
         "delivery_time": shipment.delivery_time,
-        "checkpoints": [history_item(row) for row in ordered_checkpoints(shipment)],
+        "checkpoints": [history_item(row) for row in load_checkpoints(shipment)],
         "total_checkpoints": shipment.checkpoint_count,
         "created_at": shipment.first_at or shipment.created_at,
         "updated_at": shipment.last_at or shipment.created_at,
     }
 
 
-def history_of(rows: Sequence[Any]) -> dict[str, Any]:
-    """The same of ``histories.find``'s rows."""
+def history_from_rows(rows: Sequence[Any]) -> dict[str, Any]:
+    """Render the same from the rows of ``histories.read_history``."""
     unit = rows[0]
     return {
         "success": True,

@@ -1,4 +1,4 @@
-"""Tracking over HTTP: from the carrier, and from the stored checkpoints."""
+"""Endpoints for tracking: at the carrier, and from stored checkpoints."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ from shipping.shipments.views import NAME
 
 
 class TrackingViewSet(ApiViewSet):
-    """Where a parcel is."""
+    """Tracks and histories of parcels."""
 
-    scopes: ClassVar = {"read": scopes.TRACKING_READ, "retrieve": scopes.TRACKING_READ}
+    scopes: ClassVar = {"track": scopes.TRACKING_READ, "retrieve": scopes.TRACKING_READ}
 
     @extend_schema(
         request=serializers.TrackingRequestSerializer,
         responses={200: tracking_rendering.TRACK_ANSWER},
         tags=["tracking"],
     )
-    def read(self, request: Request) -> Response:
-        """Ask the carrier for a parcel that was booked through Waybill, or for up to fifty at once.
+    def track(self, request: Request) -> Response:
+        """Track a parcel that was booked through Waybill at its carrier, or up to fifty at once.
 
-        Of ``tracking_numbers`` each is answered for itself, in ``results``: as alone, or by the error that it would
-        have been refused with.
+        With ``tracking_numbers``, ``results`` has a track or an error for each.
         """
-        asked = self.validate(serializers.TrackingRequestSerializer, request.data)
-        if "tracking_numbers" in asked:
-            found = tracking.read(self.tenant, carrier=asked["carrier"], names=asked["tracking_numbers"])
-            return Response(tracking_rendering.tracks(found))
-        shipment, stale = tracking.track(self.tenant, carrier=asked["carrier"], number=asked["tracking_number"])
+        query = self.validate(serializers.TrackingRequestSerializer, request.data)
+        if "tracking_numbers" in query:
+            results = tracking.track_many(self.tenant, carrier=query["carrier"], names=query["tracking_numbers"])
+            return Response(tracking_rendering.tracks(results))
+        shipment, stale = tracking.track(self.tenant, carrier=query["carrier"], number=query["tracking_number"])
         return Response(tracking_rendering.track(shipment, stale=stale))
 
     @extend_schema(parameters=[NAME], responses={200: tracking_rendering.HistorySerializer}, tags=["tracking"])
     def retrieve(self, request: Request, name: str) -> Response:
-        """The stored history of a unit: the merchant's own, or a booked shipment."""
+        """Get the stored history of a unit: self-tracked or booked."""
         correlation.note(request._request, tracking_id=name)
-        if rows := histories.find(self.tenant, name):
-            return Response(tracking_rendering.history_of(rows))
+        if rows := histories.read_history(self.tenant, name):
+            return Response(tracking_rendering.history_from_rows(rows))
         unit = lookup.find_unit(self.tenant, name)
         if unit is None:
             raise TrackingNotFound

@@ -1,4 +1,4 @@
-"""Changing a booked order at its carrier."""
+"""Change a booked order at its carrier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from apikeys.audit import events
 from apikeys.http.errors import BusinessRuleViolated, InProgress, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
-from carriers.credentials import opening
 from carriers.types import Order, OrderUpdate, PaymentMethod
 from carriers.types.errors import CarrierTimeout, OutcomeUnknown
 from shipping.checkpoints.fold import FINAL
@@ -30,26 +29,26 @@ _RECIPIENT = ("contact_name", "contact_phone", "contact_email")
 
 
 def update(shipment: Shipment, changes: Mapping[str, Any]) -> Shipment:
-    """Ask the carrier first, then store what it took; the same changes may be sent again.
+    """Change an order at its carrier, then store the change. The same changes may be sent again.
 
-    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final), ``InProgress`` (another change of it runs),
-    ``ValidationFailed`` naming what does not go with the rest of the order, ``CarrierTimeout`` where it is not known
-    whether the carrier took it, and the carrier's refusal, ``CarrierUnsupported`` among them.
+    Raises ``Conflict`` (not booked), ``BusinessRuleViolated`` (final status), ``InProgress`` (another change runs),
+    ``ValidationFailed`` naming each change that contradicts the rest of the order, ``CarrierTimeout`` if it is unknown
+    whether the carrier took the change, and the carrier's refusal, ``CarrierUnsupported`` included.
     """
     lookup.require_booking(shipment)
     if shipment.status in FINAL:
         raise BusinessRuleViolated(_("The shipment is %s already.") % shipment.status)
-    adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+    adapter = lookup.open_adapter(shipment)
     adapter.need("update_order")
-    with _alone(shipment):
-        row = _changed(shipment, adapter, changes)
+    with _lease_changes(shipment):
+        row = _change(shipment, adapter, changes)
     documents.refetch(row)
     return row
 
 
 @contextmanager
-def _alone(shipment: Shipment) -> Iterator[None]:
-    """One change at a time, or the last one at the carrier is not the last one here."""
+def _lease_changes(shipment: Shipment) -> Iterator[None]:
+    """Allow one change at a time. Otherwise the last change at the carrier may not be the last one stored."""
     lease = documents.CHANGES.acquire(Shipment.objects.filter(id=shipment.id))
     if lease is None:
         raise InProgress(_("Another request is changing this shipment."), retry_after_s=_RETRY_AFTER_S)
@@ -60,14 +59,25 @@ def _alone(shipment: Shipment) -> Iterator[None]:
         lease.release()
 
 
-def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
-    changes = {**changes, **_readdressed(shipment, changes), **_remeasured(shipment, changes)}
+def _change(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, Any]) -> Shipment:
+    changes = dict(changes)
+    if "destination" in changes:  # the recipient's contact data stays if it is not given, as it does at the carrier
+        stored = {name: shipment.destination[name] for name in _RECIPIENT if shipment.destination.get(name)}
+        changes["destination"] = {**stored, **changes["destination"]}
+    if "packages" in changes:
+        changes["packages"] = _merge_packages(shipment.request["packages"], changes["packages"])
     order = to_order({**shipment.request, **changes})
     carrier_limits.check(type(adapter), order, fields=changes)
     _check_payment(shipment, order, changes)
+    request = OrderUpdate(
+        tracking_number=shipment.tracking_number,
+        carrier_shipment_id=shipment.carrier_shipment_id,
+        currency=order.currency,
+        **{name: getattr(order, name) for name in changes},
+    )
     try:
-        adapter.update_order(_canonical(shipment, order, changes))
-    except OutcomeUnknown as error:  # unlike a purchase it may be repeated: it says what shall be
+        adapter.update_order(request)
+    except OutcomeUnknown as error:  # unlike a purchase, it may be repeated: it states the result
         with transaction.atomic():
             documents.discard_files(shipment)
         raise CarrierTimeout(
@@ -76,51 +86,33 @@ def _changed(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, 
     return _store(shipment, order, changes)
 
 
-def _readdressed(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The new destination; what is not said of the recipient stays, as it does at the carrier."""
-    if "destination" not in changes:
-        return {}
-    kept = {name: shipment.destination[name] for name in _RECIPIENT if shipment.destination.get(name)}
-    return {"destination": {**kept, **changes["destination"]}}
+def _merge_packages(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the new parcels. Fields that are not given stay, as they do at the carrier, if the number is the same.
 
-
-def _remeasured(shipment: Shipment, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The new parcels; what is not said of one stays, as it does at the carrier, where there are as many as before."""
-    if "packages" not in changes:
-        return {}
-    before, after = shipment.request["packages"], changes["packages"]
+    Raises ``ValidationFailed`` if the number changes and sides are missing.
+    """
     if len(before) == len(after):
-        return {"packages": [{**old, **new} for old, new in zip(before, after, strict=True)]}
-    unsaid = {
-        f"packages[{number}].{side}": [_("The number of parcels changes: say the sides of each.")]
+        return [{**old, **new} for old, new in zip(before, after, strict=True)]
+    missing = {
+        f"packages[{number}].{side}": [_("The number of parcels changes: state the sides of each.")]
         for number, package in enumerate(after)
         for side in _SIDES
         if side not in package and any(side in old for old in before)
     }
-    if unsaid:
-        raise ValidationFailed(details=unsaid)
-    return {}
+    if missing:
+        raise ValidationFailed(details=missing)
+    return after
 
 
 def _check_payment(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> None:
     if shipment.return_of_id and (changes.get("payment_method") == PaymentMethod.COD or "cod_amount" in changes):
         field = "cod_amount" if "cod_amount" in changes else "payment_method"
-        raise ValidationFailed(details={field: [_("A return is prepaid: nobody collects cash for it.")]})
+        raise ValidationFailed(details={field: [_("A return is prepaid: it cannot be cash on delivery.")]})
     is_cod = order.payment_method == PaymentMethod.COD
     if is_cod and not order.cod_amount:
         raise ValidationFailed(details={"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
     if not is_cod and "cod_amount" in changes:
         raise ValidationFailed(details={"cod_amount": [_("There is nothing to collect without cod.")]})
-
-
-def _canonical(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> OrderUpdate:
-    changed = {name: getattr(order, name) for name in changes}
-    return OrderUpdate(
-        tracking_number=shipment.tracking_number,
-        carrier_shipment_id=shipment.carrier_shipment_id,
-        currency=order.currency,
-        **changed,
-    )
 
 
 def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Shipment:

@@ -1,4 +1,4 @@
-"""Shipments, their lists, tracking, changes, cancellation and returns over HTTP."""
+"""Endpoints for shipments: lists, details, changes, cancellation and returns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shipping.labels import rendering as label_rendering
 from shipping.labels.views import PurchaseViewSet, file_urls
 from shipping.models import LABEL_TYPES, MANIFEST_TYPE
 from shipping.shipments import cancellation, rendering, returns, serializers, tracking, updates
-from shipping.shipments.lists import filters_of, page_of_units
+from shipping.shipments.lists import describe_filters, list_units
 
 NAME = OpenApiParameter(
     "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
@@ -32,9 +32,9 @@ LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
 
 class ReturnViewSet(PurchaseViewSet):
-    """Ways back."""
+    """Return purchases."""
 
-    render_booked = rendering.way_back
+    render_booked = rendering.return_label
 
     @extend_schema(
         request=serializers.ReturnRequestSerializer,
@@ -43,13 +43,13 @@ class ReturnViewSet(PurchaseViewSet):
     )
     @idempotent(PurchaseViewSet.render)
     def create(self, request: Request) -> Response:
-        """Buy a way back for a shipment: a shipment of its own, at the same carrier. 202 as for a label."""
-        wanted = self.validate(serializers.ReturnRequestSerializer, request.data)
-        return self.render(request, returns.create_return(self.tenant, wanted).id)
+        """Buy a return: a new shipment with the original's carrier. Returns 202 if the carrier did not answer."""
+        data = self.validate(serializers.ReturnRequestSerializer, request.data)
+        return self.render(request, returns.buy_return(self.tenant, data).id)
 
 
 class ShipmentViewSet(ApiViewSet):
-    """Shipments, bought and self-tracked."""
+    """Shipments, booked and self-tracked."""
 
     scopes: ClassVar = {
         **dict.fromkeys(
@@ -66,29 +66,29 @@ class ShipmentViewSet(ApiViewSet):
         tags=["shipments"],
     )
     def list(self, request: Request) -> Response:
-        """Units, the newest first.
+        """List units, the newest first.
 
-        ``next_cursor`` goes on where a page ended, at any depth, and whatever is added meanwhile. ``total`` is exact
-        for all units and by status, carrier and store; by anything else it is counted up to ten thousand.
+        ``next_cursor`` continues after a page at any depth, even if units are added in between. ``total`` is exact
+        for all units and by status, carrier and store; with other filters it is counted up to ten thousand.
         """
-        asked = self._asked(request)
-        page, pagination = page_of_units(self.tenant, asked)
-        return Response(rendering.units(page, pagination, filters_of(asked)))
+        query = self._validate_query(request)
+        page, pagination = list_units(self.tenant, query)
+        return Response(rendering.units(page, pagination, describe_filters(query)))
 
-    def _asked(self, request: Request) -> dict[str, Any]:
+    def _validate_query(self, request: Request) -> dict[str, Any]:
         try:
             return self.validate(serializers.ShipmentListSerializer, request.query_params)
         except ValidationError as error:
             if set(error.detail) != {"status"}:
                 raise
-            # The document has a sentence of its own for this.
+            # The document specifies this message.
             raise ValidationFailed(_("Invalid status"), details=error.detail) from error
 
     @extend_schema(parameters=[NAME], responses={200: rendering.ShipmentSerializer}, tags=["shipments"])
     def retrieve(self, request: Request, name: str) -> Response:
-        """One shipment with everything known of it, also while it is pending."""
+        """Get one shipment with all its data, also while it is pending."""
         shipment = lookup.get_shipment(self.tenant, name)
-        return Response(rendering.shipment_page(shipment, **file_urls(request, shipment)))
+        return Response(rendering.shipment(shipment, **file_urls(request, shipment)))
 
     @extend_schema(
         parameters=[NAME],
@@ -97,11 +97,11 @@ class ShipmentViewSet(ApiViewSet):
         tags=["shipments"],
     )
     def partial_update(self, request: Request, name: str) -> Response:
-        """Change a booked order at its carrier, where the carrier can; the same change may be sent again."""
+        """Change a booked order at its carrier. The same change may be sent again."""
         shipment = lookup.get_shipment(self.tenant, name)
         updates.update(shipment, self.validate(serializers.ShipmentUpdateSerializer, request.data))
         changed = lookup.get_shipment(self.tenant, name)
-        page = rendering.shipment_page(changed, **file_urls(request, changed))
+        page = rendering.shipment(changed, **file_urls(request, changed))
         warnings = input_warnings.check_request({**changed.request, **input_warnings.read_setting(self.tenant)})
         return Response(page | {"warnings": warnings})
 
@@ -112,7 +112,7 @@ class ShipmentViewSet(ApiViewSet):
     )
     @action(detail=True)
     def label(self, request: Request, name: str) -> HttpResponseBase:
-        """The label's file."""
+        """Download the label."""
         return self._download(name, "label", _("This shipment has no label file."))
 
     @extend_schema(
@@ -122,7 +122,7 @@ class ShipmentViewSet(ApiViewSet):
     )
     @action(detail=True)
     def manifest(self, request: Request, name: str) -> HttpResponseBase:
-        """The paper that a courier signs on taking the parcel, where the carrier gives one out with the label."""
+        """Download the manifest, which the driver signs at the pickup. Not every carrier provides one."""
         return self._download(name, "manifest", _("This shipment has no manifest."))
 
     def _download(self, name: str, kind: str, missing: str) -> FileResponse:
@@ -137,7 +137,7 @@ class ShipmentViewSet(ApiViewSet):
     @extend_schema(parameters=[NAME], responses={200: rendering.EventListSerializer}, tags=["shipments"])
     @action(detail=True)
     def events(self, request: Request, name: str) -> Response:
-        """What happened to a shipment, the first event first (the latest two hundred)."""
+        """List a shipment's latest two hundred events, the oldest first."""
         shipment = lookup.get_shipment(self.tenant, name)
         return Response(rendering.events(events.public_events_about(self.tenant, shipment.id)))
 
@@ -149,7 +149,7 @@ class ShipmentViewSet(ApiViewSet):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
-        """Call a shipment off; asking again gives the same cancellation."""
+        """Cancel a shipment. A repeated call returns the same cancellation."""
         data = self.validate(serializers.CancelRequestSerializer, request.data)
         row = cancellation.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
         return Response(rendering.cancellation(row, _("Shipment cancelled successfully")))
@@ -162,5 +162,5 @@ class ShipmentViewSet(ApiViewSet):
     )
     @action(detail=True, methods=["get", "post"], url_path="proof-of-delivery")
     def proof_of_delivery(self, request: Request, name: str, carrier: str = "") -> Response:
-        """Who took the parcel, when and where."""
-        return Response(rendering.proof_of_delivery(tracking.proof_of_delivery(self.tenant, name, carrier=carrier)))
+        """Get the proof of delivery: who received the parcel, when and where."""
+        return Response(rendering.proof_of_delivery(tracking.get_proof_of_delivery(self.tenant, name, carrier=carrier)))

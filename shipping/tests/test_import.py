@@ -34,9 +34,9 @@ def test_a_csv_file_is_taken_in_its_order(run):
     text = HEADER + "".join(
         line(number, status, hour) for number in range(3) for hour, status in ((9, "CREATED"), (10, "PICKED_UP"))
     )
-    assert "6 stored, 0 there already, 0 refused" in run(text)
+    assert "6 stored, 0 existing, 0 refused" in run(text)
     assert Shipment.objects.filter(status="picked_up", checkpoint_count=2).count() == 3
-    assert "0 stored, 6 there already, 0 refused" in run(text)
+    assert "0 stored, 6 existing, 0 refused" in run(text)
 
 
 def test_an_ndjson_file_is_taken_too(run):
@@ -46,7 +46,7 @@ def test_an_ndjson_file_is_taken_too(run):
 
 def test_refused_rows_are_set_aside_with_the_reason(run, tmp_path):
     told = run(HEADER + line(1) + line(2, "DELIVERED") + "123,CREATED,,,never\n" + line(1, "PICKED_UP", 10))
-    assert "2 stored, 0 there already, 2 refused" in told
+    assert "2 stored, 0 existing, 2 refused" in told
     refused = [json.loads(row) for row in (tmp_path / "scans.csv.refused.ndjson").read_text().splitlines()]
     assert [(row["row"], row["error"]) for row in refused] == [(2, "business_error"), (3, "validation_error")]
     assert refused[1]["given"]["tracking_id"] == "123"
@@ -69,7 +69,7 @@ def test_stopped_half_way_it_goes_on_where_it_was(run, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(text)
     assert Checkpoint.objects.count() == 20
-    assert "15 stored, 0 there already, 1 refused" in run()
+    assert "15 stored, 0 existing, 1 refused" in run()
     assert Checkpoint.objects.count() == 35
     assert not (tmp_path / "scans.csv.progress").exists()
 

@@ -179,7 +179,7 @@ def test_an_offset_works_beside_the_cursor(listed, unit):
 
 
 def test_totals_by_status_carrier_and_store_are_exact_whatever_their_size(listed, unit, monkeypatch):
-    monkeypatch.setattr(lists, "COUNTED", 3)
+    monkeypatch.setattr(lists, "MAX_COUNTED", 3)
     for number in range(5):
         unit(f"UNIT-{number}", carrier="pickit", booking_state=BookingState.BOOKED)
     for query in ({}, {"status": "CREATED"}, {"carrier": "pickit", "status": "created"}):

@@ -394,7 +394,7 @@ def page_of(row):
 
 
 def watch(client):
-    (one,) = [one for one in client.get("/admin/").context["watches"] if one["text"].startswith("Status codes")]
+    (one,) = [one for one in client.get("/admin/").context["monitored"] if one["text"].startswith("Status codes")]
     return one
 
 

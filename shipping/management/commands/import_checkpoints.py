@@ -1,4 +1,4 @@
-"""Take over checkpoints from a file."""
+"""``manage.py import_checkpoints``: import checkpoints from a file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from tqdm import tqdm
 
 from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import ValidationFailed, WaybillError
-from apikeys.management.commands.create_api_key import find_merchant
+from apikeys.management.commands.create_api_key import get_merchant
 from shipping.checkpoints import batches
 
 COLUMNS = ("tracking_id", "status", "location", "description", "timestamp")
-_AT_ONCE = batches.MAX_ITEMS
 
 
 class Command(BaseCommand):
     help = f"""Import checkpoints from a CSV file (first line: {",".join(COLUMNS)}) or an NDJSON file,
-    in the file's order. Rows that are refused are written to FILE.refused.ndjson with the reason, and the others go on.
-    Stopped half-way, the same command goes on where it was (FILE.progress says where); what is there already is
-    skipped."""
+    in the file's order. Refused rows are written to FILE.refused.ndjson with the reason; the other rows are imported.
+    After an interruption the same command continues from the position in FILE.progress. Checkpoints that exist already
+    are skipped."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
@@ -34,16 +33,16 @@ class Command(BaseCommand):
         parser.add_argument("--mode", choices=Mode.values, default=Mode.LIVE)
 
     def handle(self, *args: Any, file: Path, merchant: str, mode: str, **options: Any) -> None:
-        tenant = Tenant(find_merchant(merchant).id, mode)
+        tenant = Tenant(get_merchant(merchant).id, mode)
         progress, refused = Path(f"{file}.progress"), Path(f"{file}.refused.ndjson")
-        done = _done(progress)
+        done = _read_progress(progress)
         counts = {"stored": 0, "repeated": 0, "refused": 0}
         try:
             with file.open(newline="", encoding="utf-8") as source, refused.open("a" if done else "w") as out:
-                rows = _rows(source, is_csv=file.suffix.lower() == ".csv")
+                rows = _read_rows(source, is_csv=file.suffix.lower() == ".csv")
                 with tqdm(initial=done, unit="rows", file=self.stderr) as bar:
                     rest = islice(rows, done, None)
-                    while chunk := list(islice(rest, _AT_ONCE)):
+                    while chunk := list(islice(rest, batches.MAX_ITEMS)):
                         _store(tenant, chunk, done, out, counts)
                         done += len(chunk)
                         progress.write_text(str(done))
@@ -54,23 +53,23 @@ class Command(BaseCommand):
         if not counts["refused"] and not refused.stat().st_size:
             refused.unlink()
         self.stdout.write(
-            f"{counts['stored']} stored, {counts['repeated']} there already, {counts['refused']} refused"
+            f"{counts['stored']} stored, {counts['repeated']} existing, {counts['refused']} refused"
             + (f"; see {refused}" if refused.exists() else "")
         )
 
 
-def _done(progress: Path) -> int:
+def _read_progress(progress: Path) -> int:
     try:
         return int(progress.read_text())
     except FileNotFoundError:
         return 0
     except ValueError as error:
-        raise CommandError(f"{progress} does not hold a number; delete it to begin anew.") from error
+        raise CommandError(f"{progress} contains no number; delete it to start from the beginning.") from error
 
 
-def _rows(source: TextIO, *, is_csv: bool) -> Iterator[Any]:
+def _read_rows(source: TextIO, *, is_csv: bool) -> Iterator[Any]:
     if not is_csv:
-        yield from (_line(line) for line in source if line.strip())
+        yield from (_parse_line(line) for line in source if line.strip())
         return
     table = csv.DictReader(source)
     missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
@@ -79,7 +78,7 @@ def _rows(source: TextIO, *, is_csv: bool) -> Iterator[Any]:
     yield from ({name: row[name] or "" for name in COLUMNS} for row in table)
 
 
-def _line(line: str) -> Any:
+def _parse_line(line: str) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:

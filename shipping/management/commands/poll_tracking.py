@@ -1,4 +1,4 @@
-"""``manage.py poll_tracking``: what the worker does every minute, once."""
+"""``manage.py poll_tracking``: run the worker's polling task once."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from shipping.checkpoints.polling import poll
 
 
 class Command(BaseCommand):
-    help = "Ask carriers for shipments that they have told nothing of for POLL_AFTER_SILENCE_S."
+    help = "Track shipments whose carriers have not reported for POLL_AFTER_SILENCE_S."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--limit", type=int, default=1000, help="how many shipments at most (default: 1000)")
+        parser.add_argument("--limit", type=int, default=1000, help="The maximum number of shipments (default: 1000).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         counts = poll(limit=options["limit"])

@@ -1,4 +1,4 @@
-"""Look up the bookings that a carrier never answered (the worker does it too)."""
+"""``manage.py reconcile_shipments``: run the worker's reconciliation task once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shipping.labels.reconciliation import reconcile
 
 
 class Command(BaseCommand):
-    help = "Look up bookings without an answer by our reference; never buys."
+    help = "Look up bookings without an answer by our reference. Never buys."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--limit", type=int, default=500)

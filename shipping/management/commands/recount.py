@@ -1,4 +1,4 @@
-"""Compare the counts that the database keeps with the shipments, and put them right."""
+"""``manage.py recount``: compare the stored counts with the shipments, and repair them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from shipping.reports import counters
 
 
 class Command(BaseCommand):
-    help = "Compare the kept counts with the shipments and repair them; writers may go on meanwhile."
+    help = "Compare the stored counts with the shipments and repair them. Writers may continue during the run."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="Only compare; exit 1 where there is a difference.")
+        parser.add_argument("--check", action="store_true", help="Only compare; exit with 1 if there is a difference.")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
         found = counters.differences()
@@ -28,5 +28,5 @@ class Command(BaseCommand):
         counters.repair()
         left = sum(map(len, counters.differences().values()))
         if left:
-            raise CommandError("The counts still differ. Are the triggers there?", returncode=1)
+            raise CommandError("The counts still differ. Do the triggers exist?", returncode=1)
         self.stdout.write("repaired")
