@@ -21,7 +21,7 @@ run: install ## run Waybill, its worker and the carrier sandbox with demo data; 
 	@exec $(PY) -m deploy.run
 
 demo: install ## run the main use case over HTTP against a running "make run"
-	@PORT=$${PORT:-8000} SANDBOX_PORT=$${SANDBOX_PORT:-8010} RECEIVER_PORT=$${RECEIVER_PORT:-8020} exec $(PY) deploy/demo.py
+	@PORT=$${PORT:-8000} SANDBOX_PORT=$${SANDBOX_PORT:-8010} RECEIVER_PORT=$${RECEIVER_PORT:-8020} exec $(PY) -m deploy.demo
 
 test: install-dev ## run linters and all tests on SQLite and on a private PostgreSQL and Redis
 	@exec $(PY) -m deploy.checks

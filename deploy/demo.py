@@ -1,34 +1,29 @@
-"""The main job through the public HTTP API of a running system, step by step; exit 0 only if every step held.
+"""``make demo``: ship a parcel through the HTTP API of a running system; the exit status is 0 if all steps succeed.
 
-It plays three parts: the merchant's shop (the API), the carrier's world (the sandbox's control surface makes scans
-happen) and the merchant's receiver (a small server that verifies each webhook as Standard Webhooks says). It uses
-nothing of Waybill's code.
+The program acts as the merchant's shop, which uses the API, as the carrier, whose scans it causes in the sandbox, and
+as the merchant's server, which receives and verifies webhooks. It uses none of Waybill's code.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
 import os
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from deploy.demo_receiver import Receiver
+
 WEB = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
 SANDBOX = f"http://127.0.0.1:{os.environ.get('SANDBOX_PORT', '8010')}"
 RECEIVER_PORT = int(os.environ.get("RECEIVER_PORT", "8020"))
 KEY = os.environ.get("API_KEY", "test-api-key")
-SECRET = "whsec_ZGVtby13ZWJob29rLXNlY3JldC1mb3ItdHJ5aW5nLW91dCE="  # of the demo merchant's endpoint
 PATIENCE_S = float(os.environ.get("DEMO_PATIENCE_S", "30"))
 LABELS = Path(os.environ.get("DATA_DIR", "var"))
 
@@ -67,68 +62,11 @@ BOX = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15, "decl
 
 
 class StepFailed(Exception):
-    """Why a step did not hold, in words for a merchant."""
-
-
-# The merchant's receiver --------------------------------------------------------------------------------------------
-
-
-class Receiver:
-    """Takes Waybill's webhooks and verifies every one."""
-
-    def __init__(self) -> None:
-        self.verified: list[dict[str, Any]] = []
-        self.rejected: list[str] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                problem = receiver.take(self.headers, body)
-                self.send_response(400 if problem else 204)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        try:
-            self.server = ThreadingHTTPServer(("127.0.0.1", RECEIVER_PORT), Handler)
-        except OSError as error:
-            raise StepFailed(f"port {RECEIVER_PORT} for the merchant's receiver is taken ({error})") from error
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def take(self, headers: Any, body: bytes) -> str:
-        problem = _signature_problem(headers, body)
-        if problem:
-            self.rejected.append(problem)
-        else:
-            self.verified.append(json.loads(body))
-        return problem
-
-    def about(self, shipment_id: str) -> list[dict[str, Any]]:
-        return [message for message in self.verified if message["data"].get("shipment_id") == shipment_id]
-
-
-def _signature_problem(headers: Any, body: bytes) -> str:
-    """Standard Webhooks 1.0.0: v1 = base64(HMAC-SHA256(secret, id.timestamp.body)), at most five minutes old."""
-    try:
-        message_id, sent_at, signatures = (headers[f"webhook-{part}"] for part in ("id", "timestamp", "signature"))
-        if abs(time.time() - int(sent_at)) > 300:
-            return "the timestamp is too old"
-        key = base64.b64decode(SECRET.removeprefix("whsec_"))
-        expected = hmac.new(key, f"{message_id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
-        given = [base64.b64decode(part.partition(",")[2]) for part in signatures.split(" ")]
-    except (TypeError, ValueError, AttributeError) as error:
-        return f"a signature header is missing or malformed ({error})"
-    return "" if any(hmac.compare_digest(expected, one) for one in given) else "the signature does not match"
-
-
-# Speaking to Waybill and to the carrier's world ---------------------------------------------------------------------
+    """The reason why a step failed, in a merchant's words."""
 
 
 def api(method: str, path: str, *, expect: int = 200, **kwargs: Any) -> requests.Response:
-    """Call Waybill; anything but the expected status fails the step with Waybill's own words."""
+    """Call Waybill. Another status than the expected one fails the step with Waybill's message."""
     headers = {"X-API-Key": KEY} | kwargs.pop("headers", {})
     try:
         response = requests.request(method, WEB + path, headers=headers, timeout=60, **kwargs)
@@ -145,19 +83,19 @@ def _refusal(response: requests.Response) -> str:
     try:
         body = response.json()
     except ValueError:
-        return f"Waybill answered {response.status_code} and nothing readable"
+        return f"Waybill answered {response.status_code} without readable content"
     words = [f"Waybill answered {response.status_code} {body.get('error', '')}: {body.get('message', '')}"]
     if body.get("carrier"):
         words.append(f"the carrier is {body['carrier']}")
     if body.get("carrier_message"):
-        words.append(f"it says: {body['carrier_message']}")
+        words.append(f"its message: {body['carrier_message']}")
     if body.get("details"):
         words.append(str(body["details"]))
     return " · ".join(words)
 
 
-def world(method: str, path: str, body: Any = None) -> Any:
-    """Make something happen at the simulated carrier."""
+def control_sandbox(method: str, path: str, body: Any = None) -> Any:
+    """Use the control API of the simulated carrier."""
     try:
         response = requests.request(method, SANDBOX + path, json=body, timeout=30)
         response.raise_for_status()
@@ -169,7 +107,7 @@ def world(method: str, path: str, body: Any = None) -> Any:
 
 
 def wait_for(what: str, look: Callable[[], Any]) -> Any:
-    """Look until there is something, as long as patience lasts."""
+    """Return the first true result of ``look``; fail the step after PATIENCE_S."""
     give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         if found := look():
@@ -178,24 +116,24 @@ def wait_for(what: str, look: Callable[[], Any]) -> Any:
     raise StepFailed(f"{what} did not happen within {PATIENCE_S:.0f} seconds")
 
 
-# The story ----------------------------------------------------------------------------------------------------------
-
-
-class Story:
-    """Each method is a step: it returns what to print, or raises ``StepFailed``."""
+class Demo:
+    """Each public method is a step with its docstring as title. It returns a text to print or raises ``StepFailed``."""
 
     def __init__(self) -> None:
-        self.receiver = Receiver()
+        try:
+            self.receiver = Receiver(RECEIVER_PORT)
+        except OSError as error:
+            raise StepFailed(f"port {RECEIVER_PORT} of the merchant's server is taken ({error})") from error
         self.order = f"DEMO-{datetime.now(UTC):%Y%m%d%H%M%S}-{uuid.uuid4().hex[:4]}"
 
-    def yesterdays_parcel(self) -> str:
-        """An earlier run's parcel is still there"""
+    def earlier_parcel(self) -> str:
+        """The delivered parcel of an earlier run"""
         units = api("GET", "/api/v1/shipments?carrier=Pickit&status=delivered&limit=1").json()["units"]
         if not units:
             return "none yet: this is the first run"
         history = api("GET", f"/api/v1/tracking/{units[0]['tracking_id']}").json()
         if history["current_status"] != "DELIVERED":
-            raise StepFailed(f"{units[0]['tracking_id']} was delivered and now reads {history['current_status']}")
+            raise StepFailed(f"{units[0]['tracking_id']} was delivered but its status is {history['current_status']}")
         return f"{history['tracking_id']}: {history['total_checkpoints']} checkpoints, {history['current_status']}"
 
     def pickup_points(self) -> str:
@@ -203,7 +141,7 @@ class Story:
         query = {"latitude": 40.7128, "longitude": -74.006, "radius_km": 5}
         points = api("GET", "/api/v1/pickit/pickup-points", params=query).json()["pickup_points"]
         if not points:
-            raise StepFailed("Pickit knows no pickup point there")
+            raise StepFailed("Pickit returned no pickup point")
         self.point = points[0]
         return (
             f"{len(points)} found; nearest: {self.point['name']} ({self.point['id']}), {self.point['distance_km']} km"
@@ -217,23 +155,23 @@ class Story:
         return f"{quote['total_price']:.2f} {quote['currency']}, {quote['transit_days']} days ({quote['service_type']})"
 
     def label(self) -> str:
-        """A label, bought once although asked twice"""
+        """A label, bought once although requested twice"""
         headers = {"Idempotency-Key": self.order}
         first = api("POST", "/api/v1/labels", json=self._order(), headers=headers).json()
         again = api("POST", "/api/v1/labels", json=self._order(), headers=headers)
         if again.json() != first or again.headers.get("Idempotent-Replayed") != "true":
-            raise StepFailed("the repeated request was not answered with the first label")
+            raise StepFailed("the repeated request did not return the first label")
         self.number, self.shipment_id = first["tracking_number"], first["shipment_id"]
         file = api("GET", f"/api/v1/shipments/{self.shipment_id}/label").content
         if not file.startswith(b"%PDF") or file != base64.b64decode(first["label_data"]):
-            raise StepFailed("the label is not the PDF that was announced")
+            raise StepFailed("the label file is not the PDF of the response")
         LABELS.mkdir(parents=True, exist_ok=True)
         path = LABELS / f"label-{self.number}.pdf"
         path.write_bytes(file)
         return f"{self.number}, {first['total_price']:.2f} {first['currency']}, saved as {path}"
 
     def pickup(self) -> str:
-        """A pickup at the shop's door"""
+        """A pickup at the shop"""
         tomorrow = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=1)
         body = {
             "carrier": "Pickit",
@@ -250,31 +188,31 @@ class Story:
         return f"{booked['confirmation_number']} {booked['scheduled_date']}, {booked['status']}"
 
     def scans(self) -> str:
-        """The carrier's scans arrive by signed webhook, a failed attempt among them"""
+        """The carrier's scans, with a failed attempt, by signed webhook"""
         for status in ("picked_up", "in_transit", "out_for_delivery", "exception"):
             self._scan(status)
-        # Pickit sends no webhook for the way to the door: that scan is learned when the parcel is asked for.
+        # Pickit sends no webhook for out_for_delivery: tracking the parcel returns that scan.
         history = api("GET", f"/api/v1/tracking/{self.number}").json()
         return " → ".join(checkpoint["status"] for checkpoint in history["checkpoints"])
 
     def pickup_point(self) -> str:
-        """The parcel waits at a pickup point, with a code for the customer"""
+        """Arrival at a pickup point, with a code for the customer"""
         self._scan("at_pickup_point", pickup_point_id=self.point["id"])
         track = self._track()
         code = track["metadata"].get("pickup_code")
         if not code:
-            raise StepFailed("no pickup code reached the merchant")
+            raise StepFailed("the track has no pickup code")
         return f"code {code} at {self.point['name']}"
 
     def track(self) -> str:
-        """The merchant reads the track"""
+        """The track"""
         track = self._track()
         if not any(event["status"] == "exception" for event in track["events"]):
             raise StepFailed("the failed attempt is missing from the track")
         return f"{track['status']}, {len(track['events'])} events, {track['metadata']['delivery_attempts']} attempt(s)"
 
     def delivered(self) -> str:
-        """Delivered"""
+        """Delivery"""
         self._scan("delivered")
         page = api("GET", f"/api/v1/shipments/{self.shipment_id}").json()
         return f"{page['status']} at {page['delivered_at']}"
@@ -284,28 +222,28 @@ class Story:
         path = f"/api/v1/pickit/shipments/{self.number}/proof-of-delivery"
         proof = api("POST", path).json()["proof_of_delivery"]
         if not proof["delivered_at"]:
-            raise StepFailed("the proof has no time of delivery")
+            raise StepFailed("the proof has no delivery time")
         return f"signed by {proof['signed_by']} at {proof['delivered_at']}"
 
     def deliveries(self) -> str:
-        """Waybill told the merchant's receiver, which verified every delivery"""
-        wanted = {"shipment.booked", "shipment.checkpoint", "shipment.status_changed"}
+        """Webhooks to the merchant's server, which verified each signature"""
+        expected = {"shipment.booked", "shipment.checkpoint", "shipment.status_changed"}
 
-        def all_there() -> bool:
-            told = self.receiver.about(self.shipment_id)
-            last = any(m["type"] == "shipment.status_changed" and m["data"]["status"] == "delivered" for m in told)
-            return last and wanted <= {message["type"] for message in told}
+        def all_received() -> bool:
+            webhooks = self.receiver.webhooks_of(self.shipment_id)
+            changes = [m["data"]["status"] for m in webhooks if m["type"] == "shipment.status_changed"]
+            return "delivered" in changes and expected <= {message["type"] for message in webhooks}
 
-        wait_for("the webhook about the delivery", all_there)
+        wait_for("the webhook about the delivery", all_received)
         if self.receiver.rejected:
-            raise StepFailed(f"{len(self.receiver.rejected)} did not verify: {self.receiver.rejected[0]}")
-        return f"{len(self.receiver.about(self.shipment_id))} verified, 0 rejected"
+            raise StepFailed(f"{len(self.receiver.rejected)} had a wrong signature: {self.receiver.rejected[0]}")
+        return f"{len(self.receiver.webhooks_of(self.shipment_id))} verified, 0 rejected"
 
     def event_trail(self) -> str:
-        """The trail of events"""
+        """The shipment's events"""
         events = api("GET", f"/api/v1/shipments/{self.shipment_id}/events").json()["events"]
         if not events:
-            raise StepFailed("no event is on record")
+            raise StepFailed("no event is stored")
         lines = [f"{event['created_at']}  {event['type']}  {event['data'].get('status') or ''}" for event in events]
         return f"{len(events)} events\n      " + "\n      ".join(lines)
 
@@ -326,7 +264,7 @@ class Story:
         return api("POST", "/api/v1/tracking", json={"carrier": "Pickit", "tracking_number": self.number}).json()
 
     def _scan(self, status: str, **more: Any) -> None:
-        world("POST", f"/_sandbox/pickit/shipments/{self.number}/advance", {"to": status} | more)
+        control_sandbox("POST", f"/_sandbox/pickit/shipments/{self.number}/advance", {"to": status} | more)
         if status == "out_for_delivery":
             self._track()
         wait_for(
@@ -338,9 +276,9 @@ class Story:
         )
 
     def another_carrier(self) -> str:
-        """The same at another carrier: a warehouse, cash on delivery, the cheapest courier"""
-        place = {"name": f"Mumbai {self.order}", "address": MUMBAI, "carriers": ["velocity"]}
-        warehouse = api("POST", "/api/v1/warehouses", expect=201, json=place).json()
+        """Another carrier: a warehouse, cash on delivery, the cheapest courier"""
+        details = {"name": f"Mumbai {self.order}", "address": MUMBAI, "carriers": ["velocity"]}
+        warehouse = api("POST", "/api/v1/warehouses", expect=201, json=details).json()
         order = {
             "carrier": "velocity",
             "order_id": f"{self.order}-IN",
@@ -358,16 +296,16 @@ class Story:
         return f"{self.indian} by {label['metadata']['courier_name']}, {best['total_price']:.2f} {best['currency']}"
 
     def return_label(self) -> str:
-        """It does not fit: the way back"""
+        """A return"""
         body = {"shipment_id": self.indian, "reason": "Does not fit"}
-        back = api("POST", "/api/v1/returns", json=body).json()
-        if back["tracking_number"] == self.indian:
-            raise StepFailed("the return has the number of what it returns")
-        return f"{back['tracking_number']}, of {self.indian}"
+        returned = api("POST", "/api/v1/returns", json=body).json()
+        if returned["tracking_number"] == self.indian:
+            raise StepFailed("the return has the tracking number of the first shipment")
+        return f"{returned['tracking_number']}, for {self.indian}"
 
 
 STEPS = (
-    "yesterdays_parcel",
+    "earlier_parcel",
     "pickup_points",
     "quote",
     "label",
@@ -385,18 +323,18 @@ STEPS = (
 
 
 def main() -> int:
-    """Tell the story; 1 and the reason at the first step that does not hold."""
-    title = "The merchant's receiver starts"
+    """Run the steps; return 1 at the first that fails, and print the reason."""
+    title = "The merchant's server"
     try:
-        story = Story()
+        demo = Demo()
         for number, name in enumerate(STEPS, start=1):
-            step = getattr(story, name)
+            step = getattr(demo, name)
             title = step.__doc__
             print(f"{number:>2}. {title}\n      {step()}", flush=True)
     except StepFailed as error:
         print(f"\nFAILED at «{title}»: {error}", file=sys.stderr)
         return 1
-    print("\nThe whole story held.")
+    print("\nAll steps succeeded.")
     return 0
 
 

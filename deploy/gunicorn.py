@@ -15,17 +15,14 @@ from apikeys.http.logs import JsonFormatter
 
 
 class SilentWorker(ThreadWorker):
-    """Tells what is wrong with bytes that are no HTTP without repeating them: keys and passwords stand in there."""
+    """Log errors in bytes that are not HTTP without the bytes, which may contain keys and passwords."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         super().handle_error(None, client, addr, wordless(exc) if isinstance(exc, ParseException) else exc)
 
 
 class SilentLogger(Logger):
-    """In JSON like Waybill's own lines, and without debug lines.
-
-    Those repeat paths and what had come of a request that broke off.
-    """
+    """Log in JSON like Waybill, and without gunicorn's debug lines: they contain paths and parts of requests."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -33,11 +30,11 @@ class SilentLogger(Logger):
             handler.setFormatter(JsonFormatter())
 
     def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Waybill writes a line a request itself."""
+        """Drop the line; Waybill logs each request itself."""
 
 
 def wordless(error: BaseException) -> BaseException:
-    """An error of the same class that says nothing but its name."""
+    """Return an error of the same class whose text is only its name."""
     kind = type(error)
     silent = type(kind.__name__, (kind,), {"__str__": lambda _self: kind.__name__})
     return silent.__new__(silent)
@@ -47,17 +44,17 @@ bind = f"{os.environ.get('BIND_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000'
 worker_class = SilentWorker
 logger_class = SilentLogger
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-# Above CARRIER_CONCURRENCY, so that carriers that hang leave threads for reads, health and webhooks.
+# Above CARRIER_CONCURRENCY, so that hanging carriers leave threads for reads, health and webhooks.
 threads = int(os.environ.get("WEB_THREADS", "16"))
-# Above REQUEST_DEADLINE_S: a request answers for itself before gunicorn gives its worker up.
+# Above REQUEST_DEADLINE_S: a request ends by itself before gunicorn kills its worker.
 timeout = 90
 graceful_timeout = 30
-# The most that gunicorn takes, so that long searches reach Waybill and its own refusals.
+# Gunicorn's maximum, so that Waybill itself answers requests with long queries.
 limit_request_line = 8190
 keepalive = 5
-# Waybill writes one line per request itself.
+# Waybill logs each request itself.
 accesslog = None
-# A heartbeat file on a disk that stalls makes gunicorn take a healthy worker for dead.
+# If the disk of the heartbeat file stalls, gunicorn kills healthy workers.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
-# One well-known path for all of a user's gunicorns: two installations would meet there.
+# Its default path is the same for all of a user's installations.
 control_socket_disable = True

@@ -1,4 +1,4 @@
-"""Exit 0 when Waybill's web process in this container answers ``GET /health`` with 200."""
+"""Exit with 0 if the web process of this container answers ``GET /health`` with 200."""
 
 import http.client
 import os
@@ -6,12 +6,12 @@ import sys
 
 
 def host_header() -> str:
-    """A host name that the installation accepts: the first of ``ALLOWED_HOSTS``, without its wildcard."""
+    """Return the first of ``ALLOWED_HOSTS`` without its wildcard: a host name that the installation accepts."""
     return os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().strip("*.") or "localhost"
 
 
 def main() -> int:
-    """Ask once; the container's scheduler asks again."""
+    """Send one request; the container's scheduler repeats the check."""
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=4)
     try:
         connection.request("GET", "/health", headers={"Host": host_header()})

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: deploy/install.sh <requirements file>
-# Builds .venv if there is none that works and installs the file into it, only when it changed since the last time.
-# PYTHON names the Python to build with; else the first of the usual names that is 3.11 or newer.
+# Creates .venv if there is no working one, and installs the file if it has changed since the last time.
+# PYTHON names the Python to use; the default is the first of the usual names that is 3.11 or newer.
 set -eu
 cd "$(dirname "$0")/.."
 requirements=$1
@@ -23,7 +23,7 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.11 or newer is needed and none was found. Install it, or name it: make run PYTHON=/path/to/python3.11"
+    fail "Python 3.11 or newer was not found. Install it, or name it: make run PYTHON=/path/to/python3.11"
 }
 
 apt_works() {
@@ -31,11 +31,11 @@ apt_works() {
 }
 
 apt_install_venv() {
-    echo "Installing python3-venv, which this system keeps apart from Python ..."
+    echo "Installing python3-venv, a separate package on this system ..."
     apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-venv >/dev/null
 }
 
-# Debian leaves "ensurepip" out of Python; a pip outside of the environment can fill it just as well.
+# Debian's Python has no ensurepip; a pip outside the environment can install into it.
 make_venv() {
     rm -rf .venv
     "$python" -m venv .venv >/dev/null 2>&1 && return
@@ -45,7 +45,7 @@ make_venv() {
     if apt_works; then
         apt_install_venv && "$python" -m venv --clear .venv && return
     fi
-    fail "$python cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"
+    fail "$python cannot create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"
 }
 
 venv_pip() {
@@ -56,7 +56,7 @@ venv_pip() {
     fi
 }
 
-# The development file includes the other, so either change counts.
+# The development file includes the other one, so a change to either counts.
 fingerprint() {
     "$VENV_PYTHON" -c 'import hashlib, pathlib, sys
 text = b"".join(pathlib.Path(name).read_bytes() for name in sys.argv[1:])
@@ -65,7 +65,7 @@ print(hashlib.sha256(sys.version.encode() + text).hexdigest())' requirements.txt
 
 if ! is_recent "$VENV_PYTHON"; then
     python=$(find_python)
-    echo "Making the virtual environment .venv with $("$python" --version) ..."
+    echo "Creating the virtual environment .venv with $("$python" --version) ..."
     make_venv
 fi
 
@@ -74,9 +74,9 @@ wanted=$(fingerprint)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing $requirements ..."
     venv_pip install --quiet --disable-pip-version-check -r "$requirements" ||
-        fail "pip could not install $requirements; its own words stand above."
+        fail "pip could not install $requirements; see its output above."
     echo "$wanted" >"$stamp"
 fi
 
 "$VENV_PYTHON" -m babel.messages.frontend -q compile --directory locale --domain django ||
-    fail "the message catalogues in locale/ could not be compiled; what is wrong stands above."
+    fail "the message catalogues in locale/ could not be compiled; see the error above."

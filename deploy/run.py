@@ -1,7 +1,7 @@
-"""``make run``: prepare the database and the demo data, then web, worker and sandbox (``Procfile``) until Ctrl-C.
+"""``make run``: prepare the database and the demo data, then run web, worker and sandbox (``Procfile``) until Ctrl-C.
 
-Nothing is asked. Data stays in ``var/`` and is found again by the next run. Ends with 0 when it was asked to stop
-(Ctrl-C, SIGTERM, closed terminal) and with 1 when it could not start or one of the processes ended by itself.
+Data stays in ``var/`` for the next run. The exit status is 0 after Ctrl-C, SIGTERM or a closed terminal,
+and 1 if the start failed or one of the processes ended by itself.
 """
 
 import contextlib
@@ -21,30 +21,30 @@ from honcho.process import Popen, Process
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"PORT": "8000", "SANDBOX_PORT": "8010"}
-# The seeded merchant's Pickit credential; the sandbox reports the scans of its parcels to this credential's address.
+# The seeded merchant's Pickit credential; the sandbox sends the scans of its parcels to this credential's URL.
 DEMO_CREDENTIAL = "01890000-0000-7000-8000-000000000001"
 PARENT_POLL_S = 0.5
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 STOPPED_ON_REQUEST = {130, 143}
 
 
-def let_signals_in() -> None:
-    """Undo the Supervisor's holding back, in a process that it starts."""
+def unblock_signals() -> None:
+    """Unblock signals in a process that the Supervisor starts."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 class SupervisedProcess(Process):
-    """Honcho's process, started by a parent that holds signals back."""
+    """Honcho's process, started by a parent that blocks signals."""
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)
-        self._child_ctor = functools.partial(Popen, preexec_fn=let_signals_in)
+        self._child_ctor = functools.partial(Popen, preexec_fn=unblock_signals)
 
 
 class Supervisor(Manager):
-    """Honcho's manager, which can also be stopped while its processes are still being started.
+    """Honcho's manager, which can also be stopped while its processes start.
 
-    Honcho forks one reader per process; a Ctrl-C that reaches a reader before it ignores it leaves the others waiting.
+    Honcho forks one reader per process. If Ctrl-C reaches a reader before it ignores SIGINT, the others wait endlessly.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Supervisor(Manager):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def terminate(self) -> None:
-        """Ask all processes to stop; a moment later if honcho does not know their numbers yet."""
+        """Stop all processes; try again later if honcho does not know their process ids yet."""
         if self._all_started():
             super().terminate()
         else:
@@ -66,12 +66,12 @@ class Supervisor(Manager):
             retry.start()
 
     def ended_by_itself(self) -> str:
-        """The name and status of the process whose end stopped the others."""
+        """Return name and status of the process that ended first."""
         name, process = next((n, p) for n, p in self._processes.items() if p.get("returncode") == self.returncode)
         return f"{name.split('.')[0]} (status {process['returncode']})"
 
-    def leave_nothing(self) -> None:
-        """Stop what may still run when the loop itself broke, as when the terminal is gone."""
+    def stop_remaining(self) -> None:
+        """Stop processes that still run after an error in the loop, for example a closed terminal."""
         for process in self._processes.values():
             if "pid" in process and "returncode" not in process:
                 with contextlib.suppress(ProcessLookupError):
@@ -79,13 +79,13 @@ class Supervisor(Manager):
 
 
 def fill_environment(root: Path = ROOT) -> None:
-    """Set what is missing: ports, and demo mode where nobody configured an installation with a ``.env`` file."""
+    """Set missing variables: the ports, and demo mode if there is no ``.env`` file."""
     settings_file = root / ".env"
     if settings_file.exists():
         environ.Env.read_env(settings_file)
     else:
         os.environ.setdefault("DEBUG", "true")
-        # The demo's key and password are known to everybody: nobody from outside.
+        # The demo's key and password are public, so only this machine may connect.
         os.environ.setdefault("BIND_HOST", "127.0.0.1")
     for name, default in PORTS.items():
         os.environ[name] = os.environ.get(name) or default
@@ -94,8 +94,8 @@ def fill_environment(root: Path = ROOT) -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
-def port_trouble(name: str, value: str) -> str | None:
-    """Say in one sentence why the port cannot be used, or None when it can."""
+def port_problem(name: str, value: str) -> str | None:
+    """Return a sentence that says why the port cannot be used, or None."""
     if not (value.isdecimal() and 0 < int(value) < 65536):
         return f"{name}={value} is not a port number."
     with socket.socket() as probe:
@@ -110,16 +110,16 @@ def port_trouble(name: str, value: str) -> str | None:
 
 
 def check_ports() -> None:
-    """Exit with a sentence for each port that is not free."""
-    troubles = [trouble for name in PORTS if (trouble := port_trouble(name, os.environ[name]))]
+    """Exit with a sentence for each port that cannot be used."""
+    problems = [problem for name in PORTS if (problem := port_problem(name, os.environ[name]))]
     if os.environ["PORT"] == os.environ["SANDBOX_PORT"]:
-        troubles.append("PORT and SANDBOX_PORT are the same; Waybill and the sandbox need one each.")
-    if troubles:
-        sys.exit("\n".join(["Waybill was not started.", *troubles]))
+        problems.append("PORT and SANDBOX_PORT are the same; Waybill and the sandbox need one each.")
+    if problems:
+        sys.exit("\n".join(["Waybill was not started.", *problems]))
 
 
 def gather_metrics() -> None:
-    """Let web and worker count into one directory, so that ``/metrics`` tells of both."""
+    """Let web and worker write their metrics to one directory, so that ``/metrics`` shows both."""
     directory = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or ROOT / os.environ.get("DATA_DIR", "var") / "metrics")
     directory.mkdir(parents=True, exist_ok=True)
     for left_over in directory.glob("*.db"):
@@ -128,14 +128,14 @@ def gather_metrics() -> None:
 
 
 def manage(*command: str) -> None:
-    """Run a management command and exit when it fails; it has said why."""
+    """Run a management command; exit if it fails."""
     status = subprocess.run([sys.executable, "manage.py", *command], check=False).returncode
     if status:
-        sys.exit(f"Waybill was not started: manage.py {command[0]} failed (status {status}); its words stand above.")
+        sys.exit(f"Waybill was not started: manage.py {command[0]} failed (status {status}); see its output above.")
 
 
 def catches_interrupt(pid: int) -> bool:
-    """Whether a process has a handler for SIGINT; False when it is gone or the system does not tell (see proc(5))."""
+    """Return whether a process handles SIGINT; False if it has ended or the system has no /proc (see proc(5))."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -145,10 +145,10 @@ def catches_interrupt(pid: int) -> bool:
 
 
 def watch_parent(supervisor: Supervisor) -> None:
-    """Stop when make is gone or alone got the SIGINT.
+    """Stop if make has ended or received SIGINT alone.
 
-    A terminal sends Ctrl-C to make and to us. ``kill -INT`` reaches make alone, which passes on SIGTERM but not SIGINT:
-    it drops its handler and waits for us, for ever.
+    A terminal sends Ctrl-C to make and to this process. ``kill -INT`` reaches make alone: it forwards SIGTERM but not
+    SIGINT, removes its handler and waits for this process without limit.
     """
     parent = os.getppid()
     if not catches_interrupt(parent):
@@ -163,12 +163,12 @@ def watch_parent(supervisor: Supervisor) -> None:
 
 
 def stop_supervisor(*_: object) -> None:
-    """Ask honcho's loop, which runs in this process, to stop everything."""
+    """Let honcho's loop, which runs in this process, stop all processes."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def supervise() -> int:
-    """Run the Procfile until somebody stops it or one process ends; the exit status for make."""
+    """Run the Procfile until it is stopped or one process ends; return the exit status."""
     supervisor = Supervisor()
     for name, command in parse_procfile(Path("Procfile").read_text()).processes.items():
         supervisor.add_process(f"{name}.1", command)
@@ -177,11 +177,11 @@ def supervise() -> int:
     try:
         supervisor.loop()
     finally:
-        supervisor.leave_nothing()
+        supervisor.stop_remaining()
     if supervisor.returncode in STOPPED_ON_REQUEST:
         print("Waybill has stopped. Its data is kept for the next run.")
         return 0
-    print(f"Waybill has stopped, because {supervisor.ended_by_itself()} ended; its last lines stand above.")
+    print(f"Waybill has stopped, because {supervisor.ended_by_itself()} ended; see its last lines above.")
     return 1
 
 
@@ -197,7 +197,7 @@ def main() -> int:
 
 
 def stop_quietly(*_: object) -> None:
-    """Leave on a signal that arrives before the processes are started."""
+    """Exit on a signal that arrives before the processes are started."""
     sys.exit(0)
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The carrier sandbox of `make run`. Its end is a carrier's outage: Waybill goes on without it, as it must.
+# Run the carrier sandbox of `make run`. If it ends, Waybill continues as during a carrier's outage.
 events="http://127.0.0.1:$PORT/webhooks/pickit/events"
 python manage.py runsandbox --port "$SANDBOX_PORT" --state "${DATA_DIR:-var}/sandbox" \
   --webhook "pickit-platform=$events" \
@@ -9,7 +9,7 @@ python manage.py runsandbox --port "$SANDBOX_PORT" --state "${DATA_DIR:-var}/san
 sandbox=$!
 trap 'kill "$sandbox" 2>/dev/null; wait "$sandbox"; exit 0' TERM INT
 wait "$sandbox"
-echo "The carrier sandbox has stopped (status $?); Waybill goes on without it. Ctrl-C stops all."
+echo "The carrier sandbox has stopped (status $?); Waybill continues without it. Ctrl-C stops all."
 while :; do
   sleep 3600 &
   wait $!

@@ -1,6 +1,6 @@
-"""A PostgreSQL and a Redis of our own for the tests: free ports, a temporary directory, nothing left.
+"""Private PostgreSQL and Redis servers for the tests, on free ports and in temporary directories.
 
-Safe to run beside installed servers and beside other runs. Durability is switched off: the data is thrown away anyway.
+They do not affect installed servers or other runs. Durability is switched off, because the data is temporary.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ PACKAGES = {
     "pgbench": "postgresql",
     "redis-server": "redis-server",
 }
-# Debian keeps the server's programs off the PATH; the newest version comes first.
+# Debian does not put the server's programs on the PATH. The newest version is used.
 POSTGRES_DIRECTORIES = ("/usr/lib/postgresql", "/usr/local/opt", "/opt/homebrew/opt")
 POSTGRES_OPTIONS = {
     "fsync": "off",
@@ -45,11 +45,11 @@ PR_SET_PDEATHSIG = 1
 
 
 class ServiceMissing(Exception):
-    """A server program is not installed; the message says what to install."""
+    """A server program is not installed; the message names the package."""
 
 
 def find_program(name: str) -> str | None:
-    """The path of a server program. ``POSTGRES_BIN`` and ``REDIS_BIN`` name a directory to look into instead."""
+    """Return the path of a server program, or None. ``POSTGRES_BIN`` and ``REDIS_BIN`` name its directory if set."""
     override = os.environ.get("REDIS_BIN" if name.startswith("redis") else "POSTGRES_BIN")
     if override:
         return shutil.which(name, path=override)
@@ -70,7 +70,7 @@ def _version(path: Path) -> float:
 
 
 def program(name: str) -> str:
-    """The path of a server program; ServiceMissing when there is none."""
+    """Return the path of a server program. Raises ``ServiceMissing``."""
     path = find_program(name)
     if path is None:
         raise ServiceMissing(f"{name} is not installed. {install_advice(PACKAGES[name])}")
@@ -78,13 +78,13 @@ def program(name: str) -> str:
 
 
 def install_advice(package: str) -> str:
-    """What to type to get a Debian package, there or with Homebrew."""
+    """Return how to install a package on Debian and with Homebrew."""
     brew = package.removesuffix("-server")
     return f"Install it, on Debian or Ubuntu as root: apt-get install {package}; with Homebrew: brew install {brew}"
 
 
 def install_missing() -> None:
-    """Install missing servers where that is ours to do, as root on Debian; elsewhere change nothing."""
+    """Install missing servers as root on Debian; do nothing elsewhere."""
     missing = sorted({package for name, package in PACKAGES.items() if find_program(name) is None})
     if not missing or os.geteuid() != 0 or not shutil.which("apt-get") or not Path("/etc/debian_version").exists():
         return
@@ -98,7 +98,10 @@ def install_missing() -> None:
 
 @contextlib.contextmanager
 def _no_service_starts(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator[None]:
-    """Packages ask policy-rc.d before they start a service; 101 forbids it. https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt"""
+    """Keep packages from starting services: they run policy-rc.d first, and its status 101 forbids the start.
+
+    https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+    """
     if policy.exists():
         yield
         return
@@ -108,7 +111,7 @@ def _no_service_starts(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator
 
 @contextlib.contextmanager
 def _no_default_cluster() -> Iterator[None]:
-    """The package postgresql makes a cluster named main unless it is told not to; see createcluster.conf(5)."""
+    """Keep the package postgresql from creating a cluster named main; see createcluster.conf(5)."""
     with _temporary_file(Path("/etc/postgresql-common/createcluster.d/waybill.conf"), "create_main_cluster = false\n"):
         yield
 
@@ -126,7 +129,7 @@ def _temporary_file(path: Path, text: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """Run a private PostgreSQL; yields its URL. ServiceMissing when it is not installed, RuntimeError when it fails."""
+    """Run a private PostgreSQL and yield its URL. Raises ``ServiceMissing``, or ``RuntimeError`` if it fails."""
     initdb, server = program("initdb"), program("postgres")
     account = _unprivileged_account()
     with _directory("waybill-postgres-", account) as directory:
@@ -137,12 +140,12 @@ def postgres() -> Iterator[str]:
         def command(port: int) -> list[str]:
             return [server, "-D", str(data), "-p", str(port), "-k", str(directory), *options]
 
-        with _server(command, _postgres_answers, directory, account) as port:
+        with _server(command, _postgres_is_ready, directory, account) as port:
             yield f"postgres://postgres@127.0.0.1:{port}/postgres"
 
 
 def _make_cluster(initdb: str, data: Path, account: pwd.struct_passwd | None) -> None:
-    # A locale that knows accented letters, so that case-insensitive search works as it does in production.
+    # A locale with accented letters, so that case-insensitive search works as in production.
     locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
     command = [
         initdb,
@@ -162,7 +165,7 @@ def _make_cluster(initdb: str, data: Path, account: pwd.struct_passwd | None) ->
         raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
-def _postgres_answers(port: int) -> bool:
+def _postgres_is_ready(port: int) -> bool:
     try:
         psycopg.connect(f"postgres://postgres@127.0.0.1:{port}/postgres", connect_timeout=2).close()
     except psycopg.OperationalError:
@@ -172,7 +175,7 @@ def _postgres_answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a private Redis that keeps nothing; yields its URL. ServiceMissing when it is not installed."""
+    """Run a private Redis without persistence and yield its URL. Raises ``ServiceMissing``, or ``RuntimeError``."""
     server = program("redis-server")
     with _directory("waybill-redis-", None) as directory:
 
@@ -180,13 +183,13 @@ def redis_server() -> Iterator[str]:
             options = {"--port": port, "--bind": "127.0.0.1", "--dir": directory, "--save": "", "--appendonly": "no"}
             return [server, *(str(item) for pair in options.items() for item in pair)]
 
-        with _server(command, _redis_answers, directory, None) as port:
+        with _server(command, _redis_is_ready, directory, None) as port:
             yield f"redis://127.0.0.1:{port}/0"
 
 
-def _redis_answers(port: int) -> bool:
+def _redis_is_ready(port: int) -> bool:
     try:
-        # The client's own repeats would cost seconds for a server that is a moment away.
+        # The client's own retries would take seconds while the server starts.
         with redis.Redis(port=port, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
             return client.ping()
     except redis.RedisError:
@@ -200,7 +203,7 @@ def _server(
     directory: Path,
     account: pwd.struct_passwd | None,
 ) -> Iterator[int]:
-    """Start a server on a free port and stop it at the end. Tried again when somebody else took the port meanwhile."""
+    """Start a server on a free port and stop it at the end. Retry if another process has taken the port."""
     log = directory / "server.log"
     for _ in range(ATTEMPTS):
         port = free_port()
@@ -216,7 +219,7 @@ def _server(
                 **_as_account(account),
             )
         try:
-            if _wait_until_it_answers(process, answers, port):
+            if _wait_until_ready(process, answers, port):
                 yield port
                 return
         finally:
@@ -224,18 +227,18 @@ def _server(
     raise RuntimeError(f"{command(0)[0]} did not start:\n{log.read_text(errors='replace')}")
 
 
-def _wait_until_it_answers(process: subprocess.Popen, answers: Callable[[int], bool], port: int) -> bool:
+def _wait_until_ready(process: subprocess.Popen, answers: Callable[[int], bool], port: int) -> bool:
     deadline = time.monotonic() + STARTUP_S
     while process.poll() is None and time.monotonic() < deadline:
         if answers(port):
-            # Also asked after the answer: it may have come from another server on a port that ours could not get.
+            # The answer may come from another server on a port that ours could not get.
             return process.poll() is None
         time.sleep(0.05)
     return False
 
 
 def stop(process: subprocess.Popen, *, patience_s: float = SHUTDOWN_S) -> None:
-    """Stop a process started in a session of its own, and whatever is left of its session: SIGINT, then SIGKILL."""
+    """Stop a process that leads a session: SIGINT, and SIGKILL to the rest of its session."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -246,14 +249,14 @@ def stop(process: subprocess.Popen, *, patience_s: float = SHUTDOWN_S) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on at this moment."""
+    """Return a TCP port of the loopback address that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:
-    """PostgreSQL refuses to run as root; then it runs as its own account, or as nobody where there is none."""
+    """Return the account for PostgreSQL, which refuses to run as root: postgres or nobody; None if we are not root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -280,6 +283,6 @@ def _directory(prefix: str, owner: pwd.struct_passwd | None) -> Iterator[Path]:
 
 
 def die_with_parent() -> None:
-    """Have Linux interrupt a process when the one that started it is killed without a chance to tidy up."""
+    """Let Linux send SIGINT to this process when its parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)

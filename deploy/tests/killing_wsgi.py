@@ -1,7 +1,6 @@
-"""Waybill's WSGI application, which says what process answers and kills its own at a point of ``KILL_AT``.
+"""Waybill's WSGI application for tests: names the process that answers, and kills it at a point of ``KILL_AT``.
 
-It waits to be told (``System.kill_at``): the first process that comes to the point takes the file that names it, and
-dies.
+``System.kill_at`` creates a file for a point; the first process that reaches the point deletes the file and dies.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ from typing import Any
 from config.wsgi import application as waybill
 
 POINTS = {
-    # Of a purchase: before anything, reserved and not asked yet, asked and not answered, answered and nothing stored,
-    # all stored and not committed, committed and not told.
+    # Purchase: before the reservation, before the call, during the call, after the answer, before the commit of the
+    # booking, after the commit.
     "before_reserving": ("shipping.labels.purchase", "reserve"),
     "before_call": ("shipping.labels.purchase", "buy"),
     "during_call": ("carriers.http.exchange:Exchange", "_send_once"),
     "after_answer": ("shipping.labels.purchase", "store_booking"),
     "before_commit": ("shipping.labels.booking", "_book"),
     "after_commit": ("shipping.labels.views:LabelViewSet", "render"),
-    # Of a new API key: before it, with its row written, with the row bound but not committed, after the commit.
+    # New API key: before it, with its row written, with the row bound but not committed, after the commit.
     "making_key": ("apikeys.keys.lifecycle", "create_key"),
     "binding_key": ("apikeys.api.keys", "_bind_idempotency_key"),
     "recording_key": ("apikeys.keys.lifecycle", "key_data"),
-    "telling_key": ("apikeys.api.keys:ApiKeyViewSet", "_created_response"),
-    # Of a checkpoint: before it, after the commit.
+    "answering_key": ("apikeys.api.keys:ApiKeyViewSet", "_created_response"),
+    # Checkpoint: before it, after the commit.
     "posting": ("shipping.checkpoints.posting", "post"),
-    "telling_checkpoint": ("shipping.checkpoints.rendering", "checkpoint"),
-    # Of whatever carries an Idempotency-Key: the answer is made, and not kept yet.
+    "answering_checkpoint": ("shipping.checkpoints.rendering", "checkpoint"),
+    # Any request with an Idempotency-Key: the response exists, and is not stored yet.
     "keeping": ("apikeys.access.idempotency", "_keep"),
 }
 
-# At these the work named is done, and its transaction still open.
+# The process is killed after the function, with its transaction still open.
 AT_THE_END = {"before_commit"}
-# At these it runs; told while it does, the process dies too.
-MEANWHILE = {"during_call"}
+# The process is also killed if the file appears while the function runs.
+DURING = {"during_call"}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Waybill, with the number of the process that answers as ``X-Worker``."""
+    """Answer as Waybill, with the process id as ``X-Worker``."""
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         return start_response(status, [*headers, ("X-Worker", str(os.getpid()))], *more)
@@ -54,7 +53,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     return waybill(environ, start)
 
 
-def die_if_told(point: str) -> None:
+def die_if_requested(point: str) -> None:
     try:
         Path(os.environ["DATA_DIR"], f"kill-{point}").unlink()
     except FileNotFoundError:
@@ -64,17 +63,17 @@ def die_if_told(point: str) -> None:
 
 @contextlib.contextmanager
 def _listening(point: str) -> Iterator[None]:
-    over = threading.Event()
+    ended = threading.Event()
 
     def listen() -> None:
-        while not over.wait(0.02):
-            die_if_told(point)
+        while not ended.wait(0.02):
+            die_if_requested(point)
 
     threading.Thread(target=listen, daemon=True).start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
 
 
 def kill_at(point: str, owner: object, name: str) -> None:
@@ -82,14 +81,14 @@ def kill_at(point: str, owner: object, name: str) -> None:
 
     @functools.wraps(original)
     def wrapper(*args: object, **kwargs: object) -> object:
-        if point in MEANWHILE:
+        if point in DURING:
             with _listening(point):
                 return original(*args, **kwargs)
         if point not in AT_THE_END:
-            die_if_told(point)
+            die_if_requested(point)
             return original(*args, **kwargs)
         result = original(*args, **kwargs)
-        die_if_told(point)
+        die_if_requested(point)
         return result
 
     setattr(owner, name, wrapper)

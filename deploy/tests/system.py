@@ -1,4 +1,4 @@
-"""A whole installation for tests: web, worker and sandbox as processes on free ports, over a database of its own."""
+"""An installation for tests: web, worker and sandbox as processes on free ports, with their own database."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PATIENCE_S = 30.0
 
 
 class System:
-    """``start`` and ``kill`` (SIGKILL of the whole group) one of ``web``, ``worker``, ``sandbox``.
+    """Starts and kills the processes ``web``, ``worker`` and ``sandbox``.
 
-    ``keep_logs``: what the processes and commands print goes to ``<place>/logs/<name>.log``.
+    With ``keep_logs`` the output of processes and commands goes to ``<directory>/logs/<name>.log``.
     """
 
     def __init__(self, *, keep_logs: bool = False, **environment: str) -> None:
@@ -63,7 +63,7 @@ class System:
         self.manage("seed_demo")
 
     def manage(self, *command: str, stdin: str = "") -> str:
-        """Run a management command to its end; what it prints."""
+        """Run a management command, which must succeed; return its output."""
         done = self._manage(command, stdin)
         assert done.returncode == 0, done.stdout + done.stderr
         if self.logs:
@@ -72,7 +72,7 @@ class System:
         return done.stdout
 
     def manage_fails(self, *command: str) -> str:
-        """The same for a command that must fail: all that it says."""
+        """Run a management command that must fail; return its output and errors."""
         done = self._manage(command)
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
@@ -92,7 +92,7 @@ class System:
             self.processes[name] = self._process(name)
         try:
             self._wait_until_up(names)
-        except BaseException:  # nobody may hold a system yet that would close it
+        except BaseException:  # the caller has no object to close yet
             self.close()
             raise
         return self
@@ -113,14 +113,14 @@ class System:
             return subprocess.Popen(**command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def _command(self, name: str) -> list[str]:
-        hooks = f"{self.web}/webhooks/pickit/events"
+        webhooks = f"{self.web}/webhooks/pickit/events"
         return {
             "web": [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "deploy.tests.killing_wsgi"],
             "worker": [sys.executable, "manage.py", "work"],
             "sandbox": [sys.executable, "-m", "carriers.sandbox", "--port", str(self.sandbox_port)]
-            + ["--state", str(self.directory / "sandbox"), "--webhook", f"pickit-platform={hooks}"]
-            + ["--webhook", f"test-client-id={hooks}/{OWN_CREDENTIAL}"]
-            + ["--webhook", f"test-client={hooks}/{OWN_CREDENTIAL}"]
+            + ["--state", str(self.directory / "sandbox"), "--webhook", f"pickit-platform={webhooks}"]
+            + ["--webhook", f"test-client-id={webhooks}/{OWN_CREDENTIAL}"]
+            + ["--webhook", f"test-client={webhooks}/{OWN_CREDENTIAL}"]
             + ["--webhook", f"velocity-platform={self.web}/webhooks/velocity/events"],
         }[name]
 
@@ -138,7 +138,7 @@ class System:
         return requests.request(method, self.web + path, json=body, headers=headers, timeout=60, **more)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """Use the sandbox's control surface."""
+        """Use the sandbox's control API."""
         response = self.session.request(method, self.sandbox + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
@@ -147,26 +147,26 @@ class System:
         return self.control("GET", "/_sandbox/calls?operation=create_label")
 
     def wait_for(self, look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-        """What ``look`` gives once it gives something."""
+        """Return the first true result of ``look``."""
         give_up = time.monotonic() + patience_s
         while time.monotonic() < give_up:
             if found := look():
                 return found
             time.sleep(0.05)
-        raise AssertionError(f"{look} gave nothing for {patience_s} seconds")
+        raise AssertionError(f"{look} returned nothing for {patience_s} seconds")
 
     def kill(self, name: str) -> None:
-        """SIGKILL the process and all that it started."""
+        """Send SIGKILL to a process and its children."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def kill_at(self, point: str) -> None:
-        """Have the first web process die that comes to this point, one of those in ``KILL_AT``."""
+        """Kill the first web process that reaches this point, one of those in ``KILL_AT``."""
         (self.directory / f"kill-{point}").touch()
 
     def will_kill_at(self, point: str) -> bool:
-        """Whether nobody has come to the point yet."""
+        """Return whether no process has reached the point yet."""
         return (self.directory / f"kill-{point}").exists()
 
     def close(self) -> None:
@@ -183,10 +183,13 @@ class System:
 
 
 class _Database:
-    """A fresh one beside the tests' own, with its tables: a file, or a database on the same PostgreSQL server."""
+    """A migrated database: a file, or a database on the tests' PostgreSQL server."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = test_database.create(f"system_{uuid.uuid4().hex[:12]}", directory)
 
     def values(self) -> Iterator[tuple[str, Any]]:
-        """Every value of every table, with the names of its table and column."""
+        """Yield every value of every table, with the names of table and column."""
         with contextlib.closing(self._connection()) as connection:
             cursor = connection.cursor()
             for table in [row[0] for row in cursor.execute(self._tables).fetchall()]:
@@ -195,7 +198,7 @@ class _Database:
                 yield from ((name, value) for row in rows for name, value in zip(columns, row, strict=True))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What a query finds."""
+        """Return the rows of a query."""
         with contextlib.closing(self._connection()) as connection:
             return connection.cursor().execute(query).fetchall()
 
@@ -215,9 +218,6 @@ class _Database:
         if self.url.startswith("postgres"):
             return psycopg.connect(self.url)
         return sqlite3.connect(self.url.removeprefix("sqlite:///"))
-
-    def __init__(self, directory: Path) -> None:
-        self.url = test_database.create(f"system_{uuid.uuid4().hex[:12]}", directory)
 
     def drop(self) -> None:
         test_database.drop(self.url)

@@ -1,6 +1,6 @@
-"""The requests that the documents print, sent to a running system: the documented keys, types and statuses come back.
+"""The documents' requests, sent to a running system, return the documented keys, types and statuses.
 
-They run twice, because whoever reads the documents tries them more than once.
+They run twice, because readers of the documents try them more than once.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ ERROR = {"error": TEXT, "message": TEXT, "details": OBJECT, "correlation_id": TE
 
 
 def has_shape(value, shape, path="$"):
-    """Every key of the shape is there with its type; more keys may be."""
+    """Check that every key of the shape exists with its type; other keys may exist."""
     if isinstance(shape, dict):
         assert isinstance(value, dict), path
         for key, inner in shape.items():
@@ -62,7 +62,7 @@ def one():
 
 @pytest.fixture
 def ask(one):
-    """``ask(status, shape, method, path, body)`` sends with the demo key; without it every API path answers 401."""
+    """``ask(status, shape, method, path, body)`` sends a request with the demo key. Without it API paths return 401."""
 
     def send(status, shape, method, path, body=None):
         response = one.api(method, path, body)
@@ -78,18 +78,18 @@ def ask(one):
 
 
 def documented(name):
-    """A request and answer of the Pickit document in values of our own."""
+    """Return a request and response of the Pickit document, with other values."""
     return json.loads((Path(__file__).parent / "documented" / f"pickit_{name}.json").read_text())
 
 
 def fits(ask, name, **changes):
-    """Sends the request; the answer has each documented key with a value of its type. What it is."""
-    wanted = documented(name)
-    request = wanted["request"]
+    """Send a request; check that the response has each documented key with its type, and return it."""
+    example = documented(name)
+    request = example["request"]
     path = request["path"] + (f"?{urlencode(request['query'])}" if "query" in request else "")
     body = request["body"] | changes if "body" in request else None
-    answer = ask(wanted["status"], {}, request["method"], path, body)
-    assert find_differences(wanted["response"], answer) == []
+    answer = ask(example["status"], {}, request["method"], path, body)
+    assert find_differences(example["response"], answer) == []
     return answer
 
 
@@ -106,7 +106,7 @@ def test_the_requests_of_the_pickit_document(ask):
     for _ in range(2):
         fits(ask, "cancel")
     pickup = documented("pickup")["request"]
-    refused = ask(400, ERROR, "POST", pickup["path"], pickup["body"])  # no van comes for what is cancelled
+    refused = ask(400, ERROR, "POST", pickup["path"], pickup["body"])  # no pickup of cancelled shipments
     assert set(refused["details"]) == {"shipment_ids[0]"}
 
 
@@ -134,8 +134,8 @@ def test_the_end_to_end_test_of_the_pickit_document(ask):
         assert track["tracking_number"] == number
 
 
-def checkpoint(tracking_id, status, place, text, time):
-    return {"tracking_id": tracking_id, "status": status, "location": place, "description": text, "timestamp": time}
+def checkpoint(tracking_id, status, location, text, time):
+    return {"tracking_id": tracking_id, "status": status, "location": location, "description": text, "timestamp": time}
 
 
 def test_the_scenarios_of_the_tracking_document(ask):
@@ -211,9 +211,9 @@ def test_the_request_of_the_tracking_number_document(ask):
 
 
 def signed(one, event, path="/webhooks/pickit/events"):
-    raw, told_at = json.dumps(event).encode(), datetime.now(UTC).isoformat()
-    signature = hmac.new(b"test-secret", told_at.encode() + b"." + raw, hashlib.sha256).hexdigest()
-    headers = {"X-Pickit-Signature": signature, "X-Pickit-Timestamp": told_at, "Content-Type": "application/json"}
+    raw, sent_at = json.dumps(event).encode(), datetime.now(UTC).isoformat()
+    signature = hmac.new(b"test-secret", sent_at.encode() + b"." + raw, hashlib.sha256).hexdigest()
+    headers = {"X-Pickit-Signature": signature, "X-Pickit-Timestamp": sent_at, "Content-Type": "application/json"}
     return requests.post(one.web + path, data=raw, headers=headers, timeout=30)
 
 
@@ -240,7 +240,7 @@ def test_the_webhooks_of_the_pickit_document(one):
     assert unsigned.status_code == 401
 
 
-def test_the_counters_have_the_documented_names(one):
+def test_metrics_have_the_documented_names(one):
     one.api("GET", "/api/v1/pickit/pickup-points?latitude=40.7128&longitude=-74.0060")
     counters = requests.get(f"{one.web}/metrics", timeout=30).text
     for name in (

@@ -72,10 +72,10 @@ KILLED = [
     (KEY, "making_key", False),
     (KEY, "binding_key", False),
     (KEY, "recording_key", False),
-    (KEY, "telling_key", True),
+    (KEY, "answering_key", True),
     (KEY, "keeping", True),
     (CHECKPOINT, "posting", False),
-    (CHECKPOINT, "telling_checkpoint", True),
+    (CHECKPOINT, "answering_checkpoint", True),
     (CHECKPOINT, "keeping", True),
     (LABEL, "keeping", True),
 ]

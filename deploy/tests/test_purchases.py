@@ -1,4 +1,4 @@
-"""Processes that buy labels are killed, and nothing is bought twice, lost or left unknown."""
+"""Web processes that buy labels are killed; no label is bought twice or lost, and each shipment's state is known."""
 
 import itertools
 import uuid
@@ -14,7 +14,7 @@ from deploy.tests.system import System
 pytestmark = pytest.mark.system
 
 CARRIERS = ("pickit", "velocity")
-# Where a web process dies, and whether the carrier has a label of one whose client never comes back.
+# Where a web process is killed, and whether the carrier then has a label if the client does not repeat its request.
 POINTS = {
     "before_reserving": False,
     "before_call": False,
@@ -23,8 +23,8 @@ POINTS = {
     "before_commit": True,
     "after_commit": True,
 }
-# What the carrier does during the call: it has sold and keeps silent, or it sells when nobody listens any more.
-SILENCE = ({"kind": "hang_after", "delay_s": 30}, {"kind": "slow", "delay_s": 3})
+# The carrier during the call: it sells without answering, or sells when the caller has given up.
+NO_ANSWER = ({"kind": "hang_after", "delay_s": 30}, {"kind": "slow", "delay_s": 3})
 QUIET_S = 8
 HASTY = {
     "CARRIER_TIMEOUT_S": "4",
@@ -34,12 +34,12 @@ HASTY = {
     "RECONCILE_QUIET_PERIOD_S": str(QUIET_S),
     "RATE_LIMITS_ENABLED": "false",
     "WEB_CONCURRENCY": "2",
-    "GUNICORN_CMD_ARGS": "--preload",  # the next process is up at once
+    "GUNICORN_CMD_ARGS": "--preload",  # replaced processes serve at once
 }
 
 
 class Shop:
-    """Buys at the carriers from an installation whose web processes are killed at it."""
+    """Buys labels from an installation whose web processes are killed."""
 
     def __init__(self):
         self.system = System(KILL_AT=",".join(POINTS), **HASTY).start("sandbox", "web", "worker")
@@ -53,7 +53,7 @@ class Shop:
         return things.indian_order(self.warehouse, order_id=number)
 
     def buy(self, order):
-        """The answer under the order's own Idempotency-Key; None where the process died over it."""
+        """Return the response under the order's own Idempotency-Key; None if the process was killed."""
         try:
             return self.system.api("POST", "/api/v1/labels", order, order["order_id"])
         except requests.ConnectionError:
@@ -62,24 +62,24 @@ class Shop:
     def buy_and_be_killed(self, carrier, point):
         order = self.order(carrier)
         self.system.kill_at(point)
-        # No process may be up yet after the last kill; then nobody has come to the point.
+        # After the last kill there may be no process yet, so that none reaches the point.
         self.system.wait_for(lambda: self.buy(order) is None and not self.system.will_kill_at(point))
         return order
 
-    def buy_and_be_killed_waiting(self, carrier, silence):
-        order, asked = self.order(carrier), len(self.asked(carrier))
-        fault = {"carrier": carrier, "operation": "create_label"} | silence
+    def buy_and_be_killed_waiting(self, carrier, no_answer):
+        order, asked = self.order(carrier), len(self.calls(carrier))
+        fault = {"carrier": carrier, "operation": "create_label"} | no_answer
         self.system.control("POST", "/_sandbox/faults", fault)
         with ThreadPoolExecutor(1) as pool:
             lost = pool.submit(self.buy, order)
-            self.system.wait_for(lambda: len(self.asked(carrier)) > asked)
+            self.system.wait_for(lambda: len(self.calls(carrier)) > asked)
             self.system.kill_at("during_call")
             assert lost.result() is None
         assert not self.system.will_kill_at("during_call")
         return order
 
-    def insist(self, order):
-        """Ask until the answer is neither lost nor «in progress» nor pending."""
+    def repeat_until_final(self, order):
+        """Repeat the request until the response is neither lost nor in progress nor pending."""
 
         def answer():
             response = self.buy(order)
@@ -87,29 +87,29 @@ class Shop:
 
         return self.system.wait_for(answer, 60)[0]
 
-    def asked(self, carrier):
-        """The purchases that a carrier has heard of."""
+    def calls(self, carrier):
+        """Return the purchases that a carrier has received."""
         return self.system.control("GET", f"/_sandbox/calls?operation=create_label&carrier={carrier}")
 
     def sales(self):
-        """How often the carriers sold something for an order."""
+        """Return the number of sales by order."""
         orders = dict(self.system.database.rows("SELECT reference, order_id FROM shipping_shipment"))
-        made = itertools.chain.from_iterable(map(self.asked, CARRIERS))
+        made = itertools.chain.from_iterable(map(self.calls, CARRIERS))
         return Counter(orders[call["reference"]] for call in made if (call["done"] or 500) < 300)
 
     def bookings(self):
-        """State and tracking number by our reference, of all that was ever asked for here."""
-        asked_for = "carrier <> '' AND reference LIKE 'WB%'"
-        query = f"SELECT reference, booking_state, tracking_number FROM shipping_shipment WHERE {asked_for}"
+        """Return state and tracking number by our reference, of all shipments at carriers."""
+        condition = "carrier <> '' AND reference LIKE 'WB%'"
+        query = f"SELECT reference, booking_state, tracking_number FROM shipping_shipment WHERE {condition}"
         return {reference: (state, number) for reference, state, number in self.system.database.rows(query)}
 
-    def printed(self):
-        """The references of which a label is stored."""
+    def stored_labels(self):
+        """Return the references with a stored label."""
         query = "SELECT reference FROM shipping_label JOIN shipping_shipment ON shipment_id = shipping_shipment.id"
         return {reference for (reference,) in self.system.database.rows(query)}
 
     def sold(self):
-        """All that the carriers hold since we buy: our reference and their tracking number."""
+        """Return reference and tracking number of all shipments at the carriers since the start."""
         return [one for one in self._held() if one not in self.held_before]
 
     def _held(self):
@@ -128,23 +128,23 @@ def shop():
 
 def killed_once(shop, carrier, point, number):
     if point == "during_call":
-        # By turns, and at one carrier for those who come back what it is at the other for those who do not.
-        return shop.buy_and_be_killed_waiting(carrier, SILENCE[(number + CARRIERS.index(carrier)) % 2])
+        # In turn, so that each carrier meets both cases with and without a repeated request.
+        return shop.buy_and_be_killed_waiting(carrier, NO_ANSWER[(number + CARRIERS.index(carrier)) % 2])
     return shop.buy_and_be_killed(carrier, point)
 
 
-def test_web_processes_killed_anywhere_never_buy_twice_and_leave_nothing_unknown(shop, full_size):
+def test_killed_web_processes_never_buy_twice_and_leave_no_unknown_state(shop, full_size):
     kills = 10 if full_size else 2
     killed = {
         (carrier, point, number): killed_once(shop, carrier, point, number)
         for point, carrier, number in itertools.product(POINTS, CARRIERS, range(kills))
     }
 
-    # Every second client comes back with its key, the others are never heard of again.
-    back = {case for case in killed if case[2] % 2 == 0}
-    bought = {case for case in killed if POINTS[case[1]] or (case[1] == "before_reserving" and case in back)}
-    for case in sorted(back):
-        assert shop.insist(killed[case]).status_code == (200 if case in bought else 504), case
+    # Every second client repeats its request with its key, the others do not.
+    repeated = {case for case in killed if case[2] % 2 == 0}
+    bought = {case for case in killed if POINTS[case[1]] or (case[1] == "before_reserving" and case in repeated)}
+    for case in sorted(repeated):
+        assert shop.repeat_until_final(killed[case]).status_code == (200 if case in bought else 504), case
     shop.system.wait_for(lambda: all(state != "pending" for state, _number in shop.bookings().values()), QUIET_S + 30)
 
     sales = shop.sales()
@@ -157,4 +157,4 @@ def test_web_processes_killed_anywhere_never_buy_twice_and_leave_nothing_unknown
     booked = {reference: number for reference, (state, number) in bookings.items() if state == "booked"}
     assert sorted(shop.sold()) == sorted(booked.items())
     assert shop.system.control("GET", "/_sandbox/calls?operation=cancel") == []
-    assert shop.printed() == set(booked)
+    assert shop.stored_labels() == set(booked)

@@ -1,4 +1,4 @@
-"""``make run`` says what is wrong before it starts, and starts without questions."""
+"""``make run`` reports problems before it starts, and needs no configuration."""
 
 import socket
 
@@ -15,22 +15,22 @@ def listener():
         yield str(taken.getsockname()[1])
 
 
-def test_a_taken_port_is_named_with_the_way_out(listener):
-    assert run.port_trouble("PORT", listener) == (
+def test_taken_port_is_named_with_a_solution(listener):
+    assert run.port_problem("PORT", listener) == (
         f"Port {listener} (PORT) is taken. Stop what uses it, or choose another: make run PORT=<port>"
     )
 
 
-def test_a_free_port_is_no_trouble():
-    assert run.port_trouble("PORT", str(services.free_port())) is None
+def test_free_port_is_no_problem():
+    assert run.port_problem("PORT", str(services.free_port())) is None
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "web", ""])
-def test_what_is_no_port_is_refused(value):
-    assert "is not a port number" in run.port_trouble("PORT", value)
+def test_invalid_port_is_refused(value):
+    assert "is not a port number" in run.port_problem("PORT", value)
 
 
-def test_one_port_cannot_serve_both(monkeypatch):
+def test_web_and_sandbox_need_different_ports(monkeypatch):
     port = str(services.free_port())
     monkeypatch.setenv("PORT", port)
     monkeypatch.setenv("SANDBOX_PORT", port)
@@ -46,19 +46,19 @@ def environment(monkeypatch):
     return run.os.environ
 
 
-def test_without_configuration_it_is_a_demo_on_the_usual_ports(environment, tmp_path):
+def test_without_configuration_demo_mode_and_default_ports_are_used(environment, tmp_path):
     run.fill_environment(tmp_path)
     assert (environment["DEBUG"], environment["PORT"], environment["SANDBOX_PORT"]) == ("true", "8000", "8010")
 
 
-def test_a_settings_file_decides_instead(environment, tmp_path):
+def test_env_file_replaces_the_defaults(environment, tmp_path):
     (tmp_path / ".env").write_text("PORT=9000\n")
     run.fill_environment(tmp_path)
     assert environment["PORT"] == "9000"
     assert "DEBUG" not in environment
 
 
-def test_what_is_given_on_the_command_line_beats_the_file(environment, tmp_path, monkeypatch):
+def test_command_line_overrides_the_file(environment, tmp_path, monkeypatch):
     monkeypatch.setenv("PORT", "9100")
     (tmp_path / ".env").write_text("PORT=9000\n")
     run.fill_environment(tmp_path)

@@ -108,7 +108,7 @@ def assert_served_while_carrier_hangs(system, operation, calls):
 def run_demo(system):
     environment = system.environment | {"DEMO_PATIENCE_S": "15"}
     return subprocess.run(
-        [sys.executable, "deploy/demo.py"], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "deploy.demo"], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
     )
 
 

@@ -1,4 +1,4 @@
-"""What travels: answers that are compressed, pages of other origins, files of our own pages; over real servers."""
+"""Compression, logs, cross-origin requests and static files of a running installation."""
 
 import gzip
 import json
@@ -14,13 +14,13 @@ from deploy.tests.system import System
 
 pytestmark = [pytest.mark.system, pytest.mark.once]
 
-SHOP, STRANGER = "https://shop.example.com", "https://elsewhere.example.com"
+SHOP, OTHER_ORIGIN = "https://shop.example.com", "https://elsewhere.example.com"
 KEY = {"X-API-Key": "test-api-key"}
 
 
 @pytest.fixture(scope="module")
 def api():
-    """An installation that one shop's pages may call."""
+    """An installation that allows requests of one origin."""
     system = System(keep_logs=True, CORS_ALLOWED_ORIGINS=SHOP, LOG_LEVEL="INFO")
     system.environment["STATIC_ROOT"] = str(system.directory / "nothing")
     system.start("web", "worker")
@@ -39,7 +39,7 @@ def api():
 
 @pytest.fixture(scope="module")
 def production():
-    """An installation as it runs in earnest, its files collected."""
+    """An installation with production settings and collected static files."""
     system = System()
     system.environment |= {
         "DEBUG": "false",
@@ -57,7 +57,7 @@ def production():
 
 
 def fetched(url, **headers):
-    """The answer as it travels, not unpacked: status, headers, bytes."""
+    """Return the response and its body without decompression."""
     response = requests.get(url, headers={"Accept-Encoding": "identity"} | headers, stream=True, timeout=30)
     return response, response.raw.read(decode_content=False)
 
@@ -66,7 +66,7 @@ def fetched(url, **headers):
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "br;q=1, gzip;q=0.5", "*", "deflate, GZIP"])
-def test_a_long_answer_is_compressed_for_a_client_that_takes_gzip(api, accepted):
+def test_long_response_is_compressed_for_clients_that_accept_gzip(api, accepted):
     plain, expected = fetched(f"{api.web}/api/v1/shipments", **KEY)
     response, content = fetched(f"{api.web}/api/v1/shipments", **KEY, **{"Accept-Encoding": accepted})
     assert response.headers["Content-Encoding"] == "gzip"
@@ -77,20 +77,20 @@ def test_a_long_answer_is_compressed_for_a_client_that_takes_gzip(api, accepted)
 
 
 @pytest.mark.parametrize("accepted", ["identity", "", "br", "gzip;q=0", "gzip;q=0, *", "gzip;q=much"])
-def test_others_get_it_as_it_is(api, accepted):
+def test_response_is_not_compressed_for_other_clients(api, accepted):
     response, content = fetched(f"{api.web}/api/v1/shipments", **KEY, **{"Accept-Encoding": accepted})
     assert "Content-Encoding" not in response.headers
     assert json.loads(content)["pagination"]
 
 
-def test_a_short_answer_is_not_touched(api):
+def test_short_response_is_not_compressed(api):
     response, content = fetched(f"{api.web}/health", **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in response.headers
     assert json.loads(content)["status"] == "healthy"
     assert "Accept-Encoding" not in response.headers.get("Vary", "")
 
 
-def test_a_page_with_a_form_and_whatever_comes_with_cookies_is_not_compressed(api):
+def test_pages_with_forms_and_requests_with_cookies_are_not_compressed(api):
     page, content = fetched(f"{api.web}/portal/sign-in", **{"Accept-Encoding": "gzip"})
     assert b"csrfmiddlewaretoken" in content
     assert "Content-Encoding" not in page.headers
@@ -99,7 +99,7 @@ def test_a_page_with_a_form_and_whatever_comes_with_cookies_is_not_compressed(ap
     assert json.loads(content)["pagination"]
 
 
-def test_head_tells_what_get_would_send(api):
+def test_head_has_the_headers_of_get(api):
     asked = {"headers": KEY | {"Accept-Encoding": "gzip"}, "timeout": 30}
     head = requests.head(f"{api.web}/api/v1/shipments", **asked)
     assert head.headers["Content-Encoding"] == "gzip"
@@ -123,7 +123,7 @@ def test_every_line_of_every_process_is_json_with_the_documented_fields(api):
             assert line["level"] in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def test_a_registered_checkpoint_is_told_with_all_fields_of_the_document(api):
+def test_registered_checkpoint_is_logged_with_all_documented_fields(api):
     body = {
         "tracking_id": "LOGGED-0001",
         "status": "created",
@@ -135,24 +135,24 @@ def test_a_registered_checkpoint_is_told_with_all_fields_of_the_document(api):
     for status in ("created", "created", "DELIVERED"):
         body["status"] = status
         requests.post(f"{api.web}/api/v1/checkpoints", json=body, headers=headers, timeout=30)
-    told = api.wait_for(lambda: lines(api, "web", tracking_id="LOGGED-0001", status="DELIVERED"))
-    first, again, *told = lines(api, "web", tracking_id="LOGGED-0001")
+    api.wait_for(lambda: lines(api, "web", tracking_id="LOGGED-0001", status="DELIVERED"))
+    first, again, *others = lines(api, "web", tracking_id="LOGGED-0001")
     assert first["message"] == "Checkpoint registered"
     assert (first["level"], first["status"], first["request_id"]) == ("INFO", "CREATED", "of-the-shop")
     assert first["user_id"].startswith("key:")
     assert isinstance(first["duration_ms"], int)
     assert (again["message"], again["http_status"]) == ("Checkpoint already registered", 200)
-    assert [(line["message"], line["http_status"]) for line in told] == [("request", 400)]
+    assert [(line["message"], line["http_status"]) for line in others] == [("request", 400)]
 
 
-def test_a_tracking_id_cannot_forge_a_line(api):
+def test_tracking_id_cannot_forge_a_log_line(api):
     name = '"}\n{"level": "ERROR", "message": "forged'
     requests.get(f"{api.web}/api/v1/tracking/{quote(name, safe='')}", headers=KEY, timeout=30)
     (line,) = api.wait_for(lambda: lines(api, "web", tracking_id=name))
     assert (line["message"], line["http_status"]) == ("request", 404)
 
 
-# Pages of other origins
+# Requests of other origins
 
 
 def preflight(system, path, origin, method="POST", headers="x-api-key,content-type,idempotency-key"):
@@ -161,7 +161,7 @@ def preflight(system, path, origin, method="POST", headers="x-api-key,content-ty
 
 
 @pytest.mark.parametrize("path", ["/api/v1/checkpoints", "/api/week3-integrations/labels", "/next-tracking-number"])
-def test_a_configured_origin_may_call(api, path):
+def test_configured_origin_may_call(api, path):
     answer = preflight(api, path, SHOP)
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == SHOP
@@ -173,7 +173,7 @@ def test_a_configured_origin_may_call(api, path):
     assert "origin" in answer.headers["Vary"].lower()
 
 
-def test_its_pages_may_read_the_limits_and_what_went_wrong(api):
+def test_configured_origin_may_read_limits_and_errors(api):
     answer = requests.get(f"{api.web}/api/v1/shipments", headers=KEY | {"Origin": SHOP}, timeout=30)
     assert answer.headers["Access-Control-Allow-Origin"] == SHOP
     exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
@@ -187,10 +187,10 @@ def test_its_pages_may_read_the_limits_and_what_went_wrong(api):
     assert (too_large.status_code, too_large.headers["Access-Control-Allow-Origin"]) == (413, SHOP)
 
 
-def test_a_stranger_s_page_may_not(api):
+def test_other_origins_and_pages_are_not_allowed(api):
     answers = [
-        preflight(api, "/api/v1/checkpoints", STRANGER),
-        requests.get(f"{api.web}/api/v1/shipments", headers=KEY | {"Origin": STRANGER}, timeout=30),
+        preflight(api, "/api/v1/checkpoints", OTHER_ORIGIN),
+        requests.get(f"{api.web}/api/v1/shipments", headers=KEY | {"Origin": OTHER_ORIGIN}, timeout=30),
         preflight(api, "/portal/sign-in", SHOP),
         preflight(api, "/admin/", SHOP),
         preflight(api, "/webhooks/pickit/events", SHOP),
@@ -198,17 +198,17 @@ def test_a_stranger_s_page_may_not(api):
     assert not [answer for answer in answers if "Access-Control-Allow-Origin" in answer.headers]
 
 
-def test_without_configured_origins_nothing_is_run_for_them(production):
+def test_without_configured_origins_no_middleware_is_installed(production):
     answer = requests.get(f"{production.web}/health", headers={"Origin": SHOP}, timeout=30)
     assert not [name for name in answer.headers if name.startswith("Access-Control")]
-    told = production.manage("shell", "-v0", "-c", "from django.conf import settings; print(settings.MIDDLEWARE)")
-    assert "corsheaders" not in told
+    middleware = production.manage("shell", "-v0", "-c", "from django.conf import settings; print(settings.MIDDLEWARE)")
+    assert "corsheaders" not in middleware
 
 
-# Files of our pages
+# Static files
 
 
-def test_collected_files_are_compressed_and_kept_for_ever(production):
+def test_collected_files_are_compressed_and_cached_without_limit(production):
     page = requests.get(f"{production.web}/portal/sign-in", timeout=30).text
     (sheet,) = re.findall(r'href="(/static/portal/portal\.[0-9a-f]{12}\.css)"', page)
     response, content = fetched(production.web + sheet, **{"Accept-Encoding": "gzip"})
@@ -219,7 +219,7 @@ def test_collected_files_are_compressed_and_kept_for_ever(production):
     assert b"{" in gzip.decompress(content)
 
 
-def test_the_pages_of_django_and_of_the_documentation_have_theirs(production):
+def test_admin_and_documentation_pages_have_collected_files(production):
     for page in ("/admin/login/", "/api/docs/"):
         text = requests.get(production.web + page, timeout=30).text
         files = re.findall(r'(?:href|src)="(/static/[^"]+)"', text)
@@ -229,7 +229,7 @@ def test_the_pages_of_django_and_of_the_documentation_have_theirs(production):
             assert requests.get(production.web + file, timeout=30).status_code == 200
 
 
-def test_what_nobody_has_collected_is_served_all_the_same(api):
+def test_files_are_served_without_collecting_them(api):
     page = requests.get(f"{api.web}/portal/sign-in", timeout=30).text
     (sheet,) = re.findall(r'href="(/static/portal/portal\.css)"', page)
     assert requests.get(api.web + sheet, timeout=30).status_code == 200
