@@ -1,4 +1,4 @@
-"""Keys are made in the admin, shown once, and die there at once."""
+"""Admin of API keys, merchants, people and events."""
 
 from datetime import timedelta
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/apikeys/apikey/"
 
 
-def opened(key):
-    """The row that a key opens now, if any."""
+def usable_row(key):
+    """Return the row of a key that is valid now, or None."""
     found = verify_key(key)
     return None if refusal_reason(found, "192.0.2.1") else ApiKey.objects.get(id=found.id)
 
@@ -30,16 +30,16 @@ def add_key(client, merchant, **changes):
     return client.post(f"{LIST}add/", form | {"expires_at_1": ""} | changes, follow=True)
 
 
-def shown_key(page):
+def key_on(page):
     words = page.content.decode().replace("<code>", " ").replace("</code>", " ").split()
     return next((word for word in words if word.startswith(("wb_test_", "wb_live_")) and len(word) == 44), None)
 
 
-def test_a_new_key_is_shown_once_and_works(admin_client, merchant):
+def test_new_key_is_shown_once_and_is_valid(admin_client, merchant):
     store = Store.objects.create(merchant=merchant, name="Shop", code="shop")
     page = add_key(admin_client, merchant, store=str(store.id), expires_at_0="2999-01-01", expires_at_1="00:00:00")
-    key = shown_key(page)
-    row = opened(key)
+    key = key_on(page)
+    row = usable_row(key)
     assert (row.merchant, row.store, row.mode, row.name, row.expires_at.year) == (merchant, store, "test", "shop", 2999)
     for url in (LIST, reverse("admin:apikeys_apikey_change", args=[row.pk])):
         text = admin_client.get(url).content.decode()
@@ -49,7 +49,7 @@ def test_a_new_key_is_shown_once_and_works(admin_client, merchant):
         assert row.hash not in text
 
 
-def test_a_store_of_another_merchant_is_refused(admin_client, merchant):
+def test_store_of_another_merchant_is_refused(admin_client, merchant):
     other = Merchant.objects.create(name="Other", slug="other")
     store = Store.objects.create(merchant=other, name="Shop", code="shop")
     page = add_key(admin_client, merchant, store=str(store.id))
@@ -57,7 +57,7 @@ def test_a_store_of_another_merchant_is_refused(admin_client, merchant):
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_is_renamed_and_given_an_end_but_not_moved(admin_client, merchant, api_key):
+def test_key_settings_can_be_changed_but_not_its_merchant_and_mode(admin_client, merchant, api_key):
     other = Merchant.objects.create(name="Other", slug="other")
     row = ApiKey.objects.get()
     form = {"name": "renamed", "expires_at_0": "2999-01-01", "expires_at_1": "00:00:00", "mode": "live"}
@@ -65,7 +65,7 @@ def test_a_key_is_renamed_and_given_an_end_but_not_moved(admin_client, merchant,
     admin_client.post(
         reverse("admin:apikeys_apikey_change", args=[row.pk]), form | {"merchant": str(other.id), "digest": "x"}
     )
-    found = opened(api_key)
+    found = usable_row(api_key)
     assert (found.name, found.expires_at.year, found.merchant, found.mode) == ("renamed", 2999, merchant, "test")
     assert (found.scopes, found.per_minute) == (["shipments:read"], 7)
     assert found.allowed_ips == ["192.0.2.0/24", "2001:db8::1/128"]
@@ -74,13 +74,13 @@ def test_a_key_is_renamed_and_given_an_end_but_not_moved(admin_client, merchant,
     assert event.actor.startswith("staff:")
 
 
-def test_what_is_no_network_is_refused(admin_client, merchant):
+def test_invalid_network_is_refused(admin_client, merchant):
     page = add_key(admin_client, merchant, allowed_ips="192.0.2.0/24, nowhere")
     assert "nowhere is no address or network." in page.content.decode()
     assert not ApiKey.objects.exists()
 
 
-def test_a_leaked_key_is_told_from_a_revoked_one(admin_client, api_key):
+def test_revoked_key_can_be_marked_as_leaked(admin_client, api_key):
     row = ApiKey.objects.get()
     for action in ("revoke", "revoke_as_leaked", "revoke"):
         admin_client.post(LIST, {"action": action, "_selected_action": [str(row.pk)]})
@@ -91,7 +91,7 @@ def test_a_leaked_key_is_told_from_a_revoked_one(admin_client, api_key):
     ]
 
 
-def test_what_staff_do_is_on_record_by_name_and_without_values(admin_client, merchant):
+def test_changes_by_staff_are_recorded_without_values(admin_client, merchant):
     admin_client.post("/admin/apikeys/store/add/", {"merchant": str(merchant.id), "name": "Shop", "code": "shop"})
     store = Store.objects.get()
     form = {"name": "canary-name", "code": "shop", "is_active": "on"}
@@ -104,25 +104,25 @@ def test_what_staff_do_is_on_record_by_name_and_without_values(admin_client, mer
     assert changed.address
 
 
-def test_a_revoked_key_is_dead_at_once(admin_client, api_key):
+def test_revocation_applies_immediately(admin_client, api_key):
     row = ApiKey.objects.get()
     page = admin_client.post(LIST, {"action": "revoke", "_selected_action": [str(row.pk)]}, follow=True)
     assert "1 keys revoked" in page.content.decode()
     assert "revoked" in page.content.decode()
-    assert opened(api_key) is None
+    assert usable_row(api_key) is None
     before = ApiKey.objects.get().revoked_at
     admin_client.post(LIST, {"action": "revoke", "_selected_action": [str(row.pk)]})
     assert ApiKey.objects.get().revoked_at == before
 
 
-def test_an_expired_key_is_told_from_a_usable_one(admin_client, tenant):
+def test_list_shows_whether_a_key_has_expired(admin_client, tenant):
     row = store_key(tenant, generate_key("test"), name="old")
     assert "usable" in admin_client.get(LIST).content.decode()
     ApiKey.objects.filter(pk=row.pk).update(expires_at=timezone.now() - timedelta(days=1))
     assert "expired" in admin_client.get(LIST).content.decode()
 
 
-def test_a_merchant_is_made_with_its_people(admin_client):
+def test_merchant_is_created_with_members(admin_client):
     user = User.objects.create(username="maria")
     form = {
         "name": "Acme",
@@ -140,7 +140,7 @@ def test_a_merchant_is_made_with_its_people(admin_client):
     assert list(Merchant.objects.get(slug="acme").members.all()) == [user]
 
 
-def test_people_are_made_without_an_address(admin_client):
+def test_people_can_have_no_email(admin_client):
     for name in ("one", "two"):
         form = {"username": name, "email": "", "usable_password": "true"}
         form |= {"password1": "a-long-enough-pass", "password2": "a-long-enough-pass"}
@@ -148,7 +148,7 @@ def test_people_are_made_without_an_address(admin_client):
     assert User.objects.filter(email=None, username__in=("one", "two")).count() == 2
 
 
-def test_an_event_is_found_by_what_it_is_about_and_never_changed(admin_client, tenant, merchant):
+def test_event_is_found_by_subject_and_type_and_cannot_change(admin_client, tenant, merchant):
     event = events.record(EventType("shipment.booked"), tenant=tenant, subject_id=merchant.id)
     events.record(EventType("pickup.booked"), tenant=tenant)
     for query in ({"q": str(merchant.id)}, {"q": "shipment."}, {"subject_id": str(merchant.id)}):

@@ -1,4 +1,4 @@
-"""Into the admin comes staff alone, and outside of demo mode only with a second factor."""
+"""Access to the admin: only staff, and outside demo mode only with a second factor."""
 
 import pytest
 from axes.models import AccessAttempt
@@ -28,24 +28,24 @@ def sign_in(client, path="/admin/"):
     return client.post("/portal/sign-in", form)
 
 
-def show_code(client, device, path="/admin/"):
+def enter_code(client, device, path="/admin/"):
     return client.post("/portal/sign-in", {"code": f"{totp(device.bin_key):06}", "next": path})
 
 
-def test_nobody_is_sent_to_sign_in_and_back(client, staff):
+def test_anonymous_user_is_redirected_to_sign_in_and_back(client, staff):
     page = client.get("/admin/apikeys/event/", follow=True)
     assert page.redirect_chain[-1][0] == "/portal/sign-in?next=%2Fadmin%2Fapikeys%2Fevent%2F"
     assert sign_in(client, "/admin/apikeys/event/")["Location"] == "/admin/apikeys/event/"
     assert client.get("/admin/apikeys/event/").status_code == 200
 
 
-def test_who_is_no_staff_is_refused_and_never_sent_in_a_circle(client):
+def test_person_who_is_not_staff_is_refused_without_redirects(client):
     client.force_login(User.objects.create(username="member"))
     for path in ("/admin/", "/admin/login/", "/admin/apikeys/event/"):
         assert client.get(path, follow=True).status_code == 403
 
 
-def test_outside_of_demo_mode_a_password_alone_opens_nothing(client, staff, settings):
+def test_second_factor_is_required_outside_demo_mode(client, staff, settings):
     settings.STAFF_TWO_FACTOR = True
     sign_in(client)
     page = client.get("/admin/apikeys/event/", follow=True)
@@ -53,27 +53,25 @@ def test_outside_of_demo_mode_a_password_alone_opens_nothing(client, staff, sett
     assert page.status_code == 200
 
 
-def test_a_second_factor_that_is_there_must_be_used(client, staff, device, settings):
+def test_second_factor_must_be_used_if_set_up(client, staff, device, settings):
     for settings.STAFF_TWO_FACTOR in (True, False):
         client.logout()
-        client.force_login(staff)  # a session that showed no code
+        client.force_login(staff)  # a session without a code
         assert client.get("/admin/").status_code == 302
     client.logout()
     sign_in(client)
     assert client.get("/admin/").status_code == 302
-    assert show_code(client, device)["Location"] == "/admin/"
+    assert enter_code(client, device)["Location"] == "/admin/"
     assert client.get("/admin/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["https://elsewhere.example.com/", "//elsewhere.example.com/", "/portal/", "/admin/login/", ""]
-)
-def test_sign_in_leads_back_into_the_admin_alone(client, staff, path):
+def test_sign_in_continues_only_to_admin_paths(client, staff):
     client.force_login(staff)
-    assert client.get("/admin/login/", {"next": path})["Location"] == "/admin/"
+    for path in ("https://other.example.com/", "//other.example.com/", "/portal/", "/admin/login/", ""):
+        assert client.get("/admin/login/", {"next": path})["Location"] == "/admin/", path
 
 
-def test_the_pages_of_the_libraries_tell_no_secret_and_take_no_change(admin_client, staff, device):
+def test_pages_of_library_models_show_no_secrets_and_are_read_only(admin_client, staff, device):
     token = str(RefreshToken.for_user(staff))
     AccessAttempt.objects.create(username="shop@example.com", ip_address="192.0.2.1", failures_since_start=5)
     for model, row in (("otp_totp_totpdevice", device), ("axes_accessattempt", AccessAttempt.objects.get())):
@@ -89,11 +87,11 @@ def test_the_pages_of_the_libraries_tell_no_secret_and_take_no_change(admin_clie
     assert token not in page.content.decode()
 
 
-def test_a_lost_second_factor_and_a_lock_out_can_be_lifted(admin_client, device):
+def test_second_factor_and_lock_can_be_deleted(admin_client, device):
     attempt = AccessAttempt.objects.create(username="shop@example.com", ip_address="192.0.2.1", failures_since_start=5)
     for model, row in (("otp_totp_totpdevice", device), ("axes_accessattempt", attempt)):
         assert admin_client.post(reverse(f"admin:{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 302
     assert not TOTPDevice.objects.exists()
     assert not AccessAttempt.objects.exists()
-    told = Event.objects.filter(type="admin.changed", data__action="deleted")
-    assert sorted(event.data["model"] for event in told) == ["axes.AccessAttempt", "otp_totp.TOTPDevice"]
+    deleted = Event.objects.filter(type="admin.changed", data__action="deleted")
+    assert sorted(event.data["model"] for event in deleted) == ["axes.AccessAttempt", "otp_totp.TOTPDevice"]

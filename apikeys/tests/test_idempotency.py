@@ -57,14 +57,14 @@ def body(response):
     return response.data if isinstance(response, Response) else response.content
 
 
-def test_without_a_key_the_work_is_done_each_time(send):
+def test_requests_without_a_key_are_all_handled(send):
     view = View()
     send(view, None)
     send(view, None)
     assert view.done == 2
 
 
-def test_the_same_request_is_replayed(send):
+def test_repeated_request_returns_the_first_response(send):
     view = View()
     first, again = send(view), send(view)
     assert view.done == 1
@@ -73,7 +73,7 @@ def test_the_same_request_is_replayed(send):
     assert again["Idempotent-Replayed"] == "true"
 
 
-def test_a_quoted_key_is_the_same_key(send):
+def test_quoted_key_is_the_same_key(send):
     view = View()
     send(view, "abc")
     send(view, '"abc"')
@@ -81,7 +81,7 @@ def test_a_quoted_key_is_the_same_key(send):
 
 
 @pytest.mark.parametrize("change", [{"data": {"a": 2}}, {"path": "/others"}])
-def test_another_request_under_the_key_is_a_mismatch(send, change):
+def test_other_request_with_the_same_key_is_refused(send, change):
     view = View()
     send(view)
     with pytest.raises(IdempotencyMismatch):
@@ -90,12 +90,12 @@ def test_another_request_under_the_key_is_a_mismatch(send, change):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb"])
-def test_a_key_that_is_none_is_refused(send, key):
+def test_invalid_key_is_refused(send, key):
     with pytest.raises(ValidationFailed):
         send(View(), key)
 
 
-def test_a_refusal_that_reserved_nothing_may_be_tried_again(send):
+def test_error_without_binding_frees_the_key(send):
     def refuse():
         raise BusinessRuleViolated
 
@@ -106,7 +106,7 @@ def test_a_refusal_that_reserved_nothing_may_be_tried_again(send):
     assert send(View()).status_code == 201
 
 
-def test_what_was_rolled_back_after_binding_may_be_tried_again(send):
+def test_rolled_back_binding_frees_the_key(send):
     def break_down():
         with transaction.atomic():
             idempotency.bind(uuid.uuid4())
@@ -117,7 +117,7 @@ def test_what_was_rolled_back_after_binding_may_be_tried_again(send):
     assert send(View()).status_code == 201
 
 
-def test_a_refusal_after_reserving_is_replayed_as_it_was(send):
+def test_error_after_binding_is_replayed(send):
     def refuse():
         with transaction.atomic():
             idempotency.bind(uuid.uuid4())
@@ -132,7 +132,7 @@ def test_a_refusal_after_reserving_is_replayed_as_it_was(send):
     assert b"business_error" in again.content
 
 
-def test_a_retryable_failure_frees_the_key(send):
+def test_retryable_error_frees_the_key(send):
     class Down(WaybillError):
         code, status, retryable = "carrier_unavailable", 503, True
 
@@ -148,7 +148,7 @@ def test_a_retryable_failure_frees_the_key(send):
     assert view.done == 2
 
 
-def test_a_bound_success_is_rendered_anew(send):
+def test_replay_renders_the_current_state_of_the_subject(send):
     subject = uuid.uuid4()
 
     def work():
@@ -163,7 +163,7 @@ def test_a_bound_success_is_rendered_anew(send):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_while_the_first_runs_the_second_is_told_to_come_back(send, settings):
+def test_repeat_of_a_running_request_is_in_progress(send, settings):
     settings.IDEMPOTENCY_WAIT_S = 0.3
     started, go_on = threading.Event(), threading.Event()
 
@@ -184,7 +184,7 @@ def test_while_the_first_runs_the_second_is_told_to_come_back(send, settings):
     assert view.done == 1
 
 
-def dead_holder(tenant, send, view, **state):
+def leave_killed(tenant, send, view, **state):
     """A record as a process leaves it that was killed with the key in its hand."""
     send(view)
     row = IdempotencyRecord.objects.get()
@@ -193,21 +193,21 @@ def dead_holder(tenant, send, view, **state):
     )
 
 
-def test_a_killed_holder_that_reserved_nothing_is_taken_over(tenant, send):
+def test_unbound_key_of_a_killed_process_is_taken_over(tenant, send):
     view = View()
-    dead_holder(tenant, send, view)
+    leave_killed(tenant, send, view)
     assert send(view).status_code == 201
     assert view.done == 2
 
 
-def test_a_killed_holder_that_had_reserved_is_never_done_again(tenant, send):
+def test_bound_request_of_a_killed_process_is_not_handled_again(tenant, send):
     view, subject = View(), uuid.uuid4()
-    dead_holder(tenant, send, view, subject=subject)
+    leave_killed(tenant, send, view, subject=subject)
     assert send(view).data == {"subject": str(subject)}
     assert view.done == 1
 
 
-def test_a_holder_that_lost_its_key_cannot_reserve(tenant, send):
+def test_process_that_lost_its_key_cannot_bind(tenant, send):
     def slow():
         IdempotencyRecord.objects.update(fence=7)
         with transaction.atomic():
@@ -217,7 +217,7 @@ def test_a_holder_that_lost_its_key_cannot_reserve(tenant, send):
         send(View(slow))
 
 
-def test_a_key_is_the_merchants_own(tenant, send):
+def test_keys_are_separate_per_mode(tenant, send):
     view = View()
     send(view)
     live = type(tenant)(tenant.merchant_id, "live")
@@ -225,7 +225,7 @@ def test_a_key_is_the_merchants_own(tenant, send):
     assert view.done == 2
 
 
-def test_keys_are_forgotten_after_a_day(send):
+def test_keys_are_deleted_after_a_day(send):
     view = View()
     send(view)
     IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(hours=25))
@@ -235,7 +235,7 @@ def test_keys_are_forgotten_after_a_day(send):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_do_the_work_once(tenant, settings):
+def test_concurrent_requests_are_handled_once(tenant, settings):
     settings.IDEMPOTENCY_WAIT_S = 20
     view = View()
 

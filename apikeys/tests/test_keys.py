@@ -1,4 +1,4 @@
-"""API keys: shown once, found by one query, refused for nothing when malformed, dead at once when revoked."""
+"""Verification of API keys: queries, bcrypt, and refusals of known keys."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from apikeys.models import ApiKey
 pytestmark = pytest.mark.django_db
 
 
-def test_a_generated_key_opens_its_own_row(tenant):
+def test_generated_key_is_verified(tenant):
     key = generate_key("test")
     row = store_key(tenant, key, name="shop")
     assert key.startswith("wb_test_")
@@ -23,7 +23,7 @@ def test_a_generated_key_opens_its_own_row(tenant):
     assert verify_key(key).id == row.id
 
 
-def test_neither_the_key_nor_a_part_that_opens_is_stored(tenant):
+def test_key_is_not_stored(tenant):
     key = generate_key("live")
     row = store_key(tenant, key, name="shop")
     stored = " ".join(str(value) for value in ApiKey.objects.filter(id=row.id).values_list()[0])
@@ -31,7 +31,7 @@ def test_neither_the_key_nor_a_part_that_opens_is_stored(tenant):
     assert key[12:] not in stored
 
 
-def test_a_wrong_checksum_costs_no_query(tenant, django_assert_num_queries):
+def test_wrong_checksum_costs_no_query(tenant, django_assert_num_queries):
     key = generate_key("test")
     store_key(tenant, key, name="shop")
     other = key[:-1] + ("A" if key[-1] != "A" else "B")
@@ -39,13 +39,13 @@ def test_a_wrong_checksum_costs_no_query(tenant, django_assert_num_queries):
         assert verify_key(other) is None
 
 
-def test_a_strangers_string_costs_one_query_and_no_bcrypt(tenant, django_assert_num_queries, monkeypatch):
+def test_unknown_key_costs_one_query_and_no_bcrypt(tenant, django_assert_num_queries, monkeypatch):
     monkeypatch.setattr(bcrypt, "checkpw", lambda *args: pytest.fail("bcrypt ran"))
     with django_assert_num_queries(1):
-        assert verify_key("some-string-of-a-stranger") is None
+        assert verify_key("some-unknown-string") is None
 
 
-def test_the_second_use_of_a_key_runs_no_bcrypt(tenant, monkeypatch):
+def test_second_use_of_a_key_runs_no_bcrypt(tenant, monkeypatch):
     key = generate_key("test")
     store_key(tenant, key, name="shop")
     assert verify_key(key)
@@ -53,13 +53,13 @@ def test_the_second_use_of_a_key_runs_no_bcrypt(tenant, monkeypatch):
     assert verify_key(key)
 
 
-@pytest.mark.parametrize("given", ["", "x" * 73, "é" * 10, "a\nb", "wb_test_short", "wb_prod_" + "a" * 36])
-def test_what_cannot_be_a_key_is_refused_without_a_query(given, django_assert_num_queries):
+def test_malformed_keys_cost_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert verify_key(given) is None
+        for key in ("", "x" * 73, "é" * 10, "a\nb", "wb_test_short", "wb_prod_" + "a" * 36):
+            assert verify_key(key) is None, key
 
 
-def refusal(key, address="192.0.2.1"):
+def reason_for(key, address="192.0.2.1"):
     return refusal_reason(verify_key(key), address)
 
 
@@ -72,30 +72,30 @@ def refusal(key, address="192.0.2.1"):
         ({"allowed_ips": ["198.51.100.0/24"]}, "address"),
     ],
 )
-def test_a_key_that_was_just_used_is_refused_at_once(tenant, change, reason):
+def test_changes_of_a_cached_key_apply_immediately(tenant, change, reason):
     key = generate_key("test")
     row = store_key(tenant, key, name="shop")
-    assert refusal(key) == ""
+    assert reason_for(key) == ""
     ApiKey.objects.filter(id=row.id).update(**change)
-    assert refusal(key) == reason
+    assert reason_for(key) == reason
 
 
-def test_a_key_dies_with_its_merchant(tenant, merchant):
+def test_key_of_an_inactive_merchant_is_refused(tenant, merchant):
     key = generate_key("test")
     store_key(tenant, key, name="shop")
     merchant.is_active = False
     merchant.save()
-    assert refusal(key) == "inactive"
+    assert reason_for(key) == "inactive"
 
 
-def test_the_demo_key_opens_nothing_in_production(merchant, settings):
+def test_demo_key_is_refused_in_production(merchant, settings):
     store_key(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
-    assert refusal("test-api-key") == ""
+    assert reason_for("test-api-key") == ""
     settings.DEMO = False
-    assert refusal("test-api-key") == "demo"
+    assert reason_for("test-api-key") == "demo"
 
 
-# At the door itself
+# In requests
 
 
 @pytest.fixture
@@ -103,55 +103,52 @@ def no_bcrypt(monkeypatch):
     monkeypatch.setattr(bcrypt, "checkpw", lambda *args: pytest.fail("bcrypt ran"))
 
 
-def knock(client, key):
+def list_shipments(client, key):
     return client.get("/api/v1/shipments", headers={"X-API-Key": key})
 
 
-def test_a_thousand_malformed_keys_cause_no_query_and_no_bcrypt(client, no_bcrypt, django_assert_num_queries):
+def test_thousand_malformed_keys_cost_no_query_and_no_bcrypt(client, no_bcrypt, django_assert_num_queries):
     keyed = [generate_key("live")[:-1] + "!" for _ in range(500)] + ["wb_test_" + "x" * 36] * 500
     with django_assert_num_queries(0):
-        assert {knock(client, key).status_code for key in keyed} == {401}
+        assert {list_shipments(client, key).status_code for key in keyed} == {401}
 
 
-def test_a_thousand_strangers_strings_cause_one_query_each_and_no_bcrypt(client, no_bcrypt, django_assert_num_queries):
+def test_thousand_unknown_keys_cost_one_query_each_and_no_bcrypt(client, no_bcrypt, django_assert_num_queries):
     with django_assert_num_queries(1000):
-        assert {knock(client, f"stranger-{number}").status_code for number in range(1000)} == {401}
+        assert {list_shipments(client, f"unknown-{number}").status_code for number in range(1000)} == {401}
 
 
-def test_a_warm_key_adds_one_query_and_no_bcrypt(client, api_key, request, django_assert_num_queries):
-    knock(client, api_key)
+def test_cached_key_costs_one_query_and_no_bcrypt(client, api_key, request, django_assert_num_queries):
+    list_shipments(client, api_key)
     request.getfixturevalue("no_bcrypt")
-    with django_assert_num_queries(1):  # an empty answer, as there is no such path's object to look for
+    with django_assert_num_queries(1):  # the request is refused before any other query
         assert (
             client.post("/api/v1/labels", "[]", "application/json", headers={"X-API-Key": api_key}).status_code == 400
         )
 
 
-@pytest.mark.parametrize("length", [73, 100, 5_000])
-def test_a_key_of_any_length_is_401(client, length, django_assert_num_queries):
+def test_keys_that_are_too_long_are_401(client, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert knock(client, "k" * length).status_code == 401
+        for length in (73, 100, 5_000):
+            assert list_shipments(client, "k" * length).status_code == 401, length
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
+def test_authorization_without_key_or_token_is_401(client, merchant):
+    store_key(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
+    for header in (
         "Basic dXNlcjpwYXNz",
         "Bearer",
         "Bearer ",
         "bearer eyJhbGciOiJub25lIn0.e30.",
         "Bearer test-api-key",
         "Bearer \xe9",
-    ],
-)
-def test_what_is_neither_key_nor_token_is_401(client, header, merchant):
-    store_key(Tenant(merchant.id, "test"), "test-api-key", name="demo", is_demo=True)
-    assert client.get("/api/v1/shipments", headers={"Authorization": header}).status_code == 401
+    ):
+        assert client.get("/api/v1/shipments", headers={"Authorization": header}).status_code == 401, header
 
 
-def test_guessing_is_slowed_down_by_address(client, settings, clock):
+def test_guesses_are_limited_by_address(client, settings, clock):
     settings.PUBLIC_RATES = ["20/m"]
-    answers = [knock(client, f"guess-{number}").status_code for number in range(25)]
-    assert answers == [401] * 20 + [429] * 5
+    statuses = [list_shipments(client, f"guess-{number}").status_code for number in range(25)]
+    assert statuses == [401] * 20 + [429] * 5
     other = client.get("/api/v1/shipments", headers={"X-API-Key": "guess"}, REMOTE_ADDR="198.51.100.1")
     assert other.status_code == 401

@@ -1,4 +1,4 @@
-"""Limits: exact under concurrency, the nearest one told, closed where it must hold when the store is down."""
+"""Rate limits: exact counts under concurrency, identities, the address of a request, and failures of the store."""
 
 import os
 import uuid
@@ -19,7 +19,7 @@ from apikeys.keys.lifecycle import store_key
 from apikeys.keys.verification import caller_for_key, verify_key
 from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
 
-# Nothing here may depend on whether a window ends meanwhile.
+# With the clock stopped, no window ends during a test.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 REDIS = os.environ.get("REDIS_URL_TEST", "")
@@ -32,19 +32,19 @@ REDIS = os.environ.get("REDIS_URL_TEST", "")
     ]
 )
 def store(request, settings):
-    """Where the counts are kept."""
+    """The counter store: memory, or Redis if there is one."""
     if request.param == "redis":
         settings.REDIS_URL = REDIS
-        # Other workers' tests count on the same server.
+        # Other test processes count on the same server.
         settings.COUNTERS_PREFIX = f"{uuid.uuid4().hex}:"
 
 
 @pytest.fixture
 def caller(api_key):
-    def now():
+    def current_caller():
         return caller_for_key(verify_key(api_key))
 
-    return now
+    return current_caller
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def facts(caller, address="192.0.2.1"):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, caller, plan):
+def test_exactly_100_of_400_concurrent_requests_pass(store, caller, plan):
     plan("free")
     known = caller()
     with ThreadPoolExecutor(16) as pool:
@@ -68,7 +68,7 @@ def test_of_four_hundred_at_once_exactly_a_hundred_pass(store, caller, plan):
     assert sum(not usage.exceeded for usage in usages) == 100
 
 
-def test_the_nearest_limit_is_told(store, caller, plan, merchant):
+def test_limit_nearest_to_its_end_is_returned(store, caller, plan, merchant):
     plan("starter")
     usage = limits.count(facts(caller()), limits.OF_CALLERS)
     assert (usage.policy, usage.limit, usage.remaining) == ("api_key", 300, 299)
@@ -77,29 +77,29 @@ def test_the_nearest_limit_is_told(store, caller, plan, merchant):
     assert (usage.policy, usage.limit, usage.remaining) == ("merchant", 7, 6)
 
 
-def test_a_key_s_own_limit_replaces_the_plan_s(store, caller):
+def test_rate_of_the_key_replaces_that_of_the_plan(store, caller):
     ApiKey.objects.update(per_minute=3)
     assert limits.count(facts(caller()), limits.OF_CALLERS).limit == 3
 
 
-def test_keys_of_one_store_share_its_limit_and_those_of_a_merchant_the_merchant_s(store, merchant):
+def test_keys_of_a_store_share_its_limit(store, merchant):
     shop = Store.objects.create(merchant=merchant, name="Shop", code="shop", per_minute=3)
-    texts = [generate_key("test") for _ in range(2)]
-    for text in texts:
-        store_key(Tenant(merchant.id, "test", shop.id), text, name="shop")
-    callers = [caller_for_key(verify_key(text)) for text in texts]
+    keys = [generate_key("test") for _ in range(2)]
+    for key in keys:
+        store_key(Tenant(merchant.id, "test", shop.id), key, name="shop")
+    callers = [caller_for_key(verify_key(key)) for key in keys]
     seen = [limits.count(facts(callers[number % 2]), limits.OF_CALLERS).exceeded for number in range(4)]
     assert seen == [False, False, False, True]
 
 
-def test_operations_staff_edit_a_plan_and_it_counts_at_once(store, caller, plan):
+def test_changed_plan_applies_immediately(store, caller, plan):
     plan("free")
     Plan.objects.filter(code="free").update(per_minute=2)
     seen = [limits.count(facts(caller()), limits.OF_CALLERS).exceeded for _ in range(3)]
     assert seen == [False, False, True]
 
 
-def test_the_documented_settings_are_the_limits_of_keys_without_figures_of_their_own(store, caller, plan, settings):
+def test_settings_are_the_rates_of_keys_and_plans_without_rates(store, caller, plan, settings):
     assert (settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR) == (100, 1000)
     plan("free")
     assert caller().key_rates == (100, 1000)
@@ -114,14 +114,14 @@ def test_the_documented_settings_are_the_limits_of_keys_without_figures_of_their
     assert caller().key_rates == (300, 5)
 
 
-def test_the_hour_s_limit_holds_when_no_minute_s_does(store, caller, plan, settings):
+def test_hourly_limit_applies_below_the_limit_per_minute(store, caller, plan, settings):
     plan("free")
     settings.RATE_LIMIT_PER_HOUR = 3
     usages = [limits.count(facts(caller()), limits.OF_CALLERS) for _ in range(4)]
     assert [(usage.limit, usage.remaining, usage.exceeded) for usage in usages][2:] == [(3, 0, False), (3, 0, True)]
 
 
-def test_a_key_s_answer_tells_the_limits_that_hold(api, plan, settings):
+def test_key_response_has_the_effective_rates(api, plan, settings):
     plan("free")
     settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 40, 400
     made = api.post("/api/v1/api-keys", {"name": "shop"})
@@ -132,14 +132,14 @@ def test_a_key_s_answer_tells_the_limits_that_hold(api, plan, settings):
     assert api.get("/api/v1/shipments")["X-RateLimit-Limit"] == "40"
 
 
-def test_a_person_has_a_limit_of_their_own(store, tenant):
+def test_each_person_has_a_limit(store, tenant):
     one, other = (Caller(tenant, f"person:{uuid.uuid4()}", frozenset()) for _ in range(2))
     usages = [limits.count(facts(one), limits.OF_CALLERS) for _ in range(61)]
     assert (usages[0].policy, usages[59].exceeded, usages[60].exceeded) == ("user", False, True)
     assert not limits.count(facts(other), limits.OF_CALLERS).exceeded
 
 
-def test_sensitive_requests_are_few(store, caller, settings):
+def test_sensitive_requests_have_a_lower_limit(store, caller, settings):
     settings.SENSITIVE_RATES = ["5/m", "10/15m"]
     known = caller()
     usages = [limits.count(facts(known), (*limits.OF_CALLERS, "sensitive")) for _ in range(6)]
@@ -150,11 +150,11 @@ def test_sensitive_requests_are_few(store, caller, settings):
     assert 1 <= refusal.value.retry_after_s <= 60
 
 
-def test_whoever_waits_as_told_is_let_in_again(store, caller, time_machine):
+def test_request_passes_after_retry_after(store, caller, time_machine):
     ApiKey.objects.update(per_minute=1)
     known, moment = caller(), datetime(2026, 1, 1, tzinfo=UTC).timestamp()
     for _ in range(130):
-        moment += 600.47  # comes to all parts of a minute, and of a second
+        moment += 600.47  # covers all parts of a minute and of a second
         time_machine.move_to(moment, tick=False)
         limits.count(facts(known), limits.OF_CALLERS)
         with pytest.raises(RateLimited) as refusal:
@@ -163,14 +163,14 @@ def test_whoever_waits_as_told_is_let_in_again(store, caller, time_machine):
         assert not limits.count(facts(known), limits.OF_CALLERS).exceeded
 
 
-def test_neighbours_in_one_ipv6_network_are_one_address(store, settings):
+def test_addresses_of_one_ipv6_network_share_a_limit(store, settings):
     settings.PUBLIC_RATES = ["1/m"]
     assert not limits.count(facts(None, "2001:db8::1"), ("public",)).exceeded
     assert limits.count(facts(None, "2001:db8::2"), ("public",)).exceeded
     assert not limits.count(facts(None, "2001:db8:0:1::1"), ("public",)).exceeded
 
 
-def test_all_limits_of_a_request_are_one_round_trip(caller, settings, monkeypatch):
+def test_all_limits_of_a_request_cost_one_round_trip(caller, settings, monkeypatch):
     if not REDIS:
         pytest.skip("no Redis; make test starts one")
     settings.REDIS_URL, settings.COUNTERS_PREFIX = REDIS, f"{uuid.uuid4().hex}:"
@@ -208,7 +208,7 @@ def test_windows_end_when_those_of_django_ratelimit_do(settings, time_machine):
             assert second < usage.reset_at.timestamp() <= second + period
 
 
-def test_a_violation_is_on_record_once_for_each_window_and_key(store, caller, plan):
+def test_exceeded_limit_is_recorded_once_per_window_and_key(store, caller, plan):
     plan("free")
     known = caller()
     for _ in range(150):
@@ -218,7 +218,7 @@ def test_a_violation_is_on_record_once_for_each_window_and_key(store, caller, pl
     assert event.merchant_id == known.tenant.merchant_id
 
 
-def test_with_the_store_down_sensitive_requests_are_refused_and_others_pass(caller, settings):
+def test_only_sensitive_requests_are_refused_while_the_store_is_down(caller, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     known = caller()
     assert limits.count(facts(known), limits.OF_CALLERS) is None
@@ -228,11 +228,11 @@ def test_with_the_store_down_sensitive_requests_are_refused_and_others_pass(call
         limits.count(RequestFacts("192.0.2.1", account="shop@example.com"), ("account",))
 
 
-def test_with_the_store_down_the_api_answers_and_says_what_it_cannot_do(client, api_key, settings):
+def test_api_answers_while_the_store_is_down(client, api_key, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     headers = {"X-API-Key": api_key}
     assert client.get("/api/v1/shipments", headers=headers).status_code == 200
-    assert client.get("/api/v1/shipments", headers={"X-API-Key": "stranger"}).status_code == 401
+    assert client.get("/api/v1/shipments", headers={"X-API-Key": "unknown"}).status_code == 401
     for path, body in (("api-keys", {"name": "shop"}), ("auth/token", {"email": "a@example.com", "password": "x"})):
         refused = client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
         assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
@@ -240,17 +240,16 @@ def test_with_the_store_down_the_api_answers_and_says_what_it_cannot_do(client, 
     assert ApiKey.objects.count() == 1
 
 
-def test_limits_can_be_switched_off(caller, settings):
+def test_limits_can_be_disabled(caller, settings):
     settings.RATE_LIMITS_ENABLED = False
     assert limits.count(facts(caller()), limits.OF_CALLERS) is None
 
 
-# Where a request comes from
+# The address of a request
 
 
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "proxies", "address"),
-    [
+def test_only_trusted_proxies_set_the_address(rf, settings):
+    for peer, forwarded, settings.TRUSTED_PROXIES, address in (
         ("192.0.2.1", "", [], "192.0.2.1"),
         ("192.0.2.1", "203.0.113.9", [], "192.0.2.1"),
         ("10.0.0.1", "203.0.113.9", ["10.0.0.0/8"], "203.0.113.9"),
@@ -261,31 +260,28 @@ def test_limits_can_be_switched_off(caller, settings):
         ("::ffff:192.0.2.1", "", [], "192.0.2.1"),
         ("2001:db8::1", "203.0.113.9", ["2001:db8::/32"], "203.0.113.9"),
         ("", "203.0.113.9", [], "0.0.0.0"),
-    ],
-)
-def test_only_trusted_proxies_say_where_a_request_comes_from(rf, settings, peer, forwarded, proxies, address):
-    settings.TRUSTED_PROXIES = proxies
-    request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
-    assert actors.client_address(request) == address
+    ):
+        request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
+        assert actors.client_address(request) == address, (peer, forwarded)
 
 
-def test_a_forged_forwarded_for_does_not_help(client, settings):
+def test_forged_forwarded_for_is_ignored(client, settings):
     settings.PUBLIC_RATES = ["3/m"]
-    answers = [
+    statuses = [
         client.get("/next-tracking-number", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status_code
         for number in range(5)
     ]
-    assert answers == [400, 400, 400, 429, 429]
+    assert statuses == [400, 400, 400, 429, 429]
 
 
-def test_signing_in_is_limited_by_address_and_by_account(client, settings, merchant):
+def test_sign_in_is_limited_by_address_and_by_account(client, settings, merchant):
     settings.SENSITIVE_RATES, settings.ACCOUNT_RATES = ["2/m"], ["3/h"]
     user = User.objects.create_user("shop", "shop@example.com", "a good passphrase")
     Membership.objects.create(merchant=merchant, user=user, role="owner")
 
-    def knock(address):
+    def sign_in(address):
         body = {"email": "Shop@Example.com", "password": "wrong wrong"}
         return client.post("/api/v1/auth/token", body, content_type="application/json", REMOTE_ADDR=address)
 
-    assert [knock("192.0.2.1").status_code for _ in range(3)] == [401, 401, 429]
-    assert [knock(f"192.0.2.{number}").status_code for number in (2, 3)] == [401, 429]
+    assert [sign_in("192.0.2.1").status_code for _ in range(3)] == [401, 401, 429]
+    assert [sign_in(f"192.0.2.{number}").status_code for number in (2, 3)] == [401, 429]

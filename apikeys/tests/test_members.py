@@ -1,4 +1,4 @@
-"""Owners look after the people of their merchant, and no merchant ends without an owner."""
+"""Members and invitations: permissions, events, concurrency, and the last owner."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ NEW = {"name": "Jane Smith", "password": "another good passphrase"}
 
 @pytest.fixture
 def member(merchant):
-    """``member(role, email)``: a person of the merchant."""
+    """``member(role, email)``: create a person who is a member of the merchant."""
 
     def make(role="owner", email="shop@example.com", of=merchant):
         user = User.objects.create_user(email, email, PASSWORD)
@@ -38,7 +38,7 @@ def owner(member):
 
 
 class Caller:
-    """Speaks JSON as a member: ``caller.get("members")``."""
+    """Sends JSON requests as a member: ``caller.get("members")``."""
 
     def __init__(self, membership, mode="test"):
         access = access_tokens.issue_tokens(membership.user, membership, mode).access
@@ -60,7 +60,7 @@ def mailed_token():
     return re.search(r"/portal/invitation/(\S+)", mail.outbox[-1].body)[1]
 
 
-def at_once(calls):
+def run_concurrently(calls):
     def one(call):
         try:
             return call()
@@ -73,7 +73,7 @@ def at_once(calls):
         return list(pool.map(one, calls))
 
 
-def test_the_list_says_who_may_what_and_who_is_awaited(owner, member):
+def test_list_has_members_with_roles_and_open_invitations(owner, member):
     viewer = member("viewer", "view@example.com")
     second_factor.confirm_enrolment(viewer.user, code_of(second_factor.start_enrolment(viewer.user)))
     invite(owner)
@@ -85,30 +85,30 @@ def test_the_list_says_who_may_what_and_who_is_awaited(owner, member):
     assert body["pagination"]["has_more"] is False
 
 
-@pytest.mark.parametrize("role", ["developer", "operator", "viewer"])
-def test_only_owners_manage_members(owner, member, role):
-    caller = Caller(member(role, "other@example.com"))
-    for answer in (
-        caller.get("members"),
-        caller.post("members/invitations", {"email": "x@example.com", "role": "viewer"}),
-        caller.put(f"members/{owner.id}", {"role": "viewer"}),
-        caller.delete(f"members/{owner.id}"),
-    ):
-        assert (answer.status_code, answer.json()["error"]) == (403, "permission_denied")
+def test_only_owners_manage_members(owner, member):
+    for role in ("developer", "operator", "viewer"):
+        caller = Caller(member(role, f"{role}@example.com"))
+        for response in (
+            caller.get("members"),
+            caller.post("members/invitations", {"email": "x@example.com", "role": "viewer"}),
+            caller.put(f"members/{owner.id}", {"role": "viewer"}),
+            caller.delete(f"members/{owner.id}"),
+        ):
+            assert (response.status_code, response.json()["error"]) == (403, "permission_denied"), role
 
 
-def test_no_key_manages_members(owner, api):
+def test_api_key_cannot_manage_members(owner, api):
     assert api.get("/api/v1/members").status_code == 403
     assert api.post("/api/v1/members/invitations", {"email": "x@example.com", "role": "viewer"}).status_code == 403
 
 
-def test_nobody_gives_a_role_that_can_do_more_than_their_own(owner, merchant):
-    reach = OF_ROLES["developer"]
+def test_role_with_more_scopes_cannot_be_granted(owner, merchant):
+    granted = OF_ROLES["developer"]
     with pytest.raises(PermissionRefused):
-        memberships.invite(merchant, email="x@example.com", role="owner", by=owner.user, granted=reach)
+        memberships.invite(merchant, email="x@example.com", role="owner", by=owner.user, granted=granted)
 
 
-def test_another_merchants_members_are_not_found(owner, member):
+def test_members_of_another_merchant_are_not_found(owner, member):
     other = Merchant.objects.create(name="Other", slug="other")
     caller = Caller(member("owner", "other@example.com", of=other))
     assert caller.put(f"members/{owner.id}", {"role": "viewer"}).status_code == 404
@@ -117,7 +117,7 @@ def test_another_merchants_members_are_not_found(owner, member):
     assert [row["email"] for row in caller.get("members").json()["members"]] == ["other@example.com"]
 
 
-def test_a_changed_role_is_on_record_and_counts_at_once(owner, member):
+def test_changed_role_is_recorded_and_applies_immediately(owner, member):
     row = member("viewer", "view@example.com")
     changed = Caller(owner).put(f"members/{row.id}", {"role": "developer"})
     assert (changed.status_code, changed.json()["role"]) == (200, "developer")
@@ -129,7 +129,7 @@ def test_a_changed_role_is_on_record_and_counts_at_once(owner, member):
     assert Event.objects.filter(type="member.changed").count() == 1
 
 
-def test_who_is_removed_is_out_on_the_next_request(owner, member):
+def test_removed_member_is_refused_on_the_next_request(owner, member):
     row = member("developer", "dev@example.com")
     caller = Caller(row)
     assert caller.get("api-keys").status_code == 200
@@ -139,71 +139,70 @@ def test_who_is_removed_is_out_on_the_next_request(owner, member):
     assert Event.objects.get(type="member.removed").data == {"person": str(row.user_id), "role": "developer"}
 
 
-@pytest.mark.parametrize("body", [{}, {"role": "emperor"}, {"role": None}, {"role": 1}])
-def test_a_bad_role_is_named(owner, member, body):
+def test_invalid_role_is_reported(owner, member):
     row = member("viewer", "view@example.com")
-    refused = Caller(owner).put(f"members/{row.id}", body)
-    assert (refused.status_code, set(refused.json()["details"])) == (400, {"role"})
+    for body in ({}, {"role": "emperor"}, {"role": None}, {"role": 1}):
+        refused = Caller(owner).put(f"members/{row.id}", body)
+        assert (refused.status_code, set(refused.json()["details"])) == (400, {"role"}), body
 
 
-def test_the_last_owner_stays(owner, member):
+def test_last_active_owner_stays(owner, member):
     member("developer", "dev@example.com")
-    asleep = member("owner", "asleep@example.com")
-    User.objects.filter(id=asleep.user_id).update(is_active=False)
-    for answer in (
+    inactive = member("owner", "inactive@example.com")
+    User.objects.filter(id=inactive.user_id).update(is_active=False)
+    for response in (
         Caller(owner).put(f"members/{owner.id}", {"role": "viewer"}),
         Caller(owner).delete(f"members/{owner.id}"),
     ):
-        assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
+        assert (response.status_code, response.json()["error"]) == (409, "conflict")
     assert Membership.objects.get(id=owner.id).role == "owner"
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", ["remove", "demote"])
-def test_two_owners_that_go_at_once_leave_one(owner, member, tenant, how):
+def test_one_owner_stays_when_all_leave_run_concurrently(owner, member, tenant, how):
     rows = [owner, *(member("owner", f"owner{number}@example.com") for number in range(3))]
 
-    def go(row):
+    def leave(row):
         if how == "remove":
             return memberships.remove_member(tenant, row.id, granted=OF_ROLES["owner"])
         memberships.change_role(tenant, row.id, role="viewer", granted=OF_ROLES["owner"])
         return None
 
-    outcomes = at_once([lambda row=row: go(row) for row in rows])
+    outcomes = run_concurrently([lambda row=row: leave(row) for row in rows])
     assert sorted(str(outcome) for outcome in outcomes) == ["None"] * 3 + ["conflict"]
     assert Membership.objects.filter(role="owner").count() == 1
 
 
-def test_an_invitation_goes_out_by_mail_and_its_token_is_kept_nowhere(owner, settings):
+def test_invitation_is_mailed_and_its_token_is_not_stored(owner, settings):
     settings.PUBLIC_URL = "https://waybill.example.com/"
-    answer = invite(owner, email="Jane.Smith@Example.com")
-    assert answer.status_code == 201
-    assert answer.json()["email"] == "jane.smith@example.com"
+    response = invite(owner, email="Jane.Smith@Example.com")
+    assert response.status_code == 201
+    assert response.json()["email"] == "jane.smith@example.com"
     assert mail.outbox[-1].to == ["jane.smith@example.com"]
     assert "Acme" in mail.outbox[-1].subject
     assert "https://waybill.example.com/portal/invitation/" in mail.outbox[-1].body
     token = mailed_token()
-    kept = str(list(Invitation.objects.values())) + str(list(Event.objects.values())) + answer.content.decode()
-    assert token not in kept
+    stored = str(list(Invitation.objects.values())) + str(list(Event.objects.values()))
+    assert token not in stored + response.content.decode()
     event = Event.objects.get(type="member.invited")
     assert event.data == {"role": "operator"}
     assert "smith" not in str(event.data)
 
 
-@pytest.mark.parametrize(
-    "body", [{"email": "not an address"}, {"email": ""}, {"role": "emperor"}, {"email": "x" * 300 + "@example.com"}]
-)
-def test_bad_invitations_are_named(owner, body):
-    refused = invite(owner, **body)
-    assert (refused.status_code, set(refused.json()["details"])) == (400, set(body))
+def test_invalid_invitations_are_reported_by_field(owner):
+    too_long = "x" * 300 + "@example.com"
+    for body in ({"email": "not an address"}, {"email": ""}, {"role": "emperor"}, {"email": too_long}):
+        refused = invite(owner, **body)
+        assert (refused.status_code, set(refused.json()["details"])) == (400, set(body))
     assert not mail.outbox
 
 
-def test_members_are_not_invited_again(owner):
+def test_member_cannot_be_invited(owner):
     assert invite(owner, email="SHOP@example.com").status_code == 409
 
 
-def test_inviting_again_ends_the_earlier_link(owner):
+def test_new_invitation_replaces_the_earlier_one(owner):
     invite(owner)
     first = mailed_token()
     invite(owner, role="viewer")
@@ -213,14 +212,14 @@ def test_inviting_again_ends_the_earlier_link(owner):
     assert Invitation.objects.count() == 1
 
 
-def test_a_repeated_request_sends_one_mail(owner):
+def test_repeated_request_sends_one_mail(owner):
     caller, body = Caller(owner), {"email": "jane.smith@example.com", "role": "viewer"}
-    answers = [caller.post("members/invitations", body, **{"Idempotency-Key": "one"}) for _ in range(3)]
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    responses = [caller.post("members/invitations", body, **{"Idempotency-Key": "one"}) for _ in range(3)]
+    assert {(response.status_code, response.content) for response in responses} == {(201, responses[0].content)}
     assert len(mail.outbox) == 1
 
 
-def test_a_mail_that_cannot_go_out_is_said(owner, settings):
+def test_mail_failure_is_reported(owner, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     refused = invite(owner)
@@ -228,27 +227,27 @@ def test_a_mail_that_cannot_go_out_is_said(owner, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_invitation_is_accepted_once_also_by_many_at_once(owner):
+def test_concurrent_acceptances_succeed_once(owner):
     invite(owner)
     token = mailed_token()
-    outcomes = at_once([lambda: memberships.accept_as_new_person(token, **NEW)] * 6)
+    outcomes = run_concurrently([lambda: memberships.accept_as_new_person(token, **NEW)] * 6)
     assert sorted(outcome for outcome in outcomes if isinstance(outcome, str)) == ["not_found"] * 5
     assert User.objects.filter(email="jane.smith@example.com").count() == 1
     assert Event.objects.filter(type="member.joined").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, member):
+def test_invitations_of_two_merchants_accepted_at_once_create_one_person(owner, member):
     other = Merchant.objects.create(name="Other", slug="other")
     second = member("owner", "other@example.com", of=other)
     links = []
     for one in (owner, second):
         invite(one)
         links.append(mailed_token())
-    at_once([lambda token=token: memberships.accept_as_new_person(token, **NEW) for token in links])
+    run_concurrently([lambda token=token: memberships.accept_as_new_person(token, **NEW) for token in links])
     person = User.objects.get(email="jane.smith@example.com")
     left = [token for token in links if Invitation.objects.filter(accepted_at=None).exists()]
-    for token in left:  # whoever came second signs in and accepts
+    for token in left:  # the second attempt found the account: the person signs in and accepts
         try:
             memberships.accept_invitation(token, person)
         except NotFound:
@@ -256,7 +255,7 @@ def test_two_merchants_invitations_accepted_at_once_make_one_person(owner, membe
     assert person.membership_set.count() == 2
 
 
-def test_an_invitation_is_for_its_address_alone(owner, member):
+def test_invitation_is_only_for_its_address(owner, member):
     invite(owner)
     other = User.objects.create_user("other", "other@example.com", PASSWORD)
     with pytest.raises(PermissionRefused):
@@ -265,7 +264,7 @@ def test_an_invitation_is_for_its_address_alone(owner, member):
     assert memberships.accept_invitation(mailed_token(), invited).role == "operator"
 
 
-def test_an_invitation_ends(owner, time_machine):
+def test_invitation_expires(owner, time_machine):
     invite(owner)
     token = mailed_token()
     time_machine.move_to(timezone.now() + timedelta(days=7, minutes=1))
@@ -273,7 +272,7 @@ def test_an_invitation_ends(owner, time_machine):
         memberships.accept_as_new_person(token, **NEW)
 
 
-def test_a_merchant_that_is_switched_off_takes_nobody_in(owner):
+def test_invitation_of_an_inactive_merchant_is_not_found(owner):
     invite(owner)
     Merchant.objects.update(is_active=False)
     with pytest.raises(NotFound):
@@ -281,7 +280,7 @@ def test_a_merchant_that_is_switched_off_takes_nobody_in(owner):
 
 
 @pytest.mark.parametrize("change", ["remove", "demote"])
-def test_who_goes_brings_nobody_in_behind(owner, member, tenant, change):
+def test_invitations_by_a_former_owner_are_withdrawn(owner, member, tenant, change):
     second = member("owner", "second@example.com")
     invite(second)
     if change == "remove":
@@ -296,7 +295,7 @@ def test_members_are_the_same_in_both_modes(owner):
     assert Caller(owner, "live").get("members").json() == Caller(owner, "test").get("members").json()
 
 
-def test_changing_members_is_a_sensitive_thing(owner, settings, clock):
+def test_member_changes_count_as_sensitive(owner, settings, clock):
     settings.SENSITIVE_RATES = ["1/m"]
     caller = Caller(owner)
     body = {"email": "jane.smith@example.com", "role": "viewer"}

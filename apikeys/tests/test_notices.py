@@ -1,4 +1,4 @@
-"""Security events reach people: by mail and at a URL, gathered, and none is lost when the mail server is down."""
+"""Notices of security events by mail and to a URL, and retries after failures."""
 
 import json
 import threading
@@ -27,12 +27,12 @@ def owner(merchant):
 
 @pytest.fixture
 def receiver(settings):
-    """A server at ``SECURITY_WEBHOOK_URL``: what it was sent, and the status that it answers with."""
-    seen, status = [], [204]
+    """A server at ``SECURITY_WEBHOOK_URL``: (received bodies, [status to answer with])."""
+    received, status = [], [204]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status[0])
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -44,24 +44,24 @@ def receiver(settings):
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     settings.SECURITY_WEBHOOK_URL = f"http://127.0.0.1:{server.server_port}/alarm"
-    yield seen, status
+    yield received, status
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_owners_and_operations_staff_hear_of_it_once(tenant, owner, settings):
+def test_owners_and_operations_staff_get_one_mail(tenant, owner, settings):
     settings.SECURITY_EMAILS = ["security@example.com"]
     events.record(ALARM, tenant=tenant, data={"carrier": "pickit"})
     assert notices.send_due() == 1
-    assert sorted(letter.to[0] for letter in mail.outbox) == ["owner@example.com", "security@example.com"]
+    assert sorted(message.to[0] for message in mail.outbox) == ["owner@example.com", "security@example.com"]
     assert "credential.saved" in mail.outbox[0].subject
     assert "pickit" in mail.outbox[0].body
     assert notices.send_due() == 0
     assert len(mail.outbox) == 2
 
 
-def test_what_gathers_is_one_mail(tenant, owner):
+def test_waiting_notices_are_one_mail(tenant, owner):
     for _ in range(20):
         events.record(ALARM, tenant=tenant)
     assert notices.send_due() == 20
@@ -69,7 +69,7 @@ def test_what_gathers_is_one_mail(tenant, owner):
     assert mail.outbox[0].body.count("credential.saved") == 20
 
 
-def test_nobody_hears_of_another_merchants_affairs(tenant, owner):
+def test_owner_gets_no_notices_of_other_merchants(tenant, owner):
     other = Merchant.objects.create(name="Other", slug="other")
     events.record(ALARM, tenant=Tenant(other.id, "test"))
     events.record(ALARM, tenant=None)
@@ -77,17 +77,17 @@ def test_nobody_hears_of_another_merchants_affairs(tenant, owner):
     assert mail.outbox == []
 
 
-def test_other_events_tell_nobody(tenant, owner):
+def test_other_events_send_no_notice(tenant, owner):
     events.record(EventType("thing.happened", audit=True), tenant=tenant)
     assert notices.send_due() == 0
 
 
-def test_the_configured_url_is_told(tenant, receiver):
-    seen, _status = receiver
+def test_notice_is_sent_to_the_configured_url(tenant, receiver):
+    received, _status = receiver
     event = events.record(ALARM, tenant=tenant, data={"carrier": "pickit"})
     assert notices.send_due() == 1
-    (told,) = seen[0]["events"]
-    assert (told["id"], told["type"], told["merchant"], told["data"]) == (
+    (notice,) = received[0]["events"]
+    assert (notice["id"], notice["type"], notice["merchant"], notice["data"]) == (
         str(event.id),
         "credential.saved",
         "acme",
@@ -95,8 +95,8 @@ def test_the_configured_url_is_told(tenant, receiver):
     )
 
 
-def test_what_cannot_be_told_waits_and_is_told_later(tenant, owner, receiver):
-    seen, status = receiver
+def test_failed_notice_is_sent_later(tenant, owner, receiver):
+    received, status = receiver
     status[0] = 500
     events.record(ALARM, tenant=tenant)
     assert notices.send_due() == 0
@@ -108,7 +108,7 @@ def test_what_cannot_be_told_waits_and_is_told_later(tenant, owner, receiver):
     assert len(mail.outbox) == 1
 
 
-def test_after_a_day_of_failures_the_telling_ends_and_the_event_stays(tenant, receiver):
+def test_notice_is_dropped_after_a_day_and_the_event_stays(tenant, receiver):
     receiver[1][0] = 500
     events.record(ALARM, tenant=tenant)
     SecurityNotice.objects.update(fence=1000)

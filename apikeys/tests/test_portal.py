@@ -20,8 +20,8 @@ from apikeys.tests.test_people import code_of, enrol
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PASSWORD = "a good long passphrase"
-OTHER = "another good passphrase"
-ELSEWHERE = ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "evil", "///x", ""]
+NEW_PASSWORD = "another good passphrase"
+OTHER_SITES = ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "evil", "///x", ""]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def invitation_for(merchant, email, role="viewer"):
     return reverse("portal:invitation", args=[token])
 
 
-def test_signing_in_shows_who_you_are_and_your_merchants(browser, person):
+def test_home_page_shows_the_person_and_their_merchants(browser, person):
     asked = browser.get("/portal/")
     assert (asked.status_code, asked["Location"]) == (302, "/portal/sign-in?next=%2Fportal%2F")
     assert browser.sign_in()["Location"] == "/portal/"
@@ -74,13 +74,13 @@ def test_signing_in_shows_who_you_are_and_your_merchants(browser, person):
     assert Event.objects.filter(type="person.signed_in", actor=f"person:{person.id}").exists()
 
 
-def test_another_merchant_is_not_shown(browser, person):
+def test_other_merchants_are_not_shown(browser, person):
     Merchant.objects.create(name="Other", slug="other")
     browser.sign_in()
     assert "Other" not in browser.get("/portal/").content.decode()
 
 
-def test_unknown_person_and_wrong_password_read_the_same(browser, person):
+def test_unknown_person_and_wrong_password_get_the_same_page(browser, person):
     def words(**wrong):
         answer = browser.sign_in(**wrong)
         assert answer.status_code == 401
@@ -91,14 +91,14 @@ def test_unknown_person_and_wrong_password_read_the_same(browser, person):
     assert words() == words(password="wrong")
 
 
-def test_no_password_stands_in_an_answer_a_log_or_the_table_of_attempts(browser, person, caplog):
+def test_password_is_not_in_responses_logs_or_recorded_attempts(browser, person, caplog):
     caplog.set_level(logging.DEBUG)
     page = browser.sign_in(password="wrong-CANARY").content.decode()
     kept = page + caplog.text + str([record.__dict__ for record in caplog.records])
     assert "CANARY" not in kept + str(list(AccessAttempt.objects.values()))
 
 
-def test_five_failures_lock_with_a_clear_page(browser, person):
+def test_locked_account_is_explained_on_the_page(browser, person):
     answers = [browser.sign_in(password="wrong") for _attempt in range(5)]
     assert [answer.status_code for answer in answers] == [401] * 4 + [429]
     locked = browser.sign_in()
@@ -118,22 +118,22 @@ def test_attempts_are_limited_by_address_and_by_account(browser, person, setting
     assert Event.objects.get(type="rate_limit.exceeded").data["limit"] == limit
 
 
-def test_pages_are_limited_too(browser, db, settings, clock):
+def test_pages_count_against_the_public_limit(browser, db, settings, clock):
     settings.PUBLIC_RATES = ["2/m"]
     assert [browser.get("/portal/sign-in").status_code for _ in range(3)] == [200, 200, 429]
 
 
-@pytest.mark.parametrize("path", ELSEWHERE)
-def test_next_leads_to_our_own_paths_alone(browser, person, path):
+@pytest.mark.parametrize("path", OTHER_SITES)
+def test_next_ignores_other_sites(browser, person, path):
     assert browser.sign_in(to=path)["Location"] == "/portal/"
     assert browser.get(f"/portal/sign-in?{urlencode({'next': path})}")["Location"] == "/portal/"
 
 
-def test_next_leads_back(browser, person):
+def test_sign_in_continues_to_next(browser, person):
     assert browser.sign_in(to="/portal/two-factor?a=b")["Location"] == "/portal/two-factor?a=b"
 
 
-def test_the_session_gets_a_new_key_and_its_cookie_is_closed(browser, person, clock):
+def test_sign_in_changes_the_session_key_and_cookie_is_http_only(browser, person, clock):
     enrol(person)
     clock.shift(60)
     browser.sign_in()
@@ -145,19 +145,19 @@ def test_the_session_gets_a_new_key_and_its_cookie_is_closed(browser, person, cl
     assert not Session.objects.filter(session_key=before).exists()
 
 
-def test_forms_without_their_token_are_refused(browser, person):
+def test_forms_without_csrf_token_are_refused(browser, person):
     for path in ("sign-in", "sign-out", "two-factor", "password", "password-reset"):
         assert browser.post(f"/portal/{path}", {"email": "shop@example.com", "password": PASSWORD}).status_code == 403
 
 
-def test_pages_are_kept_by_no_cache_and_shown_in_no_frame(browser, db):
+def test_pages_forbid_caching_and_framing(browser, db):
     page = browser.get("/portal/sign-in")
     assert "no-store" in page["Cache-Control"]
     assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
     assert b"<script" not in page.content
 
 
-def test_signing_out_needs_a_post_and_ends_the_session(browser, person):
+def test_sign_out_needs_post_and_ends_the_session(browser, person):
     browser.sign_in()
     assert browser.get("/portal/sign-out").status_code == 405
     session = browser.cookies["sessionid"].value
@@ -166,7 +166,7 @@ def test_signing_out_needs_a_post_and_ends_the_session(browser, person):
     assert browser.get("/portal/").status_code == 302
 
 
-def test_a_second_factor_is_set_up_confirmed_and_asked_for(browser, person, clock):
+def test_second_factor_is_set_up_and_then_required(browser, person, clock):
     browser.sign_in()
     browser.fill("/portal/two-factor", step="begin")
     device = TOTPDevice.objects.get()
@@ -193,14 +193,14 @@ def test_a_second_factor_is_set_up_confirmed_and_asked_for(browser, person, cloc
     assert fresh.get("/portal/").status_code == 200
 
 
-def test_a_recovery_code_stands_in_for_a_lost_authenticator(browser, person):
+def test_recovery_code_replaces_a_code(browser, person):
     _device, codes = enrol(person)
     browser.sign_in()
     assert browser.fill("/portal/sign-in", code=codes[0])["Location"] == "/portal/"
     assert "9 recovery codes" in browser.get("/portal/two-factor").content.decode()
 
 
-def test_wrong_codes_lock_the_second_step(browser, person, clock):
+def test_wrong_codes_lock_the_account(browser, person, clock):
     enrol(person)
     browser.sign_in()
     answers = []
@@ -211,7 +211,7 @@ def test_wrong_codes_lock_the_second_step(browser, person, clock):
     assert answers[4] == 429
 
 
-def test_the_second_step_waits_for_five_minutes(browser, person, clock):
+def test_code_must_follow_within_five_minutes(browser, person, clock):
     device, _codes = enrol(person)
     browser.sign_in()
     page = browser.get("/portal/sign-in")
@@ -221,18 +221,18 @@ def test_the_second_step_waits_for_five_minutes(browser, person, clock):
     assert browser.get("/portal/").status_code == 302
 
 
-def test_a_password_changed_meanwhile_ends_the_second_step(browser, person, clock):
+def test_code_is_refused_after_a_password_change(browser, person, clock):
     device, _codes = enrol(person)
     clock.shift(60)
     browser.sign_in()
     page = browser.get("/portal/sign-in")
-    person.set_password(OTHER)
+    person.set_password(NEW_PASSWORD)
     person.save()
     browser.send(page, "/portal/sign-in", code=code_of(device))
     assert browser.get("/portal/").status_code == 302
 
 
-def test_sessions_from_before_the_second_factor_are_asked_for_it(browser, person, clock):
+def test_older_sessions_must_pass_the_new_second_factor(browser, person, clock):
     browser.sign_in()
     device, _codes = enrol(person)
     clock.shift(60)
@@ -243,7 +243,7 @@ def test_sessions_from_before_the_second_factor_are_asked_for_it(browser, person
 
 
 @pytest.mark.django_db(transaction=True)
-def test_removing_the_second_factor_takes_a_code(browser, person, clock):
+def test_removal_of_the_second_factor_needs_a_code(browser, person, clock):
     device, codes = enrol(person)
     browser.sign_in()
     browser.fill("/portal/sign-in", code=codes[0])
@@ -257,7 +257,7 @@ def test_removing_the_second_factor_takes_a_code(browser, person, clock):
     assert "off" in outgoing.outbox[-1].subject
 
 
-def test_staff_without_a_second_factor_set_one_up_and_come_back(browser, staff, clock):
+def test_staff_without_second_factor_set_it_up_before_the_admin(browser, staff, clock):
     step = browser.sign_in("ops", to="/admin/")["Location"]
     assert step == "/portal/two-factor?next=%2Fadmin%2F"
     browser.fill(step, step="begin", next="/admin/")
@@ -268,7 +268,7 @@ def test_staff_without_a_second_factor_set_one_up_and_come_back(browser, staff, 
     assert "otp_device_id" in browser.session
 
 
-def test_staff_with_a_second_factor_come_to_the_admin_verified(browser, staff, clock):
+def test_staff_with_second_factor_reach_the_admin_verified(browser, staff, clock):
     device, _codes = enrol(staff)
     clock.shift(60)
     step = browser.sign_in("ops", to="/admin/?q=1")["Location"]
@@ -276,14 +276,14 @@ def test_staff_with_a_second_factor_come_to_the_admin_verified(browser, staff, c
     assert browser.session["otp_device_id"] == device.persistent_id
 
 
-def test_whoever_is_not_staff_is_not_sent_round_in_circles(browser, person):
+def test_person_who_is_not_staff_is_redirected_to_the_home_page(browser, person):
     assert browser.sign_in(to="/admin/")["Location"] == "/portal/"
     assert browser.get("/portal/sign-in?next=/admin/")["Location"] == "/portal/"
 
 
-def test_a_new_person_accepts_an_invitation(browser, person, merchant):
+def test_new_person_accepts_an_invitation(browser, person, merchant):
     path = invitation_for(merchant, "jane.smith@example.com", "operator")
-    form = {"name": "Jane Smith", "password": OTHER, "repeated": OTHER}
+    form = {"name": "Jane Smith", "password": NEW_PASSWORD, "repeated": NEW_PASSWORD}
     for wrong in ({"password": "short", "repeated": "short"}, {"repeated": "x"}, {"name": ""}):
         assert browser.fill(path, **form | wrong).status_code == 200
     assert not User.objects.filter(email="jane.smith@example.com").exists()
@@ -291,10 +291,10 @@ def test_a_new_person_accepts_an_invitation(browser, person, merchant):
     page = browser.get("/portal/").content.decode()
     assert all(text in page for text in ("Jane Smith", "Acme", "Operator"))
     assert browser.get(path).status_code == 404
-    assert Browser().sign_in("jane.smith@example.com", OTHER)["Location"] == "/portal/"
+    assert Browser().sign_in("jane.smith@example.com", NEW_PASSWORD)["Location"] == "/portal/"
 
 
-def test_a_known_person_signs_in_and_accepts(browser, person, merchant):
+def test_person_with_account_signs_in_and_accepts(browser, person, merchant):
     User.objects.create_user("jane", "jane.smith@example.com", PASSWORD)
     path = invitation_for(merchant, "jane.smith@example.com")
     page = browser.get(path).content.decode()
@@ -306,7 +306,7 @@ def test_a_known_person_signs_in_and_accepts(browser, person, merchant):
     assert Membership.objects.get(user__username="jane").role == "viewer"
 
 
-def test_nobody_accepts_what_is_for_another_address(browser, person, merchant):
+def test_invitation_for_another_address_is_refused(browser, person, merchant):
     User.objects.create_user("jane", "jane.smith@example.com", PASSWORD)
     path = invitation_for(merchant, "someone.else@example.com")
     browser.sign_in("jane")
@@ -316,21 +316,21 @@ def test_nobody_accepts_what_is_for_another_address(browser, person, merchant):
     assert not Membership.objects.filter(user__username="jane").exists()
 
 
-def test_an_account_of_the_address_is_not_taken_over(browser, person, merchant):
+def test_invitation_does_not_replace_an_existing_account(browser, person, merchant):
     User.objects.create_user("jane", "Jane.Smith@example.com", PASSWORD)
     path = invitation_for(merchant, "jane.smith@example.com")
     page = browser.get("/portal/sign-in")
-    taken = browser.send(page, path, name="Thief", password=OTHER, repeated=OTHER)
+    taken = browser.send(page, path, name="Thief", password=NEW_PASSWORD, repeated=NEW_PASSWORD)
     assert taken.status_code == 409
     assert User.objects.get(username="jane").check_password(PASSWORD)
 
 
-def test_a_forged_invitation_is_not_found(browser, db):
+def test_forged_invitation_is_not_found(browser, db):
     answer = browser.get("/portal/invitation/nonsense")
     assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
-def test_the_log_holds_no_token(browser, person, merchant, caplog):
+def test_log_contains_no_invitation_token(browser, person, merchant, caplog):
     caplog.set_level(logging.DEBUG)
     path = invitation_for(merchant, "jane.smith@example.com")
     browser.get(path)
@@ -343,7 +343,7 @@ def reset_link(browser, email="shop@example.com"):
     return re.search(r"http://testserver(/portal/password-reset/\S+)", outgoing.outbox[-1].body)[1]
 
 
-def test_a_reset_reads_the_same_for_every_address(browser, person):
+def test_reset_response_is_the_same_for_every_address(browser, person):
     answers = [browser.fill("/portal/password-reset", email=email) for email in ("shop@example.com", "no@example.com")]
     assert {(answer.status_code, answer["Location"]) for answer in answers} == {(302, "/portal/password-reset/sent")}
     mail.wait_until_sent()
@@ -351,52 +351,52 @@ def test_a_reset_reads_the_same_for_every_address(browser, person):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_reset_ends_sessions_and_refresh_tokens_and_works_once(browser, person):
+def test_reset_ends_sessions_and_refresh_tokens_and_works_once(browser, person):
     old = Browser()
     old.sign_in()
     pair = access_tokens.issue_tokens(person, person.membership_set.get(), "test")
     link = reset_link(browser, "Shop@Example.com")
     step = browser.get(link)["Location"]
-    assert browser.fill(step, new_password1=OTHER, new_password2=OTHER)["Location"] == "/portal/sign-in"
+    assert browser.fill(step, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)["Location"] == "/portal/sign-in"
     assert old.get("/portal/").status_code == 302
     body = {"refresh": pair.refresh}
     assert Client().post("/api/v1/auth/token/refresh", body, content_type="application/json").status_code == 401
     assert "not valid any more" in Browser().get(link).content.decode()
-    assert browser.sign_in(password=OTHER)["Location"] == "/portal/"
+    assert browser.sign_in(password=NEW_PASSWORD)["Location"] == "/portal/"
     assert Event.objects.get(type="person.password_changed").data == {"how": "reset"}
     mail.wait_until_sent()
     assert "changed" in outgoing.outbox[-1].subject
 
 
-def test_a_reset_does_not_go_round_the_second_factor(browser, person, clock):
+def test_reset_does_not_bypass_the_second_factor(browser, person, clock):
     device, _codes = enrol(person)
     step = browser.get(reset_link(browser))["Location"]
-    browser.fill(step, new_password1=OTHER, new_password2=OTHER)
-    assert browser.sign_in(password=OTHER)["Location"].startswith("/portal/sign-in")
+    browser.fill(step, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
+    assert browser.sign_in(password=NEW_PASSWORD)["Location"].startswith("/portal/sign-in")
     clock.shift(60)
     assert browser.fill("/portal/sign-in", code=code_of(device))["Location"] == "/portal/"
 
 
-def test_a_reset_opens_a_lock(browser, person):
+def test_reset_unlocks_the_account(browser, person):
     for _attempt in range(5):
         browser.sign_in(password="wrong")
     step = browser.get(reset_link(browser))["Location"]
-    browser.fill(step, new_password1=OTHER, new_password2=OTHER)
-    assert browser.sign_in(password=OTHER).status_code == 302
+    browser.fill(step, new_password1=NEW_PASSWORD, new_password2=NEW_PASSWORD)
+    assert browser.sign_in(password=NEW_PASSWORD).status_code == 302
 
 
 @pytest.mark.parametrize("weak", ["short", "password123", "shop@example.com"])
-def test_weak_passwords_are_not_taken(browser, person, weak):
+def test_weak_passwords_are_refused(browser, person, weak):
     step = browser.get(reset_link(browser))["Location"]
     assert browser.fill(step, new_password1=weak, new_password2=weak).status_code == 200
     assert User.objects.get().check_password(PASSWORD)
 
 
-def test_changing_the_password_keeps_this_session_and_ends_the_others(browser, person):
+def test_password_change_ends_other_sessions(browser, person):
     other = Browser()
     for one in (browser, other):
         one.sign_in()
-    form = {"old_password": PASSWORD, "new_password1": OTHER, "new_password2": OTHER}
+    form = {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
     assert browser.fill("/portal/password", **form | {"old_password": "wrong"}).status_code == 200
     assert browser.fill("/portal/password", **form).status_code == 302
     assert browser.get("/portal/").status_code == 200

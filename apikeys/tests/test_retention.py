@@ -1,4 +1,4 @@
-"""Events only grow: nothing changes or deletes one, except the retention command, and only old ones."""
+"""Events are append-only: only the retention command deletes them, and only old ones."""
 
 import uuid
 from datetime import timedelta
@@ -17,12 +17,12 @@ from apikeys.models import Event, Outbox
 
 pytestmark = pytest.mark.django_db
 
-PLAIN, PUBLIC = EventType("thing.happened"), EventType("thing.told", public=True)
+PLAIN, PUBLIC = EventType("thing.happened"), EventType("thing.public", public=True)
 
 
 @pytest.fixture
 def old(tenant):
-    """An event of two years ago."""
+    """An event from two years ago."""
     moment = timezone.now() - timedelta(days=730)
     return Event.objects.create(
         id=uuid.UUID(int=first_id_at(moment).int + 7),
@@ -36,7 +36,7 @@ def old(tenant):
 
 @pytest.fixture
 def role(db):
-    """On PostgreSQL, what an administrator does once."""
+    """The retention role, which an administrator creates once on PostgreSQL."""
     if connection.vendor != "postgresql":
         yield
         return
@@ -50,20 +50,20 @@ def role(db):
     yield
 
 
-def forget(**options):
+def run_command(**options):
     out = StringIO()
     call_command("forget_events", stdout=out, stderr=StringIO(), **({"days": 400} | options))
     return out.getvalue()
 
 
-def attempts():
+def forbidden_statements():
     table = "apikeys_event"
     yield f"UPDATE {table} SET type = 'x'"
     yield f"DELETE FROM {table}"
 
 
-def test_the_database_refuses_to_change_or_delete_an_event(old):
-    for statement in attempts():
+def test_database_refuses_changes_and_deletions(old):
+    for statement in forbidden_statements():
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
     for attempt in (lambda: Event.objects.all().delete(), lambda: Event.objects.update(type="x")):
@@ -73,34 +73,34 @@ def test_the_database_refuses_to_change_or_delete_an_event(old):
         Event.objects.get().delete()
 
 
-def test_the_command_deletes_old_events_and_leaves_the_others(old, tenant, role):
+def test_command_deletes_only_old_events(old, tenant, role):
     new = events.record(PLAIN, tenant=tenant)
-    assert "1 events would be deleted" in forget(dry_run=True)
-    assert "1 events deleted" in forget()
+    assert "1 events would be deleted" in run_command(dry_run=True)
+    assert "1 events deleted" in run_command()
     assert list(Event.objects.all()) == [new]
 
 
-def test_after_it_the_database_refuses_again(old, tenant, role):
+def test_database_refuses_changes_after_the_command(old, tenant, role):
     events.record(PLAIN, tenant=tenant)
-    forget()
+    run_command()
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM apikeys_event")
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE apikeys_event SET type = 'x'")
 
 
-def test_an_event_that_something_waits_for_is_kept(old, role):
+def test_referenced_event_is_kept(old, role):
     Outbox.objects.create(event=old)
-    assert "0 events deleted" in forget()
+    assert "0 events deleted" in run_command()
     assert Event.objects.exists()
 
 
-def test_young_events_are_safe_from_a_slip(old):
+def test_period_must_be_at_least_30_days(old):
     with pytest.raises(CommandError, match="30"):
-        forget(days=3)
+        run_command(days=3)
 
 
-def test_without_the_role_postgresql_deletes_nothing_and_says_what_to_do(old, on_sqlite):
+def test_command_needs_the_role_on_postgresql(old, on_sqlite):
     if on_sqlite:
         return
     with connection.cursor() as cursor:
@@ -108,5 +108,5 @@ def test_without_the_role_postgresql_deletes_nothing_and_says_what_to_do(old, on
         if cursor.fetchone():
             cursor.execute(f"REVOKE ALL ON apikeys_event FROM {RETENTION_ROLE}")
     with pytest.raises((CommandError, DatabaseError)):
-        forget()
+        run_command()
     assert Event.objects.exists()

@@ -1,4 +1,4 @@
-"""Statistics of use: exact, by day, key and credential, and never a write in a request."""
+"""Usage statistics: exact counts per day, key and credential, without a write in the request."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,19 +14,19 @@ from apikeys.access import usage
 from apikeys.db.tenancy import Tenant
 from apikeys.models import ApiKey, Event, Merchant, UsageDay
 
-# Counts are by day, and none may end meanwhile.
+# Counts are per day. With the clock stopped, no day ends during a test.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 Kind = UsageDay.Kind
 
 
-def test_a_request_writes_nothing_and_a_batch_counts_all(api):
+def test_request_writes_nothing_and_flush_writes_all_counts(api):
     api.get("/api/v1/shipments")
     usage.flush()
     with CaptureQueriesContext(connection) as queries:
         api.get("/api/v1/shipments")
     assert {query["sql"].split()[0] for query in queries} == {"SELECT"}
     for _ in range(4):
-        api.get("/api/v1/tracking/NOBODY")
+        api.get("/api/v1/tracking/UNKNOWN")
     assert ApiKey.objects.get().use_count == 1
     assert usage.flush() == 1
     row = UsageDay.objects.get()
@@ -34,13 +34,13 @@ def test_a_request_writes_nothing_and_a_batch_counts_all(api):
     assert ApiKey.objects.get().use_count == 6
 
 
-def test_refusals_of_a_known_key_count_as_failures(api):
+def test_refused_requests_of_a_key_count_as_failures(api):
     api.post("/api/v1/labels", {})
     usage.flush()
     assert UsageDay.objects.get().failures == 1
 
 
-def test_two_processes_add_up(tenant, api_key):
+def test_counts_of_several_flushes_add_up(tenant, api_key):
     key = ApiKey.objects.get()
     for _ in range(3):
         usage.count(Kind.KEY, key.id, tenant, failed=False)
@@ -48,7 +48,7 @@ def test_two_processes_add_up(tenant, api_key):
     assert UsageDay.objects.get().requests == ApiKey.objects.get().use_count == 3
 
 
-def test_no_count_is_lost_between_threads(tenant, api_key):
+def test_concurrent_threads_lose_no_counts(tenant, api_key):
     key = ApiKey.objects.get()
 
     def one(number):
@@ -63,7 +63,7 @@ def test_no_count_is_lost_between_threads(tenant, api_key):
     assert UsageDay.objects.get().requests == 400
 
 
-def test_what_cannot_be_written_is_kept_for_the_next_time(tenant, api_key, monkeypatch):
+def test_counts_are_kept_after_a_database_error(tenant, api_key, monkeypatch):
     key = ApiKey.objects.get()
     usage.count(Kind.KEY, key.id, tenant, failed=True)
     with monkeypatch.context() as patch:
@@ -75,7 +75,7 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(tenant, api_key, monke
     assert (row.requests, row.failures) == (2, 1)
 
 
-def test_a_shared_credential_is_counted_for_each_merchant(tenant, api):
+def test_shared_credential_is_counted_per_merchant(tenant, api):
     other = Merchant.objects.create(name="Other", slug="other")
     shared = uuid.uuid4()
     usage.count(Kind.CREDENTIAL, shared, tenant, failed=False)
@@ -84,7 +84,7 @@ def test_a_shared_credential_is_counted_for_each_merchant(tenant, api):
     assert [(row["id"], row["requests"]) for row in day["credentials"]] == [(str(shared), 1)]
 
 
-def test_usage_is_told_by_day_the_latest_first(api, tenant):
+def test_usage_is_listed_by_day_latest_first(api, tenant):
     today = timezone.now().date()
     key = ApiKey.objects.get()
     for days, requests in ((0, 5), (1, 3), (40, 9)):
@@ -108,22 +108,20 @@ def test_usage_is_told_by_day_the_latest_first(api, tenant):
     assert [day["date"] for day in api.get("/api/v1/usage", **{"from": old, "to": old}).json()["days"]] == [old]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [{"from": "x"}, {"to": "2026-13-01"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"from": "2024-01-01"}],
-)
-def test_bad_input_is_named(api, query):
-    refused = api.get("/api/v1/usage", **query)
-    assert refused.status_code == 400
-    assert refused.json()["details"].keys() <= {"from", "to"}
+def test_invalid_input_is_reported_by_field(api):
+    reversed_period = {"from": "2026-02-01", "to": "2026-01-01"}
+    for query in ({"from": "x"}, {"to": "2026-13-01"}, reversed_period, {"from": "2024-01-01"}):
+        refused = api.get("/api/v1/usage", **query)
+        assert refused.status_code == 400, query
+        assert refused.json()["details"].keys() <= {"from", "to"}
 
 
-@pytest.mark.parametrize("path", ["/api/v1/usage", "/api/v1/analytics/performance"])
-def test_before_all_days_there_is_none(api, path):
-    assert api.get(path, to="0001-01-01").status_code == 200
+def test_period_may_end_on_the_first_day_of_the_calendar(api):
+    for path in ("/api/v1/usage", "/api/v1/analytics/performance"):
+        assert api.get(path, to="0001-01-01").status_code == 200, path
 
 
-def test_each_key_s_day_is_on_record_once(tenant, api_key):
+def test_daily_use_of_a_key_is_recorded_once(tenant, api_key):
     key = ApiKey.objects.get()
     usage.count(Kind.KEY, key.id, tenant, failed=False)
     usage.flush()
@@ -136,6 +134,6 @@ def test_each_key_s_day_is_on_record_once(tenant, api_key):
     assert event.data == {"date": yesterday.isoformat(), "requests": 1, "failures": 0}
 
 
-def test_a_call_without_a_key_counts_for_nobody(client, db):
+def test_request_without_a_key_is_not_counted(client, db):
     Client().get("/api/v1/shipments")
     assert usage.flush() == 0
