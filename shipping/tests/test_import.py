@@ -54,7 +54,7 @@ def test_refused_rows_are_set_aside_with_the_reason(run, tmp_path):
 
 
 def test_stopped_half_way_it_goes_on_where_it_was(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("shipping.management.commands.import_checkpoints._AT_ONCE", 10)
+    monkeypatch.setattr("shipping.management.commands.import_checkpoints._BATCH_SIZE", 10)
     text = HEADER + "".join(line(number) for number in range(35)) + "bad,row,,,\n"
     plain, calls = batches.post, []
 

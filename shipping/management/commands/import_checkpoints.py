@@ -19,6 +19,7 @@ from apikeys.management.commands.create_api_key import get_merchant
 from shipping.checkpoints import batches
 
 COLUMNS = ("tracking_id", "status", "location", "description", "timestamp")
+_BATCH_SIZE = batches.MAX_ITEMS
 
 
 class Command(BaseCommand):
@@ -42,7 +43,7 @@ class Command(BaseCommand):
                 rows = _read_rows(source, is_csv=file.suffix.lower() == ".csv")
                 with tqdm(initial=done, unit="rows", file=self.stderr) as bar:
                     rest = islice(rows, done, None)
-                    while chunk := list(islice(rest, batches.MAX_ITEMS)):
+                    while chunk := list(islice(rest, _BATCH_SIZE)):
                         _store(tenant, chunk, done, out, counts)
                         done += len(chunk)
                         progress.write_text(str(done))
