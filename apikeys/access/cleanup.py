@@ -19,7 +19,7 @@ def delete_expired() -> None:
     """Delete expired rows. The worker calls this every hour."""
     now = timezone.now()
     deleted = {
-        "idempotency_keys": idempotency.forget_old(),
+        "idempotency_keys": idempotency.delete_expired(),
         "refresh_tokens": OutstandingToken.objects.filter(expires_at__lte=now).delete()[0],
         "invitations": Invitation.objects.filter(
             accepted_at=None, expires_at__lte=now - settings.INVITATION_KEEP

@@ -1,12 +1,12 @@
-"""What is repeated: one mechanism for every creating POST that carries an ``Idempotency-Key``.
+"""Idempotency keys of creating POST requests (``Idempotency-Key``).
 
-An INSERT claims the key before any work. The same request again is answered from what the first one made, with
-``Idempotent-Replayed: true``; another request under the key is 422; while the first still runs the caller waits a
-little, then gets 409 with Retry-After. A key is kept for 24 hours.
+An INSERT claims the key before any work. A repeated request is replayed from the result of the first one, with
+``Idempotent-Replayed: true``. Another request with the same key is 422. While the first request runs, a repeated one
+waits for a bounded time, then gets 409 with ``Retry-After``. Keys are kept for 24 hours.
 
-Work that a repetition must never do again (a purchase) *binds* its subject in the very transaction that reserves it.
-From then on any repetition renders the subject's current state, even when the first process was killed; before that, a
-killed holder's key is taken over after its lease.
+Work that must not happen twice (a purchase) *binds* its subject to the key, in the transaction that reserves it. From
+then on, a repeated request renders the current state of the subject, even if the first process was killed. Before that,
+the key of a killed process is taken over when its lease ends.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LEASES = Leases(IdempotencyRecord, lasts=lambda: settings.IDEMPOTENCY_LEASE)
 
 @dataclass
 class Claim:
-    """This request's lease on its key."""
+    """The lease of the current request on its key."""
 
     lease: Lease
     subject: uuid.UUID | None = None
@@ -59,29 +59,33 @@ RenderSubject = Callable[[Any, Request, uuid.UUID], Response]
 def idempotent(
     render_subject: RenderSubject | None = None,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Decorate a view's method. ``render_subject(view, request, id)`` answers a repetition from the bound subject."""
+    """Make a view method idempotent for requests with a key.
+
+    Args:
+        render_subject: ``(view, request, id)``, renders the bound subject for a repeated request.
+    """
 
     def decorate(handle: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(handle)
-        def answer(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-            key = _key(request)
+        def handle_once(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+            key = _read_key(request)
             if key is None:
                 return handle(view, request, *args, **kwargs)
-            held = _acquire(request._request.tenant, key, _fingerprint(request))
-            if isinstance(held, Claim):
-                return _first(held, functools.partial(handle, view, request, *args, **kwargs))
-            return _replay(held, view, request, render_subject)
+            found = _claim_or_find(request._request.tenant, key, _fingerprint(request))
+            if isinstance(found, Claim):
+                return _handle_first(found, functools.partial(handle, view, request, *args, **kwargs))
+            return _replay(found, view, request, render_subject)
 
-        answer.is_idempotent = True
-        return answer
+        handle_once.is_idempotent = True
+        return handle_once
 
     return decorate
 
 
 def bind(subject: uuid.UUID) -> None:
-    """Tie the running request's key to what it is about to make. Call inside the transaction that reserves it.
+    """Bind the current request's key to the object that it creates. Call this in the transaction that reserves it.
 
-    Raises ``InProgress`` when another request has taken the key over meanwhile, which rolls the reservation back.
+    Raises: ``InProgress`` if another request has taken over the key. This rolls the reservation back.
     """
     claim = _claim.get()
     if claim is None:
@@ -91,16 +95,16 @@ def bind(subject: uuid.UUID) -> None:
     claim.subject = subject
 
 
-def forget_old() -> int:
-    """Delete the keys older than ``IDEMPOTENCY_KEEP``; how many."""
+def delete_expired() -> int:
+    """Delete keys older than ``IDEMPOTENCY_KEEP`` and return their number."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - settings.IDEMPOTENCY_KEEP).delete()[0]
 
 
-def _key(request: Request) -> str | None:
+def _read_key(request: Request) -> str | None:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
-    # The IETF draft makes it a quoted string; bare ones are taken as well.
+    # The IETF draft specifies a quoted string. Unquoted keys are accepted too.
     key = given[1:-1] if len(given) >= 2 and given[0] == given[-1] == '"' else given
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
         raise ValidationFailed(details={"Idempotency-Key": [_("Send 1 to 255 printable ASCII characters.")]})
@@ -108,17 +112,20 @@ def _key(request: Request) -> str | None:
 
 
 def _fingerprint(request: Request) -> str:
-    # A line of NDJSON that could not be read stands in the data as its error.
+    # An unreadable line of NDJSON is represented by its error, which ``default`` turns into text.
     body = orjson.dumps(request.data, default=str, option=orjson.OPT_SORT_KEYS)
     tenant = request._request.tenant
-    what = f"{request.method} {request.path} {tenant.store_id}\n".encode() + body
-    # Keyed, since a body may hold a secret short enough to be guessed from a plain hash.
-    return hmac.new(settings.API_KEY_PEPPER.encode(), what, hashlib.sha256).hexdigest()
+    text = f"{request.method} {request.path} {tenant.store_id}\n".encode() + body
+    # An HMAC, since a short secret in the body could be guessed from a plain hash.
+    return hmac.new(settings.API_KEY_PEPPER.encode(), text, hashlib.sha256).hexdigest()
 
 
-def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyRecord:
-    """A claim for the first; the finished record for a repetition. Raises ``InProgress`` after a bounded wait."""
-    give_up = time.monotonic() + settings.IDEMPOTENCY_WAIT_S
+def _claim_or_find(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyRecord:
+    """Return a claim to the first request, and the finished record to a repeated one.
+
+    Raises: ``IdempotencyMismatch``, or ``InProgress`` if the first request still runs after the wait.
+    """
+    deadline = time.monotonic() + settings.IDEMPOTENCY_WAIT_S
     while True:
         try:
             with transaction.atomic():
@@ -132,7 +139,7 @@ def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyR
             return Claim(Lease(LEASES, record.id, record.fence))
         except IntegrityError:
             record = IdempotencyRecord.objects.of(tenant).filter(key=key).annotate(now=leases.now()).first()
-        if record is None:  # released between the two statements
+        if record is None:  # deleted between the two statements
             continue
         if record.created_at < timezone.now() - settings.IDEMPOTENCY_KEEP:
             IdempotencyRecord.objects.filter(id=record.id, created_at=record.created_at).delete()
@@ -147,48 +154,40 @@ def _acquire(tenant: Tenant, key: str, fingerprint: str) -> Claim | IdempotencyR
             unchanged = IdempotencyRecord.objects.filter(id=record.id, fence=record.fence)
             if lease := LEASES.acquire(unchanged.filter(state=_State.RUNNING, subject=None)):
                 return Claim(lease)
-        if time.monotonic() >= give_up:
+        if time.monotonic() >= deadline:
             raise InProgress(retry_after_s=2)
         time.sleep(_POLL_S)
 
 
-def _first(claim: Claim, handle: Callable[[], Response]) -> Response:
+def _handle_first(claim: Claim, handle: Callable[[], Response]) -> Response:
     token = _claim.set(claim)
     try:
         response = handle()
     except WaybillError as error:
         if claim.subject is None or error.retryable:
-            _release(claim)
+            claim.lease.rows.delete()  # nothing was done, so the request may be repeated
         else:
-            _keep(claim, error.status, error_body(error))
+            _store_response(claim, error.status, error_body(error))
         raise
     except BaseException:
-        # The row decides: what bound the key may have been rolled back, and a commit whose answer was lost may stand.
-        if not _release_unbound(claim):
-            _keep(claim, None, None)
+        # Only the row shows whether the key is bound: the binding may have been rolled back, and a commit may have
+        # succeeded although its response was lost.
+        if not claim.lease.rows.filter(subject=None).delete()[0]:
+            _store_response(claim, None, None)
         raise
     finally:
         _claim.reset(token)
-    _keep(claim, response.status_code, response.data)
+    _store_response(claim, response.status_code, response.data)
     return response
 
 
-def _release(claim: Claim) -> None:
-    """An attempt that did nothing may be made again under its key."""
-    claim.lease.rows.delete()
-
-
-def _release_unbound(claim: Claim) -> bool:
-    return bool(claim.lease.rows.filter(subject=None).delete()[0])
-
-
-def _keep(claim: Claim, status: int | None, body: Any) -> None:
-    """With a subject a success is rendered anew on each replay; an error is kept as it was."""
-    rendered_anew = status is None or (claim.subject is not None and status < 400)
+def _store_response(claim: Claim, status: int | None, body: Any) -> None:
+    """Store the response for replays, unless they render the bound subject: that is so for every success with one."""
+    renders_subject = status is None or (claim.subject is not None and status < 400)
     claim.lease.update(
         state=_State.DONE,
-        response_status=None if rendered_anew else status,
-        response_body=None if rendered_anew else to_json(body),
+        response_status=None if renders_subject else status,
+        response_body=None if renders_subject else to_json(body),
     )
 
 

@@ -35,7 +35,7 @@ POINTS = {
     "posting": ("shipping.checkpoints.posting", "post"),
     "answering_checkpoint": ("shipping.checkpoints.rendering", "checkpoint"),
     # Any request with an Idempotency-Key: the response exists, and is not stored yet.
-    "keeping": ("apikeys.access.idempotency", "_keep"),
+    "keeping": ("apikeys.access.idempotency", "_store_response"),
 }
 
 # The process is killed after the function, with its transaction still open.
