@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -19,16 +18,25 @@ from django.utils.translation import gettext as _
 
 from apikeys.access import idempotency
 from apikeys.audit import events
-from apikeys.db.prepared import Insert, Select, Update
 from apikeys.db.search import fold_number
 from apikeys.db.tenancy import Tenant, new_id
 from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed, WaybillError
 from apikeys.http.fields import Moment
 from apikeys.http.rendering import rfc3339
-from carriers.adapters.registry import adapter_class
 from carriers.types import Status
+from shipping.checkpoints.posting_rows import (
+    CheckpointRow,
+    NewUnitRow,
+    Unit,
+    UnitChange,
+    insert_checkpoints,
+    insert_units,
+    select_unit,
+    select_units,
+    update_units,
+)
 from shipping.common.event_data import scan_facts, shipment_facts
-from shipping.models import BookingState, Checkpoint, Shipment, ShipmentSearch
+from shipping.models import Checkpoint, ShipmentSearch
 from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
 # The statuses that a merchant may post after each status; only in_transit may repeat.
@@ -77,92 +85,14 @@ Outcome = Posted | WaybillError
 _Identities = Mapping[tuple[str, datetime, str], uuid.UUID]  # of stored checkpoints
 
 
-class _Unit(NamedTuple):
-    """The columns of a shipment that the state machine reads and writes."""
-
-    id: uuid.UUID
-    tracking_number: str
-    store_id: uuid.UUID | None = None
-    carrier: str = ""
-    booking_state: str = BookingState.NONE.value
-    order_id: str = ""
-    status: str = ""
-    location: str = ""
-    checkpoint_count: int = 0
-    first_at: datetime | None = None
-    last_at: datetime | None = None
-    picked_up_at: datetime | None = None
-    delivered_at: datetime | None = None
-    estimated_delivery: datetime | None = None
-
-    @property
-    def carrier_name(self) -> str:
-        return adapter_class(self.carrier).name if self.carrier else ""
-
-
-class _NewUnitRow(NamedTuple):
-    """The columns that a new unit has besides those of ``_Unit``; none of them has a default in the database."""
-
-    merchant: uuid.UUID
-    mode: str
-    reference: str
-    created_at: datetime
-    updated_at: datetime
-    frees_order: bool = False
-    sequence: int = 1
-    carrier_shipment_id: str = ""
-    customer_reference: str = ""
-    service_type: str = ""
-    recipient: str = ""
-    pickup_point_id: str = ""
-    currency: str = ""
-    origin: Mapping[str, Any] = {}
-    destination: Mapping[str, Any] = {}
-    request: Mapping[str, Any] = {}
-    carrier_details: Mapping[str, Any] = {}
-
-
-class _UnitChange(NamedTuple):
-    """The columns of an existing unit that a new checkpoint changes, with its primary key first."""
-
-    id: uuid.UUID
-    status: str
-    location: str
-    checkpoint_count: int
-    first_at: datetime | None
-    last_at: datetime | None
-    picked_up_at: datetime | None
-    delivered_at: datetime | None
-    updated_at: datetime
-
-
-class _CheckpointRow(NamedTuple):
-    """The columns of a new checkpoint."""
-
-    id: uuid.UUID
-    merchant: uuid.UUID
-    mode: str
-    shipment: uuid.UUID
-    source: str
-    status: str
-    code: str
-    location: str
-    description: str
-    details: Mapping[str, Any]
-    occurred_at: datetime
-    occurred_text: str
-    tz_assumed: bool
-    created_at: datetime
-
-
 @dataclass
 class _Plan:
     """The outcomes of one unit's items, and the rows and events to write."""
 
-    unit: _Unit
+    unit: Unit
     is_new: bool
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    rows: list[_CheckpointRow] = field(default_factory=list)
+    rows: list[CheckpointRow] = field(default_factory=list)
     events: list[events.EventRow] = field(default_factory=list)
 
 
@@ -170,24 +100,9 @@ class _Plan:
 class _Target:
     """The unit that items are posted on, or the error that refuses all of them."""
 
-    unit: _Unit
+    unit: Unit
     is_new: bool = False
     refusal: WaybillError | None = None
-
-
-def _select_units(merchant_id: uuid.UUID, mode: str) -> Any:
-    # Locked in the order of their ids, so that two writers cannot deadlock.
-    return Shipment.objects.select_for_update().filter(merchant_id=merchant_id, mode=mode).order_by("id")
-
-
-_select_unit = Select(
-    lambda merchant_id, mode, number: _select_units(merchant_id, mode).filter(tracking_number=number)[:10],
-    _Unit._fields,
-    [uuid.UUID(int=1), "mode", "a number"],
-)
-_insert_units = Insert(Shipment, *_Unit._fields, *_NewUnitRow._fields)
-_update_units = Update(Shipment, *_UnitChange._fields[1:])
-_insert_checkpoints = Insert(Checkpoint, *_CheckpointRow._fields)
 
 
 def post(tenant: Tenant, item: Item) -> Posted:
@@ -243,21 +158,21 @@ def _post_all(tenant: Tenant, items: Sequence[Item], *, bind: bool) -> list[Outc
     return [outcomes[number] for number in range(len(items))]
 
 
-def _lock_units(tenant: Tenant, numbers: Collection[str]) -> dict[str, list[_Unit]]:
+def _lock_units(tenant: Tenant, numbers: Collection[str]) -> dict[str, list[Unit]]:
     """Lock the merchant's shipments by number, of all stores: a number is one unit for the whole merchant."""
     if len(numbers) == 1:
-        rows = _select_unit.all(tenant.merchant_id, tenant.mode, *numbers)
+        rows = select_unit.all(tenant.merchant_id, tenant.mode, *numbers)
     else:
-        selected = _select_units(tenant.merchant_id, tenant.mode).filter(tracking_number__in=list(numbers))
-        rows = selected.values_list(*_Unit._fields)
-    units: dict[str, list[_Unit]] = defaultdict(list)
+        selected = select_units(tenant.merchant_id, tenant.mode).filter(tracking_number__in=list(numbers))
+        rows = selected.values_list(*Unit._fields)
+    units: dict[str, list[Unit]] = defaultdict(list)
     for row in rows:
-        unit = _Unit(*row)
+        unit = Unit(*row)
         units[unit.tracking_number].append(unit)
     return units
 
 
-def _choose_target(tenant: Tenant, number: str, units: Sequence[_Unit]) -> _Target:
+def _choose_target(tenant: Tenant, number: str, units: Sequence[Unit]) -> _Target:
     """Choose the merchant's own unit with this number, or a new one."""
     if foreign := [unit for unit in units if tenant.store_id not in (None, unit.store_id)]:
         text = _("This tracking id belongs to another store.")
@@ -267,7 +182,7 @@ def _choose_target(tenant: Tenant, number: str, units: Sequence[_Unit]) -> _Targ
     if units:
         text = _("This shipment was booked at %s, which alone reports its checkpoints.") % units[0].carrier_name
         return _Target(units[0], refusal=BusinessRuleViolated(details={"tracking_id": [text]}))
-    return _Target(_Unit(new_id(), number, tenant.store_id), is_new=True)
+    return _Target(Unit(new_id(), number, tenant.store_id), is_new=True)
 
 
 def _plan_unit(
@@ -298,7 +213,7 @@ def _plan_unit(
     return plan
 
 
-def _check(unit: _Unit, item: Item) -> WaybillError | None:
+def _check(unit: Unit, item: Item) -> WaybillError | None:
     if item.moment.at > timezone.now() + _MAX_AHEAD:
         return ValidationFailed(details={"timestamp": [_("This time lies in the future.")]})
     if item.status not in TRANSITIONS.get(unit.status, ()):
@@ -326,7 +241,7 @@ def _add_checkpoint(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uui
         picked_up_at=before.picked_up_at or (at if status == Status.PICKED_UP else None),
         delivered_at=at if status == Status.DELIVERED else None,
     )
-    row = _CheckpointRow(
+    row = CheckpointRow(
         id=new_id(),
         merchant=tenant.merchant_id,
         mode=str(tenant.mode),
@@ -348,7 +263,7 @@ def _add_checkpoint(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uui
     return row.id
 
 
-def _build_events(tenant: Tenant, unit: _Unit, row: _CheckpointRow, previous: str) -> list[events.EventRow]:
+def _build_events(tenant: Tenant, unit: Unit, row: CheckpointRow, previous: str) -> list[events.EventRow]:
     facts = shipment_facts(unit)
     scan = scan_facts(
         row.id,
@@ -379,12 +294,12 @@ def _read_identities(shipment_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Iden
 def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
     touched, now = [plan for plan in plans if plan.rows], timezone.now()
     created = [
-        plan.unit + _NewUnitRow(tenant.merchant_id, str(tenant.mode), f"WB{uuid.uuid4().hex}", now, now)
+        plan.unit + NewUnitRow(tenant.merchant_id, str(tenant.mode), f"WB{uuid.uuid4().hex}", now, now)
         for plan in touched
         if plan.is_new
     ]
     changed = [
-        _UnitChange(
+        UnitChange(
             unit.id,
             status=unit.status,
             location=unit.location,
@@ -397,12 +312,12 @@ def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
         )
         for unit in (plan.unit for plan in touched if not plan.is_new)
     ]
-    _insert_units(created)
+    insert_units(created)
     for plan in touched:
         # The trigger that makes the search row folds ASCII letters only.
         if plan.is_new and not plan.unit.tracking_number.isascii():
             number = fold_number(plan.unit.tracking_number)
             ShipmentSearch.objects.filter(shipment_id=plan.unit.id).update(tracking_number=number)
-    _insert_checkpoints([row for plan in touched for row in plan.rows])
-    _update_units(changed)
+    insert_checkpoints([row for plan in touched for row in plan.rows])
+    update_units(changed)
     events.record_all([event for plan in touched for event in plan.events])

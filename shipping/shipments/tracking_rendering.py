@@ -90,18 +90,19 @@ def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
     }
 
 
-def tracks(answers: Sequence[TrackResult]) -> dict[str, Any]:
+def tracks(results: Sequence[TrackResult]) -> dict[str, Any]:
     """Render many parcels, each as ``track`` does, or as its error."""
-    shipments = [one.outcome for one in answers if isinstance(one.outcome, Shipment)]
+    shipments = [one.outcome for one in results if isinstance(one.outcome, Shipment)]
     latest = Checkpoint.objects.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
     prefetch_related_objects(shipments, Prefetch("checkpoints", latest, to_attr="latest_checkpoints"))
-    return {"results": [_tracked(one) for one in answers]}
-
-
-def _tracked(answer: TrackResult) -> dict[str, Any]:
-    if isinstance(answer.outcome, Shipment):
-        return track(answer.outcome, stale=answer.stale)
-    return {"tracking_number": answer.name} | answer.outcome.body()
+    return {
+        "results": [
+            track(one.outcome, stale=one.stale)
+            if isinstance(one.outcome, Shipment)
+            else {"tracking_number": one.name} | one.outcome.body()
+            for one in results
+        ]
+    }
 
 
 def track_event(row: Checkpoint) -> dict[str, Any]:
