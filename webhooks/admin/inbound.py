@@ -36,7 +36,15 @@ _INBOUND_TONES = {
 class InboundWebhookAdmin(ReadOnlyAdmin):
     """Webhooks from carriers, as they were received."""
 
-    list_display = ("received_at", "shown_carrier", "event_type", "shown_state", "shown_error", "credential", "processed_at")
+    list_display = (
+        "received_at",
+        "shown_carrier",
+        "event_type",
+        "shown_state",
+        "shown_error",
+        "credential",
+        "processed_at",
+    )
     list_select_related = ("credential__merchant",)
     list_filter = ("state", CarrierFilter, "received_at")
     list_defer = ("body",)
