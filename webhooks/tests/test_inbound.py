@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apikeys.db.tenancy import Tenant
-from apikeys.models import Merchant
 from carriers.credentials import storage
 from shipping.models import Checkpoint, StatusCode
 from webhooks.inbound import service
@@ -92,18 +90,10 @@ def test_bare_path_accepts_only_the_platforms_signature(credential):
     assert shipment.status == "in_transit"
 
 
-def test_event_changes_only_shipments_of_the_signing_credential(credential):
-    other = Merchant.objects.create(name="Other", slug="other")
-    theirs = storage.save_credential(
-        tenant=Tenant(other.id, "test"),
-        mode="test",
-        carrier="pickit",
-        environment="sandbox",
-        fields={"client_id": "o", "client_secret": "o-secret", "webhook_secret": "other-secret"},
-    )
+def test_event_changes_only_shipments_of_the_signing_credential(credential, other_credential):
     shipment = book(credential)
     assert send_webhook(event(), credential, secret="other-secret").status_code == 401
-    assert send_webhook(event(), theirs, secret="other-secret").status_code == 200
+    assert send_webhook(event(), other_credential, secret="other-secret").status_code == 200
     shipment.refresh_from_db()
     assert shipment.status == ""
     assert not Checkpoint.objects.exists()

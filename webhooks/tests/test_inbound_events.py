@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from apikeys.db.tenancy import Tenant
-from apikeys.models import Merchant
-from carriers.credentials import storage
 from shipping.models import Shipment
 from webhooks.tests.helpers import book, schedule_pickup, send_webhook
 
@@ -90,20 +87,15 @@ def test_completed_pickup_sets_its_shipments_to_picked_up(credential):
     assert pickup.state == "completed"
 
 
-def test_pickup_event_needs_the_credential_of_the_booking(credential):
-    other = Merchant.objects.create(name="Other", slug="other")
-    theirs = storage.save_credential(
-        tenant=Tenant(other.id, "test"),
-        mode="test",
-        carrier="pickit",
-        environment="sandbox",
-        fields={"client_id": "o", "client_secret": "o-secret", "webhook_secret": "other-secret"},
-    )
+def test_pickup_event_needs_the_credential_of_the_booking(credential, other_credential):
     pickup = schedule_pickup(credential)
     done_at = "2024-01-16T11:30:00Z"
     done = {"pickup_id": "PCK-1", "completed_at": done_at, "shipment_ids": []}
     body = {"event_type": "pickup.completed", "timestamp": done_at, "data": done}
-    for account, secret, state in ((theirs, "other-secret", "scheduled"), (credential, "test-secret", "completed")):
-        assert send_webhook(body, account, secret=secret).status_code == 200
+    for signer, secret, state in (
+        (other_credential, "other-secret", "scheduled"),
+        (credential, "test-secret", "completed"),
+    ):
+        assert send_webhook(body, signer, secret=secret).status_code == 200
         pickup.refresh_from_db()
         assert pickup.state == state

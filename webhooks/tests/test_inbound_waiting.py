@@ -32,8 +32,8 @@ def test_early_event_waits_for_its_shipment(credential):
 
 def test_worker_processes_what_a_killed_process_left(credential):
     shipment = book(credential)
-    kept = {"carrier": "pickit", "credential": credential, "body": json.dumps(event()).encode(), "digest": "0" * 64}
-    InboundWebhook.objects.create(**kept, received_at=timezone.now() - timedelta(minutes=1))
+    stored = {"carrier": "pickit", "credential": credential, "body": json.dumps(event()).encode(), "digest": "0" * 64}
+    InboundWebhook.objects.create(**stored, received_at=timezone.now() - timedelta(minutes=1))
     assert service.process_pending() == 1
     assert shipment.checkpoints.count() == 1
 
