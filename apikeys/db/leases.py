@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, models, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.db.models.sql import UpdateQuery
 
@@ -51,6 +51,13 @@ def lasts(until: datetime | None, at: datetime, longest: timedelta) -> bool:
 def still_lasting(column: str, longest: timedelta) -> Q:
     """Return the same as a condition on a column. Negated, it is true of an empty column too."""
     return Q(**{f"{column}__gt": now(), f"{column}__lte": now() + (longest + CLOCK_SKEW)})
+
+
+class _EvaluatedOnce(Subquery):
+    """A subquery with LIMIT and locks. PostgreSQL may run one in ``IN`` again for each row and so exceed the limit."""
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="(SELECT unnest(ARRAY(%(subquery)s)))")
 
 
 class Claimable(models.Model):
@@ -96,7 +103,8 @@ class Leases:
             return []
         with transaction.atomic():
             # Django ignores skip_locked on SQLite, where the transaction excludes other writers.
-            return self._take(self.model._base_manager.filter(pk__in=free.select_for_update(skip_locked=True)))
+            chosen = _EvaluatedOnce(free.select_for_update(skip_locked=True))
+            return self._take(self.model._base_manager.filter(pk__in=chosen))
 
     def acquire(self, row: QuerySet) -> Lease | None:
         """Take the one row that ``row`` selects, or return None if it is not free or no longer matches."""

@@ -83,6 +83,16 @@ def test_claim_takes_rows_in_the_given_order_up_to_the_limit(rows):
 
 
 @pytest.mark.django_db
+def test_claim_keeps_to_the_limit_after_the_table_was_nearly_empty(row, tenant):
+    """With such statistics PostgreSQL runs a plain subquery once for each row of the table."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE apikeys_securitynotice")
+    for _ in range(5):
+        record(ALARM, tenant=tenant)
+    assert [len(WORK.claim(SecurityNotice.objects.all(), limit=2)) for _ in range(4)] == [2, 2, 2, 0]
+
+
+@pytest.mark.django_db
 @KINDS
 def test_expired_lease_is_taken_over_and_its_holder_can_no_longer_write(row, kind):
     first = kind.acquire(row)
