@@ -20,7 +20,7 @@ FIRST_DELIVERED = """
 
 @pytest.fixture
 def system():
-    one = System(RATE_LIMITS_ENABLED="false")
+    one = System(RATE_LIMITS_ENABLED="false", SQLITE_TIMEOUT_S="120")
     yield one
     one.close()
 
