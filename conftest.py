@@ -1,4 +1,4 @@
-"""Fixtures for every app's tests (the environment is set by ``config.test_environment``)."""
+"""Fixtures of all apps' tests. ``config.test_environment`` sets the environment."""
 
 import os
 import uuid
@@ -28,11 +28,11 @@ from carriers.credentials import storage
 from carriers.sandbox.testing import SandboxProcess
 from config import test_database
 
-# On a loaded machine drawing examples can be slow, which says nothing of the code.
+# On a busy machine examples may be generated slowly; that is no error.
 hypothesis.settings.register_profile("waybill", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("waybill")
 
-# Tables whose rows come with the code.
+# Tables whose rows are created by migrations.
 UNCHANGING = {"django_content_type", "auth_permission"}
 
 
@@ -112,10 +112,10 @@ def _flush_what_changes():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _light():
-    """What costs more than it proves in every test: WhiteNoise's look at all files for each new client, slow hashes.
+def _fast_settings():
+    """Switch off WhiteNoise's search of all files for each new client, and slow password hashes.
 
-    The processes that tests start have both.
+    The processes that tests start keep both.
     """
     with override_settings(
         WHITENOISE_USE_FINDERS=False, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -134,7 +134,7 @@ def _fresh_cache():
 
 @pytest.fixture(scope="session")
 def full_size():
-    """Whether ``make test-full`` runs: full counts instead of those that fit ten minutes."""
+    """Whether ``make test-full`` runs, with larger numbers of cases."""
     return os.environ.get("WAYBILL_TEST_FULL") == "1"
 
 
@@ -145,14 +145,14 @@ def on_sqlite():
 
 @pytest.fixture
 def clock(time_machine):
-    """The clock stands until ``clock.shift(seconds)``: no window of a rate limit ends in between."""
+    """Stop the clock until ``clock.shift(seconds)``, so that no window of a rate limit ends."""
     time_machine.move_to(timezone.now(), tick=False)
     return time_machine
 
 
 @pytest.fixture(autouse=True)
 def _leases_follow_the_clock(monkeypatch):
-    """A test that moves the clock of its process moves the database's clock for leases with it."""
+    """Use the process's clock for leases while a test changes it; they use the database's clock otherwise."""
 
     def now():
         if clocks.escape_hatch.is_travelling():
@@ -174,7 +174,7 @@ def tenant(merchant):
 
 @pytest.fixture
 def api_key(tenant):
-    """A test key of the merchant; the text that a client sends."""
+    """A test key of the merchant, as clients send it."""
     key = generate_key("test")
     store_key(tenant, key, name="tests")
     return key
@@ -187,7 +187,7 @@ def api(client, api_key):
 
 
 class ApiClient:
-    """Speaks JSON with an API key; further headers by ``headers=``."""
+    """Sends JSON with an API key; ``headers=`` adds headers."""
 
     def __init__(self, client, key):
         self.client, self.key = client, key
@@ -204,7 +204,7 @@ class ApiClient:
 
 @pytest.fixture(scope="session")
 def sandbox_process():
-    """The carriers' simulator as a process of its own, one for each test worker."""
+    """The process of the simulated carriers, one for each test worker."""
     process = SandboxProcess()
     yield process
     process.stop()
@@ -212,7 +212,7 @@ def sandbox_process():
 
 @pytest.fixture
 def sandbox(sandbox_process, settings, request):
-    """The simulator with no faults, no record, no rate limit; Pickit's sandbox environment points to it."""
+    """The simulated carriers without faults, recorded calls and rate limits. The sandbox environments point to them."""
     sandbox_process.control("DELETE", "/_sandbox/faults")
     sandbox_process.clear()
     for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
@@ -226,7 +226,7 @@ def sandbox(sandbox_process, settings, request):
 
 @pytest.fixture
 def credential(tenant):
-    """The merchant's own account at the simulated Pickit."""
+    """The merchant's credential at the simulated Pickit."""
     return storage.save_credential(
         tenant=tenant,
         mode="test",
@@ -238,7 +238,7 @@ def credential(tenant):
 
 @pytest.fixture
 def order():
-    """The document's label request, under an order of its own."""
+    """The label request of the Pickit document, with a new order id."""
     return {
         "carrier": "Pickit",
         "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",

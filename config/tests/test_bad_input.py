@@ -1,4 +1,4 @@
-"""Bad input gets a clear error that names the field, and nothing is half-stored."""
+"""Invalid input returns an error that names the field, and stores nothing."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("
 PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "postal_code": "11201", "country": "US"}
 PACKAGE = {"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15}
 ROUTE = {"carrier": "Pickit", "origin": PLACE, "destination": PLACE, "packages": [PACKAGE]}
-# path: (a good body, the fields that must be there)
+# path: (a valid body, the required fields)
 ENDPOINTS = {
     "/api/v1/quotes": (ROUTE, "carrier origin destination packages origin.city origin.postal_code origin.country"),
     "/api/v1/labels": (
@@ -53,25 +53,21 @@ ENDPOINTS = {
 WRONG_TYPES = [None, [], {}, True, 1.5, "", "x" * 5000, [[1]], {"a": {"b": 1}}]
 
 
-def walk(body, path=""):
-    """(path, container, key) of everything in a body."""
+def values_of(body, path=""):
+    """Yield path, container and key of every value in a body."""
     for key, value in list(body.items()) if isinstance(body, dict) else list(enumerate(body)):
         here = f"{path}[{key}]" if isinstance(body, list) else f"{path}.{key}" if path else key
         yield here, body, key
         if isinstance(value, dict | list):
-            yield from walk(value, here)
-
-
-def fields_of(body):
-    return [path for path, _container, _key in walk(body)]
+            yield from values_of(value, here)
 
 
 def changed(body, path, change):
-    """The body with one field changed (``change`` gets its container and key)."""
-    fresh = copy.deepcopy(body)
-    container, key = next((container, key) for here, container, key in walk(fresh) if here == path)
+    """Return a copy of the body with one field changed: ``change`` gets its container and key."""
+    result = copy.deepcopy(body)
+    container, key = next((container, key) for here, container, key in values_of(result) if here == path)
     change(container, key)
-    return fresh
+    return result
 
 
 def stored():
@@ -88,7 +84,7 @@ def assert_refused(response, path):
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_a_missing_field_is_named(api, path):
+def test_missing_field_is_named(api, path):
     good, required = ENDPOINTS[path]
     before = stored()
     for field in required.split():
@@ -98,11 +94,11 @@ def test_a_missing_field_is_named(api, path):
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_a_wrong_type_is_named_and_never_breaks(api, path):
+def test_wrong_type_is_named(api, path):
     good, required = ENDPOINTS[path]
     before = stored()
     for field in required.split():
-        original = next(box[key] for here, box, key in walk(good) if here == field)
+        original = next(box[key] for here, box, key in values_of(good) if here == field)
         for wrong in WRONG_TYPES:
             if isinstance(original, int | float) and wrong == 1.5 and field.endswith("weight_kg"):
                 continue
@@ -131,7 +127,7 @@ def test_a_wrong_type_is_named_and_never_breaks(api, path):
     ],
     ids=lambda raw: raw[:20].decode("latin-1"),
 )
-def test_a_body_that_is_no_good_json_is_refused(api, path, raw):
+def test_invalid_json_is_refused(api, path, raw):
     before = stored()
     response = Client().post(path, raw, content_type="application/json", headers={"X-API-Key": api.key})
     assert assert_refused(response, path)
@@ -139,7 +135,7 @@ def test_a_body_that_is_no_good_json_is_refused(api, path, raw):
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_an_oversized_body_is_413_and_another_type_415(api, path, settings):
+def test_large_body_is_413_and_other_media_type_415(api, path, settings):
     headers = {"X-API-Key": api.key}
     large = json.dumps({"carrier": "x" * (settings.MAX_BODY_BYTES + 1)})
     response = Client().post(path, large, content_type="application/json", headers=headers)
@@ -150,21 +146,21 @@ def test_an_oversized_body_is_413_and_another_type_415(api, path, settings):
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/api/v1/shipments/a/b/c", "/api/v1/%00", "/%ff"])
-def test_an_unknown_route_is_the_json_envelope(api, path):
+def test_unknown_route_returns_a_json_error(api, path):
     response = api.get(path, headers={"Accept": "text/html"})
     assert response.status_code == 404
     assert response.json()["error"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "trace"])
-def test_a_wrong_method_is_the_json_envelope(api, method):
+def test_wrong_method_returns_a_json_error(api, method):
     response = getattr(api.client, method)("/api/v1/labels", headers={"X-API-Key": api.key})
     assert response.status_code == 405
     assert response.json()["error"] == "method_not_allowed"
     assert "POST" in response["Allow"]
 
 
-def test_an_internal_error_tells_nothing_of_itself(api, monkeypatch):
+def test_internal_error_shows_no_details(api, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("canary of the inside")
 
@@ -175,7 +171,7 @@ def test_an_internal_error_tells_nothing_of_itself(api, monkeypatch):
     assert b"canary" not in response.content
 
 
-def test_numbers_of_any_size_are_refused_by_name(api):
+def test_numbers_out_of_range_are_refused(api):
     for weight in (0, -1, 1e400, 1e12, 0.0001, "NaN", "Infinity", "1e400", "2,5"):
         body = copy.deepcopy(ROUTE)
         body["packages"][0]["weight_kg"] = weight
@@ -184,7 +180,7 @@ def test_numbers_of_any_size_are_refused_by_name(api):
         assert_refused(response, weight)
 
 
-def test_times_at_the_edge_of_the_calendar_never_break(api):
+def test_times_at_the_edge_of_the_calendar_are_refused(api):
     good, _required = ENDPOINTS["/api/v1/checkpoints"]
     for time in (
         "0001-01-01T00:00:00+14:00",
@@ -196,13 +192,13 @@ def test_times_at_the_edge_of_the_calendar_never_break(api):
         assert "timestamp" in assert_refused(api.post("/api/v1/checkpoints", good | {"timestamp": time}), time)
 
 
-def test_limits_headers_stand_on_every_keyed_answer(api):
+def test_every_response_to_a_key_has_limit_headers(api):
     for response in (api.get("/api/v1/shipments"), api.get("/api/v1/tracking/NOBODY"), api.post("/api/v1/quotes")):
         assert int(response["X-RateLimit-Limit"]) > int(response["X-RateLimit-Remaining"]) >= 0
         assert response["X-RateLimit-Reset"].endswith("Z")
 
 
-def test_over_the_plans_limit_it_is_429_with_the_time_to_wait(api, merchant, clock):
+def test_request_over_the_plans_limit_is_429_with_retry_after(api, merchant, clock):
     Merchant.objects.filter(id=merchant.id).update(plan="free")
     answers = [api.get("/api/v1/tracking/NOBODY") for _ in range(101)]
     assert {answer.status_code for answer in answers[:100]} == {404}

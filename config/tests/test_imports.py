@@ -1,4 +1,4 @@
-"""Modules import one another in one direction: nobody, over however many others, imports itself."""
+"""Imports form no cycles, and adapters reach neither the database nor Django's requests."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -10,27 +10,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("apikeys", "tracking", "carriers", "shipping", "webhooks", "config")
-# Whoever imports one of ours of these names has the database, the settings, HTTP or a request at hand.
+# Names of our modules that give access to the database, the settings, HTTP or requests.
 HEAVY = {"models", "settings", "transport", "views"}
 LIBRARIES = {"rest_framework", "requests"}
-# All that adapters, and what they reach, take of Django: sentences are translated.
+# The parts of Django that adapters may use, directly or indirectly: translation.
 OF_DJANGO = ("django.utils.functional", "django.utils.translation")
 
 
-def test_no_module_imports_itself_over_others():
+def test_imports_form_no_cycle():
     graph = grimp.build_graph(*APPS, include_external_packages=False)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert len(imports) > 150
-    TopologicalSorter(imports).prepare()  # raises CycleError naming the circle
+    TopologicalSorter(imports).prepare()  # raises CycleError with the cycle
 
 
 def path_of(module):
-    place = ROOT.joinpath(*module.split("."))
-    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def reached_by_adapters():
-    """The adapters, every module of ours that they import over however many others, and the packages of all these."""
+    """Return the adapters, our modules that they import directly or indirectly, and the packages of all these."""
     graph = grimp.build_graph(*APPS, include_external_packages=False)
     adapters = {name for name in graph.modules if name.startswith("carriers.adapters.registry")}
     reached = adapters.union(*(graph.find_upstream_modules(adapter) for adapter in adapters))
@@ -38,8 +38,8 @@ def reached_by_adapters():
     return {".".join(names[:depth]) for names in parts for depth in range(1, len(names) + 1)}
 
 
-def imported(module, text, *, is_package=False):
-    """What a module's text imports, wherever in it the statement stands: dotted names, in full."""
+def imported_names(module, text, *, is_package=False):
+    """Return the absolute dotted names that a module imports, at any place in its text."""
     package = module if is_package else module.rpartition(".")[0]
     found = set()
     for node in ast.walk(ast.parse(text)):
@@ -52,7 +52,7 @@ def imported(module, text, *, is_package=False):
 
 
 def refused(names):
-    """Those of the names that no adapter may have at hand."""
+    """Return the names that adapters must not import."""
     return {name for name in names if _is_refused(name)}
 
 
@@ -63,13 +63,13 @@ def _is_refused(name):
     return top in LIBRARIES or (top in APPS and not HEAVY.isdisjoint(rest))
 
 
-def test_an_adapter_reaches_neither_models_nor_settings_nor_requests():
+def test_adapters_import_neither_models_nor_settings_nor_requests():
     reached = reached_by_adapters()
     assert {"carriers.adapters.pickit.build", "carriers.adapters.velocity.read", "apikeys.http.errors"} <= reached
     for module in sorted(reached):
         path = path_of(module)
-        wrong = refused(imported(module, path.read_text(), is_package=path.name == "__init__.py"))
-        assert not wrong, f"{module}, which is an adapter or reached by one, imports {sorted(wrong)}"
+        wrong = refused(imported_names(module, path.read_text(), is_package=path.name == "__init__.py"))
+        assert not wrong, f"{module}, imported by adapters, imports {sorted(wrong)}"
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,17 @@ def test_an_adapter_reaches_neither_models_nor_settings_nor_requests():
         "import carriers.api.base",
     ],
 )
-def test_what_an_adapter_may_not_import_is_seen_wherever_it_stands(statement):
+def test_forbidden_import_is_found_at_any_place(statement):
     for text in (statement, f"def late():\n    {statement}", f"if TYPE_CHECKING:\n    {statement}"):
-        assert refused(imported("carriers.adapters.pickit.build", f"import json\n{text}\n"))
+        assert refused(imported_names("carriers.adapters.pickit.build", f"import json\n{text}\n"))
 
 
-def test_a_relative_import_is_told_from_where_it_stands():
+def test_relative_import_is_resolved_from_its_package():
     text = "from ...models import Credential"
-    assert imported("carriers.adapters.pickit.build", text) == {"carriers.models.Credential"}
-    assert imported("carriers.adapters.pickit.build", text, is_package=True) == {"carriers.adapters.models.Credential"}
+    assert imported_names("carriers.adapters.pickit.build", text) == {"carriers.models.Credential"}
+    assert imported_names("carriers.adapters.pickit.build", text, is_package=True) == {
+        "carriers.adapters.models.Credential"
+    }
 
 
 @pytest.mark.parametrize(
@@ -121,5 +123,5 @@ def test_a_relative_import_is_told_from_where_it_stands():
         "from collections.abc import Mapping",
     ],
 )
-def test_what_an_adapter_may_import_is_let_through(statement):
-    assert not refused(imported("carriers.adapters.pickit.build", statement))
+def test_allowed_import_is_accepted(statement):
+    assert not refused(imported_names("carriers.adapters.pickit.build", statement))

@@ -1,4 +1,4 @@
-"""Every message of the API stands in both languages; whoever names none gets the merchant's."""
+"""Every message of the API is translated; without Accept-Language the merchant's language is used."""
 
 import re
 from pathlib import Path
@@ -24,13 +24,13 @@ CHECKPOINT = {
 
 
 def texts(message):
-    """One text, or those of a message with a plural."""
+    """Return the texts of a message: one, or two with a plural."""
     return message if isinstance(message, tuple) else (message,)
 
 
 @pytest.fixture(scope="module")
-def said():
-    """Every message of the code that is sent to people: singular and plural."""
+def source_messages():
+    """All translatable messages of the code."""
     found = set()
     for app in APPS:
         for path, _line, message, _comments, _context in extract_from_dir(ROOT / app, [("**.py", "python")]):
@@ -45,39 +45,39 @@ def catalogue():
         return {texts(message.id): message for message in read_po(file, locale="es") if message.id}
 
 
-def test_no_message_lacks_its_translation_and_no_translation_its_message(said, catalogue):
-    assert len(said) > 100
-    assert said - set(catalogue) == set()
-    assert set(catalogue) - said == set()
+def test_messages_and_translations_match(source_messages, catalogue):
+    assert len(source_messages) > 100
+    assert source_messages - set(catalogue) == set()
+    assert set(catalogue) - source_messages == set()
 
 
-def test_none_is_empty_unsure_or_left_in_english(catalogue):
+def test_no_translation_is_empty_fuzzy_or_untranslated(catalogue):
     for message in catalogue.values():
         assert not message.fuzzy, message.id
         assert all(text.strip() for text in texts(message.string)), message.id
         assert message.id != message.string
 
 
-def test_what_is_filled_in_is_the_same_in_both(catalogue):
+def test_placeholders_match(catalogue):
     for message in catalogue.values():
         wanted = sorted(PLACEHOLDER.findall(texts(message.id)[0]))
         assert all(sorted(PLACEHOLDER.findall(text)) == wanted for text in texts(message.string)), message.id
 
 
-def test_the_catalogue_is_compiled():
+def test_catalogue_is_compiled():
     with translation.override("es"):
         assert translation.gettext("Tracking ID not found.") == "Tracking ID no encontrado"
 
 
 @pytest.mark.django_db
-class TestTheDocumentsOwnSentences:
-    """Word for word, by real requests."""
+class TestDocumentedMessages:
+    """The Spanish messages of the document, word for word."""
 
-    def test_a_checkpoint_is_registered(self, api):
+    def test_registered_checkpoint(self, api):
         body = api.post("/api/v1/checkpoints", CHECKPOINT, headers=SPANISH).json()
         assert body["message"] == "Checkpoint registrado exitosamente"
 
-    def test_a_checkpoint_with_mistakes(self, api):
+    def test_invalid_checkpoint(self, api):
         wrong = CHECKPOINT | {"tracking_id": "123", "status": "LOST?"}
         body = api.post("/api/v1/checkpoints", wrong, headers=SPANISH).json()
         assert body["message"] == "Error de validación en los datos"
@@ -85,20 +85,20 @@ class TestTheDocumentsOwnSentences:
         known = "CREATED, PICKED_UP, IN_TRANSIT, OUT_FOR_DELIVERY, DELIVERED, EXCEPTION"
         assert body["details"]["status"] == [f"Estado debe ser uno de: {known}"]
 
-    def test_no_key(self, client):
+    def test_missing_key(self, client):
         body = client.get("/api/v1/shipments", headers=SPANISH).json()
         assert (body["error"], body["message"]) == ("invalid_api_key", "API Key inválida o faltante")
 
-    def test_a_unit_that_nobody_knows(self, api):
+    def test_unknown_unit(self, api):
         body = api.get("/api/v1/tracking/NOBODY-1", headers=SPANISH).json()
         assert (body["error"], body["message"]) == ("tracking_not_found", "Tracking ID no encontrado")
 
-    def test_a_list_of_no_status(self, api):
+    def test_list_of_an_unknown_status(self, api):
         body = api.get("/api/v1/shipments", headers=SPANISH, status="GONE").json()
         assert body["message"] == "Estado inválido"
         assert body["details"]["status"][0].startswith("Estado debe ser uno de: CREATED, PICKED_UP, IN_TRANSIT")
 
-    def test_something_breaks(self, api, client, monkeypatch):
+    def test_internal_error(self, api, client, monkeypatch):
         monkeypatch.setattr("shipping.shipments.tracking_views.histories.read_history", lambda *_: 1 / 0)
         client.raise_request_exception = False
         body = api.get("/api/v1/tracking/NOBODY-1", headers=SPANISH).json()
@@ -106,7 +106,7 @@ class TestTheDocumentsOwnSentences:
 
 
 @pytest.mark.django_db
-def test_the_libraries_messages_are_spanish_too(api):
+def test_messages_of_libraries_are_translated(api):
     body = api.post("/api/v1/checkpoints", {}, headers=SPANISH).json()
     assert set(map(tuple, body["details"].values())) == {("Este campo es requerido.",)}
 
@@ -120,7 +120,7 @@ def test_codes_do_not_change_with_the_language(api):
 
 
 @pytest.mark.django_db
-def test_who_names_no_language_gets_the_merchants(api, merchant):
+def test_default_is_the_merchants_language(api, merchant):
     Merchant.objects.filter(id=merchant.id).update(language="es")
     answer = api.get("/api/v1/tracking/NOBODY-1")
     assert answer.json()["message"] == "Tracking ID no encontrado"
@@ -130,7 +130,7 @@ def test_who_names_no_language_gets_the_merchants(api, merchant):
 
 
 @pytest.mark.django_db
-def test_one_callers_spanish_never_reaches_the_next(api, client, merchant):
+def test_language_of_a_request_does_not_affect_the_next(api, client, merchant):
     Merchant.objects.filter(id=merchant.id).update(language="es")
     for _ in range(3):
         assert api.get("/api/v1/tracking/NOBODY-1").json()["message"] == "Tracking ID no encontrado"
@@ -141,21 +141,21 @@ def test_one_callers_spanish_never_reaches_the_next(api, client, merchant):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("first", ["en", "es"])
-def test_no_sentence_stays_in_the_language_of_who_met_it_first(api, client, first):
-    def told(language):
+def test_messages_are_not_cached_in_the_language_of_the_first_request(api, client, first):
+    def messages(language):
         headers = {"Accept-Language": language}
         posted = api.post("/api/v1/checkpoints", CHECKPOINT | {"location": "x" * 201}, headers=headers).json()
         asked = client.get("/next-tracking-number", {"customer_name": "x" * 201}, headers=headers).json()
         return posted["details"]["location"] + asked["details"]["customer_name"] + asked["details"]["weight"]
 
     languages = [first, "es", "en"]
-    sentences = [told(language) for language in languages]
+    sentences = [messages(language) for language in languages]
     assert sentences[0] == sentences[languages.index(first, 1)]
     assert not set(sentences[1]) & set(sentences[2])
 
 
 @pytest.mark.django_db
-def test_a_request_that_is_refused_at_the_gate_does_not_speak_the_last_ones_language(api, client, settings):
+def test_request_refused_by_middleware_does_not_use_the_last_language(api, client, settings):
     api.get("/api/v1/tracking/NOBODY-1", headers=SPANISH)
     settings.MAX_BODY_BYTES = 10
     refused = client.post("/api/v1/checkpoints", CHECKPOINT, content_type="application/json")
@@ -164,6 +164,6 @@ def test_a_request_that_is_refused_at_the_gate_does_not_speak_the_last_ones_lang
 
 
 @pytest.mark.django_db
-def test_an_unknown_language_is_english(api):
+def test_unknown_language_falls_back_to_english(api):
     body = api.get("/api/v1/tracking/NOBODY-1", headers={"Accept-Language": "tlh"}).json()
     assert body["message"] == "Tracking ID not found."

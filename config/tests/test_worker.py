@@ -137,7 +137,7 @@ def test_running_worker_shows_its_tasks_and_deletes_its_row_when_it_stops(api, s
         assert set().union(*heartbeat.QUEUES.values()) <= names, "a task in the table of queues does not exist"
     finally:
         stop.set()
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert api.get(PATH).json()["active_workers"] == Worker.objects.count() == 0
 
 
@@ -146,7 +146,7 @@ def shown_tasks(api):
 
 
 def wait_for(find):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if found := find():
             return found
