@@ -30,10 +30,10 @@ class ApiKeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
-        given = _read_key(request)
-        if given is None:
+        key = _read_key(request)
+        if key is None:
             return None
-        row = verify_key(given)
+        row = verify_key(key)
         if row is None:
             raise InvalidApiKey
         if reason := refusal_reason(row, actors.current().address):

@@ -44,7 +44,10 @@ class HealthViewSet(ViewSet):
     def retrieve(self, request: Request) -> Response:
         """Return the state of each service: 200 while the database answers, else 503."""
         services = {"database": _check_database(), "redis": _check_redis(), "celery": NOT_CONFIGURED}
-        status = _overall_status(services)
+        # Nothing works without the database. Without Redis, only rate limits and caches are affected.
+        status = DEGRADED if UNHEALTHY in services.values() else HEALTHY
+        if services["database"] == UNHEALTHY:
+            status = UNHEALTHY
         body = {"status": status, "timestamp": rfc3339(timezone.now()), "services": services}
         response = Response(body, status=503 if status == UNHEALTHY else 200)
         response["Cache-Control"] = "no-store"
@@ -59,28 +62,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """
     if request.method not in ("GET", "HEAD"):
         return error_response(MethodNotAllowed())
-    if not _may_read_metrics(request):
+    token = settings.METRICS_TOKEN.encode()
+    sent = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    has_token = token and hmac.compare_digest(sent, token)
+    if not has_token and not actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES):
         return error_response(PermissionRefused())
     registry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _may_read_metrics(request: HttpRequest) -> bool:
-    token = settings.METRICS_TOKEN.encode()
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-    if token and hmac.compare_digest(given, token):
-        return True
-    return actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES)
-
-
-def _overall_status(services: dict[str, str]) -> str:
-    # Nothing works without the database. Without Redis, only rate limits and caches are affected.
-    if services["database"] == UNHEALTHY:
-        return UNHEALTHY
-    return DEGRADED if UNHEALTHY in services.values() else HEALTHY
 
 
 def _check_database() -> str:

@@ -101,11 +101,11 @@ def delete_expired() -> int:
 
 
 def _read_key(request: Request) -> str | None:
-    given = request.headers.get("Idempotency-Key")
-    if given is None:
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
         return None
     # The IETF draft specifies a quoted string. Unquoted keys are accepted too.
-    key = given[1:-1] if len(given) >= 2 and given[0] == given[-1] == '"' else given
+    key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
         raise ValidationFailed(details={"Idempotency-Key": [_("Send 1 to 255 printable ASCII characters.")]})
     return key

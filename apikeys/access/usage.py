@@ -73,23 +73,23 @@ def count(kind: str, subject_id: uuid.UUID, tenant: Tenant, *, failed: bool) -> 
 def flush() -> int:
     """Write the counts and return the number of rows. After a database error they are kept for the next call."""
     with _lock:
-        taken = dict(_pending)
+        counts = dict(_pending)
         _pending.clear()
-    if not taken:
+    if not counts:
         return 0
     try:
         with transaction.atomic():
             # Every process writes in this order. Otherwise two could deadlock.
-            _write(sorted(taken.items(), key=lambda item: item[0]))
+            _write(sorted(counts.items(), key=lambda item: item[0]))
     except DatabaseError:
         log.exception("usage counts not written, kept for the next attempt")
         with _lock:
-            for subject, counted in taken.items():
+            for subject, counted in counts.items():
                 kept = _pending.setdefault(subject, _Count(counted.last))
                 kept.requests += counted.requests
                 kept.failures += counted.failures
         return 0
-    return len(taken)
+    return len(counts)
 
 
 def discard() -> None:

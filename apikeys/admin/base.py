@@ -273,9 +273,9 @@ class WaybillAdmin(admin.ModelAdmin):
         return super().log_deletions(request, queryset)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may run actions marked ``operate``: whoever has the change permission of the model.
+        """Return whether the user may run actions marked ``operate``.
 
-        Unlike Django's own check, this also holds where all columns are read-only.
+        They need the model's change permission, which Django's own check ignores where all columns are read-only.
         """
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 

@@ -1,11 +1,10 @@
-"""Deletion of old events: the only code that deletes events."""
+"""Deletion of events after their retention period. No other code deletes events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -39,31 +38,21 @@ def delete_old_events(before: datetime) -> Iterator[int]:
         with transaction.atomic():
             ids = list(old_events(before).order_by("id").values_list("id", flat=True)[:_BATCH])
             if ids:
-                _delete(ids)
+                marks = ", ".join(["%s"] * len(ids))
+                values = ids if connection.features.has_native_uuid_field else [one.hex for one in ids]
+                with _deletion_allowed(), connection.cursor() as cursor:
+                    cursor.execute(f"DELETE FROM {_TABLE} WHERE id IN ({marks})", values)  # noqa: S608 the table name is a constant
         if not ids:
             return
         yield len(ids)
 
 
-def _delete(ids: list[Any]) -> None:
-    marks = ", ".join(["%s"] * len(ids))
-    values = ids if connection.features.has_native_uuid_field else [one.hex for one in ids]
-    with _deletion_allowed(), connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {_TABLE} WHERE id IN ({marks})", values)  # noqa: S608 the table name is a constant
-
-
 @contextmanager
 def _deletion_allowed() -> Iterator[None]:
-    if connection.vendor == "postgresql":
-        with _retention_role():
+    if connection.vendor == "sqlite":
+        with dropped(connection, APPEND_ONLY_EVENTS):
             yield
         return
-    with dropped(connection, APPEND_ONLY_EVENTS):
-        yield
-
-
-@contextmanager
-def _retention_role() -> Iterator[None]:
     with connection.cursor() as cursor:
         try:
             cursor.execute(f"SET LOCAL ROLE {RETENTION_ROLE}")

@@ -34,9 +34,9 @@ def check_scopes_held(caller: Caller, scopes: Collection[str]) -> None:
 
     Callers check the scopes of the key to create, and those of the key to change or regenerate.
     """
-    beyond = sorted(set(scopes) - caller.scopes)
-    if beyond:
-        raise PermissionRefused(_("You cannot give what you may not do yourself."), details={"scopes": beyond})
+    missing = sorted(set(scopes) - caller.scopes)
+    if missing:
+        raise PermissionRefused(_("You cannot grant scopes that you do not have."), details={"scopes": missing})
 
 
 def store_key(

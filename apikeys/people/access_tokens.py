@@ -49,9 +49,9 @@ def issue_tokens(user: User, membership: Membership, mode: str) -> TokenPair:
     return TokenPair(str(refresh.access_token), str(refresh), lifetime, membership, mode)
 
 
-def renew_tokens(given: str) -> TokenPair:
+def renew_tokens(raw_token: str) -> TokenPair:
     """Exchange a refresh token for a new pair. Raises ``NotAuthenticated``, also for a token that was used before."""
-    refresh = _parse_refresh_token(given)
+    refresh = _parse_refresh_token(raw_token)
     with transaction.atomic():
         membership = _membership_of(refresh)
         row = OutstandingToken.objects.filter(jti=refresh["jti"]).first()
@@ -63,10 +63,10 @@ def renew_tokens(given: str) -> TokenPair:
     raise NotAuthenticated
 
 
-def revoke_refresh_token(given: str) -> None:
+def revoke_refresh_token(raw_token: str) -> None:
     """Revoke a refresh token by deleting its row. An invalid token is ignored."""
     try:
-        OutstandingToken.objects.filter(jti=_parse_refresh_token(given)["jti"]).delete()
+        OutstandingToken.objects.filter(jti=_parse_refresh_token(raw_token)["jti"]).delete()
     except NotAuthenticated:
         return
 
@@ -76,10 +76,10 @@ def revoke_all_tokens(user: User) -> None:
     OutstandingToken.objects.filter(user=user, blacklistedtoken=None).delete()
 
 
-def caller_for_token(given: str) -> Caller:
+def caller_for_token(raw_token: str) -> Caller:
     """Return the ``Caller`` for an access token. Raises ``NotAuthenticated``."""
     try:
-        token = AccessToken(given)
+        token = AccessToken(raw_token)
     except TokenError as error:
         raise NotAuthenticated from error
     membership = _membership_of(token)
@@ -92,18 +92,18 @@ def caller_for_token(given: str) -> Caller:
     )
 
 
-def _parse_refresh_token(given: str) -> RefreshToken:
+def _parse_refresh_token(raw_token: str) -> RefreshToken:
     try:
-        return RefreshToken(given)
+        return RefreshToken(raw_token)
     except TokenError as error:
-        _record_reuse(given)
+        _record_reuse(raw_token)
         raise NotAuthenticated from error
 
 
-def _record_reuse(given: str) -> None:
+def _record_reuse(raw_token: str) -> None:
     """Record that a used refresh token was sent again: it was copied, or the response to its first use was lost."""
     try:
-        claims = token_backend.decode(given)
+        claims = token_backend.decode(raw_token)
         used = BlacklistedToken.objects.filter(token__jti=claims["jti"]).exists()
         tenant = Tenant(uuid.UUID(claims["merchant"]), Mode(claims["mode"]))
     except (TokenBackendError, KeyError, ValueError):

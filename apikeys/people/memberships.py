@@ -198,7 +198,7 @@ def _check_not_last_owner(row: Membership) -> None:
 
 def _check_role_granted(role: str, granted: frozenset[str]) -> None:
     if not OF_ROLES[role] <= granted:
-        raise PermissionRefused(details={"role": [_("You cannot do what this role can.")]})
+        raise PermissionRefused(details={"role": [_("This role has scopes that you do not have.")]})
 
 
 def _withdraw_invitations(row: Membership) -> None:

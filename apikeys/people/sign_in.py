@@ -117,11 +117,11 @@ def lockout_name(request: HttpRequest, credentials: Mapping[str, Any] | None) ->
 
     Unknown names are stored only as a digest, since people type passwords into the wrong field.
     """
-    given = str((credentials or {}).get("username") or "")
-    person = find_person(given)
+    account = str((credentials or {}).get("username") or "")
+    person = find_person(account)
     if person is not None:
         return person.get_username()
-    return hmac.new(settings.API_KEY_PEPPER.encode(), given.lower().encode(), hashlib.sha256).hexdigest()
+    return hmac.new(settings.API_KEY_PEPPER.encode(), account.lower().encode(), hashlib.sha256).hexdigest()
 
 
 def keep_response(request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any] | None) -> HttpResponse:

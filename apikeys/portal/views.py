@@ -186,8 +186,8 @@ class TwoFactor(PortalPage, View):
         return redirect("portal:two-factor")
 
     def _render(self, request: HttpRequest, form: CodeForm) -> HttpResponse:
-        given = request.POST if request.method == "POST" else request.GET
-        context: dict[str, Any] = {"form": form, "next": safe_path(given.get("next"))}
+        fields = request.POST if request.method == "POST" else request.GET
+        context: dict[str, Any] = {"form": form, "next": safe_path(fields.get("next"))}
         if second_factor.is_enrolled(request.user):
             context["left"] = second_factor.recovery_codes_left(request.user)
             return render(request, "portal/two_factor_on.html", context)

@@ -22,26 +22,26 @@ URL = "/api/v1/api-keys"
 def send(client, api_key):
     """``send(method, path, body, key=…, ip=…)``"""
 
-    def one(method, path="", body=None, key=api_key, ip="192.0.2.1", **headers):
+    def send_request(method, path="", body=None, key=api_key, ip="192.0.2.1", **headers):
         call = getattr(client, method)
-        given = {"X-API-Key": key} | headers
+        sent_headers = {"X-API-Key": key} | headers
         if method == "get":
-            return call(URL + path, body or {}, headers=given, REMOTE_ADDR=ip)
-        return call(URL + path, body or {}, content_type="application/json", headers=given, REMOTE_ADDR=ip)
+            return call(URL + path, body or {}, headers=sent_headers, REMOTE_ADDR=ip)
+        return call(URL + path, body or {}, content_type="application/json", headers=sent_headers, REMOTE_ADDR=ip)
 
-    return one
+    return send_request
 
 
 @pytest.fixture
 def create(send):
     """``create(**body)``: create a key through the API and return its JSON."""
 
-    def one(**body):
+    def create_key(**body):
         response = send("post", "", {"name": "shop"} | body)
         assert response.status_code == 201, response.content
         return response.json()
 
-    return one
+    return create_key
 
 
 def recorded(kind):

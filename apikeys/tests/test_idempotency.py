@@ -47,10 +47,10 @@ class View:
 
 @pytest.fixture
 def send(tenant):
-    def one(view, key="k", **kwargs):
+    def send_request(view, key="k", **kwargs):
         return view.create(FakeRequest(tenant, key, **kwargs))
 
-    return one
+    return send_request
 
 
 def body(response):
@@ -239,12 +239,12 @@ def test_concurrent_requests_are_handled_once(tenant, settings):
     settings.IDEMPOTENCY_WAIT_S = 20
     view = View()
 
-    def one(_):
+    def create(_):
         try:
             return view.create(FakeRequest(tenant, "k")).status_code
         finally:
             connection.close()
 
     with ThreadPoolExecutor(16) as pool:
-        assert set(pool.map(one, range(64))) == {201}
+        assert set(pool.map(create, range(64))) == {201}
     assert view.handled == 1

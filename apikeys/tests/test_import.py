@@ -18,14 +18,14 @@ HEADER = "merchant,name,key,mode,scopes,store\n"
 
 @pytest.fixture
 def run(tmp_path):
-    def one(text, **options):
+    def import_lines(text, **options):
         file = tmp_path / "keys.csv"
         file.write_text(HEADER + text)
         out = StringIO()
         call_command("import_api_keys", str(file), stdout=out, stderr=StringIO(), **options)
         return out.getvalue()
 
-    return one
+    return import_lines
 
 
 def test_weak_keys_are_refused():

@@ -124,9 +124,9 @@ def test_hourly_limit_applies_below_the_limit_per_minute(store, caller, plan, se
 def test_key_response_has_the_effective_rates(api, plan, settings):
     plan("free")
     settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 40, 400
-    made = api.post("/api/v1/api-keys", {"name": "shop"})
-    assert made.status_code == 201
-    assert (made.json()["per_minute"], made.json()["per_hour"]) == (40, 400)
+    created = api.post("/api/v1/api-keys", {"name": "shop"})
+    assert created.status_code == 201
+    assert (created.json()["per_minute"], created.json()["per_hour"]) == (40, 400)
     above = api.post("/api/v1/api-keys", {"name": "shop", "per_minute": 41})
     assert (above.status_code, set(above.json()["details"])) == (400, {"per_minute"})
     assert api.get("/api/v1/shipments")["X-RateLimit-Limit"] == "40"

@@ -61,7 +61,7 @@ def mailed_token():
 
 
 def run_concurrently(calls):
-    def one(call):
+    def run(call):
         try:
             return call()
         except (Conflict, NotFound) as error:
@@ -70,7 +70,7 @@ def run_concurrently(calls):
             connection.close()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(one, calls))
+        return list(pool.map(run, calls))
 
 
 def test_list_has_members_with_roles_and_open_invitations(owner, member):

@@ -167,7 +167,7 @@ def test_code_works_once(person, clock):
 def test_concurrent_uses_of_a_code_succeed_once(person, clock):
     _device, codes = enrol(person)
 
-    def one(code):
+    def match(code):
         try:
             return second_factor.match_code(person, code) is not None
         finally:
@@ -176,7 +176,7 @@ def test_concurrent_uses_of_a_code_succeed_once(person, clock):
     for code in (lambda: codes[0], lambda: code_of(TOTPDevice.objects.get())):
         clock.shift(600)
         with ThreadPoolExecutor(4) as pool:
-            assert sorted(pool.map(one, [code()] * 8)) == [False] * 7 + [True]
+            assert sorted(pool.map(match, [code()] * 8)) == [False] * 7 + [True]
 
 
 def test_wrong_codes_lock_the_account(person, clock):

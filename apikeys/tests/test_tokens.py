@@ -108,14 +108,14 @@ def test_concurrent_refreshes_succeed_once(member):
     member()
     refresh = sign_in().json()["refresh"]
 
-    def one(_):
+    def refresh_once(_):
         try:
             return post("token/refresh", refresh=refresh).status_code
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
-        assert sorted(pool.map(one, range(16))) == [200] + [401] * 15
+        assert sorted(pool.map(refresh_once, range(16))) == [200] + [401] * 15
 
 
 def test_reused_refresh_token_raises_an_alarm(member):

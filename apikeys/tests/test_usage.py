@@ -51,14 +51,14 @@ def test_counts_of_several_flushes_add_up(tenant, api_key):
 def test_concurrent_threads_lose_no_counts(tenant, api_key):
     key = ApiKey.objects.get()
 
-    def one(number):
+    def count(number):
         usage.count(Kind.KEY, key.id, tenant, failed=False)
         if number % 40 == 0:
             usage.flush()
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(one, range(400)))
+        list(pool.map(count, range(400)))
     usage.flush()
     assert UsageDay.objects.get().requests == 400
 
