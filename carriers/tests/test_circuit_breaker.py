@@ -53,7 +53,7 @@ def test_calls_are_refused_after_five_failures(send, carrier, fail, failure):
     started = time.monotonic()
     with pytest.raises(errors.CarrierUnavailable) as refusal:
         send()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5  # it does not wait for the end of the pause
     assert 55 <= refusal.value.retry_after_s <= 60
     assert (refusal.value.carrier_code, len(carrier.requests)) == ("breaker_open", 5)
     assert CarrierCall.objects.count() == 5

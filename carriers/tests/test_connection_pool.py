@@ -35,7 +35,7 @@ def test_slow_answer_ends_at_the_timeout(send, carrier, settings, slow):
     started = time.monotonic()
     with pytest.raises(errors.CarrierTimeout):
         send()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5  # the whole answer takes over ten seconds
     assert CarrierCall.objects.get().outcome == "timeout"
 
 
@@ -83,7 +83,7 @@ def test_all_addresses_of_a_host_share_the_connect_timeout(
     started = time.monotonic()
     with pytest.raises(errors.CarrierUnavailable):
         HttpTransport(Caller(credential, credential.merchant_id, "Pickit")).send("create_label", "GET", url)
-    assert 0.3 < time.monotonic() - started < 1.5
+    assert 0.3 < time.monotonic() - started < 2.5  # eight times as long if each address had the timeout
     assert CarrierCall.objects.get().outcome == "unreachable"
 
 

@@ -63,11 +63,11 @@ def test_purchase_without_an_answer_has_an_unknown_outcome(send, carrier, settin
 
 def test_read_without_an_answer_times_out_in_time(send, carrier, settings):
     settings.CARRIER_TIMEOUT_S = 0.5
-    carrier.answers = [hang(2)]
+    carrier.answers = [hang(10)]
     started = time.monotonic()
     with pytest.raises(errors.CarrierTimeout):
         send()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     assert len(carrier.requests) == 1
 
 
