@@ -170,7 +170,7 @@ def check_character(body: str) -> str:
 def first_secret(setting: str) -> Secret:
     """Return the first secret of a setting ``version:secret,version:secret``. It is used for new numbers.
 
-    Raises: ImproperlyConfigured, whose message does not contain the secret.
+    Raises: ImproperlyConfigured. Its message does not contain the secret.
     """
     version, _, value = setting.partition(",")[0].strip().partition(":")
     if not (_VERSION.fullmatch(version) and value):

@@ -66,7 +66,7 @@ class SimulatedCarrier:
         raise NotImplementedError
 
     def unreadable(self, message: str) -> Answer:
-        """Answer a request whose body cannot be read."""
+        """Answer a request with an unreadable body."""
         raise NotImplementedError
 
     def error_body(self, status: int, message: str = "", operation: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 START_S = 30
-# Ends of the paths whose values are the carrier's own words (codes, kinds, flags, sentences). They must be equal.
+# Ends of the paths of the carrier's own words (codes, kinds, flags, sentences). These values must be equal.
 EXACT_KEYS = (
     "error.code",
     "error.field",

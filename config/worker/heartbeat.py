@@ -70,7 +70,7 @@ def queue_of(task: str) -> str:
 
 
 class Heartbeat:
-    """The row of this process in the table of workers. A killed process leaves its row, whose last heartbeat is old."""
+    """The row of this process in the table of workers. A killed process leaves a row with an old heartbeat."""
 
     def __init__(self, records: Mapping[str, TaskRecord]) -> None:
         self.records = records

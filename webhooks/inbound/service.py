@@ -89,7 +89,7 @@ def process(inbound_id: uuid.UUID) -> str:
 
 
 def process_pending(*, limit: int = 100) -> int:
-    """Process webhooks that a killed process left, and those whose shipment or pickup exists now.
+    """Process webhooks that a killed process left, and those with a shipment or pickup that exists now.
 
     Returns: the number of processed webhooks, without those that still wait: a pending purchase may have their number.
     """

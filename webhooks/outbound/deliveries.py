@@ -129,7 +129,7 @@ def attempt(delivery_id: uuid.UUID, fence: int) -> str | None:
 
 
 def replay(delivery_ids: Iterable[uuid.UUID]) -> int:
-    """Send deliveries again with the same ids, whatever their state; return their number."""
+    """Send deliveries in any state again, with the same ids; return their number."""
     return Delivery.objects.filter(id__in=list(delivery_ids)).update(
         state=State.PENDING, next_attempt_at=timezone.now(), attempt_count=0, lease_until=None
     )

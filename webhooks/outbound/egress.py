@@ -38,7 +38,7 @@ class Result:
 
 
 def check_url(url: str) -> None:
-    """Raises ``ValidationError`` for a URL that is never allowed, whatever its host resolves to."""
+    """Raises ``ValidationError`` for a URL that is not allowed, without resolving its host."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port

@@ -179,8 +179,8 @@ def test_reprocessed_event_does_not_move_a_later_shipment(credential):
     send_webhook(event(), credential)
     row = InboundWebhook.objects.get()
     InboundWebhook.objects.update(received_at=timezone.now() - timedelta(days=25))
-    gone = {"tracking_number": "", "reference": "REF-GONE", "created_at": timezone.now() - timedelta(days=26)}
-    Shipment.objects.filter(id=first.id).update(**gone)
+    removed = {"tracking_number": "", "reference": "REF-GONE", "created_at": timezone.now() - timedelta(days=26)}
+    Shipment.objects.filter(id=first.id).update(**removed)
     second = book(credential)
     assert service.process(row.id) == "unmatched"
     second.refresh_from_db()
