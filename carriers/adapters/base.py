@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
@@ -234,6 +235,14 @@ class CarrierAdapter(CarrierClient):
     def parse_webhook(self, body: bytes) -> types.WebhookReport:
         """Read a verified body. Raises ``ValueError`` with the reason if it is unreadable."""
         raise self._unsupported("parse_webhook")
+
+    @contextmanager
+    def _reading_webhook(self) -> Iterator[None]:
+        """Turn errors of parsing extreme JSON into the ``ValueError`` of an unreadable webhook."""
+        try:
+            yield
+        except (ArithmeticError, RecursionError) as error:
+            raise ValueError("the body is nested too deeply or contains extreme numbers") from error
 
     def _verify_hmac(
         self, timestamp: str, signature: str, *, headers: Mapping[str, str], body: bytes, now: datetime

@@ -52,6 +52,13 @@ class Record:
             raise ValueError(f"{self._at(name)} is not an identifier of letters, digits, - and _")
         return value
 
+    def token(self, name: str) -> str:
+        """Return an access token: visible ASCII characters, as an HTTP header carries it."""
+        value = self.text(name)
+        if not re.fullmatch(r"[\x21-\x7e]+", value):
+            raise ValueError("the token is not usable")
+        return value
+
     def expect(self, name: str, value: str) -> Record:
         """Return this record if the field has the requested value, in any case; else raise ``ValueError``."""
         if self.text(name).casefold() != value.casefold():

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.protocols import CarrierResponse
-from carriers.adapters.records import UNREADABLE, Record, matching, read_time
+from carriers.adapters.records import UNREADABLE, Record, matching
+from carriers.adapters.scans import build_scan
 from carriers.types import Status, errors
 
 # docs/carriers/kestrel.md#status
@@ -96,13 +97,4 @@ def read_label(item: Record) -> types.BookedLabel:
 
 
 def read_scan(item: Record) -> types.Scan:
-    code, occurred_text = item.text("code", most=64), item.text("at")
-    moment, assumed = read_time(occurred_text)
-    return types.Scan(
-        code=code,
-        status=STATUSES.get(code, Status.UNKNOWN),
-        occurred_at=moment,
-        occurred_text=occurred_text,
-        tz_assumed=assumed,
-        description=code,
-    )
+    return build_scan(item.text("code"), item.text("at"), statuses=STATUSES, descriptions={}, details={})

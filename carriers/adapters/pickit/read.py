@@ -6,14 +6,15 @@ missing, of the wrong type or out of range.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from carriers import types
 from carriers.adapters.records import Record, read_time
+from carriers.adapters.scans import build_scan
 from carriers.types import Status
 
 # Codes of scans, in tracking and in webhooks: docs/carriers/pickit.md#status
@@ -53,14 +54,14 @@ EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "deliv
 PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
 # Parts of a price: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-_MAX_CODE, _MAX_TEXT = 64, 200  # characters of a code, of a location or description
+_scan = partial(build_scan, statuses=STATUSES, descriptions=DESCRIPTIONS)
 
 
 def token(answer: Record) -> types.Token:
-    value, seconds = answer.text("access_token"), answer.integer("expires_in", most=10**9)
-    if not re.fullmatch(r"[\x21-\x7e]+", value) or not seconds:
+    seconds = answer.integer("expires_in", most=10**9)
+    if not seconds:
         raise ValueError("the token is not usable")
-    return types.Token(value=value, expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
+    return types.Token(value=answer.token("access_token"), expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def offer(answer: Record, service_type: str) -> types.Offer:
@@ -153,22 +154,6 @@ def _track_scan(event: Record) -> types.Scan:
         description=event.lenient(Record.text, "description", ""),
         location=event.lenient(Record.text, "location", ""),
         details=event.lenient(Record.mapping, "details", {}),
-    )
-
-
-def _scan(
-    code: str, occurred_text: str, *, details: Mapping[str, Any], description: str = "", location: str = ""
-) -> types.Scan:
-    moment, assumed = read_time(occurred_text)
-    return types.Scan(
-        code=code[:_MAX_CODE],
-        status=STATUSES.get(code, Status.UNKNOWN),
-        occurred_at=moment,
-        occurred_text=occurred_text,
-        tz_assumed=assumed,
-        description=(description or DESCRIPTIONS.get(code, code))[:_MAX_TEXT],
-        location=location[:_MAX_TEXT],
-        details=details,
     )
 
 

@@ -6,8 +6,7 @@ missing, of the wrong type or out of range.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from carriers import types
 from carriers.adapters.records import UNREADABLE, Record, read_time, to_storable
+from carriers.adapters.scans import MAX_CODE, MAX_TEXT, build_scan
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -63,7 +63,6 @@ CODES_BY_WORD = {
 _COLUMNS = {"event", "awb", "order_id", "status", "status_code", "location", "timestamp", "description"}
 # Details that have another name here.
 _RENAMED_DETAILS = {"attempt": "attempts"}
-_MAX_CODE, _MAX_TEXT = 64, 200  # characters of a code, of a location or description
 
 
 def record(answer: Any, path: str = "") -> Record:
@@ -78,10 +77,7 @@ def records(answer: Any) -> list[Record]:
 
 def token(answer: Record) -> types.Token:
     """Return a token. The response has no expiry; the document states 24 hours."""
-    value = answer.text("token")
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ValueError("the token is not usable")
-    return types.Token(value=value, expires_at=datetime.now(UTC) + TOKEN_LIFE)
+    return types.Token(value=answer.token("token"), expires_at=datetime.now(UTC) + TOKEN_LIFE)
 
 
 def offers(answer: Record, *, cod: bool) -> list[types.Offer]:
@@ -150,12 +146,12 @@ def tracks(answer: Any, numbers: Iterable[str]) -> dict[str, types.Track]:
 
 
 def _track(item: Record, number: str) -> types.Track:
-    scans = [_past_scan(event) for event in item.records("tracking_history")]
+    scans = [_scan(event) for event in item.records("tracking_history")]
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
         estimated_delivery=item.lenient(_day, "estimated_delivery", None),
-        current_location=item.lenient(Record.text, "current_location", "")[:_MAX_TEXT],
+        current_location=item.lenient(Record.text, "current_location", "")[:MAX_TEXT],
         extras={name: item.lenient(Record.text, name, "") for name in ("courier_name", "status_code")},
     )
 
@@ -179,27 +175,18 @@ def _age(entry: tuple[str, types.Track]) -> tuple[bool, list[datetime]]:
     return not scans, [scan.occurred_at for scan in scans[-1:]]
 
 
-def _past_scan(event: Record) -> types.Scan:
-    return _scan(
+def _scan(event: Record) -> types.Scan:
+    """Return the scan of an entry in a history, or of a webhook."""
+    details = to_storable(event.value)
+    return build_scan(
         code_of(event.text("status_code", "") or event.text("status")),
         event.text("timestamp"),
+        statuses=STATUSES,
+        descriptions=DESCRIPTIONS,
+        zone=ZONE,
         description=event.lenient(Record.text, "description", ""),
         location=event.lenient(Record.text, "location", ""),
-        details=_details(event, _COLUMNS),
-    )
-
-
-def _scan(code: str, occurred_text: str, *, description: str, location: str, details: Mapping[str, Any]) -> types.Scan:
-    moment, assumed = read_time(occurred_text, zone=ZONE)
-    return types.Scan(
-        code=code[:_MAX_CODE],
-        status=STATUSES.get(code, Status.UNKNOWN),
-        occurred_at=moment,
-        occurred_text=occurred_text,
-        tz_assumed=assumed,
-        description=(description or DESCRIPTIONS.get(code, code))[:_MAX_TEXT],
-        location=location[:_MAX_TEXT],
-        details=details,
+        details={_RENAMED_DETAILS.get(name, name): value for name, value in details.items() if name not in _COLUMNS},
     )
 
 
@@ -216,14 +203,6 @@ def _day(item: Record, name: str, default: None) -> datetime | None:
         return item.time(name, default)
     day = read_time(text, name, zone=ZONE)[0].astimezone(ZONE).date()
     return datetime.combine(day, time(23, 59), tzinfo=ZONE).astimezone(UTC)
-
-
-def _details(item: Record, columns: Collection[str]) -> dict[str, Any]:
-    return {
-        _RENAMED_DETAILS.get(name, name): value
-        for name, value in to_storable(item.value).items()
-        if name not in columns
-    }
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
@@ -261,16 +240,9 @@ def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> typ
 def webhook(event: Record) -> types.WebhookReport:
     """Return the scan of a status event. Events without AWB or status are of other kinds, such as COD remittances."""
     number = event.text("awb", "")
-    kind = event.text("event", "status_update", most=_MAX_CODE) if number else event.text("event", most=_MAX_CODE)
+    kind = event.text("event", "status_update", most=MAX_CODE) if number else event.text("event", most=MAX_CODE)
     if not number or not (event.text("status_code", "") or event.text("status", "")):
         return types.WebhookReport(event_type=kind)
-    scan = _scan(
-        code_of(event.text("status_code", "") or event.text("status")),
-        event.text("timestamp"),
-        description=event.lenient(Record.text, "description", ""),
-        location=event.lenient(Record.text, "location", ""),
-        details=_details(event, _COLUMNS),
-    )
     estimate = event.lenient(_day, "estimated_delivery", None)
-    reported = types.ReportedScan(tracking_number=number, scan=scan, estimated_delivery=estimate)
+    reported = types.ReportedScan(tracking_number=number, scan=_scan(event), estimated_delivery=estimate)
     return types.WebhookReport(event_type=kind, scans=(reported,))

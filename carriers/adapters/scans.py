@@ -1,0 +1,42 @@
+"""Build scans from carriers' codes, with texts that fit the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from typing import Any
+
+from carriers.adapters.records import read_time
+from carriers.types import Scan, Status
+
+MAX_CODE, MAX_TEXT = 64, 200  # characters of a code, of a location or description
+
+
+def build_scan(
+    code: str,
+    occurred_text: str,
+    *,
+    statuses: Mapping[str, Status],
+    descriptions: Mapping[str, str],
+    zone: tzinfo = UTC,
+    description: str = "",
+    location: str = "",
+    details: Mapping[str, Any],
+) -> Scan:
+    """Return the scan of a code; one that ``statuses`` lacks has status unknown. Raises ``ValueError`` for the time.
+
+    Args:
+        descriptions: texts for codes that are reported without a ``description``.
+        zone: the zone of a time without an offset.
+    """
+    occurred_at, is_assumed = read_time(occurred_text, zone=zone)
+    return Scan(
+        code=code[:MAX_CODE],
+        status=statuses.get(code, Status.UNKNOWN),
+        occurred_at=occurred_at,
+        occurred_text=occurred_text,
+        tz_assumed=is_assumed,
+        description=(description or descriptions.get(code, code))[:MAX_TEXT],
+        location=location[:MAX_TEXT],
+        details=details,
+    )
