@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
 import requests
 
 from carriers.adapters.base import CarrierAdapter
-from carriers.http import call_log, circuit_breaker, exchange, rate_limits, slots
+from carriers.http import call_log, circuit_breaker, exchange, rate_limits
 from carriers.http.answers import Answer
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
@@ -97,7 +97,6 @@ class FailingNetwork:
             mock.patch.object(circuit_breaker, "request_permission", return_value=permission),
             mock.patch.object(rate_limits, "reserve_turn", return_value=0),
             mock.patch.object(call_log, "log_call"),
-            mock.patch.object(slots, "calling", nullcontext),
         ):
             self.patches.enter_context(patch)
         return self
