@@ -101,17 +101,17 @@ def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
 def matching_keys(model: type[models.Model], lookup: str, value: Any) -> list[Any]:
     """Return the primary keys of at most ``MAX_MATCHES`` + 1 rows, one table at a time.
 
-    Exact matches are the newest.
+    Exact matches of a column that is not unique are the newest ones; its index continues with the id.
     """
     first, _, rest = lookup.partition(LOOKUP_SEP)
     field = model._meta.get_field(model._meta.pk.name if first == "pk" else first)
+    condition, order = {lookup: value}, []
     if field.is_relation and rest and rest not in ("exact", "in"):
         condition = {f"{first}__in": matching_keys(field.related_model, rest, value)}
         if not condition[f"{first}__in"]:
             return []
-    else:
-        condition = {lookup: value}
-    order = ["-pk"] if lookup.endswith("__exact") else []
+    elif rest == "exact" and not field.unique:
+        order = ["-pk"]
     try:
         rows = model._base_manager.filter(**condition).order_by(*order)
         return list(rows.values_list("pk", flat=True)[: MAX_MATCHES + 1])
