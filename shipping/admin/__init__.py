@@ -1,4 +1,4 @@
-"""Shipments with everything that happened to them, on one page; found by whatever name a caller knows."""
+"""Admin pages of shipments and the tables that belong to them."""
 
 from shipping.admin import checkpoints, pickups, quotes, shipments, tallies, warehouses
 

@@ -72,33 +72,33 @@ _PICKUP_TONES = {
 }
 MONITORED_LISTS += [
     MonitoredList(
-        "Warehouses that a carrier refused or did not answer about",
+        "Warehouse registrations that a carrier refused or did not answer",
         lambda: WarehouseRegistration.objects.exclude(state=WarehouseRegistration.State.REGISTERED),
         {"state__exact": WarehouseRegistration.State.FAILED},
     ),
     MonitoredList(
-        "Shipments that need review: only the carrier's own back-office can tell what became of them",
+        "Shipments that need review: only the carrier's back office knows their state",
         lambda: Shipment.objects.filter(booking_state=BookingState.NEEDS_REVIEW),
         {"booking_state__exact": BookingState.NEEDS_REVIEW},
     ),
     MonitoredList(
-        "Shipments still without the carrier's answer, looked up by the worker",
+        "Shipments without an answer from the carrier; the worker looks them up",
         lambda: Shipment.objects.filter(booking_state=BookingState.PENDING),
         {"booking_state__exact": BookingState.PENDING},
         tone="waiting",
     ),
     MonitoredList(
-        "Labels that carriers sold and nobody waits for, not called off yet",
+        "Orphaned labels that are not voided yet",
         lambda: Orphan.objects.filter(voided_at=None),
         {"voided_at__isempty": "1"},
     ),
     MonitoredList(
-        "Pickups that need review: the carrier did not say whether it comes",
+        "Pickups that need review: the carrier did not confirm them",
         lambda: Pickup.objects.filter(state=Pickup.State.NEEDS_REVIEW),
         {"state__exact": Pickup.State.NEEDS_REVIEW},
     ),
     MonitoredList(
-        "Status codes that nobody knows: their scans count for nothing until somebody places them",
+        "Status codes that are not mapped: their scans decide no status",
         lambda: StatusCode.objects.filter(status__isnull=True),
         {"status__isnull": "True"},
     ),
@@ -106,32 +106,32 @@ MONITORED_LISTS += [
 
 
 def booking_badge(row: Shipment) -> str:
-    """How far the purchase got."""
+    """Return the booking state."""
     return badge(row.get_booking_state_display(), _BOOKING_TONES.get(row.booking_state, "off"))
 
 
 def status_badge(row: Shipment | Checkpoint | StatusCode) -> str:
-    """Where the parcel is in its life."""
+    """Return the status."""
     return badge(row.get_status_display(), _STATUS_TONES.get(row.status, "off"))
 
 
 def pickup_badge(row: Pickup) -> str:
-    """Whether somebody comes."""
+    """Return the state of a pickup."""
     return badge(row.get_state_display(), _PICKUP_TONES.get(row.state, "off"))
 
 
 def address_lines(address: Mapping[str, Any]) -> str:
-    """An address as on an envelope; what it holds besides, below."""
+    """Return an address as on an envelope, followed by its other fields."""
     known = ("contact_name", "company", "street", "city", "state", "postal_code", "country")
     get = {name: str(address.get(name) or "") for name in known}
-    place = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
+    town = " ".join(part for part in (get["city"], get["state"], get["postal_code"]) if part)
     others = {name.removeprefix("contact_"): value for name, value in address.items() if name not in known and value}
     rest = [f"{name.replace('_', ' ')}: {value}" for name, value in others.items()]
-    return join_lines([get["contact_name"], get["company"], get["street"], place, get["country"], *rest])
+    return join_lines([get["contact_name"], get["company"], get["street"], town, get["country"], *rest])
 
 
 def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
-    """What was said to the carrier about it."""
+    """Return the carrier calls about a row."""
     return build_section(
         request,
         "Carrier calls",
@@ -149,7 +149,7 @@ def calls_section(request: HttpRequest, row: Shipment | Pickup) -> Section | Non
 
 
 def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | None:
-    """What happened."""
+    """Return the events of a row."""
     return build_section(
         request,
         "Events",
@@ -169,7 +169,7 @@ def _money(amount: Any, currency: str) -> str:
 
 
 class ShippingAdmin(ReadOnlyAdmin):
-    """What the pages of this app share.
+    """Base class of this app's pages.
 
     The search field ``search`` stands for all columns of ``ShipmentSearch``, also behind a relation to shipments.
     """
@@ -195,7 +195,7 @@ class ShippingAdmin(ReadOnlyAdmin):
 
 
 class ShipmentCarrierFilter(CarrierFilter):
-    """Of rows that hang on a shipment."""
+    """Filter rows by the carrier of their shipment."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(shipment__carrier=self.value()) if self.value() else queryset

@@ -25,12 +25,12 @@ from shipping.models import (
     StatusCode,
 )
 
-# Nobody needs to know how many more than this there are.
+# Counting stops here.
 _COUNTED = 1000
 
 
 def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
-    """Scans with a code that nobody knows, those of the latest shipments first."""
+    """Return scans with an unmapped code, those of the latest shipments first."""
     return build_section(
         request,
         "Unknown checkpoints",
@@ -38,7 +38,7 @@ def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
         {
             "shipment": lambda one: one.shipment,
             "occurred (UTC)": lambda one: one.occurred_at,
-            "place": lambda one: one.location,
+            "location": lambda one: one.location,
             "text": lambda one: one.description,
         },
         status__exact=Status.UNKNOWN.value,
@@ -79,7 +79,7 @@ class CheckpointAdmin(ShippingAdmin):
 
 
 class _Count(Subquery):
-    """How many rows a query finds."""
+    """The number of rows of a query."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
     output_field = IntegerField()
@@ -87,7 +87,7 @@ class _Count(Subquery):
 
 @admin.register(StatusCode)
 class StatusCodeAdmin(NoDeleteAdmin):
-    """Carriers' codes that their adapters do not know; choosing a status places one."""
+    """Codes that a carrier's adapter does not map. Choosing a status maps one."""
 
     list_display = ("shown_carrier", "code", "example", "unknown_scans", "shown_status", "first_seen_at", "placed_at")
     list_filter = ("status", CarrierFilter)
@@ -107,10 +107,10 @@ class StatusCodeAdmin(NoDeleteAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: StatusCode, form: Any, change: bool) -> None:
-        """The worker does the rest: there may be more scans than a page can wait for."""
+        """Map the code. The worker updates the stored scans, which can be too many for one request."""
         if status_codes.map_code(obj.pk, obj.status):
-            told = "New scans have this status at once; those that are still unknown get it from the worker."
-            self.message_user(request, told)
+            text = "New scans get this status at once. Stored scans that are unknown get it from the worker."
+            self.message_user(request, text)
 
     @admin.display(description="unknown checkpoints")
     def unknown_scans(self, row: StatusCode) -> str:

@@ -32,7 +32,7 @@ from shipping.pickups import pickups
 
 
 def shipments_section(request: HttpRequest, row: Pickup) -> Section | None:
-    """What a pickup collects."""
+    """Return the shipments of a pickup."""
     return build_section(
         request,
         "Shipments",
@@ -44,7 +44,7 @@ def shipments_section(request: HttpRequest, row: Pickup) -> Section | None:
 
 @admin.register(Pickup)
 class PickupAdmin(ShippingAdmin):
-    """Collections at merchants' doors."""
+    """Collections of parcels at merchants' addresses."""
 
     list_display = (
         "name",
@@ -72,7 +72,7 @@ class PickupAdmin(ShippingAdmin):
                 "classes": ("wb-card",),
                 "fields": (
                     "state_badge",
-                    "trouble",
+                    "failure_text",
                     "scheduled_date",
                     "window",
                     "packages_count",
@@ -93,17 +93,17 @@ class PickupAdmin(ShippingAdmin):
             },
         ),
         (
-            "As asked and answered",
+            "Request and response",
             {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
         ),
     )
     shown_request = json_display("request", "the merchant's request")
-    shown_details = json_display("carrier_details", "what the carrier added")
-    trouble = ShipmentAdmin.trouble
+    shown_details = json_display("carrier_details", "carrier's details")
+    failure_text = ShipmentAdmin.failure_text
 
-    @admin.action(description="No van was booked: fail the pickup (needs review)", permissions=["operate"])
+    @admin.action(description="Mark as not booked (needs review)", permissions=["operate"])
     def nothing_booked(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """For pickups that only the carrier's back-office could explain; the merchant can then book anew."""
+        """Fail pickups that the carrier's back office does not know, so that the merchant can book again."""
         found = queryset.filter(state=Pickup.State.NEEDS_REVIEW)[:MAX_SETTLED]
         for pickup in found:
             pickups.mark_failed(pickup, BusinessRuleViolated("Operations found that the carrier booked nothing."))
@@ -117,10 +117,10 @@ class PickupAdmin(ShippingAdmin):
     def state_badge(self, row: Pickup) -> str:
         return pickup_badge(row)
 
-    @admin.display(description="between")
+    @admin.display(description="time window")
     def window(self, row: Pickup) -> str:
         return f"{row.window_start}–{row.window_end}"
 
-    @admin.display(description="where")
+    @admin.display(description="address")
     def where(self, row: Pickup) -> str:
         return address_lines(row.address)

@@ -17,7 +17,7 @@ from shipping.models import (
 
 @admin.register(Quote)
 class QuoteAdmin(ShippingAdmin):
-    """Offers that merchants were given."""
+    """Offers that merchants received."""
 
     list_display = ("created_at", "shown_carrier", "service_type", "price", "transit_days", "merchant", "mode")
     list_select_related = ("merchant",)

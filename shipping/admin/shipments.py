@@ -1,4 +1,4 @@
-"""Shipments, their parcels, labels, and labels that were sold too late."""
+"""Shipments, their parcels, labels and orphaned labels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from shipping.models import (
 
 
 def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
-    """The parcel's history, the latest first."""
+    """Return the checkpoints of a shipment, the latest first."""
     return build_section(
         request,
         "Checkpoints",
@@ -54,17 +54,17 @@ def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
         {
             "occurred (UTC)": lambda one: one.occurred_at,
             "status": status_badge,
-            "place": lambda one: one.location,
+            "location": lambda one: one.location,
             "text": lambda one: one.description,
             "code": lambda one: one.code,
-            "said by": lambda one: one.get_source_display(),
+            "source": lambda one: one.get_source_display(),
         },
         shipment=row.pk,
     )
 
 
 def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
-    """What is in it."""
+    """Return the parcels of a shipment."""
     return build_section(
         request,
         "Parcels",
@@ -81,7 +81,7 @@ def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
 
 
 def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
-    """Who comes for it."""
+    """Return the pickups of a shipment."""
     return build_section(
         request,
         "Pickups",
@@ -97,14 +97,14 @@ def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
 
 
 def parcel_size(row: Parcel) -> str:
-    """Length × width × height in cm."""
+    """Return length × width × height in cm."""
     sides = (row.length_cm, row.width_cm, row.height_cm)
     return " × ".join(f"{side.normalize():f}" for side in sides) + " cm" if all(sides) else NOTHING
 
 
 @admin.register(Shipment)
 class ShipmentAdmin(ShippingAdmin):
-    """Shipments; what is done to one is done by the API or by the actions here."""
+    """Shipments. They are changed by the API or by the actions here."""
 
     list_display = (
         "name",
@@ -143,7 +143,7 @@ class ShipmentAdmin(ShippingAdmin):
                 "classes": ("wb-card",),
                 "fields": (
                     "booking",
-                    "trouble",
+                    "failure_text",
                     "tracking_number",
                     "label_file",
                     "shown_carrier",
@@ -195,12 +195,12 @@ class ShipmentAdmin(ShippingAdmin):
         ),
         ("Money", {"classes": ("wb-card",), "fields": ("price",)}),
         (
-            "As asked and answered",
+            "Request and response",
             {"classes": ("wb-wide", "collapse"), "fields": ("id", "shown_request", "shown_details")},
         ),
     )
     shown_request = json_display("request", "the merchant's request")
-    shown_details = json_display("carrier_details", "what the carrier added")
+    shown_details = json_display("carrier_details", "carrier's details")
     shown_cancellation = json_display("cancellation")
 
     def get_urls(self) -> list[URLPattern]:
@@ -211,11 +211,11 @@ class ShipmentAdmin(ShippingAdmin):
         return [*files, *super().get_urls()]
 
     def label(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
-        """The label's file, for staff who may see the shipment (``admin_view`` forbids caches to keep it)."""
+        """Return the label's file to staff who may see the shipment. ``admin_view`` forbids caching."""
         return self._file(request, object_id, "label", "This shipment has no label file.")
 
     def manifest(self, request: HttpRequest, object_id: str) -> HttpResponse | FileResponse:
-        """The manifest, for the same."""
+        """Return the manifest to staff who may see the shipment."""
         return self._file(request, object_id, "manifest", "This shipment has no manifest.")
 
     def _file(self, request: HttpRequest, object_id: str, kind: str, missing: str) -> HttpResponse | FileResponse:
@@ -244,11 +244,11 @@ class ShipmentAdmin(ShippingAdmin):
     def booking(self, row: Shipment) -> str:
         return booking_badge(row)
 
-    @admin.display(description="trouble")
-    def trouble(self, row: Shipment) -> str:
+    @admin.display(description="failure")
+    def failure_text(self, row: Shipment) -> str:
         failure = row.failure or {}
-        told = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
-        return join_lines([str(text) for text in dict.fromkeys(told) if text])
+        texts = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
+        return join_lines([str(text) for text in dict.fromkeys(texts) if text])
 
     @admin.display(description="label")
     def label_file(self, row: Shipment) -> str:
@@ -264,27 +264,27 @@ class ShipmentAdmin(ShippingAdmin):
 
     @admin.action(description="Look up at the carrier now (pending, needs review)", permissions=["operate"])
     def look_up(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """The worker asks the carrier at once instead of at the next turn; nothing is bought."""
-        asked = reconciliation.request_lookup(queryset)
-        if asked:
-            self.message_user(request, f"{asked} bookings are looked up at once.", messages.SUCCESS)
+        """Let the worker look the bookings up at the carrier now; nothing is bought."""
+        count = reconciliation.request_lookup(queryset)
+        if count:
+            self.message_user(request, f"The worker looks up {count} bookings now.", messages.SUCCESS)
         else:
-            text = "None of these is pending or needs review: nothing to look up."
+            text = "None of these bookings is pending or needs review: nothing to look up."
             self.message_user(request, text, messages.WARNING)
 
-    @admin.action(description="Nothing was bought: fail the booking (needs review)", permissions=["operate"])
+    @admin.action(description="Mark as not bought (needs review)", permissions=["operate"])
     def nothing_bought(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """For bookings that only the carrier's back-office could explain; the order can then be bought anew."""
+        """Fail bookings that the carrier's back office does not know, so that the order can be bought again."""
         found = queryset.filter(booking_state=BookingState.NEEDS_REVIEW)[:MAX_SETTLED]
         for shipment in found:
             reconciliation.confirm_failure(
                 shipment, BusinessRuleViolated("Operations found that the carrier sold nothing.")
             )
-        self.message_user(request, f"{len(found)} bookings failed; their orders are free again.", messages.SUCCESS)
+        self.message_user(request, f"{len(found)} bookings failed; their orders can be bought again.", messages.SUCCESS)
 
 
 def file_links(label: Label | None) -> str:
-    """Links that open the files for staff: the label, and the manifest where the carrier gives one out."""
+    """Return links to the files: the label, and the manifest if the carrier provides one."""
     if label is None:
         return NOTHING
     links = [_file_link(label, "label", f"Open the {label.format} label")]
@@ -302,7 +302,7 @@ def _file_link(label: Label, kind: str, text: str) -> str:
 
 @admin.register(Parcel)
 class ParcelAdmin(ShippingAdmin):
-    """Packages of shipments."""
+    """Parcels of shipments."""
 
     list_display = ("shipment", "number", "weight_kg", "size", "declared", "description")
     list_select_related = ("shipment",)
@@ -323,7 +323,7 @@ class ParcelAdmin(ShippingAdmin):
 
 @admin.register(Label)
 class LabelAdmin(ShippingAdmin):
-    """Printable files; they are opened through the shipment's permission-checked address only."""
+    """Label files. They are opened only through the shipment's address, which checks permissions."""
 
     list_display = ("shipment", "format", "size", "opened", "created_at")
     list_select_related = ("shipment",)
@@ -341,7 +341,7 @@ class LabelAdmin(ShippingAdmin):
 
 @admin.register(Orphan)
 class OrphanAdmin(ShippingAdmin):
-    """Labels that turned up too late, or once too often; the worker has the carrier call them off."""
+    """Labels found after their booking had failed, or a second time. The worker voids them at the carrier."""
 
     list_display = ("tracking_number", "state", "shown_carrier", "shipment", "merchant", "mode", "created_at")
     list_select_related = ("shipment", "merchant")
@@ -359,14 +359,14 @@ class OrphanAdmin(ShippingAdmin):
     @admin.display(description="state")
     def state(self, row: Orphan) -> str:
         if row.voided_at:
-            return badge("called off", "good")
-        return badge(f"refused: {row.refusal}", "bad") if row.refusal else badge("being called off", "waiting")
+            return badge("void", "good")
+        return badge(f"refused: {row.refusal}", "bad") if row.refusal else badge("being voided", "waiting")
 
-    @admin.action(description="Look up and call off at the carrier now", permissions=["operate"])
+    @admin.action(description="Look up and void at the carrier now", permissions=["operate"])
     def void(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """The worker asks the carrier at once; one that was called off in its back-office is then known to be."""
-        asked = reconciliation.request_voiding(queryset)
-        self.message_user(request, f"{asked} labels are called off at once.", messages.SUCCESS)
+        """Let the worker void the labels now. One that the carrier's back office voided is then marked as void."""
+        count = reconciliation.request_voiding(queryset)
+        self.message_user(request, f"The worker voids {count} labels now.", messages.SUCCESS)
 
 
 @admin.register(ShipmentSearch)

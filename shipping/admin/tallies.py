@@ -16,7 +16,7 @@ from shipping.models import (
 
 
 class TallyAdmin(ReadOnlyAdmin):
-    """Counts that the database keeps; several rows of a key add up."""
+    """Counts kept by triggers. The rows of a key add up."""
 
     search_fields = ("id__exact",)
     list_filter = ("mode", MerchantFilter, CarrierFilter, "is_folded")
@@ -33,7 +33,7 @@ class UnitTallyAdmin(TallyAdmin):
 
 @admin.register(DeliveryTally)
 class DeliveryTallyAdmin(TallyAdmin):
-    """Deliveries by day and lane."""
+    """Deliveries by day and route."""
 
     list_display = (
         "id",

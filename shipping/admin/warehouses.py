@@ -18,7 +18,7 @@ from shipping.models import (
 
 @admin.register(Warehouse)
 class WarehouseAdmin(ShippingAdmin):
-    """Merchants' places of departure."""
+    """Addresses that merchants ship from."""
 
     list_display = ("name", "merchant", "mode", "store", "is_active", "created_at")
     list_select_related = ("merchant", "store")
@@ -40,7 +40,7 @@ class WarehouseAdmin(ShippingAdmin):
 
 @admin.register(WarehouseRegistration)
 class WarehouseRegistrationAdmin(ShippingAdmin):
-    """What carriers' accounts call them."""
+    """Registrations of warehouses with carriers."""
 
     list_display = ("warehouse", "credential", "state", "carrier_warehouse_id", "updated_at")
     list_select_related = ("warehouse", "credential__merchant")

@@ -33,7 +33,9 @@ def store_scans(
     """
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
-        changed = {name for moment, told_at in estimates for name in shipment.estimate(moment, told_at=told_at)}
+        changed = {
+            name for moment, reported_at in estimates for name in shipment.estimate(moment, reported_at=reported_at)
+        }
         if changed:
             shipment.save(update_fields=changed)
         return add_scans(shipment, scans)
@@ -65,7 +67,7 @@ def store_track(shipment: Shipment, track: Track, *, asked_at: datetime) -> int:
     """Store what is new in a track that the carrier was asked for at ``asked_at``. Returns the number of new scans."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
-        if changed := row.estimate(track.estimated_delivery, told_at=asked_at):
+        if changed := row.estimate(track.estimated_delivery, reported_at=asked_at):
             row.save(update_fields=changed)
         extras = {key: value for key, value in to_builtins(track.extras).items() if value not in (None, "")}
         if track.current_location:

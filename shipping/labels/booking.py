@@ -101,7 +101,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     _check_number_is_free(row, booked.tracking_number)
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
-    row.estimate(booked.estimated_delivery, told_at=booked.created_at)
+    row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = to_builtins(booked.extras)

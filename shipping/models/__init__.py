@@ -1,6 +1,6 @@
-"""Shipments and everything that hangs on them."""
+"""Shipments and the tables that belong to them."""
 
-from shipping.models.checkpoints import PLACES, Checkpoint, StatusCode
+from shipping.models.checkpoints import MAPPED_STATUSES, Checkpoint, StatusCode
 from shipping.models.labels import LABEL_TYPES, MANIFEST_TYPE, Download, Label, label_path
 from shipping.models.pickups import Pickup
 from shipping.models.quotes import Quote
@@ -22,7 +22,7 @@ __all__ = [
     "Label",
     "MANIFEST_TYPE",
     "Orphan",
-    "PLACES",
+    "MAPPED_STATUSES",
     "Parcel",
     "Pickup",
     "Quote",

@@ -12,7 +12,7 @@ from shipping.models.states import StatusChoices
 
 
 class Checkpoint(TenantRow):
-    """One scan or event on a shipment; never changed, but for the status of one whose code nobody knew."""
+    """A stored scan or event of a shipment. It never changes, except that an ``unknown`` status is replaced once."""
 
     class Source(models.TextChoices):
         MERCHANT = "merchant", "merchant"
@@ -22,13 +22,15 @@ class Checkpoint(TenantRow):
     shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="checkpoints")
     source = models.CharField(max_length=8, choices=Source.choices)
     status = models.CharField(max_length=16, choices=StatusChoices.choices)
-    code = models.CharField(max_length=64, help_text="The carrier's own code; the status where the merchant posted it.")
+    code = models.CharField(
+        max_length=64, help_text="The carrier's code; the status if the merchant posted the checkpoint."
+    )
     description = models.CharField(max_length=500, blank=True)
     location = models.CharField(max_length=200, blank=True)
     details = models.JSONField(default=dict, blank=True)
     occurred_at = models.DateTimeField()
-    occurred_text = models.CharField(max_length=64, blank=True, help_text="The time as it was told.")
-    tz_assumed = models.BooleanField(default=False, help_text="The told time had no offset.")
+    occurred_text = models.CharField(max_length=64, blank=True, help_text="The time as received.")
+    tz_assumed = models.BooleanField(default=False, help_text="The received time had no offset.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -54,21 +56,23 @@ class Checkpoint(TenantRow):
         return f"{self.status} at {self.occurred_at:%Y-%m-%d %H:%M}"
 
 
-PLACES = [(None, "not placed yet"), *(one for one in StatusChoices.choices if one[0] != StatusChoices.UNKNOWN)]
+MAPPED_STATUSES = [(None, "not mapped yet"), *(one for one in StatusChoices.choices if one[0] != StatusChoices.UNKNOWN)]
 
 
 class StatusCode(Row):
-    """A carrier's code that its adapter did not know when it was met, and the status that operations gave it."""
+    """A carrier's code that its adapter does not map, and the status that operations staff map it to."""
 
     carrier = models.CharField(max_length=20, editable=False)
     code = models.CharField(max_length=64, editable=False)
     status = models.CharField(
         max_length=16,
-        choices=PLACES,
+        choices=MAPPED_STATUSES,
         null=True,
-        help_text="Of every scan with this code that is unknown, old or to come. A scan that has one keeps it.",
+        help_text="For all past and future scans with this code that are unknown. Other scans keep their status.",
     )
-    example = models.CharField(max_length=500, blank=True, editable=False, help_text="As the carrier put it once.")
+    example = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="The carrier's text of one such scan."
+    )
     first_seen_at = models.DateTimeField(default=timezone.now, editable=False)
     placed_at = models.DateTimeField(null=True, blank=True, editable=False)
 

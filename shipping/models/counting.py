@@ -1,11 +1,10 @@
-"""Counts of units and of deliveries that the database keeps itself, so that no total needs a scan.
+"""SQL of the counts of units and deliveries, so that no total needs a scan.
 
-Triggers on the shipments append what each statement changes to two tables (``UnitTally``, ``DeliveryTally``), in its
-own transaction; a total is the sum of their rows. Nothing is updated in place, so writers never wait for each other.
-The worker folds the rows together (``services.tallies``).
+Triggers (``triggers``) append each statement's changes to two tables (``UnitTally``, ``DeliveryTally``) in the same
+transaction. A total is the sum of their rows. Rows are never updated, so writers never wait for each other. The worker
+sums them up (``shipping.reports.counters``).
 
-The same SELECT tells the facts of shipments everywhere: in the triggers, when the counts are made for the first time,
-and when they are compared with the shipments.
+Triggers, first fill and check use the same SELECT of a shipment's keys and figures.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MAX_DAYS = 365
 
 @dataclass(frozen=True)
 class Tally:
-    """One table of counts: what it counts by, what it sums, of which shipments."""
+    """One table of counts: SQL of its keys and sums, and the condition on shipments (``of``)."""
 
     table: str
     keys: dict[str, str]
@@ -32,7 +31,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What PostgreSQL and SQLite say differently."""
+    """SQL expressions that differ between PostgreSQL and SQLite."""
 
     seconds: str
     most: str
@@ -48,7 +47,7 @@ _DIALECTS = {
         country="upper(left(COALESCE({0}->>'country', ''), 2))",
     ),
     "sqlite": Dialect(
-        # Without a percent sign, which the drivers take for a parameter's place.
+        # Without a percent sign, which database drivers read as a placeholder.
         seconds="CAST(ROUND((julianday(substr({0}, 1, 19)) - 2440587.5) * 86400) AS INTEGER)",
         most="MAX({0}, {1})",
         day="date({0})",
@@ -58,7 +57,7 @@ _DIALECTS = {
 
 
 def tallies(vendor: str) -> tuple[Tally, Tally]:
-    """The units and the deliveries, in a database's words; ``{r}`` stands for the row."""
+    """Return the counts of units and of deliveries in a vendor's SQL; ``{r}`` stands for the row."""
     say = _DIALECTS[vendor]
 
     def seconds(since: str) -> str:
@@ -101,7 +100,7 @@ def tallies(vendor: str) -> tuple[Tally, Tally]:
 
 
 def facts(tally: Tally, row: str, source: str = "", sign: str = "") -> str:
-    """A SELECT of the keys and figures of each row of ``source`` (in a trigger: of the row NEW or OLD)."""
+    """Return a SELECT of the keys and figures of each row of ``source``, or of ``NEW`` or ``OLD`` in a trigger."""
     shown = [
         *(f"{sql} AS {name}" for name, sql in tally.keys.items()),
         *(f"{sign}({sql}) AS {name}" for name, sql in tally.sums.items()),
@@ -111,28 +110,28 @@ def facts(tally: Tally, row: str, source: str = "", sign: str = "") -> str:
 
 
 def summed(tally: Tally, *selects: str) -> str:
-    """The sums of several SELECTs by key, without what comes to nothing."""
+    """Return a SELECT of the sums of several SELECTs by key, without keys whose sums are all zero."""
     keys, sums = ", ".join(tally.keys), ", ".join(f"SUM({name}) AS {name}" for name in tally.sums)
     nothing = " OR ".join(f"SUM({name}) <> 0" for name in tally.sums)
     return f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(selects)}) d GROUP BY {keys} HAVING {nothing}"  # noqa: S608 our own names
 
 
 def append(tally: Tally, *selects: str) -> str:
-    """An INSERT of what several SELECTs come to."""
+    """Return an INSERT of the sums of several SELECTs."""
     columns = ", ".join((*tally.keys, *tally.sums))
     source = summed(tally, *selects)
     return f"INSERT INTO {tally.table} ({columns}, is_folded) SELECT {columns}, FALSE FROM ({source}) f"  # noqa: S608 our own names
 
 
 def difference(tally: Tally) -> tuple[str, str]:
-    """Two SELECTs that come to what the counts lack: the facts of all shipments, less all that is counted.
+    """Return two SELECTs whose sum is the error of the counts: the figures of all shipments, less the stored counts.
 
-    In one statement they see one state of the database, however many write meanwhile.
+    Used in one statement, both see the same state of the database while others write.
     """
     counted = ", ".join((*tally.keys, *(f"-{name}" for name in tally.sums)))
     return facts(tally, "r.", f"{SHIPMENTS} r"), f"SELECT {counted} FROM {tally.table}"  # noqa: S608 our own names
 
 
 def repair(vendor: str) -> list[str]:
-    """The SQL that adds whatever the counts lack; nothing where they are exact."""
+    """Return the statements that correct the counts; they change nothing if the counts are exact."""
     return [append(tally, *difference(tally)) for tally in tallies(vendor)]

@@ -1,9 +1,9 @@
-"""The kinds of event that this app records. Only the public ones reach merchants' endpoints."""
+"""Event types of this app. Only public ones are sent to merchants' endpoints."""
 
 from apikeys.audit.events import EventType
 
 SHIPMENT_BOOKED = EventType("shipment.booked", public=True)  # a label was bought
-SHIPMENT_FAILED = EventType("shipment.failed", public=True)  # a booking failed for good
+SHIPMENT_FAILED = EventType("shipment.failed", public=True)  # a booking failed finally
 SHIPMENT_CANCELLED = EventType("shipment.cancelled", public=True)
 SHIPMENT_CHECKPOINT = EventType("shipment.checkpoint", public=True)  # one new scan or event
 SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
@@ -13,9 +13,9 @@ PICKUP_CANCELLED = EventType("pickup.cancelled", public=True)
 
 SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
 SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
-ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # a label that nobody waited for was called off
-ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # and the carrier would not call it off
+ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # an orphaned label was voided
+ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # the carrier refused to void it
 PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")
-SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier took a change of the order
+SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier accepted a change of the order
 WAREHOUSE_CHANGED = EventType("warehouse.changed")
-STATUS_CODE_PLACED = EventType("status_code.placed")  # operations said what a carrier's code means
+STATUS_CODE_PLACED = EventType("status_code.placed")  # operations staff mapped a carrier's code

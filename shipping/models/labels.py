@@ -14,7 +14,7 @@ from shipping.models.shipments import Shipment
 
 
 def label_path(label: Label, filename: str) -> str:
-    """Where the file goes; a new name each time, so a rolled-back booking never overwrites another's file."""
+    """Return a new storage path, so that a rolled-back booking never overwrites another label's file."""
     return f"labels/{label.shipment_id}/{uuid.uuid4()}/{filename}"
 
 
@@ -23,7 +23,7 @@ MANIFEST_TYPE = "application/pdf"
 
 
 class Download(NamedTuple):
-    """A stored file as it is handed out; ``file`` is empty until the carrier gives it out."""
+    """A stored file for download. ``file`` is empty until the carrier provides it."""
 
     file: FieldFile
     content_type: str
@@ -38,12 +38,12 @@ class Label(models.Model):
     format = models.CharField(max_length=8)
     size = models.CharField(max_length=8)
     file = models.FileField(
-        upload_to=label_path, max_length=200, blank=True, help_text="Empty until the carrier gives it out."
+        upload_to=label_path, max_length=200, blank=True, help_text="Empty until the carrier provides it."
     )
     carrier_url = models.CharField(max_length=2000, blank=True)
     manifest = models.FileField(upload_to=label_path, max_length=200, blank=True)
     manifest_url = models.CharField(max_length=2000, blank=True)
-    fetch_at = models.DateTimeField(null=True, blank=True, help_text="When to ask the carrier for a missing file.")
+    fetch_at = models.DateTimeField(null=True, blank=True, help_text="When to fetch a missing file from the carrier.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -54,21 +54,21 @@ class Label(models.Model):
 
     @property
     def content_type(self) -> str:
-        """Of its file."""
+        """Return the media type of the file."""
         return LABEL_TYPES.get(self.format, "application/octet-stream")
 
     @property
     def file_name(self) -> str:
-        """As it is downloaded."""
+        """Return the file name for downloads."""
         return f"{self.shipment.tracking_number}.{self.format.lower()}"
 
     @property
     def has_manifest(self) -> bool:
-        """Whether the carrier gave out a manifest, fetched already or not yet."""
+        """Return whether the carrier provides a manifest, fetched or not."""
         return bool(self.manifest or self.manifest_url)
 
     def download(self, kind: str) -> Download:
-        """The ``label`` or the ``manifest``."""
+        """Return the ``label`` or the ``manifest`` for download."""
         if kind == "manifest":
             return Download(self.manifest, MANIFEST_TYPE, f"{self.shipment.tracking_number}-manifest.pdf")
         return Download(self.file, self.content_type, self.file_name)

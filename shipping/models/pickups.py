@@ -12,10 +12,10 @@ from shipping.models.shipments import Shipment
 
 
 class Pickup(TenantRow):
-    """A collection at the merchant's door."""
+    """A collection of parcels at the merchant's address."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "pending"  # asked, no answer yet
+        PENDING = "pending", "pending"  # requested, no answer yet
         SCHEDULED = "scheduled", "scheduled"
         COMPLETED = "completed", "completed"
         CANCELLED = "cancelled", "cancelled"

@@ -10,7 +10,7 @@ from carriers.models import Credential
 
 
 class Quote(TenantRow):
-    """An offer with a price that a merchant was given."""
+    """A priced offer that a merchant received."""
 
     carrier = models.CharField(max_length=20)
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="+")

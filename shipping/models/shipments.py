@@ -1,4 +1,4 @@
-"""Shipments, their parcels, and labels that were sold too late."""
+"""Shipments, their parcels, and orphaned labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shipping.models.warehouses import Warehouse
 
 
 class Shipment(TenantRow):
-    """One order's way from origin to destination: bought at a carrier, or tracked by the merchant's own checkpoints."""
+    """A shipment that is bought at a carrier, or a unit that the merchant tracks by posting checkpoints."""
 
     store = models.ForeignKey("apikeys.Store", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     carrier = models.CharField(max_length=20, blank=True)
@@ -30,51 +30,58 @@ class Shipment(TenantRow):
     reference = models.CharField(
         max_length=40,
         unique=True,
-        help_text="Ours, unique, told to the carrier; what look-ups after a lost answer go by.",
+        help_text="Our unique reference. It is sent to the carrier, and reconciliation looks the booking up by it.",
     )
     carrier_shipment_id = models.CharField(max_length=64, blank=True)
     waybill_number = models.CharField(
         max_length=16,
         null=True,
         blank=True,
-        help_text="A number of our own generator; the shipment is found by it as well.",
+        help_text="A number of Waybill's own generator; the shipment can be looked up by it too.",
     )
     order_id = models.CharField(max_length=100, blank=True)
     frees_order = models.BooleanField(
-        default=False, help_text="Failed or cancelled once: its order may be bought anew, whatever is scanned later."
+        default=False, help_text="Failed or cancelled once: the order can be bought again, whatever is scanned later."
     )
-    sequence = models.PositiveSmallIntegerField(default=1, help_text="An order may travel in several shipments.")
+    sequence = models.PositiveSmallIntegerField(default=1, help_text="Number of the shipment within its order.")
     customer_reference = models.CharField(max_length=100, blank=True)
     service_type = models.CharField(max_length=40, blank=True)
     origin = models.JSONField(default=dict, blank=True)
     destination = models.JSONField(default=dict, blank=True)
-    recipient = models.CharField(max_length=200, blank=True, help_text="The recipient's name, for searching.")
+    recipient = models.CharField(max_length=200, blank=True, help_text="The recipient's name, for search.")
     pickup_point_id = models.CharField(max_length=64, blank=True)
     warehouse = models.ForeignKey(Warehouse, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     return_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="returns", help_text="What comes back."
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="returns",
+        help_text="The shipment that this one returns.",
     )
-    request = models.JSONField(default=dict, blank=True, help_text="What the merchant asked for, as validated.")
-    carrier_details = models.JSONField(default=dict, blank=True, help_text="What only this carrier says.")
+    request = models.JSONField(default=dict, blank=True, help_text="The merchant's validated request.")
+    carrier_details = models.JSONField(default=dict, blank=True, help_text="Data that only this carrier returns.")
     total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
-    failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as the merchant was told.")
+    failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as returned to the merchant.")
     cancellation = models.JSONField(null=True, blank=True)
     estimated_delivery = models.DateTimeField(null=True, blank=True)
-    estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier estimated so.")
-    promised_delivery = models.DateTimeField(null=True, blank=True, help_text="The first estimate that was given.")
-    picked_up_at = models.DateTimeField(null=True, blank=True, help_text="The first pickup's time.")
+    estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier made the estimate.")
+    promised_delivery = models.DateTimeField(null=True, blank=True, help_text="The carrier's first estimate.")
+    picked_up_at = models.DateTimeField(null=True, blank=True, help_text="Time of the first pickup scan.")
     delivered_at = models.DateTimeField(null=True, blank=True)
-    location = models.CharField(max_length=200, blank=True, help_text="Of the last checkpoint.")
+    location = models.CharField(max_length=200, blank=True, help_text="Location of the last checkpoint.")
     checkpoint_count = models.PositiveIntegerField(default=0)
-    first_at = models.DateTimeField(null=True, blank=True, help_text="The first checkpoint's time.")
-    last_at = models.DateTimeField(null=True, blank=True, help_text="The last checkpoint's time.")
-    reconcile_at = models.DateTimeField(null=True, blank=True, help_text="When to look a lost booking up next.")
+    first_at = models.DateTimeField(null=True, blank=True, help_text="Time of the first checkpoint.")
+    last_at = models.DateTimeField(null=True, blank=True, help_text="Time of the last checkpoint.")
+    reconcile_at = models.DateTimeField(
+        null=True, blank=True, help_text="When reconciliation looks the booking up next."
+    )
     poll_at = models.DateTimeField(
-        null=True, blank=True, help_text="When to look whether the carrier has fallen silent, and then to ask it."
+        null=True, blank=True, help_text="When to poll the carrier unless it has sent a report by then."
     )
     changing_until = models.DateTimeField(
-        null=True, editable=False, help_text="A request is changing the order at its carrier, at most until then."
+        null=True, editable=False, help_text="Until when a request may be changing the order at its carrier."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -158,36 +165,36 @@ class Shipment(TenantRow):
 
     @property
     def carrier_name(self) -> str:
-        """The carrier's display name; empty for a self-tracked unit."""
+        """Return the carrier's display name, or an empty string for a self-tracked unit."""
         return adapter_class(self.carrier).name if self.carrier else ""
 
     @property
     def delivery_time(self) -> Any:
-        """When it was delivered, else when it should be, else None."""
+        """Return the delivery time, else the estimate, else None."""
         return self.delivered_at or self.estimated_delivery
 
-    def estimate(self, moment: datetime | None, *, told_at: datetime) -> list[str]:
-        """Take the carrier's word on when it will be delivered; the names of the fields that this changed.
+    def estimate(self, moment: datetime | None, *, reported_at: datetime) -> list[str]:
+        """Store a carrier's delivery estimate and return the names of the changed fields.
 
-        The latest word counts, in whatever order they come; of two at one time the later moment.
+        The latest estimate counts, in every order of arrival; of two made at the same time, the later delivery.
         """
         known = (self.estimated_at, self.estimated_delivery)
-        if not moment or (None not in known and (told_at, moment) <= known):
+        if not moment or (None not in known and (reported_at, moment) <= known):
             return []
-        self.estimated_at = told_at
-        if moment == self.estimated_delivery:  # said once more, which is no news of the row
+        self.estimated_at = reported_at
+        if moment == self.estimated_delivery:  # repeated: the shipment has not changed
             return ["estimated_at"]
         self.estimated_delivery, self.promised_delivery = moment, self.promised_delivery or moment
         return ["estimated_delivery", "estimated_at", "promised_delivery", "updated_at"]
 
 
 class Orphan(TenantRow):
-    """A label that a carrier sold under a shipment's reference and nobody waits for: too late, or once too often."""
+    """A label that a carrier sold under a shipment's reference after its booking had failed, or a second time."""
 
     shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="orphans")
     tracking_number = models.CharField(max_length=64)
-    refusal = models.CharField(max_length=200, blank=True, help_text="Why the carrier would not call it off.")
-    voided_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is known to be called off.")
+    refusal = models.CharField(max_length=200, blank=True, help_text="Why the carrier refused to void it.")
+    voided_at = models.DateTimeField(null=True, blank=True, help_text="When it was known to be void.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -203,11 +210,11 @@ class Orphan(TenantRow):
 
 
 class Parcel(models.Model):
-    """One package of a shipment."""
+    """One box of a shipment."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     shipment = models.ForeignKey(Shipment, on_delete=models.CASCADE, related_name="parcels")
-    number = models.PositiveSmallIntegerField(help_text="n of m")
+    number = models.PositiveSmallIntegerField(help_text="Position in the shipment, from 1.")
     weight_kg = models.DecimalField(max_digits=9, decimal_places=3)
     length_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     width_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)

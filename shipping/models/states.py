@@ -1,4 +1,4 @@
-"""The states that rows of this app can be in."""
+"""Statuses and booking states of shipments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from carriers.types import Status
 
 
 class StatusChoices(models.TextChoices):
-    """``carriers.types.Status`` as a model's choices."""
+    """The values of ``carriers.types.Status`` as model choices."""
 
     CREATED = Status.CREATED.value, "Created"
     PICKED_UP = Status.PICKED_UP.value, "Picked up"
@@ -27,16 +27,16 @@ class StatusChoices(models.TextChoices):
 
 
 class BookingState(models.TextChoices):
-    """How far the purchase at the carrier got; not a status."""
+    """State of the purchase at the carrier; not a status."""
 
-    NONE = "none", "self-tracked"  # made by the merchant's own checkpoints, never bought
-    PENDING = "pending", "pending"  # asked, no answer yet
+    NONE = "none", "self-tracked"  # created by the merchant's own checkpoints, never bought
+    PENDING = "pending", "pending"  # requested, no answer yet
     BOOKED = "booked", "booked"
     FAILED = "failed", "failed"
-    NEEDS_REVIEW = "needs_review", "needs review"  # nobody but a person can tell
+    NEEDS_REVIEW = "needs_review", "needs review"  # only a person can find out
 
 
 # Booked and self-tracked shipments have a status and are units.
 UNIT_STATES = (BookingState.NONE, BookingState.BOOKED)
-# Of these nobody knows yet what the carrier has.
+# It is not known whether the carrier has booked these.
 UNSETTLED = (BookingState.PENDING, BookingState.NEEDS_REVIEW)

@@ -11,10 +11,10 @@ from shipping.models.states import StatusChoices
 
 
 class _Tally(models.Model):
-    """Rows of figures by key; a total is the sum of all rows of its key. Appended by triggers (``counting``)."""
+    """Counts by key. A total is the sum of all rows of its key. Triggers append the rows (``triggers``)."""
 
     id = models.BigAutoField(primary_key=True)
-    # No constraints: a row counts what a shipment's own constraints have let in.
+    # No constraints: the shipment's own have checked these values.
     merchant = models.ForeignKey(
         "apikeys.Merchant", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
@@ -29,7 +29,7 @@ class _Tally(models.Model):
         related_name="+",
     )
     carrier = models.CharField(max_length=20, blank=True)
-    is_folded = models.BooleanField(default=False, help_text="The worker's sum of many rows.")
+    is_folded = models.BooleanField(default=False, help_text="The sum of many rows, made by the worker.")
 
     objects: Any = TenantQuerySet.as_manager()
     KEYS: ClassVar[tuple[str, ...]]
@@ -43,7 +43,7 @@ class _Tally(models.Model):
 
 
 class UnitTally(_Tally):
-    """How many units, of what status."""
+    """Number of units by status."""
 
     KEYS = ("merchant_id", "mode", "store_id", "carrier", "status")
     SUMS = ("units", "checkpoints", "delivered", "delivery_seconds")
@@ -52,7 +52,9 @@ class UnitTally(_Tally):
     units = models.BigIntegerField()
     checkpoints = models.BigIntegerField()
     delivered = models.BigIntegerField()
-    delivery_seconds = models.BigIntegerField(help_text="From the first checkpoint to delivery, of all delivered.")
+    delivery_seconds = models.BigIntegerField(
+        help_text="From first checkpoint to delivery, summed over delivered units."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -64,7 +66,7 @@ class UnitTally(_Tally):
 
 
 class DeliveryTally(_Tally):
-    """How many deliveries, by day and lane, and how long they took."""
+    """Number of deliveries by day and route, and their transit times."""
 
     KEYS = (
         "merchant_id", "mode", "store_id", "carrier", "origin_country", "destination_country", "day", "transit_days"
@@ -73,12 +75,12 @@ class DeliveryTally(_Tally):
 
     origin_country = models.CharField(max_length=2, blank=True)
     destination_country = models.CharField(max_length=2, blank=True)
-    day = models.DateField(help_text="Of delivery, in UTC.")
-    transit_days = models.PositiveSmallIntegerField(help_text="Begun days from pickup to delivery.")
+    day = models.DateField(help_text="Day of delivery in UTC.")
+    transit_days = models.PositiveSmallIntegerField(help_text="Started days from pickup to delivery.")
     deliveries = models.BigIntegerField()
     transit_seconds = models.BigIntegerField()
-    promised = models.BigIntegerField(help_text="Of which an estimate was known.")
-    on_time = models.BigIntegerField(help_text="Delivered no later than first estimated.")
+    promised = models.BigIntegerField(help_text="Deliveries with an estimate.")
+    on_time = models.BigIntegerField(help_text="Delivered by the first estimate.")
 
     class Meta:
         ordering = ["-id"]

@@ -11,12 +11,14 @@ from carriers.models import Credential
 
 
 class Warehouse(TenantRow):
-    """A place of departure of the merchant's, and where returns go."""
+    """A merchant's address that shipments leave from, and optionally another one for returns."""
 
     store = models.ForeignKey("apikeys.Store", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=100)
     address = models.JSONField(default=dict)
-    return_address = models.JSONField(null=True, blank=True, help_text="Where returns go; empty: the place itself.")
+    return_address = models.JSONField(
+        null=True, blank=True, help_text="Address for returns; empty: the warehouse's own address."
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -40,10 +42,10 @@ class Warehouse(TenantRow):
 
 
 class WarehouseRegistration(models.Model):
-    """What one carrier's account calls a warehouse."""
+    """A warehouse as registered with a carrier, under one credential."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "pending"  # asked, no answer yet
+        PENDING = "pending", "pending"  # requested, no answer yet
         REGISTERED = "registered", "registered"
         FAILED = "failed", "failed"
 
@@ -59,7 +61,7 @@ class WarehouseRegistration(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["warehouse", "credential"], name="warehouse_once_per_credential"),
-            # Whoever changed the one place would send the other's vans elsewhere.
+            # Two warehouses under one carrier id: changing one would redirect the other's pickups.
             models.UniqueConstraint(
                 fields=["credential", "carrier_warehouse_id"],
                 condition=~models.Q(carrier_warehouse_id=""),

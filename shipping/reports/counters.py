@@ -1,4 +1,4 @@
-"""Totals from the counts that the database keeps (``shipping.models.counting``), their folding, and their check."""
+"""Totals of the counts that triggers keep (``shipping.models.counting``), their summing up, check and repair."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MODELS: tuple[type[UnitTally] | type[DeliveryTally], ...] = (UnitTally, Delivery
 
 
 def units(tenant: Tenant, **filters: Any) -> int:
-    """How many units the tenant has, by any of store, carrier and status."""
+    """Return the number of a tenant's units, filtered by store, carrier or status."""
     return UnitTally.objects.of(tenant).filter(**filters).aggregate(total=Sum("units"))["total"] or 0
 
 
 def fold() -> bool:
-    """Fold rows that were appended into the sum of their key; whether more may wait. Any number may do it at once."""
+    """Sum up appended rows by key, and return whether more may be left. Several workers can run it at once."""
     return max([_fold(model) for model in MODELS]) == FOLDED_AT_ONCE
 
 
 def differences() -> dict[str, list[dict[str, Any]]]:
-    """What the counts lack, by table; empty lists where they are exact."""
+    """Return the errors of the counts by table; the lists are empty if the counts are exact."""
     return {tally.table: _rows(counting.summed(tally, *counting.difference(tally))) for tally in _tallies()}
 
 
 def repair() -> None:
-    """Append what the counts lack, however many write meanwhile."""
+    """Append what corrects the counts, also while others write."""
     with connection.cursor() as cursor:
         for statement in counting.repair(connection.vendor):
             cursor.execute(statement)
@@ -40,7 +40,7 @@ def repair() -> None:
 
 def _fold(model: Any) -> int:
     with transaction.atomic():
-        # What another worker holds is its to fold; two sums of one key are as good as one.
+        # Another worker sums up the rows that it has locked. Two sums of one key add up correctly.
         free = model.objects.select_for_update(skip_locked=True)
         fresh = list(free.filter(is_folded=False).order_by("id")[:FOLDED_AT_ONCE])
         if not fresh:
@@ -70,7 +70,7 @@ def _added(model: Any, one: Mapping[Any, list[int]], other: Mapping[Any, list[in
 
 
 def _folded(model: Any, free: QuerySet, fresh: list[Any], sums: Mapping[Any, Any]) -> list[Any]:
-    """The sums that the keys have already."""
+    """Return the existing sums of the keys."""
     rows = free.filter(is_folded=True, merchant_id__in={row.merchant_id for row in fresh})
     if "day" in model.KEYS:
         rows = rows.filter(day__in={row.day for row in fresh})

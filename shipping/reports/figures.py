@@ -1,4 +1,4 @@
-"""Figures of a merchant's business, from the kept counts alone."""
+"""Business figures of a merchant, read from the counts alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LANES = 1_000
 
 
 def business(tenant: Tenant) -> dict[str, Any]:
-    """The documented figures: all units, by status, checkpoints, the average time from first checkpoint to delivery."""
+    """Return the documented figures: units in all and by status, checkpoints, average delivery time."""
     rows = UnitTally.objects.of(tenant).order_by().values("status").annotate(**_sums(UnitTally))
     by_status = {status.upper(): 0 for status in POSTABLE}
     by_status |= {row["status"].upper(): row["sum_units"] for row in rows if row["sum_units"]}
@@ -33,7 +33,7 @@ def business(tenant: Tenant) -> dict[str, Any]:
 
 
 def performance(tenant: Tenant, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """On-time and transit-time figures of the deliveries of some days: in all, by carrier, by carrier and lane."""
+    """Return on-time and transit-time figures of a period's deliveries: in all, by carrier, by carrier and route."""
     since, until = asked["since"], asked["until"]
     groups = _deliveries(tenant, asked)
     lanes = _grouped(groups, lambda row: (row["carrier"], row["origin_country"], row["destination_country"]))
@@ -80,7 +80,7 @@ class _Figures:
         }
 
     def _within(self, share: float) -> int | None:
-        """The days within which this share of the deliveries was made."""
+        """Return the number of days within which this share of the deliveries was made."""
         reached = 0
         for days in sorted(self.by_days):
             reached += self.by_days[days]
@@ -118,5 +118,5 @@ def _largest_first(figures: Mapping[tuple[str, ...], _Figures]) -> list[tuple[tu
 
 
 def _carrier(slug: str) -> str | None:
-    """The display name; None for units that the merchant tracks itself."""
+    """Return the display name, or None for self-tracked units."""
     return adapter_class(slug).name if slug else None

@@ -1,4 +1,4 @@
-"""What a merchant is told of its business: the documented metrics, and how its carriers perform."""
+"""Reports for merchants: the documented business metrics and carrier performance."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PerformanceSerializer(serializers.Serializer):
 
 
 class BusinessMetricsViewSet(ApiViewSet):
-    """The merchant's business in figures."""
+    """Business metrics of the merchant."""
 
     scopes: ClassVar = {"retrieve": scopes.REPORTS_READ}
 
@@ -81,7 +81,7 @@ class BusinessMetricsViewSet(ApiViewSet):
 
 
 class PerformanceViewSet(ApiViewSet):
-    """How carriers perform."""
+    """Carrier performance."""
 
     scopes: ClassVar = {"retrieve": scopes.REPORTS_READ}
 

@@ -218,7 +218,7 @@ def test_a_pending_booking_is_looked_up_at_once(admin_client, credential, shipme
     later = timezone.now() + timedelta(hours=1)
     pending = make(credential, "0000000002", booking_state=BookingState.PENDING, tracking_number="", reconcile_at=later)
     page = look_up(admin_client, pending, shipment)
-    assert "1 bookings are looked up at once" in page.content.decode()
+    assert "The worker looks up 1 bookings now" in page.content.decode()
     pending.refresh_from_db()
     assert pending.reconcile_at <= timezone.now()
     shipment.refresh_from_db()

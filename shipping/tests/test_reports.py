@@ -49,7 +49,7 @@ def booked(tenant):
             origin={"country": lane[:2]},
             destination={"country": lane[3:]},
         )
-        row.estimate(WHEN + timedelta(days=promised_days) if promised_days is not None else None, told_at=WHEN)
+        row.estimate(WHEN + timedelta(days=promised_days) if promised_days is not None else None, reported_at=WHEN)
         row.save()
         return row
 

@@ -240,7 +240,7 @@ def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_n
 def test_a_track_that_was_asked_for_before_an_estimate_was_told_does_not_undo_it(api, indian_numbers):
     shipment, now = Shipment.objects.get(tracking_number=indian_numbers[0]), timezone.now()
     told, later = now + timedelta(days=5), now + timedelta(days=9)
-    shipment.save(update_fields=shipment.estimate(told, told_at=now))
+    shipment.save(update_fields=shipment.estimate(told, reported_at=now))
     track = Track(tracking_number=shipment.tracking_number, scans=(), estimated_delivery=later)
     for asked_at, estimate in ((now - timedelta(minutes=1), told), (now + timedelta(minutes=1), later)):
         carrier_reports.store_track(shipment, track, asked_at=asked_at)
