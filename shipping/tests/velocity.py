@@ -1,8 +1,11 @@
-"""A merchant with an account at Velocity's simulator, a place there and an order: for the tests of several files."""
+"""Fixtures of several test modules: a credential for Velocity's sandbox, a registered warehouse and an order."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from carriers.credentials import storage
 
@@ -31,7 +34,7 @@ BUYER = {
 
 
 @pytest.fixture
-def account(tenant):
+def velocity_credential(tenant):
     return storage.save_credential(
         tenant=tenant,
         mode="test",
@@ -71,20 +74,33 @@ def put(client, api_key):
 
 
 @pytest.fixture
-def sent(sandbox):
-    """What Velocity was asked, by operation."""
+def sent_bodies(sandbox):
+    """Return the bodies of the requests to Velocity, by operation."""
     return lambda operation: [call["body"] for call in sandbox.calls(carrier="velocity", operation=operation)]
 
 
-def bought(api, order):
+def buy(api, order):
     answer = api.post("/api/v1/labels", order)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
 @pytest.fixture
-def on_the_platforms(account):
-    """The merchant uses the platform's account, as others do."""
-    storage.delete_credential(account)
+def platform_credential(velocity_credential):
+    """The merchant uses the platform's credential, as other merchants do."""
+    storage.delete_credential(velocity_credential)
     fields = {"username": "+910000000000", "password": "test-secret"}
     return storage.save_credential(tenant=None, mode="test", carrier="velocity", environment="sandbox", fields=fields)
+
+
+@pytest.fixture
+def patch(client, api_key):
+    return lambda path, body: client.patch(path, body, content_type="application/json", headers={"X-API-Key": api_key})
+
+
+def later(**span):
+    return time_machine.travel(timezone.now() + timedelta(**span), tick=True)
+
+
+def advance(sandbox, number, **changes):
+    return sandbox.control("POST", f"/_sandbox/velocity/shipments/{number}/advance", changes)
