@@ -36,6 +36,12 @@ def rates(monkeypatch):
     return declare
 
 
+@pytest.fixture
+def stopped_clock(monkeypatch):
+    now = rate_limits._now()
+    monkeypatch.setattr(rate_limits, "_now", lambda: now)
+
+
 def take(credential, operation="quote", most_s=0.0):
     return rate_limits.reserve_turn(credential, operation, most_s=most_s)
 
@@ -49,7 +55,7 @@ def test_calls_up_to_the_rate_pass_and_the_next_gets_retry_after(credential, rat
     assert (refusal.value.endpoint, refusal.value.rate.limit) == ("quote", 3)
 
 
-def test_waiting_callers_get_successive_turns(credential, rates):
+def test_waiting_callers_get_successive_turns(credential, rates, stopped_clock):
     rates(quote=Rate(10, "second"))
     waits = [take(credential, most_s=1) for _ in range(15)]
     late = waits[10:]
@@ -137,7 +143,7 @@ def test_429_pauses_every_caller_of_the_credential(send, carrier, rates, setting
     assert len(carrier.requests) == 1
 
 
-def test_pause_ends_and_is_limited_to_an_hour(credential, rates):
+def test_pause_ends_and_is_limited_to_an_hour(credential, rates, stopped_clock):
     rates(quote=Rate(3, "second"))
     rate_limits.pause(credential, "quote", 0.05)
     assert 0 < take(credential, most_s=1) <= 0.05

@@ -144,19 +144,20 @@ def test_json_of_other_content_raises_value_error(send, carrier, body):
         send().json()
 
 
-def answer_late(handler):
-    time.sleep(1)
-    handler.send_response(200)
-    handler.send_header("Content-Length", "2")
-    handler.end_headers()
-    handler.wfile.write(b"{}")
-
-
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_calls_are_limited(send, carrier, monkeypatch):
     monkeypatch.setattr("carriers.http.slots._slots", threading.BoundedSemaphore(1))
     monkeypatch.setattr("carriers.http.slots._MAX_WAIT_S", 0.1)
-    carrier.answers = [answer_late, (200, b"{}", {})]
+    release = threading.Event()
+
+    def answer_after_release(handler):
+        release.wait(10)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    carrier.answers = [answer_after_release, (200, b"{}", {})]
     other = threading.Thread(target=send)
     other.start()
     while not carrier.requests:
@@ -164,6 +165,7 @@ def test_concurrent_calls_are_limited(send, carrier, monkeypatch):
     with pytest.raises(errors.CarrierUnavailable) as refusal:
         send()
     assert refusal.value.retry_after_s
+    release.set()
     other.join()
 
 
