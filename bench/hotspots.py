@@ -1,4 +1,4 @@
-"""``.venv/bin/python bench/hotspots.py``: where the time of the hot requests goes, by py-spy in a web process."""
+"""``.venv/bin/python bench/hotspots.py``: profile the hot requests in a web process with py-spy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = {
 
 
 def stacks(raw: Path) -> Iterator[tuple[list[str], int]]:
-    """Each stack of a web request, outermost first, and how often it was met."""
+    """Yield each stack of a web request, outermost frame first, and its number of samples."""
     for line in raw.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
@@ -33,7 +33,7 @@ def stacks(raw: Path) -> Iterator[tuple[list[str], int]]:
 
 
 def main() -> None:
-    """Load each request for some seconds and print its own top lines."""
+    """Send each request for some seconds and print the lines with the most own time."""
     run.UNITS, run.SECONDS = 5_000, SECONDS + 2
     with tempfile.TemporaryDirectory(prefix="waybill-profile-") as scratch, waybill(scratch) as (port, _url, _merchant):
         os.chmod(scratch, 0o711)

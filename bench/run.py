@@ -1,6 +1,6 @@
-"""``make bench``: how near Waybill comes to the database's and the framework's own limits, as ratios of one run.
+"""``make bench``: compare Waybill with the database's and the framework's own limits, as ratios of one run.
 
-The machine is shared; seconds tell nothing. Starts its own PostgreSQL, Redis and gunicorn (two processes), loads units
+On a shared machine seconds mean little. Starts its own PostgreSQL, Redis and gunicorn (two processes), loads units
 and checkpoints, sends with eight connections. Limit A is the database alone (pgbench, prepared statements, the same
 rows); limit B is a bare Django function view that runs the same SQL by the ORM (``bench/urls.py``).
 ``BENCH_SECONDS``, ``BENCH_UNITS`` and ``BENCH_ROUNDS`` change the size.
@@ -49,7 +49,7 @@ _random = Random(1)
 
 @dataclass(frozen=True)
 class Request:
-    """One request to send; ``rows``: how many rows of work it stands for."""
+    """One request to send; ``rows`` is the number of rows that it writes or reads."""
 
     method: str
     path: str
@@ -59,17 +59,17 @@ class Request:
 
 
 def get(path: str, headers: dict[str, str] = KEY) -> Callable[[], Request]:
-    """Always the same question."""
+    """Return a function that returns the same GET request each time."""
     return lambda: Request("GET", path, headers)
 
 
 def unit() -> str:
-    """The number of one of the loaded units."""
+    """Return the tracking id of a random unit."""
     return f"BENCH-{_random.randint(1, UNITS):08}"
 
 
 def scan() -> dict[str, str]:
-    """The next checkpoint of a random unit."""
+    """Return the next checkpoint of a random unit."""
     at = datetime(2024, 1, 16, tzinfo=UTC) + timedelta(milliseconds=next(_ticks))
     return {
         "tracking_id": unit(),
@@ -81,12 +81,12 @@ def scan() -> dict[str, str]:
 
 
 def post(path: str) -> Callable[[], Request]:
-    """One checkpoint."""
+    """Return a function that returns a request with the next checkpoint."""
     return lambda: Request("POST", path, KEY | JSON, json.dumps(scan()).encode())
 
 
 def post_batch() -> Request:
-    """Many at once."""
+    """Return a request with a batch of checkpoints."""
     body = json.dumps([scan() for _ in range(BATCH)]).encode()
     return Request("POST", "/api/v1/checkpoints/batch", KEY | JSON, body, rows=BATCH)
 
@@ -97,20 +97,20 @@ NUMBER = (
 )
 
 
-ASK_AGAIN_S = 1.0
-PLACE = {"street": "456 Warehouse Ave", "city": "Brooklyn", "state": "NY", "postal_code": "11201", "country": "US"}
+RETRY_S = 1.0
+ADDRESS = {"street": "456 Warehouse Ave", "city": "Brooklyn", "state": "NY", "postal_code": "11201", "country": "US"}
 PERSON = {"contact_name": "Jane Smith", "contact_phone": "+1234567890", "contact_email": "jane.smith@example.com"}
 QUOTE = {
     "carrier": "Pickit",
-    "origin": PLACE | PERSON,
-    "destination": PLACE | PERSON,
+    "origin": ADDRESS | PERSON,
+    "destination": ADDRESS | PERSON,
     "packages": [{"weight_kg": 2.5, "length_cm": 30, "width_cm": 20, "height_cm": 15}],
 }
 
 
 @dataclass(frozen=True)
 class Line:
-    """What is measured, against which other line, and the ratio that it should reach."""
+    """A measurement, the line that it is compared with, and the ratio that it should reach."""
 
     name: str
     request: Callable[[], Request] | None = None
@@ -121,18 +121,18 @@ class Line:
 
 
 LINES = (
-    Line("one view, open to everybody", get("/bench/open", {})),
-    Line("  with a warm key", get("/bench/keyed"), against="one view, open to everybody"),
-    Line("  with a warm key and its limits", get("/bench/limited"), against="one view, open to everybody"),
+    Line("one view, without a key", get("/bench/open", {})),
+    Line("  with a warm key", get("/bench/keyed"), against="one view, without a key"),
+    Line("  with a warm key and its limits", get("/bench/limited"), against="one view, without a key"),
     Line(
         "  a malformed key refused",
         get("/bench/keyed", {"X-API-Key": "wb_test_" + "x" * 36}),
-        against="one view, open to everybody",
+        against="one view, without a key",
     ),
     Line(
-        "  a stranger's string refused",
-        get("/bench/keyed", {"X-API-Key": "some-string-of-a-stranger"}),
-        against="one view, open to everybody",
+        "  an unknown key refused",
+        get("/bench/keyed", {"X-API-Key": "some-unknown-string-as-key"}),
+        against="one view, without a key",
     ),
     Line("history, limit A", pgbench="read.pgbench"),
     Line("history, limit B", lambda: Request("GET", f"/bench/history/{unit()}", {}), against="history, limit A"),
@@ -165,7 +165,7 @@ LINES = (
 
 
 def over_http(port: int, make: Callable[[], Request]) -> float:
-    """Rows a second, over all connections; anything but an answer of its kind ends the run."""
+    """Return rows per second over all connections. An error response ends the run."""
     end, counts, problems = time.monotonic() + SECONDS, [0] * CONNECTIONS, []
 
     def send(number: int) -> None:
@@ -188,10 +188,10 @@ def over_http(port: int, make: Callable[[], Request]) -> float:
 
 @contextlib.contextmanager
 def hanging_calls(port: int) -> Iterator[None]:
-    """Meanwhile as many clients again ask for quotes of the carrier that never answers, each anew a second after."""
+    """Run as many other clients that request quotes of a carrier that never answers, every second."""
     done, problems = threading.Event(), []
 
-    def ask() -> None:
+    def request_quotes() -> None:
         while not done.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -201,12 +201,12 @@ def hanging_calls(port: int) -> Iterator[None]:
                 connection.close()
                 if answer.status not in (503, 504):
                     problems.append(f"a quote of the hanging carrier: {answer.status}")
-            done.wait(ASK_AGAIN_S)
+            done.wait(RETRY_S)
 
-    threads = [threading.Thread(target=ask) for _ in range(CONNECTIONS)]
+    threads = [threading.Thread(target=request_quotes) for _ in range(CONNECTIONS)]
     for thread in threads:
         thread.start()
-    time.sleep(ASK_AGAIN_S)
+    time.sleep(RETRY_S)
     yield
     done.set()
     for thread in threads:
@@ -224,7 +224,7 @@ def _together(send: Callable[[int], None]) -> None:
 
 
 def by_pgbench(url: str, script: str, merchant: str) -> float:
-    """Transactions a second."""
+    """Return transactions per second."""
     command = [program("pgbench"), "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T", f"{SECONDS:.0f}"]
     command += ["-D", f"units={UNITS}", "-D", f"merchant={merchant}", "-f", str(BENCH / script), url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -234,7 +234,7 @@ def by_pgbench(url: str, script: str, merchant: str) -> float:
 
 
 def prepare(url: str, environment: dict[str, str]) -> str:
-    """Tables, the demo merchant on a plan without end, and the units; the merchant's id."""
+    """Create tables, units and the demo merchant with an unlimited plan, and return the merchant's id."""
     for command in (["migrate", "-v0"], ["seed_demo"]):
         subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, stdout=-3)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -247,7 +247,7 @@ def prepare(url: str, environment: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def waybill(scratch: str) -> Iterator[tuple[int, str, str]]:
-    """A running installation: its port, its database's URL, the merchant's id."""
+    """Run an installation; yields its port, database URL and merchant id."""
     with contextlib.ExitStack() as stack:
         port, url = free_port(), stack.enter_context(postgres())
         environment = os.environ | {
@@ -259,7 +259,7 @@ def waybill(scratch: str) -> Iterator[tuple[int, str, str]]:
             "BIND_HOST": "127.0.0.1",
             "WEB_CONCURRENCY": "2",
             "DJANGO_SETTINGS_MODULE": "bench.settings",
-            # Not limited by address, so that what needs no key is measured at all.
+            # No limit by address, so that requests without a key can be measured.
             "PUBLIC_RATES": "100000000/m",
             "PICKIT_SANDBOX_URL": stack.enter_context(hanging_carrier()),
             "CARRIER_TIMEOUT_S": "2",
@@ -274,8 +274,8 @@ def waybill(scratch: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _wait(port: int) -> None:
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.request("GET", "/health")
@@ -286,7 +286,7 @@ def _wait(port: int) -> None:
 
 
 def measure() -> dict[str, float]:
-    """The best of some rounds of each line."""
+    """Return the best round of each line."""
     best = dict.fromkeys((line.name for line in LINES), 0.0)
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as scratch, waybill(scratch) as (port, url, merchant):
         os.chmod(scratch, 0o711)

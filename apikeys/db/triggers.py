@@ -203,15 +203,18 @@ class DropTriggers(CreateTriggers):
         return f"Drop the triggers {self.name}"
 
 
+def is_fully_migrated(connection: Any, app_label: str) -> bool:
+    """Return whether no migration of an app is left to apply."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes(app_label))
+
+
 def restore_triggers(sender: AppConfig, using: str, **kwargs: Any) -> None:
     """Create the missing triggers of an app after ``migrate`` (a ``post_migrate`` receiver).
 
     An app that is not migrated to its latest state keeps the triggers of its older state.
     """
     trigger_sets = [one for name, one in TRIGGER_SETS.items() if name.startswith(f"{sender.label}.")]
-    if not trigger_sets:
-        return
-    executor = MigrationExecutor(connections[using])
-    if not executor.migration_plan(executor.loader.graph.leaf_nodes(sender.label)):
+    if trigger_sets and is_fully_migrated(connections[using], sender.label):
         for trigger_set in trigger_sets:
             create_missing(connections[using], trigger_set)

@@ -6,7 +6,7 @@ from django.db.models import F, Min, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from apikeys.db.triggers import CreateTriggers
-from shipping.models.text_indexes import searchable
+from shipping.models.text_indexes import create_text_indexes
 
 
 def look_back(apps, schema_editor):
@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
             model_name='unittally',
             index=models.Index(condition=models.Q(('is_folded', False)), fields=['id'], name='unit_tally_to_fold'),
         ),
-        searchable(),
+        create_text_indexes(),
         CreateTriggers("shipping.counts"),
         # Last: PostgreSQL changes no table whose rows were changed in the same transaction.
         migrations.RunPython(look_back, migrations.RunPython.noop),

@@ -10,6 +10,7 @@ from django.db.utils import DatabaseError
 from apikeys.db.triggers import TRIGGER_SETS, DropTriggers, create_missing, stored_triggers
 from apikeys.models import Outbox
 from shipping.models import COUNTS, Checkpoint, Shipment, UnitTally
+from shipping.models.text_indexes import SEARCHED
 from shipping.reports import counters
 from shipping.tests.test_checkpoints_api import checkpoint
 
@@ -62,6 +63,9 @@ def test_rebuilt_table_has_its_triggers_after_migrate(on_sqlite, app, model, fie
         alter_column(app, model, field, each)
         call_command("migrate", verbosity=0)
         assert set(stored_triggers(connection)) == declared()
+        with connection.cursor() as cursor:
+            indexes = connection.introspection.get_constraints(cursor, Shipment._meta.db_table)
+        assert {f"shipment_text_{column}" for column in SEARCHED} <= set(indexes)
 
 
 def test_migrate_restores_lost_and_changed_triggers_and_the_counts(api, tenant):
