@@ -144,7 +144,7 @@ class ApiKeyAdmin(NoDeleteAdmin):
 
     @admin.action(description="Revoke selected keys as leaked: later use raises an alarm", permissions=["change"])
     def revoke_as_leaked(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Revoke keys as leaked. Each later use sends a security notice."""
+        """Revoke keys as leaked. Later use sends a security notice."""
         self._revoke(request, queryset, ApiKey.Revocation.LEAKED)
 
     def _revoke(self, request: HttpRequest, queryset: QuerySet, reason: str) -> None:

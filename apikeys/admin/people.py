@@ -41,7 +41,7 @@ class UserAdmin(WaybillAdmin, DjangoUserAdmin):
     )
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
-        """Store a missing e-mail address as NULL. Django's form returns an empty text, which is unique."""
+        """Store a missing e-mail address as NULL. Only one person could have an empty text."""
         obj.email = obj.email or None
         super().save_model(request, obj, form, change)
 

@@ -113,7 +113,7 @@ class RegenerateSerializer(serializers.Serializer):
 
 
 class RevokeSerializer(serializers.Serializer):
-    """Why the key is revoked. Each later use of a leaked key raises an alarm."""
+    """Why the key is revoked. Later use of a leaked key raises an alarm."""
 
     reason = serializers.ChoiceField(choices=ApiKey.Revocation.choices, default=ApiKey.Revocation.REVOKED)
 

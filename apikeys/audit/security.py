@@ -66,7 +66,7 @@ def record_refused_sign_in(person: uuid.UUID | None, account: str, *, reason: st
 def is_first_in_period(name: str, seconds: int) -> bool:
     """Return whether this is the first call for ``name`` in this many seconds, in any process.
 
-    Returns False while the counter store is down, so that an attack cannot then flood the event table.
+    Returns: False while Redis is unavailable, so the event is not recorded then.
     """
     try:
         return counters.count([(f"once:{name}", seconds)]) == [1]

@@ -22,6 +22,6 @@ class User(AbstractUser):
         ]
 
     def clean(self) -> None:
-        """Store a missing e-mail address as NULL. An empty text would be unique."""
+        """Store a missing e-mail address as NULL. Only one person could have an empty text."""
         super().clean()
         self.email = self.email or None

@@ -43,7 +43,7 @@ def issue_tokens(user: User, membership: Membership, mode: str) -> TokenPair:
     """Issue a pair of tokens to a person who has just signed in."""
     refresh = RefreshToken.for_user(user)
     refresh["merchant"], refresh["mode"] = str(membership.merchant_id), mode
-    # simplejwt stores the whole token in its table; with the id alone, a copy of the database opens no account.
+    # simplejwt has stored the whole token. With only its id, a copy of the database gives no access.
     OutstandingToken.objects.filter(jti=refresh["jti"]).update(token=f"jti:{refresh['jti']}")
     lifetime = int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
     return TokenPair(str(refresh.access_token), str(refresh), lifetime, membership, mode)

@@ -192,7 +192,7 @@ class TwoFactor(PortalPage, View):
             context["left"] = second_factor.recovery_codes_left(request.user)
             return render(request, "portal/two_factor_on.html", context)
         if device := second_factor.pending_device(request.user):
-            # segno escapes the title; nothing else in the SVG is text.
+            # segno escapes the text in its SVG.
             context |= {"qr": mark_safe(second_factor.qr_code(device)), "secret": second_factor.secret_text(device)}  # noqa: S308
         return render(request, "portal/two_factor_off.html", context)
 
