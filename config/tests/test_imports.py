@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("apikeys", "tracking", "carriers", "shipping", "webhooks", "config")
 # Names of our modules that give access to the database, the settings, HTTP or requests.
-HEAVY = {"models", "settings", "transport", "views"}
+HEAVY = {"admin", "api", "models", "settings", "transport", "views"}
 LIBRARIES = {"rest_framework", "requests"}
 # The parts of Django that adapters may use, directly or indirectly: translation.
 OF_DJANGO = ("django.utils.functional", "django.utils.translation")
