@@ -1,4 +1,4 @@
-"""Staff find a shipment by whatever a caller knows of it, and see on one page what happened to it."""
+"""Staff find shipments by any identifier and see the whole history on one page."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ LIST = "/admin/shipping/shipment/"
 
 
 @pytest.fixture(autouse=True)
-def _files_in_a_place_of_their_own(settings, tmp_path):
+def _files_in_temporary_directory(settings, tmp_path):
     place = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     settings.STORAGES = settings.STORAGES | {"default": place}
 
@@ -55,19 +55,19 @@ def found(client, text):
 @pytest.mark.parametrize(
     "name", ["order_id", "reference", "tracking_number", "carrier_shipment_id", "customer_reference", "recipient", "id"]
 )
-def test_one_box_finds_a_shipment_by_each_of_its_names(admin_client, credential, shipment, name):
+def test_search_finds_a_shipment_by_each_identifier(admin_client, credential, shipment, name):
     make(credential, "0000000002", recipient="John Doe")
     assert found(admin_client, str(getattr(shipment, name))) == [shipment.pk]
     assert found(admin_client, str(getattr(shipment, name)).lower()) == [shipment.pk]
 
 
-def test_a_part_of_a_name_is_enough(admin_client, shipment):
+def test_beginning_of_words_finds_a_shipment(admin_client, shipment):
     assert found(admin_client, "smith jane") == [shipment.pk]
     assert found(admin_client, "ORDER-00") == [shipment.pk]
     assert found(admin_client, "nobody") == []
 
 
-def test_the_page_shows_what_happened(admin_client, shipment, tenant):
+def test_page_shows_history_calls_and_events(admin_client, shipment, tenant):
     Parcel.objects.create(shipment=shipment, number=1, weight_kg="2.500", length_cm=30, width_cm=20, height_cm=15)
     owner = {"merchant_id": shipment.merchant_id, "mode": "test"}
     Checkpoint.objects.create(
@@ -98,13 +98,13 @@ def test_the_page_shows_what_happened(admin_client, shipment, tenant):
     )
     pickup.shipments.add(shipment)
     text = admin_client.get(page_of(shipment)).content.decode()
-    for told in ("booked", "In transit", "789 Customer St", "2.5 kg", "30 × 20 × 15 cm", "New York &lt;Hub&gt;"):
-        assert told in text
-    for told in ("create_label", "no answer in time", "shipment.booked", "CONF-1", "Deliveries"):
-        assert told in text
+    for text_part in ("booked", "In transit", "789 Customer St", "2.5 kg", "30 × 20 × 15 cm", "New York &lt;Hub&gt;"):
+        assert text_part in text
+    for text_part in ("create_label", "no answer in time", "shipment.booked", "CONF-1", "Deliveries"):
+        assert text_part in text
 
 
-def test_each_section_links_to_the_list_of_its_own(admin_client, credential, shipment, tenant):
+def test_each_section_links_to_its_filtered_list(admin_client, credential, shipment, tenant):
     other = make(credential, "0000000002")
     for row in (shipment, other):
         events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=row.pk)
@@ -124,7 +124,7 @@ def test_each_section_links_to_the_list_of_its_own(admin_client, credential, shi
         assert len(listed.context["cl"].result_list) == len(section.rows)
 
 
-def test_a_long_history_is_cut_to_the_latest_fifty(admin_client, shipment, tenant):
+def test_section_shows_the_latest_fifty_rows(admin_client, shipment, tenant):
     for number in range(60):
         events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=shipment.pk, data={"number": number})
     page = admin_client.get(page_of(shipment))
@@ -135,7 +135,7 @@ def test_a_long_history_is_cut_to_the_latest_fifty(admin_client, shipment, tenan
     assert "number: 9<" not in page.content.decode()
 
 
-def test_its_page_takes_no_query_per_row(admin_client, shipment, credential, tenant, django_assert_max_num_queries):
+def test_page_takes_no_query_per_row(admin_client, shipment, credential, tenant, django_assert_max_num_queries):
     for number in range(30):
         events.record(SHIPMENT_BOOKED, tenant=tenant, subject_id=shipment.pk, data={"number": number})
         Parcel.objects.create(shipment=shipment, number=number, weight_kg=1)
@@ -143,7 +143,7 @@ def test_its_page_takes_no_query_per_row(admin_client, shipment, credential, ten
         admin_client.get(page_of(shipment))
 
 
-def test_why_a_booking_failed_is_told(admin_client, credential):
+def test_page_shows_why_a_booking_failed(admin_client, credential):
     told = {"error": "carrier_rejected", "message": "Pickit refused.", "carrier_message": "No such <point>"}
     row = make(credential, booking_state=BookingState.FAILED, status="", tracking_number="", failure=told)
     text = admin_client.get(page_of(row)).content.decode()
@@ -157,7 +157,7 @@ def label_of(shipment):
     return label
 
 
-def test_the_label_opens_for_staff(admin_client, shipment):
+def test_staff_can_open_the_label(admin_client, shipment):
     label_of(shipment)
     url = page_of(shipment, "label")
     assert url in admin_client.get(page_of(shipment)).content.decode()
@@ -168,14 +168,14 @@ def test_the_label_opens_for_staff(admin_client, shipment):
     assert b"".join(response.streaming_content) == b"%PDF-1.4 label"
 
 
-def test_the_label_stays_closed_for_everybody_else(client, shipment):
+def test_label_requires_permission(client, shipment):
     label_of(shipment)
-    assert client.get(page_of(shipment, "label")).status_code == 302  # to the log-in
+    assert client.get(page_of(shipment, "label")).status_code == 302  # to the sign-in page
     client.force_login(User.objects.create(username="staff", is_staff=True))
     assert client.get(page_of(shipment, "label")).status_code == 403
 
 
-def test_a_label_without_a_file_says_so(admin_client, shipment):
+def test_missing_label_file_is_reported(admin_client, shipment):
     label = label_of(shipment)
     label.file.storage.delete(label.file.name)
     page = admin_client.get(page_of(shipment, "label"), follow=True)
@@ -183,7 +183,7 @@ def test_a_label_without_a_file_says_so(admin_client, shipment):
     assert "no label file" in page.content.decode()
 
 
-def test_the_manifest_opens_for_staff_alone(admin_client, client, shipment):
+def test_only_staff_can_open_the_manifest(admin_client, client, shipment):
     label = label_of(shipment)
     url = page_of(shipment, "manifest")
     assert url not in admin_client.get(page_of(shipment)).content.decode()
@@ -197,12 +197,12 @@ def test_the_manifest_opens_for_staff_alone(admin_client, client, shipment):
     assert response["Content-Type"] == "application/pdf"
     assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
     assert b"".join(response.streaming_content) == b"%PDF-1.4 manifest"
-    assert client.get(url).status_code == 302  # to the log-in
+    assert client.get(url).status_code == 302  # to the sign-in page
     client.force_login(User.objects.create(username="staff", is_staff=True))
     assert client.get(url).status_code == 403
 
 
-def test_a_manifest_that_the_carrier_still_keeps_says_so(admin_client, shipment):
+def test_manifest_not_yet_fetched_is_shown_as_waiting(admin_client, shipment):
     label = label_of(shipment)
     Label.objects.filter(id=label.id).update(manifest_url="https://x.example/m.pdf")
     page = admin_client.get(page_of(shipment)).content.decode()
@@ -214,7 +214,7 @@ def look_up(client, *rows):
     return client.post(LIST, {"action": "look_up", "_selected_action": [str(row.pk) for row in rows]}, follow=True)
 
 
-def test_a_pending_booking_is_looked_up_at_once(admin_client, credential, shipment):
+def test_action_schedules_the_lookup_of_a_pending_booking(admin_client, credential, shipment):
     later = timezone.now() + timedelta(hours=1)
     pending = make(credential, "0000000002", booking_state=BookingState.PENDING, tracking_number="", reconcile_at=later)
     page = look_up(admin_client, pending, shipment)
@@ -223,11 +223,11 @@ def test_a_pending_booking_is_looked_up_at_once(admin_client, credential, shipme
     assert pending.reconcile_at <= timezone.now()
     shipment.refresh_from_db()
     assert shipment.reconcile_at is None
-    assert not CarrierCall.objects.exists()  # the worker asks, not the page
+    assert not CarrierCall.objects.exists()  # the worker calls the carrier, not the page
     assert "nothing to look up" in look_up(admin_client, shipment).content.decode()
 
 
-def test_a_booking_in_review_is_settled_and_frees_its_order(admin_client, credential):
+def test_action_fails_a_booking_in_review_and_frees_its_order(admin_client, credential):
     lost = make(credential, booking_state=BookingState.NEEDS_REVIEW, tracking_number="", order_id="ORDER-R")
     data = {"action": "nothing_bought", "_selected_action": [str(lost.pk)]}
     page = admin_client.post(LIST, data, follow=True)
@@ -237,7 +237,7 @@ def test_a_booking_in_review_is_settled_and_frees_its_order(admin_client, creden
     make(credential, "0000000003", booking_state=BookingState.PENDING, tracking_number="", order_id="ORDER-R")
 
 
-def test_a_pickup_in_review_is_settled_and_one_that_is_booked_is_not(admin_client, credential):
+def test_action_fails_only_pickups_in_review(admin_client, credential):
     facts = {"merchant": credential.merchant, "mode": "test", "carrier": "pickit", "credential": credential}
     facts |= {"scheduled_date": timezone.now(), "window_start": "10:00", "window_end": "12:00", "packages_count": 1}
     lost = Pickup.objects.create(state=Pickup.State.NEEDS_REVIEW, **facts)
@@ -248,7 +248,7 @@ def test_a_pickup_in_review_is_settled_and_one_that_is_booked_is_not(admin_clien
     assert [Pickup.objects.get(pk=one.pk).state for one in (lost, booked)] == ["failed", "scheduled"]
 
 
-def test_who_may_only_look_sets_nothing_going(client, credential):
+def test_actions_require_the_change_permission(client, credential):
     pending = make(credential, booking_state=BookingState.PENDING, tracking_number="")
     user = User.objects.create(username="viewer", is_staff=True)
     grant(user, "view_shipment")
@@ -263,7 +263,7 @@ def grant(user, codename):
     user.user_permissions.set(field.related_model.objects.filter(codename=codename))
 
 
-def test_the_list_is_filtered_by_what_ops_ask_for(admin_client, credential, shipment):
+def test_list_filters(admin_client, credential, shipment):
     other = Merchant.objects.create(name="Other", slug="other")
     review = make(
         credential, "0000000002", booking_state=BookingState.NEEDS_REVIEW, status="", merchant_id=other.id, mode="live"
@@ -283,14 +283,14 @@ def test_the_list_is_filtered_by_what_ops_ask_for(admin_client, credential, ship
     assert admin_client.get(LIST, {"merchant": "not an id"}).context["cl"].result_count == 0
 
 
-def test_a_count_stops_where_nobody_turns_pages(admin_client, credential, monkeypatch):
+def test_count_stops_at_the_paginator_limit(admin_client, credential, monkeypatch):
     monkeypatch.setattr("apikeys.admin.base.BoundedPaginator.limit", 2)
     for number in range(4):
         make(credential, f"000000000{number}")
     assert admin_client.get(LIST).context["cl"].result_count == 2
 
 
-def test_a_label_whose_file_the_carrier_still_keeps_says_so(admin_client, shipment):
+def test_label_not_yet_fetched_is_shown_as_waiting(admin_client, shipment):
     Label.objects.create(shipment=shipment, format="PDF", size="4x6", carrier_url="https://x.example/1.pdf")
     assert "waiting for the carrier" in admin_client.get(page_of(shipment)).content.decode()
     page = admin_client.get(page_of(shipment, "label"), follow=True)

@@ -1,4 +1,4 @@
-"""Times as they were told: no order of arrival, no missing offset and no change of clocks moves a scan."""
+"""Order of arrival, missing offsets and clock changes never change the time of a scan."""
 
 import itertools
 import random
@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 
 
 def scan(text, status, code=None, zone=UTC, location=""):
-    """What an adapter makes of a carrier's line."""
+    """Return a scan as an adapter reads it."""
     moment, assumed = read_time(text, zone=zone)
     return Scan(
         code=code or status.value,
@@ -56,23 +56,23 @@ def booked(tenant, number):
 
 
 @given(walls, zones)
-def test_a_time_without_offset_is_never_off_by_a_day(wall, zone):
+def test_time_without_offset_is_never_off_by_a_day(wall, zone):
     moment, assumed = read_time(wall.isoformat(), zone=zone)
     shown = moment.astimezone(zone).replace(tzinfo=None)
     assert assumed
     assert shown.date() == wall.date()
-    assert shown - wall in (timedelta(0), HOUR)  # the hour only where the clocks skipped it
+    assert shown - wall in (timedelta(0), HOUR)  # an hour only where the clocks skipped it
 
 
 @given(st.datetimes(FIRST, LAST, timezones=st.just(UTC)), zones)
-def test_a_time_with_its_offset_is_the_very_instant(instant, zone):
-    told = instant.astimezone(zone).isoformat()
-    assert read_time(told) == (instant, False)
-    assert MomentField().run_validation(told) == (instant, told, False)
+def test_time_with_offset_is_exact(instant, zone):
+    time_text = instant.astimezone(zone).isoformat()
+    assert read_time(time_text) == (instant, False)
+    assert MomentField().run_validation(time_text) == (instant, time_text, False)
 
 
 @pytest.mark.parametrize(
-    ("zone", "told", "instant"),
+    ("zone", "time_text", "instant"),
     [
         ("Europe/Oslo", "2026-03-29T01:59:59", "2026-03-29T00:59:59Z"),
         ("Europe/Oslo", "2026-03-29T02:30:00", "2026-03-29T01:30:00Z"),  # skipped
@@ -86,13 +86,13 @@ def test_a_time_with_its_offset_is_the_very_instant(instant, zone):
         ("America/Bogota", "2024-01-15T23:30:00", "2024-01-16T04:30:00Z"),
     ],
 )
-def test_on_the_days_when_clocks_change(zone, told, instant):
-    assert read_time(told, zone=ZONES[zone]) == (datetime.fromisoformat(instant), True)
+def test_times_on_days_when_clocks_change(zone, time_text, instant):
+    assert read_time(time_text, zone=ZONES[zone]) == (datetime.fromisoformat(instant), True)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("told", "zone", "assumed"),
+    ("time_text", "zone", "assumed"),
     [
         ("2026-10-25T02:30:00", "Europe/Oslo", True),
         ("2026-10-25T02:30:00+01:00", "Europe/Oslo", False),
@@ -100,35 +100,40 @@ def test_on_the_days_when_clocks_change(zone, told, instant):
         ("2026-03-08T02:30:00Z", "America/New_York", False),
     ],
 )
-def test_a_carrier_s_scan_keeps_its_text_and_says_whether_the_zone_was_assumed(tenant, api, told, zone, assumed):
+def test_carrier_scan_keeps_time_text_and_shows_an_assumed_zone(tenant, api, time_text, zone, assumed):
     shipment = booked(tenant, "PKT-CLOCK")
-    carrier_reports.store_scans(shipment.id, [scan(told, Status.IN_TRANSIT, zone=ZONES[zone])])
+    carrier_reports.store_scans(shipment.id, [scan(time_text, Status.IN_TRANSIT, zone=ZONES[zone])])
     row = Checkpoint.objects.get()
-    assert (row.occurred_text, row.tz_assumed) == (told, assumed)
+    assert (row.occurred_text, row.tz_assumed) == (time_text, assumed)
     (shown,) = api.get("/api/v1/tracking/PKT-CLOCK").json()["checkpoints"]
-    assert datetime.fromisoformat(shown["timestamp"]) == read_time(told, zone=ZONES[zone])[0]
+    assert datetime.fromisoformat(shown["timestamp"]) == read_time(time_text, zone=ZONES[zone])[0]
     assert Event.objects.get(type="shipment.checkpoint").data["checkpoint"]["tz_assumed"] is assumed
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("way", ["one by one", "as a batch"])
-def test_a_merchant_s_checkpoint_keeps_its_text_whichever_way_it_comes(api, way):
-    told = ["2024-01-15T09:00:00", "2024-01-15T05:30:00-05:00", "2024-01-15T12:00:00+01:00", "2024-01-15T12:00:00Z"]
+def test_posted_checkpoint_keeps_time_text_in_each_endpoint(api, way):
+    time_text = [
+        "2024-01-15T09:00:00",
+        "2024-01-15T05:30:00-05:00",
+        "2024-01-15T12:00:00+01:00",
+        "2024-01-15T12:00:00Z",
+    ]
     statuses = ["CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY"]
     bodies = [
         {"tracking_id": "CLOCK-0001", "status": status, "location": "Oslo", "description": "x", "timestamp": text}
-        for status, text in zip(statuses, told, strict=True)
+        for status, text in zip(statuses, time_text, strict=True)
     ]
     if way == "as a batch":
         assert api.post("/api/v1/checkpoints/batch", bodies).status_code == 200
     else:
         assert {api.post("/api/v1/checkpoints", body).status_code for body in bodies} == {201}
     rows = Checkpoint.objects.order_by("occurred_at").values_list("occurred_text", "tz_assumed", "occurred_at")
-    assert [row[:2] for row in rows] == list(zip(told, [True, False, False, False], strict=True))
+    assert [row[:2] for row in rows] == list(zip(time_text, [True, False, False, False], strict=True))
     assert [row[2].hour * 60 + row[2].minute for row in rows] == [540, 630, 660, 720]
 
 
-# Orders of arrival: delivered at the wrong door, then brought back
+# Orders of arrival: delivered to the wrong address, then returned
 
 HISTORY = [
     scan("2026-10-24T09:00:00", Status.CREATED, zone=ZONES["Europe/Oslo"], location="Oslo"),
@@ -139,7 +144,7 @@ HISTORY = [
     scan("2026-10-26T08:00:00", Status.RTO, zone=ZONES["Europe/Oslo"], location="Lillehammer"),
     scan("2026-10-28T12:00:00", Status.RETURNED, zone=ZONES["Europe/Oslo"], location="Oslo"),
 ]
-# The same with a second attempt in the return leg's place, and scans of one instant.
+# The same with a second attempt instead of the return leg, and scans at the same time.
 DELIVERED = [
     *HISTORY[:4],
     scan("2026-10-25T02:30:00+01:00", Status.EXCEPTION, location="Lillehammer"),
@@ -158,7 +163,7 @@ def points(scans):
 
 
 @HISTORIES
-def test_all_5040_orders_of_seven_scans_end_in_one_status_timeline_and_delivery(history, status, delivered_at):
+def test_all_5040_orders_of_seven_scans_give_one_result(history, status, delivered_at):
     orders = list(itertools.permutations(points(history)))
     assert len(orders) == 5040
     assert {tuple(sort_checkpoints(order)) for order in orders} == {tuple(sort_checkpoints(points(history)))}
@@ -167,7 +172,7 @@ def test_all_5040_orders_of_seven_scans_end_in_one_status_timeline_and_delivery(
 
 
 def shown(api, number):
-    """What the API says of a unit, without the ids of its rows."""
+    """Return the API's view of a unit without the ids of its rows."""
     answer = api.get(f"/api/v1/tracking/{number}").json()
     listed = [{key: value for key, value in one.items() if key != "id"} for one in answer["checkpoints"]]
     return answer | {"tracking_id": "", "checkpoints": listed}
@@ -175,9 +180,7 @@ def shown(api, number):
 
 @HISTORIES
 @pytest.mark.django_db
-def test_stored_one_by_one_or_all_at_once_every_order_reads_the_same(
-    tenant, api, history, status, delivered_at, full_size
-):
+def test_order_and_batching_of_scans_do_not_change_the_response(tenant, api, history, status, delivered_at, full_size):
     chosen = random.Random(7).sample(list(itertools.permutations(history)), 500 if full_size else 20)
     seen = []
     for number, order in enumerate(chosen):
@@ -188,5 +191,5 @@ def test_stored_one_by_one_or_all_at_once_every_order_reads_the_same(
         seen += [shown(api, f"PKT-S{number}"), shown(api, f"PKT-B{number}")]
     assert all(one == seen[0] for one in seen)
     assert seen[0]["current_status"] == status.upper()
-    told = seen[0]["delivery_time"]
-    assert (told and datetime.fromisoformat(told)) == delivered_at
+    time_text = seen[0]["delivery_time"]
+    assert (time_text and datetime.fromisoformat(time_text)) == delivered_at

@@ -1,4 +1,4 @@
-"""Counts that the database keeps: exact after every change, under parallel writers, folded or not; and repaired."""
+"""The counts of units and deliveries are exact after every change and with parallel writers, and can be repaired."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ WHEN = datetime(2024, 1, 15, 10, tzinfo=UTC)
 UNIT = {"status": "created", "checkpoint_count": 1, "first_at": WHEN, "last_at": WHEN}
 
 
-def made(tenant, number, **values):
+def create_unit(tenant, number, **values):
     return Shipment.objects.create(
         **{"merchant_id": tenant.merchant_id, "mode": tenant.mode, "store_id": tenant.store_id}
         | {"tracking_number": f"UNIT-{number}", "reference": f"WB-{tenant.mode}-{number}"}
@@ -35,7 +35,7 @@ def exact():
     return not any(counters.differences().values())
 
 
-def folded():
+def sum_up_all():
     while counters.fold():
         pass
 
@@ -45,8 +45,8 @@ def units(tenant):
     return {row["status"]: row["total"] for row in rows if row["total"]}
 
 
-def test_every_change_of_a_shipment_is_counted(tenant, merchant):
-    first, _second = made(tenant, 1), made(tenant, 2)
+def test_each_change_of_a_shipment_is_counted(tenant, merchant):
+    first, _second = create_unit(tenant, 1), create_unit(tenant, 2)
     assert units(tenant) == {"created": 2}
     Shipment.objects.filter(id=first.id).update(status="in_transit", checkpoint_count=F("checkpoint_count") + 2)
     assert units(tenant) == {"created": 1, "in_transit": 1}
@@ -60,8 +60,8 @@ def test_every_change_of_a_shipment_is_counted(tenant, merchant):
     assert exact()
 
 
-def test_what_is_no_unit_is_not_counted_until_it_is_booked(tenant):
-    row = made(tenant, 1, booking_state=BookingState.PENDING, status="")
+def test_pending_shipment_is_counted_when_it_is_booked(tenant):
+    row = create_unit(tenant, 1, booking_state=BookingState.PENDING, status="")
     assert units(tenant) == {}
     Shipment.objects.filter(id=row.id).update(booking_state=BookingState.BOOKED, status="created")
     assert units(tenant) == {"created": 1}
@@ -70,8 +70,8 @@ def test_what_is_no_unit_is_not_counted_until_it_is_booked(tenant):
     assert exact()
 
 
-def test_a_change_of_what_is_not_counted_appends_nothing(tenant):
-    row = made(tenant, 1)
+def test_change_of_uncounted_column_appends_no_row(tenant):
+    row = create_unit(tenant, 1)
     before = UnitTally.objects.count()
     row.recipient = "Somebody"
     row.save()
@@ -87,21 +87,23 @@ def test_many_rows_in_one_statement_are_counted(tenant):
     Shipment.objects.bulk_create(rows)
     Shipment.objects.filter(reference__lt="R-5").update(status="picked_up")
     assert sum(units(tenant).values()) == 100
-    if connection.vendor == "postgresql":  # once for each statement, not for each row
+    if connection.vendor == "postgresql":  # one row per statement
         assert UnitTally.objects.count() == 3
     assert exact()
 
 
-def test_what_is_rolled_back_was_never_counted(tenant):
+def test_rolled_back_change_is_not_counted(tenant):
     with pytest.raises(RuntimeError), transaction.atomic():
-        made(tenant, 1)
+        create_unit(tenant, 1)
         raise RuntimeError
     assert units(tenant) == {}
 
 
-def test_deliveries_are_counted_by_lane_day_and_time(tenant):
+def test_deliveries_are_counted_by_route_day_and_transit_time(tenant):
     lane = {"origin": {"country": "se"}, "destination": {"country": "NO"}, "carrier": "pickit"}
-    row = made(tenant, 1, **lane, picked_up_at=WHEN + timedelta(hours=4), promised_delivery=WHEN + timedelta(days=2))
+    row = create_unit(
+        tenant, 1, **lane, picked_up_at=WHEN + timedelta(hours=4), promised_delivery=WHEN + timedelta(days=2)
+    )
     assert not DeliveryTally.objects.exists()
     Shipment.objects.filter(id=row.id).update(delivered_at=WHEN + timedelta(hours=30), status="delivered")
     (one,) = DeliveryTally.objects.all()
@@ -109,7 +111,7 @@ def test_deliveries_are_counted_by_lane_day_and_time(tenant):
     assert (str(one.day), one.transit_days, one.transit_seconds) == ("2024-01-16", 2, 26 * 3600)
     assert (one.deliveries, one.promised, one.on_time) == (1, 1, 1)
     assert UnitTally.objects.aggregate(total=Sum("delivery_seconds"))["total"] == 30 * 3600
-    # The carrier corrects itself: the delivery moves to another day.
+    # The carrier corrects the delivery to another day.
     Shipment.objects.filter(id=row.id).update(delivered_at=WHEN + timedelta(days=3))
     days = DeliveryTally.objects.order_by("day").values("day").annotate(Sum("deliveries"), Sum("on_time"))
     assert [(str(day["day"]), day["deliveries__sum"], day["on_time__sum"]) for day in days] == [
@@ -129,26 +131,26 @@ def test_deliveries_are_counted_by_lane_day_and_time(tenant):
         {"delivered_at": WHEN.replace(microsecond=999_999), "first_at": WHEN.replace(microsecond=1)},
     ],
 )
-def test_odd_facts_hinder_no_shipment(tenant, values):
-    made(tenant, 1, **{"delivered_at": WHEN, "status": "delivered"} | values)
+def test_unusual_values_do_not_prevent_counting(tenant, values):
+    create_unit(tenant, 1, **{"delivered_at": WHEN, "status": "delivered"} | values)
     (one,) = DeliveryTally.objects.all()
     assert one.transit_seconds >= 0
     assert one.transit_days <= 365
     assert exact()
 
 
-def test_folding_keeps_the_sums_and_leaves_one_row_of_a_key(tenant, merchant):
+def test_summing_up_keeps_totals_and_leaves_one_row_per_key(tenant, merchant):
     other = Tenant(Merchant.objects.create(name="Other", slug="other").id, "live")
     for number in range(6):
-        made(tenant, number, status="delivered", delivered_at=WHEN + timedelta(days=number % 2))
-        made(other, number)
+        create_unit(tenant, number, status="delivered", delivered_at=WHEN + timedelta(days=number % 2))
+        create_unit(other, number)
     Shipment.objects.filter(tracking_number="UNIT-0", mode="test").update(status="returned", delivered_at=None)
     before = units(tenant), units(other)
     for _ in range(2):
-        folded()
-        made(tenant, f"more-{_}", status="rto")
+        sum_up_all()
+        create_unit(tenant, f"more-{_}", status="rto")
         before[0]["rto"] = before[0].get("rto", 0) + 1
-        folded()
+        sum_up_all()
         assert (units(tenant), units(other)) == before
         for model in counters.MODELS:
             doubles = model.objects.order_by().values(*model.KEYS).annotate(rows=Count("id")).filter(rows__gt=1)
@@ -157,25 +159,25 @@ def test_folding_keeps_the_sums_and_leaves_one_row_of_a_key(tenant, merchant):
     assert exact()
 
 
-def test_what_comes_to_nothing_leaves_no_row(tenant):
-    made(tenant, 1)
+def test_zero_sums_leave_no_row(tenant):
+    create_unit(tenant, 1)
     Shipment.objects.all().delete()
-    folded()
+    sum_up_all()
     assert not UnitTally.objects.exists()
 
 
-def test_folding_goes_in_bounded_steps(tenant, monkeypatch):
+def test_summing_up_is_done_in_batches(tenant, monkeypatch):
     monkeypatch.setattr(counters, "FOLDED_AT_ONCE", 3)
     for number in range(8):
-        made(tenant, number)
+        create_unit(tenant, number)
     assert [counters.fold() for _ in range(3)] == [True, True, False]
     assert units(tenant) == {"created": 8}
     assert UnitTally.objects.count() == 1
 
 
-def test_recount_finds_and_repairs_what_is_wrong(tenant, capsys):
-    made(tenant, 1)
-    made(tenant, 2, status="delivered", delivered_at=WHEN)
+def test_recount_finds_and_repairs_wrong_counts(tenant, capsys):
+    create_unit(tenant, 1)
+    create_unit(tenant, 2, status="delivered", delivered_at=WHEN)
     call_command("recount", "--check")
     assert "shipping_unittally: exact" in capsys.readouterr().out
     UnitTally.objects.filter(status="created").update(units=7)
@@ -191,7 +193,7 @@ def test_recount_finds_and_repairs_what_is_wrong(tenant, capsys):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_counts_are_exact_at_every_moment_of_parallel_writing_folding_and_repairing(api, tenant):
+def test_counts_stay_exact_during_parallel_writes_and_repairs(api, tenant):
     done = threading.Event()
     wrong = []
 
@@ -227,6 +229,6 @@ def test_counts_are_exact_at_every_moment_of_parallel_writing_folding_and_repair
     assert not wrong
     assert units(tenant) == {"exception": 24}
     assert UnitTally.objects.aggregate(total=Sum("checkpoints"))["total"] == 96
-    folded()
+    sum_up_all()
     assert exact()
     assert api.get("/api/v1/shipments").json()["pagination"]["total"] == 24

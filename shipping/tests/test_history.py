@@ -1,4 +1,4 @@
-"""A shipment's status is a function of its checkpoints, whatever order they arrive in."""
+"""A shipment's status is a function of its set of checkpoints, in every order of arrival."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -37,14 +37,14 @@ RETURNED = [
 
 
 @pytest.mark.parametrize("history", [SIX_SCANS, RETURNED], ids=["delivered", "returned"])
-def test_all_orders_of_arrival_end_equal(history):
+def test_all_orders_of_arrival_give_the_same_summary(history):
     expected = summarize(history)
     for order in itertools.permutations(history):
         assert summarize(order) == expected
     assert expected.status == history[-1].status
 
 
-def test_the_last_place_and_both_ends_are_known():
+def test_summary_has_last_location_and_first_and_last_times():
     summary = summarize(SIX_SCANS)
     assert summary.location == "Downtown Locker Station"
     assert (summary.first_at, summary.last_at) == (START, START + timedelta(hours=52))
@@ -52,28 +52,28 @@ def test_the_last_place_and_both_ends_are_known():
     assert summary.count == 6
 
 
-def test_a_late_scan_does_not_undo_a_delivery():
+def test_late_scan_does_not_undo_a_delivery():
     assert summarize([at(1, Status.DELIVERED), at(2, Status.IN_TRANSIT)]).status == Status.DELIVERED
 
 
-def test_a_return_opens_a_new_leg_after_delivery():
+def test_return_opens_a_new_leg_after_delivery():
     summary = summarize([at(1, Status.DELIVERED), at(2, Status.RTO), at(3, Status.IN_TRANSIT)])
     assert summary.status == Status.IN_TRANSIT
     assert summary.delivered_at is None
 
 
-def test_an_unknown_code_never_counts_but_is_kept():
+def test_unknown_code_is_stored_but_decides_nothing():
     summary = summarize([at(1, Status.IN_TRANSIT), at(2, Status.UNKNOWN, "customs_xyz")])
     assert summary.status == Status.IN_TRANSIT
     assert summary.count == 2
     assert summarize([at(2, Status.UNKNOWN, "customs_xyz")]).status == Status.UNKNOWN
 
 
-def test_of_one_instant_the_scan_further_along_decides():
+def test_higher_status_decides_between_scans_at_the_same_time():
     assert summarize([at(1, Status.PICKED_UP), at(1, Status.CREATED)]).status == Status.PICKED_UP
 
 
-def test_no_checkpoints_no_status():
+def test_no_checkpoints_give_no_status():
     assert summarize([]).status == ""
 
 
@@ -83,14 +83,14 @@ points = st.builds(
 
 
 @given(st.lists(points, max_size=8).flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
-def test_any_set_in_any_order_folds_equal(pair):
+def test_any_set_in_any_order_gives_the_same_summary(pair):
     one, other = pair
     assert summarize(one) == summarize(other)
     assert sort_checkpoints(one) == sort_checkpoints(other)
 
 
 @given(st.lists(points, min_size=1, max_size=8))
-def test_the_status_is_one_that_was_reported(items):
+def test_status_is_one_of_the_reported_statuses(items):
     summary = summarize(items)
     assert summary.status in {point.status for point in items}
     assert (summary.delivered_at is not None) == (summary.status == Status.DELIVERED)

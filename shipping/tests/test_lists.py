@@ -1,4 +1,4 @@
-"""The list of units: every filter, pages that stay whole while units are added, nobody else's rows, no scan."""
+"""The list of units: filters, stable pages, tenancy, and query plans."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def store(merchant):
 
 @pytest.fixture
 def unit(tenant):
-    """Makes a unit: ``unit(number, status=…)``."""
+    """Create a unit: ``unit(number, status=…)``."""
 
     def make(number, of=tenant, day=0, **values):
         at = WHEN + timedelta(days=day)
@@ -71,7 +71,7 @@ def client_of(tenant, client):
     return ApiClient(client, key)
 
 
-def test_each_filter_finds_its_units_and_tells_of_itself(listed, unit, store):
+def test_each_filter_selects_units_and_is_shown_in_the_response(listed, unit, store):
     unit("UNIT-A", status="in_transit", order_id="ORDER-1", day=1)
     unit("UNIT-B", carrier="pickit", store_id=store.id, booking_state=BookingState.BOOKED, day=2)
     unit("UNIT-C", last_at=WHEN + timedelta(days=9), customer_reference="Ref-77", recipient="Ana Gómez", day=3)
@@ -107,7 +107,7 @@ def test_each_filter_finds_its_units_and_tells_of_itself(listed, unit, store):
     }
 
 
-def test_a_unit_without_a_checkpoint_is_found_by_the_time_that_it_shows(listed, unit):
+def test_unit_without_checkpoint_is_filtered_by_its_creation_time(listed, unit):
     unit("UNIT-A", first_at=None, last_at=None, created_at=WHEN)
     assert (
         listed(created_from="2024-01-15", created_to="2024-01-15")["units"][0]["created_at"] == "2024-01-15T10:00:00Z"
@@ -137,20 +137,20 @@ def test_a_unit_without_a_checkpoint_is_found_by_the_time_that_it_shows(listed, 
         {"cursor": "7"},
     ],
 )
-def test_a_wrong_value_is_named(api, query):
+def test_error_names_the_invalid_parameter(api, query):
     response = api.get(LIST, **query)
     assert (response.status_code, response.json()["error"]) == (400, "validation_error")
     assert response.json()["details"].keys() == query.keys()
 
 
-def test_a_range_that_ends_before_it_starts_is_named(api):
+def test_range_that_ends_before_it_starts_is_refused(api):
     for name in ("created", "updated"):
         response = api.get(LIST, **{f"{name}_from": "2024-01-02", f"{name}_to": "2024-01-01"})
         assert response.status_code == 400
         assert response.json()["details"].keys() == {f"{name}_to"}
 
 
-def test_pages_by_cursor_hold_every_unit_once_while_units_are_added(listed, unit):
+def test_cursor_pages_contain_each_unit_once_while_units_are_added(listed, unit):
     there = [unit(f"UNIT-{number:03}").tracking_number for number in range(25)]
     seen, cursor, added = [], None, 0
     while True:
@@ -167,7 +167,7 @@ def test_pages_by_cursor_hold_every_unit_once_while_units_are_added(listed, unit
     assert listed()["pagination"]["total"] == 25 + added
 
 
-def test_an_offset_works_beside_the_cursor(listed, unit):
+def test_offset_and_cursor_pages_agree(listed, unit):
     there = [unit(f"UNIT-{number}").tracking_number for number in range(9)][::-1]
     first = listed(limit=2, offset=2)
     assert numbers(first) == there[2:4]
@@ -189,7 +189,7 @@ def test_totals_by_status_carrier_and_store_are_exact_whatever_their_size(listed
     assert (pagination["total"], pagination["total_is_exact"]) == (3, False)
 
 
-def test_another_merchants_modes_and_stores_units_are_not_there(api, unit, client, merchant, tenant, store):
+def test_list_excludes_other_merchants_modes_and_stores(api, unit, client, merchant, tenant, store):
     other = Tenant(Merchant.objects.create(name="Other", slug="other", plan_id="enterprise").id, "test")
     south = Store.objects.create(merchant=merchant, name="South", code="south")
     northern = Tenant(merchant.id, "test", store.id)
@@ -208,26 +208,26 @@ def test_another_merchants_modes_and_stores_units_are_not_there(api, unit, clien
     assert client_of(Tenant(merchant.id, "live"), client).get(LIST).json()["pagination"]["total"] == 1
     for query in ({"q": "o-1"}, {"q": "live"}):
         assert numbers(api.get(LIST, **query).json()) == []
-    # A store that is not the caller's is as unknown as one that does not exist.
+    # Another merchant's store is treated like one that does not exist.
     for name in ("foreign", str(foreign.id)):
         assert api.get(LIST, store=name).status_code == 400
     assert client_of(northern, client).get(LIST, store="south").json()["details"].keys() == {"store"}
     assert client_of(northern, client).get(LIST, store="north").status_code == 200
 
 
-def test_the_number_of_queries_is_the_same_for_any_page(api, unit, store, django_assert_num_queries):
+def test_number_of_queries_is_the_same_for_each_page(api, unit, store, django_assert_num_queries):
     for number in range(30):
         unit(f"UNIT-{number}", store=store, carrier="pickit", booking_state=BookingState.BOOKED)
     api.get(LIST)
     for query in ({}, {"limit": 2}, {"status": "created", "carrier": "pickit"}, {"q": "unit"}, {"offset": 20}):
         with django_assert_num_queries(3):  # the key, the page, the total
             api.get(LIST, **query)
-    with django_assert_num_queries(4):  # the store besides
+    with django_assert_num_queries(4):  # and the store
         api.get(LIST, store="north")
 
 
 PLANS = {
-    # The latter where so much of the table is this merchant's.
+    # The second one if much of the table belongs to this merchant.
     "": {"shipment_by_tenant", "shipping_shipment_pkey"},
     "status": {"shipment_by_status"},
     "carrier": {"shipment_by_carrier"},
@@ -251,7 +251,7 @@ VALUES = {
 
 @pytest.fixture
 def many(tenant, store):
-    """Enough units of enough merchants that an index pays."""
+    """Create enough units of enough merchants for the planner to choose an index."""
     others = [Merchant.objects.create(name=f"m{n}", slug=f"m{n}") for n in range(30)]
     owners = [tenant.merchant_id, *(other.id for other in others)]
     rows = [
@@ -278,13 +278,13 @@ def many(tenant, store):
 
 
 def plan_of(query, is_bounded):
-    """The names of the indexes, and whether the table of shipments is read through."""
+    """Return the names of the used indexes, and whether all shipments are read."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(f"EXPLAIN QUERY PLAN {query}")
             text = "\n".join(row[3] for row in cursor.fetchall())
             return text, "SCAN shipping_shipment" in text
-        # So few rows can as well all be read, and sorted; many can not.
+        # PostgreSQL may also read and sort so few rows.
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"SET LOCAL enable_sort = {'on' if is_bounded else 'off'}")
         cursor.execute(f"EXPLAIN (FORMAT JSON) {query}")
@@ -293,7 +293,7 @@ def plan_of(query, is_bounded):
         return text, re.search(r'"Seq Scan"[^{}]*"Relation Name": "shipping_shipment"', text) is not None
 
 
-def test_an_index_lies_under_the_list_and_each_filter(api, many):
+def test_an_index_serves_the_list_and_each_filter(api, many):
     for name, indexes in PLANS.items():
         with CaptureQueriesContext(connection) as captured:
             assert api.get(LIST, **({name: VALUES[name]} if name else {})).json()["units"], name
@@ -305,7 +305,7 @@ def test_an_index_lies_under_the_list_and_each_filter(api, many):
             assert any(index in text for index in indexes), (name, text)
 
 
-def test_the_total_reads_the_counts_by_their_index(api, many):
+def test_total_reads_counts_by_index(api, many):
     with CaptureQueriesContext(connection) as captured:
         api.get(LIST, limit=1)
     (total,) = [one["sql"] for one in captured if "unittally" in one["sql"]]

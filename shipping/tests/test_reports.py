@@ -1,4 +1,4 @@
-"""The documented business metrics, and how carriers perform: from kept counts, the caller's own alone."""
+"""Business metrics and carrier performance come from the counts and contain only the caller's data."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ NOTHING = {
 
 @pytest.fixture
 def booked(tenant):
-    """A shipment at a carrier: ``booked(number, of=tenant, lane="SE-NO", promised_days=2)``."""
+    """Create a booked shipment: ``booked(number, of=tenant, lane="SE-NO", promised_days=2)``."""
 
     def make(number, of=tenant, lane="SE-NO", promised_days=None):
         row = Shipment(
@@ -62,7 +62,7 @@ def scan(status, days):
 
 
 def delivered(row, days, picked_up=0.0):
-    """Created a day before it is picked up."""
+    """Report a pickup and a delivery; the shipment was created a day before the pickup."""
     told = [scan("created", picked_up - 1), scan("picked_up", picked_up), scan("delivered", days)]
     carrier_reports.store_scans(row.id, told)
 
@@ -93,7 +93,7 @@ def test_business_metrics_have_the_documented_shape(api):
         }
 
 
-def test_before_anything_happened_the_figures_are_zero(api):
+def test_figures_are_zero_without_units(api):
     body = api.get(BUSINESS).json()
     assert (body["total_units"], body["total_checkpoints"], body["avg_delivery_time"]) == (0, 0, None)
     assert set(body["units_by_status"].values()) == {0}
@@ -101,14 +101,14 @@ def test_before_anything_happened_the_figures_are_zero(api):
     assert (body["total"], body["carriers"], body["lanes"], body["lanes_total"]) == (NOTHING, [], [], 0)
 
 
-def test_other_statuses_are_counted_when_they_occur(api, booked):
+def test_undocumented_statuses_appear_when_they_occur(api, booked):
     carrier_reports.store_scans(booked("PKT-1").id, [scan("ndr", 1)])
     body = api.get(BUSINESS).json()
     assert body["units_by_status"]["NDR"] == 1
     assert body["total_units"] == sum(body["units_by_status"].values()) == 1
 
 
-def test_on_time_and_transit_figures_by_carrier_and_lane(api, booked):
+def test_performance_by_carrier_and_route(api, booked):
     # Picked up on the 15th; promised for the 17th.
     for number, days in enumerate((1, 1.5, 2, 2.5, 4)):
         delivered(booked(f"SE-{number}", promised_days=2), days)
@@ -139,7 +139,7 @@ def test_on_time_and_transit_figures_by_carrier_and_lane(api, booked):
     assert api.get(PERFORMANCE, **{"from": "2024-01-19", "to": "2024-01-21"}).json()["total"]["deliveries"] == 1
 
 
-def test_on_time_means_the_first_estimate_however_often_the_carrier_moves_it(api, booked):
+def test_on_time_is_measured_against_the_first_estimate(api, booked):
     row = booked("PKT-1", promised_days=2)
     moved = (WHEN + timedelta(days=9), WHEN + timedelta(hours=1))
     carrier_reports.store_scans(row.id, [scan("picked_up", 0)], estimates=[moved])
@@ -148,7 +148,7 @@ def test_on_time_means_the_first_estimate_however_often_the_carrier_moves_it(api
     assert (total["promised"], total["on_time"], total["late"]) == (1, 0, 1)
 
 
-def test_a_delivery_that_turns_out_a_return_is_taken_back(api, booked):
+def test_delivery_that_becomes_a_return_is_subtracted(api, booked):
     row = booked("PKT-1")
     delivered(row, 2)
     assert api.get(PERFORMANCE, **JANUARY).json()["total"]["deliveries"] == 1
@@ -156,7 +156,7 @@ def test_a_delivery_that_turns_out_a_return_is_taken_back(api, booked):
     assert api.get(PERFORMANCE, **JANUARY).json()["total"] == NOTHING
 
 
-def test_units_that_the_merchant_tracks_itself_have_neither_carrier_nor_lane(api):
+def test_self_tracked_units_have_no_carrier_and_no_route(api):
     for day, status in enumerate(["CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED"], start=10):
         api.post("/api/v1/checkpoints", checkpoint(status, timestamp=f"2024-01-{day}T09:00:00Z"))
     (lane,) = api.get(PERFORMANCE, **JANUARY).json()["lanes"]
@@ -176,13 +176,13 @@ def test_units_that_the_merchant_tracks_itself_have_neither_carrier_nor_lane(api
         ({"destination_country": "1"}, {"destination_country"}),
     ],
 )
-def test_bad_input_is_named(api, query, named):
+def test_error_names_the_invalid_filter(api, query, named):
     response = api.get(PERFORMANCE, **query)
     assert (response.status_code, response.json()["error"]) == (400, "validation_error")
     assert response.json()["details"].keys() == named
 
 
-def test_everybody_is_told_of_their_own_alone(client, booked, tenant, merchant):
+def test_reports_contain_only_the_callers_data(client, booked, tenant, merchant):
     other = Tenant(Merchant.objects.create(name="Other", slug="other", plan_id="enterprise").id, "test")
     store = Store.objects.create(merchant=merchant, name="North", code="north")
     northern = Tenant(merchant.id, "test", store.id)
@@ -196,14 +196,14 @@ def test_everybody_is_told_of_their_own_alone(client, booked, tenant, merchant):
         assert ask.get(PERFORMANCE, **JANUARY).json()["total"]["deliveries"] == count
 
 
-def test_a_key_without_the_scope_is_refused(client, tenant):
+def test_key_without_scope_is_refused(client, tenant):
     ask = client_of(tenant, client, ["shipments:read", "tracking:read"])
     for path in (BUSINESS, PERFORMANCE):
         assert ask.get(path).json()["details"] == {"scope": ["reports:read"]}
     assert client.get(BUSINESS).status_code == 401
 
 
-def test_no_figure_reads_a_shipment_and_folding_changes_none(api, booked):
+def test_reports_read_no_shipments_and_summing_up_changes_none(api, booked):
     for number in range(4):
         delivered(booked(f"PKT-{number}", promised_days=2), number)
     paths = ((BUSINESS, {}), (PERFORMANCE, JANUARY))
@@ -211,5 +211,5 @@ def test_no_figure_reads_a_shipment_and_folding_changes_none(api, booked):
     counters.fold()
     with CaptureQueriesContext(connection) as captured:
         assert [api.get(path, **query).json() for path, query in paths] == before
-    assert len(captured) == 4  # twice the key and the figures
+    assert len(captured) == 4  # the key and the figures, twice
     assert not any("shipping_shipment" in one["sql"] or "shipping_checkpoint" in one["sql"] for one in captured)
