@@ -151,15 +151,20 @@ def clock(time_machine):
 
 
 @pytest.fixture(autouse=True)
-def _leases_follow_the_clock(monkeypatch):
-    """Use the process's clock for leases while a test changes it; they use the database's clock otherwise."""
+def database_clock(monkeypatch):
+    """Use the process's clock for leases while a test changes it; they use the database's clock otherwise.
+
+    The value is the replaced function.
+    """
+    original = leases.now
 
     def now():
         if clocks.escape_hatch.is_travelling():
             return Value(timezone.now(), output_field=DateTimeField())
-        return leases.DatabaseNow()
+        return original()
 
     monkeypatch.setattr(leases, "now", now)
+    return original
 
 
 @pytest.fixture

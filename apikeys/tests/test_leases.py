@@ -146,8 +146,8 @@ def test_scheduled_row_is_taken_when_due_and_postponed_by_the_lease(row):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("error", [timedelta(days=1), timedelta(days=-1)], ids=["ahead", "behind"])
-def test_wrong_clock_of_a_process_does_not_matter(row, monkeypatch, error):
-    monkeypatch.setattr(leases, "now", leases.DatabaseNow)
+def test_wrong_clock_of_a_process_does_not_matter(row, monkeypatch, database_clock, error):
+    monkeypatch.setattr(leases, "now", database_clock)
     right = timezone.now()
     with time_machine.travel(right + error):
         first = WORK.acquire(row)
@@ -171,6 +171,6 @@ def test_lease_stored_before_the_clock_was_set_back_counts_as_ended(row):
 def test_time_that_python_has_just_stored_is_not_in_the_future(row):
     for _ in range(200):
         row.update(lease_until=timezone.now())
-        assert row.filter(lease_until__lte=leases.DatabaseNow()).exists()
-        row.update(lease_until=leases.DatabaseNow())
-        assert row.filter(lease_until__lte=leases.DatabaseNow()).exists()
+        assert row.filter(lease_until__lte=leases.now()).exists()
+        row.update(lease_until=leases.now())
+        assert row.filter(lease_until__lte=leases.now()).exists()
