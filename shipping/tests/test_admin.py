@@ -19,8 +19,8 @@ LIST = "/admin/shipping/shipment/"
 
 @pytest.fixture(autouse=True)
 def _files_in_temporary_directory(settings, tmp_path):
-    place = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
-    settings.STORAGES = settings.STORAGES | {"default": place}
+    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = settings.STORAGES | {"default": storage}
 
 
 @pytest.fixture

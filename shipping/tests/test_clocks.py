@@ -113,7 +113,7 @@ def test_carrier_scan_keeps_time_text_and_shows_an_assumed_zone(tenant, api, tim
 @pytest.mark.django_db
 @pytest.mark.parametrize("way", ["one by one", "as a batch"])
 def test_posted_checkpoint_keeps_time_text_in_each_endpoint(api, way):
-    time_text = [
+    times = [
         "2024-01-15T09:00:00",
         "2024-01-15T05:30:00-05:00",
         "2024-01-15T12:00:00+01:00",
@@ -122,14 +122,14 @@ def test_posted_checkpoint_keeps_time_text_in_each_endpoint(api, way):
     statuses = ["CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY"]
     bodies = [
         {"tracking_id": "CLOCK-0001", "status": status, "location": "Oslo", "description": "x", "timestamp": text}
-        for status, text in zip(statuses, time_text, strict=True)
+        for status, text in zip(statuses, times, strict=True)
     ]
     if way == "as a batch":
         assert api.post("/api/v1/checkpoints/batch", bodies).status_code == 200
     else:
         assert {api.post("/api/v1/checkpoints", body).status_code for body in bodies} == {201}
     rows = Checkpoint.objects.order_by("occurred_at").values_list("occurred_text", "tz_assumed", "occurred_at")
-    assert [row[:2] for row in rows] == list(zip(time_text, [True, False, False, False], strict=True))
+    assert [row[:2] for row in rows] == list(zip(times, [True, False, False, False], strict=True))
     assert [row[2].hour * 60 + row[2].minute for row in rows] == [540, 630, 660, 720]
 
 

@@ -288,8 +288,8 @@ def plan_of(query, is_bounded):
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"SET LOCAL enable_sort = {'on' if is_bounded else 'off'}")
         cursor.execute(f"EXPLAIN (FORMAT JSON) {query}")
-        told = cursor.fetchone()[0]
-        text = told if isinstance(told, str) else json.dumps(told)
+        plan = cursor.fetchone()[0]
+        text = plan if isinstance(plan, str) else json.dumps(plan)
         return text, re.search(r'"Seq Scan"[^{}]*"Relation Name": "shipping_shipment"', text) is not None
 
 

@@ -63,8 +63,8 @@ def scan(status, days):
 
 def delivered(row, days, picked_up=0.0):
     """Report a pickup and a delivery; the shipment was created a day before the pickup."""
-    told = [scan("created", picked_up - 1), scan("picked_up", picked_up), scan("delivered", days)]
-    carrier_reports.store_scans(row.id, told)
+    scans = [scan("created", picked_up - 1), scan("picked_up", picked_up), scan("delivered", days)]
+    carrier_reports.store_scans(row.id, scans)
 
 
 def client_of(tenant, client, scopes=("reports:read",)):
