@@ -1,4 +1,4 @@
-"""Deletion of old calls from the call log."""
+"""Retention of the call log."""
 
 import io
 from datetime import timedelta
