@@ -18,6 +18,7 @@ from deploy.tests.system import ROOT, System
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.once,  # the server is always PostgreSQL
     pytest.mark.skipif(services.find_program("initdb") is None and not os.environ.get("CI"), reason="no PostgreSQL"),
 ]
 
