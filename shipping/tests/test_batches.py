@@ -1,4 +1,4 @@
-"""Many checkpoints in one call: each for itself, in their order, by few statements, and the same as one by one."""
+"""A batch of checkpoints is validated per item, stored by few statements, and equals single posts in its result."""
 
 import json
 import random
@@ -53,7 +53,7 @@ def kinds(answer):
 
 
 def snapshot():
-    """What the database says of all units, without ids and times of writing."""
+    """Return the stored units, checkpoints and events without ids and times of writing."""
     units = Shipment.objects.order_by("tracking_number").values_list(
         "tracking_number", "status", "location", "checkpoint_count", "first_at", "last_at", "delivered_at"
     )
@@ -66,7 +66,7 @@ def snapshot():
     return list(units), list(scans), told
 
 
-def test_a_thousand_are_stored_in_one_call(send):
+def test_thousand_checkpoints_are_stored_in_one_call(send):
     answer = send([step for number in range(250) for step in way(number, 4)])
     assert (answer["success"], answer["stored"], answer["repeated"], answer["refused"]) == (True, 1000, 0, 0)
     assert [result["index"] for result in answer["results"]] == list(range(1000))
@@ -76,7 +76,7 @@ def test_a_thousand_are_stored_in_one_call(send):
     assert Outbox.objects.count() == Event.objects.count() == 250 * 7  # the second in_transit changes no status
 
 
-def test_one_bad_item_never_sinks_the_others(send):
+def test_invalid_item_does_not_affect_the_others(send):
     answer = send(
         [
             item(1),
@@ -105,7 +105,7 @@ def test_one_bad_item_never_sinks_the_others(send):
     assert Shipment.objects.count() == 1
 
 
-def test_the_same_batch_again_stores_nothing(send):
+def test_repeated_batch_stores_nothing(send):
     items = [step for number in range(5) for step in way(number)]
     first, again = send(items), send(items)
     assert kinds(again) == ["repeated"] * len(items)
@@ -114,7 +114,7 @@ def test_the_same_batch_again_stores_nothing(send):
     assert Checkpoint.objects.count() == len(items)
 
 
-def test_ndjson_is_taken_line_by_line(api):
+def test_ndjson_is_read_line_by_line(api):
     lines = [json.dumps(item(1)).encode(), b"{broken", b"", json.dumps(item(1, "PICKED_UP", 1)).encode(), b"\xff"]
     response = Client().post(
         URL,
@@ -127,22 +127,22 @@ def test_ndjson_is_taken_line_by_line(api):
 
 
 @pytest.mark.parametrize("body", [[], {}, {"checkpoints": []}, [item()] * 1001])
-def test_what_is_no_batch_is_refused_whole(api, body):
+def test_invalid_body_is_refused(api, body):
     refused = Client().post(URL, json.dumps(body), content_type="application/json", headers={"X-API-Key": api.key})
     assert refused.status_code == 400
     assert refused.json()["details"].keys() == {"body"}
     assert not Checkpoint.objects.exists()
 
 
-def test_a_batch_is_what_its_items_would_be_one_by_one(api, send):
-    """Random items over few units, many of them wrong: singly and in batches of any size the same is stored."""
+def test_batch_stores_the_same_as_its_items_one_by_one(api, send):
+    """Random items over few units, many of them invalid, are stored equally one by one and in batches of any size."""
     draw = random.Random(7)
     items = [item(draw.randrange(6), draw.choice(WAY), draw.randrange(8)) for _ in range(300)]
     for one in items:
         api.post("/api/v1/checkpoints", one)
     singly = snapshot()
     assert len(singly[1]) > 15
-    wipe()
+    delete_everything()
     rest = list(items)
     while rest:
         size = draw.randrange(1, 60)
@@ -151,7 +151,7 @@ def test_a_batch_is_what_its_items_would_be_one_by_one(api, send):
     assert snapshot() == singly
 
 
-def wipe():
+def delete_everything():
     """Delete all units, checkpoints and events. On SQLite the triggers that refuse to are dropped first."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -168,8 +168,8 @@ def wipe():
                 cursor.execute(line)
 
 
-def test_the_machine_and_the_fold_agree(send):
-    """What posting writes into a unit's row is what its checkpoints say of it."""
+def test_posting_and_the_fold_agree(send):
+    """Posting writes the same columns of a unit as the fold of its checkpoints."""
     draw = random.Random(11)
     send([item(draw.randrange(40), draw.choice(WAY), draw.randrange(12)) for _ in range(900)])
     assert Shipment.objects.count() > 20
@@ -185,7 +185,7 @@ def test_the_machine_and_the_fold_agree(send):
         )
 
 
-def test_writers_at_once_lose_nothing_and_never_wait_in_a_circle(api):
+def test_concurrent_writers_lose_nothing_and_do_not_deadlock(api):
     batches = [[step for number in order for step in way(number, 2)] for order in (range(20), range(19, -1, -1))] * 4
 
     def one(items):
@@ -207,7 +207,7 @@ def statements(queries):
 
 
 @pytest.mark.parametrize(("status", "hour"), [("CREATED", 0), ("PICKED_UP", 1)])
-def test_one_checkpoint_is_four_statements_the_unit_locked_first(api, status, hour):
+def test_one_checkpoint_takes_four_statements_and_locks_the_unit_first(api, status, hour):
     api.get("/api/v1/tracking/NOBODY")
     if hour:
         api.post("/api/v1/checkpoints", item())
@@ -220,7 +220,7 @@ def test_one_checkpoint_is_four_statements_the_unit_locked_first(api, status, ho
         assert len(locked) == 1
 
 
-def test_a_batch_takes_few_statements_however_many_items(api):
+def test_number_of_statements_does_not_grow_with_the_batch(api):
     api.get("/api/v1/tracking/NOBODY")
     counts = []
     for number in (1, 5):
@@ -231,7 +231,7 @@ def test_a_batch_takes_few_statements_however_many_items(api):
     assert counts[0] == counts[1] <= 5
 
 
-def test_the_database_refuses_to_change_or_delete_a_checkpoint(send):
+def test_database_refuses_to_change_or_delete_a_checkpoint(send):
     send(way(1, 2))
     for change in ({"location": "elsewhere"}, {"status": "delivered"}, {"details": {"a": 1}}):
         with pytest.raises(DatabaseError), transaction.atomic():
@@ -243,7 +243,7 @@ def test_the_database_refuses_to_change_or_delete_a_checkpoint(send):
     assert Checkpoint.objects.count() == 2
 
 
-def test_only_the_status_of_an_unknown_code_may_be_placed_later(send, merchant):
+def test_only_an_unknown_status_may_be_set_later(send, merchant):
     send([item()])
     unit = Shipment.objects.get()
     row = Checkpoint.objects.create(
@@ -262,7 +262,7 @@ def test_only_the_status_of_an_unknown_code_may_be_placed_later(send, merchant):
         Checkpoint.objects.filter(id=row.id).update(status="delivered")
 
 
-def test_another_merchants_units_are_untouched(send, merchant, client):
+def test_another_merchants_units_do_not_change(send, merchant, client):
     send(way(1, 2))
     other = Tenant(merchant.id, "live")
     key = generate_key("live")

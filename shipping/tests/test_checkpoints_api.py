@@ -1,4 +1,4 @@
-"""The checkpoint family as its document describes it: the merchant posts, reads and lists its own units."""
+"""The documented checkpoint endpoints: a merchant posts, reads and lists its own units."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +26,7 @@ def post(api, *args, **changes):
     return api.post("/api/v1/checkpoints", checkpoint(*args, **changes))
 
 
-def test_a_new_unit_starts_with_created(api):
+def test_new_unit_starts_with_created(api):
     response = post(api)
     assert response.status_code == 201
     body = response.json()
@@ -45,7 +45,7 @@ def test_a_new_unit_starts_with_created(api):
     assert body["data"]["timestamp"] == "2024-01-15T09:00:00Z"
 
 
-def test_the_documented_way_from_created_to_delivered(api):
+def test_documented_sequence_from_created_to_delivered(api):
     for hour, status in enumerate(
         ["created", "PICKED_UP", "In_Transit", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED"]
     ):
@@ -71,7 +71,7 @@ def test_the_documented_way_from_created_to_delivered(api):
         (["CREATED", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY", "DELIVERED"], "EXCEPTION"),
     ],
 )
-def test_a_status_out_of_order_is_refused_and_stores_nothing(api, before, then):
+def test_status_out_of_order_is_refused(api, before, then):
     for hour, status in enumerate(before):
         assert post(api, status, hour).status_code == 201
     response = post(api, then, len(before))
@@ -81,7 +81,7 @@ def test_a_status_out_of_order_is_refused_and_stores_nothing(api, before, then):
     assert Shipment.objects.count() == (1 if before else 0)
 
 
-def test_a_time_before_the_last_one_is_refused(api):
+def test_time_before_the_last_checkpoint_is_refused(api):
     post(api, hour=9)
     response = post(api, "PICKED_UP", 8)
     assert response.status_code == 400
@@ -89,7 +89,7 @@ def test_a_time_before_the_last_one_is_refused(api):
     assert "timestamp" in response.json()["details"]
 
 
-def test_the_same_checkpoint_again_answers_with_the_first_ones_id(api):
+def test_repeated_checkpoint_returns_the_first_id(api):
     first = post(api).json()
     again = post(api)
     assert again.status_code == 200
@@ -98,7 +98,7 @@ def test_the_same_checkpoint_again_answers_with_the_first_ones_id(api):
     assert Checkpoint.objects.count() == 1
 
 
-def test_each_new_checkpoint_and_status_is_told_once(api):
+def test_new_checkpoint_and_status_are_one_event_each(api):
     post(api)
     post(api)
     post(api, "PICKED_UP", 10)
@@ -107,7 +107,7 @@ def test_each_new_checkpoint_and_status_is_told_once(api):
     assert Outbox.objects.count() == 4
 
 
-def test_bad_data_names_every_field_and_stores_nothing(api):
+def test_invalid_data_names_every_field(api):
     body = {"tracking_id": "123", "status": "INVALID", "location": "", "description": "", "timestamp": "invalid-date"}
     response = api.post("/api/v1/checkpoints", body)
     assert response.status_code == 400
@@ -119,30 +119,30 @@ def test_bad_data_names_every_field_and_stores_nothing(api):
 
 
 @pytest.mark.parametrize("name", ["UNIT/0001", "UNIT 0001", "UNIT%0001", "UNIT?0001", "UNIT#0001", "UNIT\\0001"])
-def test_a_tracking_id_that_no_path_could_name_is_refused(api, name):
+def test_tracking_id_with_path_characters_is_refused(api, name):
     response = post(api, tracking_id=name)
     assert response.status_code == 400
     assert set(response.json()["details"]) == {"tracking_id"}
 
 
-def test_an_unknown_field_does_no_harm(api):
+def test_unknown_field_is_ignored(api):
     assert post(api, unheard_of={"a": 1}).status_code == 201
 
 
-def test_a_time_without_offset_is_taken_as_utc_and_noted(api):
+def test_time_without_offset_is_utc_and_marked(api):
     post(api, timestamp="2024-01-15T09:00:00")
     row = Checkpoint.objects.get()
     assert row.tz_assumed is True
     assert row.occurred_text == "2024-01-15T09:00:00"
 
 
-def test_a_time_in_the_future_is_refused(api):
+def test_time_in_the_future_is_refused(api):
     response = post(api, timestamp="2999-01-01T00:00:00Z")
     assert response.status_code == 400
     assert "timestamp" in response.json()["details"]
 
 
-def test_an_unknown_tracking_id_is_404_with_its_own_code(api):
+def test_unknown_tracking_id_is_404_with_its_own_code(api):
     response = api.get("/api/v1/tracking/NONEXISTENT123")
     assert response.status_code == 404
     assert response.json()["error"] == "tracking_not_found"
@@ -173,13 +173,13 @@ def test_units_are_listed_by_status_with_pagination(api):
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"offset": -1}, {"status": "GONE"}])
-def test_the_bounds_of_the_list_hold(api, query):
+def test_list_parameters_outside_their_bounds_are_refused(api, query):
     response = api.get("/api/v1/shipments", **query)
     assert response.status_code == 400
     assert set(response.json()["details"]) == set(query)
 
 
-def test_the_number_of_queries_does_not_grow_with_the_history(api, django_assert_num_queries):
+def test_number_of_queries_does_not_grow_with_the_history(api, django_assert_num_queries):
     for hour, status in enumerate(["CREATED", "PICKED_UP", *["IN_TRANSIT"] * 10]):
         post(api, status, hour)
     with django_assert_num_queries(2):  # the key, the unit with its checkpoints
@@ -189,7 +189,7 @@ def test_the_number_of_queries_does_not_grow_with_the_history(api, django_assert
 
 
 @pytest.mark.django_db(transaction=True)
-def test_parallel_posts_of_one_checkpoint_store_it_once(api):
+def test_concurrent_posts_of_one_checkpoint_store_it_once(api):
     def one(_):
         try:
             return type(api)(Client(), api.key).post("/api/v1/checkpoints", checkpoint())

@@ -1,4 +1,4 @@
-"""Checkpoints from a file: in its order, the bad rows set aside with a reason, and never begun anew after a stop."""
+"""Checkpoints are imported in file order; refused rows are reported, and an interrupted import continues."""
 
 import json
 from io import StringIO
@@ -30,7 +30,7 @@ def run(tmp_path, merchant):
     return one
 
 
-def test_a_csv_file_is_taken_in_its_order(run):
+def test_csv_file_is_imported_in_order(run):
     text = HEADER + "".join(
         line(number, status, hour) for number in range(3) for hour, status in ((9, "CREATED"), (10, "PICKED_UP"))
     )
@@ -39,21 +39,21 @@ def test_a_csv_file_is_taken_in_its_order(run):
     assert "0 stored, 6 existing, 0 refused" in run(text)
 
 
-def test_an_ndjson_file_is_taken_too(run):
+def test_ndjson_file_is_imported(run):
     rows = [dict(zip(HEADER.strip().split(","), line(number).strip().split(","), strict=True)) for number in range(3)]
     assert "3 stored" in run("\n".join(json.dumps(row) for row in rows) + "\n\n", "scans.ndjson")
 
 
-def test_refused_rows_are_set_aside_with_the_reason(run, tmp_path):
-    told = run(HEADER + line(1) + line(2, "DELIVERED") + "123,CREATED,,,never\n" + line(1, "PICKED_UP", 10))
-    assert "2 stored, 0 existing, 2 refused" in told
+def test_refused_rows_are_written_to_a_file_with_the_reason(run, tmp_path):
+    output = run(HEADER + line(1) + line(2, "DELIVERED") + "123,CREATED,,,never\n" + line(1, "PICKED_UP", 10))
+    assert "2 stored, 0 existing, 2 refused" in output
     refused = [json.loads(row) for row in (tmp_path / "scans.csv.refused.ndjson").read_text().splitlines()]
     assert [(row["row"], row["error"]) for row in refused] == [(2, "business_error"), (3, "validation_error")]
     assert refused[1]["given"]["tracking_id"] == "123"
     assert set(refused[1]["details"]) == {"tracking_id", "location", "description", "timestamp"}
 
 
-def test_stopped_half_way_it_goes_on_where_it_was(run, tmp_path, monkeypatch):
+def test_interrupted_import_continues(run, tmp_path, monkeypatch):
     monkeypatch.setattr("shipping.management.commands.import_checkpoints._BATCH_SIZE", 10)
     text = HEADER + "".join(line(number) for number in range(35)) + "bad,row,,,\n"
     plain, calls = batches.post, []
@@ -75,11 +75,11 @@ def test_stopped_half_way_it_goes_on_where_it_was(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["tracking_id,status\n", ""])
-def test_a_file_without_the_columns_is_refused(run, text):
+def test_file_without_the_columns_is_refused(run, text):
     with pytest.raises(CommandError, match="timestamp"):
         run(text)
 
 
-def test_a_file_that_is_not_there_is_named(run):
+def test_missing_file_is_named(run):
     with pytest.raises(CommandError, match="nowhere"):
         run(name="nowhere.csv")

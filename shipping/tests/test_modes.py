@@ -1,4 +1,4 @@
-"""A test key never reaches a carrier's production side: seen at the socket, not in our own settings."""
+"""A test key never connects to a carrier's production servers, as a listening socket shows."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ NEAR = "latitude=40.7128&longitude=-74.0060"
 
 
 class Listener:
-    """A production side that takes note of whoever connects, and hangs up."""
+    """A production server that counts connections and closes them."""
 
     def __init__(self):
         self.connections = 0
@@ -45,7 +45,7 @@ class Listener:
 
 @pytest.fixture
 def production(settings, tenant):
-    """The production side of every carrier, and accounts there: the merchant's own and the platform's."""
+    """A production server for every carrier, with credentials of the merchant and of the platform."""
     one = Listener()
     sides = {(carrier, "production"): one.url for carrier in ACCOUNTS}
     settings.CARRIER_BASE_URLS = settings.CARRIER_BASE_URLS | sides
@@ -56,8 +56,8 @@ def production(settings, tenant):
     one.socket.close()
 
 
-def everything(client, key, order):
-    """What a shop asks of carriers, and what the worker then does for it."""
+def run_everything(client, key, order):
+    """Make every kind of request that calls carriers, and run the worker's tasks."""
     headers = {"X-API-Key": key}
 
     def ask(method, path, body=None):
@@ -94,8 +94,8 @@ def everything(client, key, order):
     return bought
 
 
-def test_a_test_key_opens_no_connection_to_production(client, api_key, order, production):
-    assert everything(client, api_key, order).status_code == 200
+def test_test_key_opens_no_connection_to_production(client, api_key, order, production):
+    assert run_everything(client, api_key, order).status_code == 200
     with time_machine.travel(timezone.now() + timedelta(hours=7), tick=True):
         polling.poll()
         reconciliation.reconcile()
@@ -103,14 +103,14 @@ def test_a_test_key_opens_no_connection_to_production(client, api_key, order, pr
     assert production.connections == 0
 
 
-def test_a_live_key_does(client, tenant, order, production):
+def test_live_key_connects_to_production(client, tenant, order, production):
     key = generate_key("live")
     store_key(Tenant(tenant.merchant_id, "live"), key, name="live")
-    everything(client, key, order)
+    run_everything(client, key, order)
     assert production.connections > 5
 
 
-def test_a_test_key_cannot_store_or_try_a_production_account(client, api_key, production):
+def test_test_key_cannot_store_or_check_a_production_credential(client, api_key, production):
     headers = {"X-API-Key": api_key}
     body = {"carrier": "velocity", "environment": "production", "credentials": ACCOUNTS["velocity"]}
     refused = client.post("/api/v1/courier-credentials", body, content_type="application/json", headers=headers)

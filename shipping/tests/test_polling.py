@@ -1,4 +1,4 @@
-"""A lost webhook is noticed: shipments that fell silent are asked for, once, and left alone when they are final."""
+"""Shipments without reports are polled until they are final, so that a lost webhook loses nothing."""
 
 from datetime import timedelta
 from io import StringIO
@@ -40,11 +40,11 @@ def later(**span):
     return time_machine.travel(timezone.now() + timedelta(**span), tick=True)
 
 
-def asked(sandbox):
+def count_calls(sandbox):
     return len(sandbox.control("GET", "/_sandbox/calls?operation=track"))
 
 
-def test_a_silent_shipment_is_asked_for_and_its_missed_scan_is_stored(number, advance, sandbox):
+def test_shipment_without_reports_is_polled_and_the_missed_scan_stored(number, advance, sandbox):
     advance(number, "in_transit")
     assert polling.poll() == {"asked": 0, "scans": 0, "failed": 0}
     with later(hours=7):
@@ -54,7 +54,7 @@ def test_a_silent_shipment_is_asked_for_and_its_missed_scan_is_stored(number, ad
     assert Shipment.objects.get().status == "in_transit"
 
 
-def test_returned_comes_to_light_though_the_carrier_sends_no_webhook_for_it(number, advance):
+def test_return_without_a_webhook_is_found_by_polling(number, advance):
     advance(number, "returned")
     with later(hours=7):
         polling.poll()
@@ -65,18 +65,18 @@ def test_returned_comes_to_light_though_the_carrier_sends_no_webhook_for_it(numb
     assert Shipment.objects.get().poll_at is None
 
 
-def test_one_that_was_heard_of_lately_is_not_asked_for(number, advance, sandbox, api):
+def test_recently_reported_shipment_is_not_polled(number, advance, sandbox, api):
     with later(hours=5):
         advance(number, "in_transit")
         api.post("/api/v1/tracking", {"carrier": "pickit", "tracking_number": number})
-        before = asked(sandbox)
+        before = count_calls(sandbox)
     with later(hours=7):
         assert polling.poll()["asked"] == 0
-    assert asked(sandbox) == before
+    assert count_calls(sandbox) == before
     assert Shipment.objects.get().poll_at > timezone.now() + timedelta(hours=10)
 
 
-def test_a_carrier_that_does_not_answer_is_asked_again_soon_and_nothing_is_lost(number, advance, sandbox, settings):
+def test_failed_poll_is_repeated_soon(number, advance, sandbox, settings):
     settings.CARRIER_MAX_RETRIES = 0
     advance(number, "in_transit")
     sandbox.control("POST", "/_sandbox/faults", {"kind": "status", "status": 500, "operation": "track", "count": 1})
@@ -88,7 +88,7 @@ def test_a_carrier_that_does_not_answer_is_asked_again_soon_and_nothing_is_lost(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again(api, order, advance, sandbox):
+def test_many_shipments_are_polled_and_a_missing_one_repeated(api, order, advance, sandbox):
     numbers = [
         api.post("/api/v1/labels", order | {"order_id": f"ORDER-{n}"}).json()["tracking_number"] for n in range(6)
     ]
@@ -106,7 +106,7 @@ def test_many_are_asked_for_side_by_side_and_one_that_fails_alone_is_asked_again
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, advance, monkeypatch):
+def test_track_that_cannot_be_stored_does_not_stop_the_others(api, order, advance, monkeypatch):
     numbers = [api.post("/api/v1/labels", order | {"order_id": f"O-{n}"}).json()["tracking_number"] for n in range(3)]
     for number in numbers:
         advance(number, "in_transit")
@@ -129,24 +129,24 @@ def test_one_that_cannot_be_stored_does_not_keep_the_others_from_it(api, order, 
     assert Shipment.objects.filter(status="in_transit").count() == 3
 
 
-def test_what_another_worker_claimed_first_is_left_to_it(number, sandbox, monkeypatch):
+def test_shipment_leased_by_another_worker_is_skipped(number, sandbox, monkeypatch):
     exists, other_worker = QuerySet.exists, []
 
-    def overtaken(rows):
+    def poll_meanwhile(rows):
         """Run another worker after this one has seen that rows are due, and before it claims them."""
         seen = exists(rows)
         monkeypatch.setattr(QuerySet, "exists", exists)
         other_worker.append(polling.poll())
         return seen
 
-    monkeypatch.setattr(QuerySet, "exists", overtaken)
+    monkeypatch.setattr(QuerySet, "exists", poll_meanwhile)
     with later(hours=7):
         assert polling.poll()["asked"] == 0
     assert other_worker == [{"asked": 1, "scans": 0, "failed": 0}]
-    assert asked(sandbox) == 1
+    assert count_calls(sandbox) == 1
 
 
-def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, order, tenant, advance, monkeypatch):
+def test_unexpected_error_does_not_stop_other_credentials(api, order, tenant, advance, monkeypatch):
     storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=VELOCITY)
     number = api.post("/api/v1/labels", order).json()["tracking_number"]
     indian = selection.select_credential(tenant, "velocity")
@@ -171,13 +171,13 @@ def test_a_call_that_breaks_off_does_not_keep_the_other_accounts_from_it(api, or
         assert polling.poll()["asked"] == 1
 
 
-def test_an_old_one_is_given_up(number, settings):
+def test_old_shipment_is_not_polled_any_more(number, settings):
     with later(days=settings.POLL_GIVE_UP.days + 1):
         assert polling.poll()["asked"] == 0
     assert Shipment.objects.get().poll_at is None
 
 
-def test_a_poll_that_brings_no_news_leaves_the_row_looking_untouched(number):
+def test_poll_without_news_keeps_updated_at(number):
     with later(hours=7):
         polling.poll()
     before = Shipment.objects.get().updated_at
@@ -186,14 +186,14 @@ def test_a_poll_that_brings_no_news_leaves_the_row_looking_untouched(number):
     assert Shipment.objects.get().updated_at == before
 
 
-def test_the_command_tells_what_it_did(number):
+def test_command_prints_counts(number):
     told = StringIO()
     with later(hours=7):
         call_command("poll_tracking", stdout=told)
     assert told.getvalue().strip() == "1 asked, 0 scans, 0 failed"
 
 
-def test_at_an_account_that_merchants_share_each_call_is_about_one_of_them(api, client, order, credential):
+def test_call_with_a_shared_credential_is_about_one_merchant(api, client, order, credential):
     storage.delete_credential(credential)
     fields = {"client_id": "pickit-platform", "client_secret": "test-secret"}
     storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)

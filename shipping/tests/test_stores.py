@@ -1,4 +1,4 @@
-"""A key bound to a store works for that store: it sees no other's parcels and writes into no other's history."""
+"""A store key reads and writes the data of its store only."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def stores(merchant):
 
 @pytest.fixture
 def bound(merchant, stores, client):
-    """A client for each store."""
+    """An API client for each store."""
 
     def one(store):
         key = generate_key("test")
@@ -39,7 +39,7 @@ def checkpoint(number="UNIT-000001", **changes):
     } | changes
 
 
-def test_what_a_store_tracks_only_it_and_the_whole_merchant_see(bound, api):
+def test_only_the_store_and_the_whole_merchant_see_its_units(bound, api):
     north, south = bound
     assert north.post("/api/v1/checkpoints", checkpoint()).status_code == 201
     for client, status, units in ((north, 200, 1), (api, 200, 1), (south, 404, 0)):
@@ -48,7 +48,7 @@ def test_what_a_store_tracks_only_it_and_the_whole_merchant_see(bound, api):
         assert client.get("/api/v1/shipments").json()["pagination"]["total"] == units
 
 
-def test_no_store_writes_into_anothers_history(bound, api):
+def test_store_cannot_post_on_anothers_unit(bound, api):
     north, south = bound
     north.post("/api/v1/checkpoints", checkpoint())
     refused = south.post("/api/v1/checkpoints", checkpoint(status="PICKED_UP", timestamp="2024-01-15T10:00:00Z"))
@@ -59,7 +59,7 @@ def test_no_store_writes_into_anothers_history(bound, api):
     assert whole.status_code == 201
 
 
-def test_the_same_order_number_in_two_stores_is_two_orders(bound, order, sandbox, credential):
+def test_same_order_id_in_two_stores_is_two_orders(bound, order, sandbox, credential):
     north, south = bound
     bought = [client.post("/api/v1/labels", order) for client in (north, south)]
     assert [response.status_code for response in bought] == [200, 200]
@@ -71,7 +71,7 @@ def test_the_same_order_number_in_two_stores_is_two_orders(bound, order, sandbox
     assert south.post(cancel, {"reason": "not mine"}).status_code == 404
 
 
-def test_a_pickup_is_its_stores_own(bound, api, sandbox, credential, order):
+def test_pickup_belongs_to_its_store(bound, api, sandbox, credential, order):
     north, south = bound
     place = order["origin"]
     body = {
@@ -88,7 +88,7 @@ def test_a_pickup_is_its_stores_own(bound, api, sandbox, credential, order):
     assert (north.get(path).status_code, api.get(path).status_code, south.get(path).status_code) == (200, 200, 404)
 
 
-def test_the_same_idempotency_key_in_another_store_is_another_request(bound):
+def test_idempotency_key_is_per_store(bound):
     north, south = bound
     key = {"Idempotency-Key": "k"}
     assert north.post("/api/v1/checkpoints", checkpoint(), headers=key).status_code == 201

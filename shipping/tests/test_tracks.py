@@ -1,4 +1,4 @@
-"""Many numbers tracked in one request, against the simulated carriers over real HTTP."""
+"""Many numbers are tracked in one request, against the sandbox over HTTP."""
 
 from datetime import timedelta
 
@@ -46,14 +46,14 @@ def buy(api, order):
 
 
 @pytest.fixture
-def stranger(client):
-    """Another merchant's client."""
+def other_merchant(client):
+    """An API client of another merchant."""
     key = generate_key("test")
     store_key(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
     return ApiClient(client, key)
 
 
-def ask(api, numbers, carrier="Pickit", path=PATH):
+def track(api, numbers, carrier="Pickit", path=PATH):
     answer = api.post(path, {"carrier": carrier, "tracking_numbers": numbers})
     assert answer.status_code == 200, answer.content
     assert set(answer.json()) == {"results"}
@@ -74,64 +74,64 @@ def stale(result):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", [PATH, "/api/week3-integrations/tracking"])
-def test_each_is_answered_as_alone_in_the_order_asked(api, sandbox, buy, path):
+def test_results_equal_single_requests_in_order(api, sandbox, buy, path):
     numbers = buy(3)
     advance(sandbox, numbers[1], "in_transit")
     asked = [numbers[2], numbers[0], numbers[1]]
-    results = ask(api, asked, path=path)
+    results = track(api, asked, path=path)
     assert [one["status"] for one in results] == ["created", "created", "in_transit"]
     assert len(sandbox.calls(operation="track")) == 3
     alone = [api.post(path, {"carrier": "pickit", "tracking_number": number}).json() for number in asked]
     assert results == alone
 
 
-def test_each_name_that_the_single_form_takes_is_taken(api, sandbox, buy):
+def test_every_kind_of_name_is_accepted(api, sandbox, buy):
     (number,) = buy(1)
     shipment = Shipment.objects.get()
     names = [str(shipment.id), number, shipment.carrier_shipment_id]
-    results = ask(api, names)
+    results = track(api, names)
     assert [one["tracking_number"] for one in results] == [number] * 3
     assert len(sandbox.calls(operation="track")) == 1
 
 
-def test_what_is_not_the_merchants_is_not_found_and_not_asked_for(api, sandbox, buy, stranger):
+def test_numbers_of_other_merchants_are_not_found_and_not_requested(api, sandbox, buy, other_merchant):
     mine, pending = buy(2)
     Shipment.objects.filter(tracking_number=pending).update(booking_state=BookingState.PENDING)
-    results = ask(api, ["PKT-1234567890", mine, pending])
+    results = track(api, ["PKT-1234567890", mine, pending])
     assert results[1]["status"] == "created"
     for result, number in ((results[0], "PKT-1234567890"), (results[2], pending)):
         expected = {"tracking_number": number, "error": "shipment_not_found", "message": "Shipment not found."}
         assert result == expected | {"details": {}}
-    assert [one["error"] for one in ask(stranger, [mine])] == ["shipment_not_found"]
+    assert [one["error"] for one in track(other_merchant, [mine])] == ["shipment_not_found"]
     assert len(sandbox.calls(operation="track")) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_unreadable_answer_leaves_that_one_stale(api, sandbox, buy):
+def test_unreadable_track_is_stale(api, sandbox, buy):
     numbers = buy(4)
     for number in numbers:
         advance(sandbox, number, "in_transit")
     fault(sandbox, "garbage", count=1)
-    results = ask(api, numbers)
+    results = track(api, numbers)
     assert sorted((one["status"], stale(one)) for one in results) == [("created", True)] + [("in_transit", False)] * 3
     assert [one["tracking_number"] for one in results] == numbers
 
 
-def test_what_the_carrier_does_not_tell_of_is_stale_alone_and_among_many(api, buy, monkeypatch):
+def test_track_missing_in_the_answer_is_stale(api, buy, monkeypatch):
     (number,) = buy(1)
     monkeypatch.setattr(PickitAdapter, "track", lambda *_: {})
     alone = api.post(PATH, {"carrier": "pickit", "tracking_number": number}).json()
     assert (alone["status"], stale(alone)) == ("created", True)
-    assert ask(api, [number]) == [alone]
+    assert track(api, [number]) == [alone]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, buy, settings):
+def test_stored_tracks_are_returned_while_the_carrier_is_unavailable(api, sandbox, buy, settings):
     settings.CARRIER_MAX_RETRIES = 0
     known, empty = buy(2)
     Shipment.objects.filter(tracking_number=empty).update(checkpoint_count=0)
     fault(sandbox, "status", status=503, count=9)
-    told, refused, unknown = ask(api, [known, empty, "PKT-0000000000"])
+    told, refused, unknown = track(api, [known, empty, "PKT-0000000000"])
     assert (told["status"], stale(told)) == ("created", True)
     assert (refused["tracking_number"], refused["error"]) == (empty, "carrier_unavailable")
     assert (refused["carrier"], refused["retryable"]) == ("Pickit", True)
@@ -139,11 +139,11 @@ def test_while_the_carrier_is_away_the_stored_histories_are_told(api, sandbox, b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_account_that_the_carrier_refuses_is_told_for_each_number(api, sandbox, buy, monkeypatch):
+def test_refused_credential_is_the_error_of_each_number(api, sandbox, buy, monkeypatch):
     numbers = buy(2)
     monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.current", lambda _self: "stale")
     monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.renew", lambda _self, _failed: "stale too")
-    assert {one["error"] for one in ask(api, numbers)} == {"carrier_authentication"}
+    assert {one["error"] for one in track(api, numbers)} == {"carrier_authentication"}
 
 
 @pytest.mark.parametrize(
@@ -160,25 +160,25 @@ def test_an_account_that_the_carrier_refuses_is_told_for_each_number(api, sandbo
         ({}, "tracking_number"),
     ],
 )
-def test_one_form_or_the_other_within_its_bounds(api, sandbox, body, field):
+def test_request_has_one_form_within_its_bounds(api, sandbox, body, field):
     refused = api.post(PATH, {"carrier": "pickit"} | body)
     assert (refused.status_code, refused.json()["error"]) == (400, "validation_error")
     assert set(refused.json()["details"]) == {field}
     assert sandbox.calls(operation="track") == []
 
 
-def test_of_nothing_said_both_fields_are_named(api):
+def test_empty_request_names_both_fields(api):
     assert set(api.post(PATH, {}).json()["details"]) == {"carrier", "tracking_number"}
 
 
-def test_fifty_numbers_are_looked_up_in_as_many_queries_as_two(tenant, buy, django_assert_max_num_queries):
+def test_number_of_queries_does_not_grow_with_the_numbers(tenant, buy, django_assert_max_num_queries):
     numbers = buy(2)
     with django_assert_max_num_queries(5):
         found = lookup.find_shipments(tenant, [f"PKT-{number:010}" for number in range(48)] + numbers, carrier="pickit")
     assert [found[number].tracking_number for number in numbers] == numbers
 
 
-def test_of_two_shipments_with_one_number_the_newest_is_meant(tenant, buy):
+def test_newest_of_two_shipments_with_one_number_is_found(tenant, buy):
     numbers = buy(2)
     Shipment.objects.update(carrier_shipment_id="SHP-BOTH")
     newest = Shipment.objects.get(tracking_number=numbers[1])
@@ -203,28 +203,28 @@ def indian_numbers(api, tenant):
     return [label["tracking_number"] for label in bought]
 
 
-def test_a_carrier_that_is_asked_for_many_is_asked_once(api, sandbox, indian_numbers):
+def test_many_numbers_take_one_call(api, sandbox, indian_numbers):
     for number in indian_numbers:
         advance(sandbox, number, "IT", carrier="velocity")
-    results = ask(api, indian_numbers, carrier="velocity")
+    results = track(api, indian_numbers, carrier="velocity")
     assert [(one["status"], stale(one)) for one in results] == [("in_transit", False)] * 5
     assert CarrierCall.objects.filter(operation="track").count() == 1
     assert CarrierCall.objects.get(operation="track").merchant_id == Shipment.objects.first().merchant_id
 
 
-def test_only_storing_takes_queries_by_the_number(api, indian_numbers, monkeypatch):
+def test_only_storing_takes_queries_per_number(api, indian_numbers, monkeypatch):
     monkeypatch.setattr("shipping.checkpoints.carrier_reports.store_track", lambda *_, **__: 0)
 
     def queries(numbers):
         with CaptureQueriesContext(connection) as captured:
-            assert not any(stale(one) for one in ask(api, numbers, carrier="velocity"))
+            assert not any(stale(one) for one in track(api, numbers, carrier="velocity"))
         return len(captured)
 
-    queries(indian_numbers[:2])  # what is remembered between requests is remembered now
+    queries(indian_numbers[:2])  # fills the caches
     assert queries(indian_numbers) == queries(indian_numbers[:2])
 
 
-def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_numbers, monkeypatch):
+def test_track_that_cannot_be_stored_is_stale(api, indian_numbers, monkeypatch):
     store = carrier_reports.store_track
 
     def broken(shipment, found, **more):
@@ -233,11 +233,11 @@ def test_what_cannot_be_stored_is_stale_and_its_neighbours_are_not(api, indian_n
         return store(shipment, found, **more)
 
     monkeypatch.setattr(carrier_reports, "store_track", broken)
-    results = ask(api, indian_numbers[:3], carrier="velocity")
+    results = track(api, indian_numbers[:3], carrier="velocity")
     assert [stale(one) for one in results] == [True, False, False]
 
 
-def test_a_track_that_was_asked_for_before_an_estimate_was_told_does_not_undo_it(api, indian_numbers):
+def test_older_track_does_not_replace_a_newer_estimate(api, indian_numbers):
     shipment, now = Shipment.objects.get(tracking_number=indian_numbers[0]), timezone.now()
     told, later = now + timedelta(days=5), now + timedelta(days=9)
     shipment.save(update_fields=shipment.estimate(told, reported_at=now))

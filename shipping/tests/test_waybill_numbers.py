@@ -1,4 +1,4 @@
-"""A merchant gives a shipment one of the generator's numbers and finds it by that."""
+"""A shipment can have a generated number and is found by it."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def number(client):
     return client.get("/next-tracking-number", QUERY).json()["tracking_number"]
 
 
-def test_a_shipment_is_found_by_the_number_that_it_was_given(api, order, number):
+def test_shipment_is_found_by_its_generated_number(api, order, number):
     label = api.post("/api/v1/labels", order | {"waybill_number": number}).json()
     assert label["tracking_number"] != number
     page = api.get(f"/api/v1/shipments/{number}").json()
@@ -21,7 +21,7 @@ def test_a_shipment_is_found_by_the_number_that_it_was_given(api, order, number)
     assert api.get(f"/api/v1/tracking/{number}").status_code == 200
 
 
-def test_a_number_serves_one_shipment_and_is_free_again_when_that_is_cancelled(api, order, number):
+def test_number_is_free_again_after_a_cancellation(api, order, number):
     given = {"waybill_number": number}
     first = api.post("/api/v1/labels", order | given).json()
     refused = api.post("/api/v1/labels", order | given | {"order_id": "ANOTHER"})
@@ -32,13 +32,13 @@ def test_a_number_serves_one_shipment_and_is_free_again_when_that_is_cancelled(a
 
 
 @pytest.mark.parametrize("wrong", ["MYID4Q0ZK81WB7TA", "short", "RR123456789MY"])
-def test_a_mistyped_number_is_refused_before_anything_is_bought(api, order, wrong):
+def test_mistyped_number_is_refused_before_the_purchase(api, order, wrong):
     refused = api.post("/api/v1/labels", order | {"waybill_number": wrong})
     assert (refused.status_code, set(refused.json()["details"])) == (400, {"waybill_number"})
     assert not Shipment.objects.exists()
 
 
-def test_a_unit_of_the_merchants_own_takes_one_as_its_tracking_id(api, number):
+def test_self_tracked_unit_accepts_a_generated_number(api, number):
     body = {"tracking_id": number, "status": "CREATED", "location": "Bogota", "description": "Made"}
     assert api.post("/api/v1/checkpoints", body | {"timestamp": "2024-01-15T09:00:00Z"}).status_code == 201
     assert api.get(f"/api/v1/tracking/{number}").json()["total_checkpoints"] == 1

@@ -1,4 +1,4 @@
-"""What looks wrong with an order is told and neither refused nor changed; a merchant can mute it."""
+"""Doubtful data of an order is accepted unchanged with warnings, which a merchant can mute."""
 
 import pytest
 
@@ -17,14 +17,16 @@ AUSTIN = {
 BOX = {"weight_kg": "2.5", "length_cm": "30", "width_cm": "20", "height_cm": "15"}
 
 
-def odd(**changes):
+def create_warnings(**changes):
     order = {"origin": OSLO, "destination": AUSTIN, "packages": [BOX]} | changes
     return [(one["field"], one["code"]) for one in input_warnings.check_request(order)]
 
 
-def test_an_ordinary_order_is_not_talked_about():
-    assert odd() == []
-    assert odd(origin={"country": "AQ", "postal_code": "x", "city": "y"}, packages=[{"weight_kg": "1"}]) == []
+def test_ordinary_order_has_no_warnings():
+    assert create_warnings() == []
+    assert (
+        create_warnings(origin={"country": "AQ", "postal_code": "x", "city": "y"}, packages=[{"weight_kg": "1"}]) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,21 +46,21 @@ def test_an_ordinary_order_is_not_talked_about():
         ({"packages": [BOX | {"weight_kg": "0.001"}]}, "packages[0]", "density_unlikely"),
     ],
 )
-def test_what_is_odd_is_named(change, field, code):
-    assert (field, code) in odd(**change)
+def test_doubtful_data_is_named(change, field, code):
+    assert (field, code) in create_warnings(**change)
 
 
-def test_a_state_may_be_written_out_or_short():
+def test_state_may_be_a_name_or_a_code():
     for written in ("TX", "tx", "Texas", "TEXAS "):
-        assert odd(destination=AUSTIN | {"state": written}) == []
+        assert create_warnings(destination=AUSTIN | {"state": written}) == []
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("credential", "sandbox")
 class TestTheApi:
-    def test_a_label_is_bought_as_it_was_ordered_and_the_answer_warns(self, api, order):
+    def test_label_is_bought_unchanged_with_warnings(self, api, order):
         order["destination"]["postal_code"] = "1000"
-        headers = {"Idempotency-Key": "odd"}
+        headers = {"Idempotency-Key": "warnings"}
         answers = [api.post("/api/v1/labels", order, headers=headers).json() for _ in range(2)]
         assert "destination.postal_code" in [one["field"] for one in answers[0]["warnings"]]
         assert answers[0]["warnings"] == answers[1]["warnings"]
@@ -66,21 +68,21 @@ class TestTheApi:
         quote = api.post("/api/v1/quotes", order).json()
         assert quote["warnings"] == answers[0]["warnings"]
 
-    def test_a_request_or_its_merchant_mutes_them(self, api, order, merchant):
+    def test_request_or_merchant_can_mute_warnings(self, api, order, merchant):
         order["destination"]["postal_code"] = "1000"
         assert api.post("/api/v1/quotes", order | {"mute_warnings": True}).json()["warnings"] == []
         Merchant.objects.filter(id=merchant.id).update(mute_warnings=True)
         assert api.post("/api/v1/labels", order).json()["warnings"] == []
         assert api.post("/api/v1/quotes", order).json()["warnings"] == []
 
-    def test_they_speak_the_callers_language(self, api, order):
+    def test_warnings_are_in_the_callers_language(self, api, order):
         order["destination"]["postal_code"] = "1000"
         answer = api.post("/api/v1/quotes", order, headers={"Accept-Language": "es"}).json()
         told = {one["field"]: one["message"] for one in answer["warnings"]}
         assert told["destination.postal_code"].startswith("Este no es un código postal de US")
 
     @pytest.mark.parametrize(("told", "kept"), [("usd", "USD"), ("ZZZ", None), ("US", None), ("ßp", None), (840, None)])
-    def test_money_is_in_a_currency_that_there_is(self, api, order, told, kept):
+    def test_currency_must_exist(self, api, order, told, kept):
         order["packages"][0] |= {"declared_value": 5, "currency": told}
         answer = api.post("/api/v1/labels", order)
         if kept:

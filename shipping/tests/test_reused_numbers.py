@@ -1,4 +1,4 @@
-"""Carriers give numbers anew after a time: at a shared account nobody reads or moves another's parcel by an old one."""
+"""Carriers reuse tracking numbers: with a shared credential, an old number gives no access to another's parcel."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,29 +21,33 @@ OLD_ID = "01900000-0000-7000-8000-000000000001"
 
 
 @pytest.fixture
-def platform(db):
-    fields = {"client_id": "pickit-platform", "client_secret": "test-secret", "webhook_secret": "test-secret"}
+def platform_credential(db):
+    fields = {
+        "client_id": "pickit-platform",
+        "client_secret": "test-secret",
+        "webhook_secret": "test-secret",
+    }
     return storage.save_credential(tenant=None, mode="test", carrier="pickit", environment="sandbox", fields=fields)
 
 
 @pytest.fixture
 def other(client):
-    """Another merchant's client."""
+    """An API client of another merchant."""
     key = generate_key("test")
     store_key(Tenant(Merchant.objects.create(name="Other", slug="other").id, "test"), key, name="other")
     return ApiClient(client, key)
 
 
 @pytest.fixture
-def number(merchant, platform, other, order, sandbox):
-    """Of the other merchant's parcel, which was once our merchant's."""
+def number(merchant, platform_credential, other, order, sandbox):
+    """The number of the other merchant's parcel, which identified one of our merchant before."""
     given = other.post("/api/v1/labels", order).json()["tracking_number"]
     Shipment.objects.create(
         id=OLD_ID,
         merchant=merchant,
         mode="test",
         carrier="pickit",
-        credential=platform,
+        credential=platform_credential,
         booking_state=BookingState.BOOKED,
         status="in_transit",
         tracking_number=given,
@@ -56,7 +60,9 @@ def number(merchant, platform, other, order, sandbox):
     return given
 
 
-def test_sold_twice_within_a_month_it_stays_with_its_first_holder(api, other, platform, order, sandbox, monkeypatch):
+def test_number_sold_twice_within_a_month_stays_with_the_first_shipment(
+    api, other, platform_credential, order, sandbox, monkeypatch
+):
     first = other.post("/api/v1/labels", order).json()
     sell = PickitAdapter.create_label
     twice = {"tracking_number": first["tracking_number"]}
@@ -69,7 +75,7 @@ def test_sold_twice_within_a_month_it_stays_with_its_first_holder(api, other, pl
     assert other.post(f"/api/v1/shipments/{first['tracking_number']}/cancel", {}).status_code == 200
 
 
-def test_given_anew_after_a_month_it_is_booked(api, other, platform, order, monkeypatch):
+def test_number_reused_after_a_month_is_booked(api, other, platform_credential, order, monkeypatch):
     first = other.post("/api/v1/labels", order).json()
     Shipment.objects.update(created_at=timezone.now() - timedelta(days=29))
     sell = PickitAdapter.create_label
@@ -78,7 +84,7 @@ def test_given_anew_after_a_month_it_is_booked(api, other, platform, order, monk
     assert api.post("/api/v1/labels", order).status_code == 200
 
 
-def test_it_is_tracked_by_whom_it_belongs_to_alone(api, other, number):
+def test_only_the_current_owner_can_track_the_number(api, other, number):
     ours = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
     assert (ours["events"], ours["metadata"]["stale"]) == ([], True)
     (one,) = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_numbers": [number]}).json()["results"]
@@ -87,7 +93,7 @@ def test_it_is_tracked_by_whom_it_belongs_to_alone(api, other, number):
     assert [event["status"] for event in theirs["events"]] == ["created", "in_transit"]
 
 
-def test_the_former_holder_calls_nothing_off_and_reads_no_proof(api, other, sandbox, number):
+def test_former_owner_cannot_cancel_or_read_the_proof(api, other, sandbox, number):
     for path in (f"shipments/{number}/cancel", f"shipments/{number}/proof-of-delivery"):
         refused = api.post(f"/api/v1/{path}")
         assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
@@ -95,7 +101,7 @@ def test_the_former_holder_calls_nothing_off_and_reads_no_proof(api, other, sand
     assert other.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
 
 
-def test_no_van_comes_for_the_parcel_by_its_former_holder(api, sandbox, number):
+def test_former_owner_cannot_schedule_a_pickup(api, sandbox, number):
     van = {
         "carrier": "Pickit",
         "pickup_date": "2030-01-16T10:00:00Z",
@@ -112,7 +118,7 @@ def test_no_van_comes_for_the_parcel_by_its_former_holder(api, sandbox, number):
     assert sandbox.calls(operation="schedule_pickup") == []
 
 
-def test_it_is_polled_for_its_holder_alone(sandbox, number):
+def test_number_is_polled_for_its_current_owner_only(sandbox, number):
     assert polling.poll() == {"asked": 1, "scans": 0, "failed": 0}
     assert sandbox.calls(operation="track") == []
     assert Shipment.objects.get(id=OLD_ID).poll_at is None
@@ -121,7 +127,7 @@ def test_it_is_polled_for_its_holder_alone(sandbox, number):
 
 @pytest.fixture
 def unsettled(number):
-    """The other merchant's purchase, of which the carrier's answer is not stored yet; its number is our old one's."""
+    """A purchase of the other merchant without a stored answer, so that it may have our old number."""
     bought = Shipment.objects.exclude(id=OLD_ID).get()
     rows = Shipment.objects.filter(id=bought.id)
     rows.update(booking_state=BookingState.PENDING, tracking_number="", carrier_shipment_id="")
@@ -129,22 +135,22 @@ def unsettled(number):
 
 
 @pytest.mark.usefixtures("unsettled")
-def test_while_the_new_booking_is_not_settled_the_former_holder_may_not_touch_the_parcel(api, sandbox, number):
+def test_former_owner_is_refused_while_the_new_booking_is_unsettled(api, sandbox, number):
     assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 409
     ours = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": number}).json()
     assert (ours["events"], ours["metadata"]["stale"]) == ([], True)
     assert sandbox.calls(operation="cancel") + sandbox.calls(operation="track") == []
     assert polling.poll()["asked"] == 1
     assert sandbox.calls(operation="track") == []
-    assert Shipment.objects.get(id=OLD_ID).poll_at > timezone.now()  # it may be its own number after all
+    assert Shipment.objects.get(id=OLD_ID).poll_at > timezone.now()  # it may still be its own number
 
 
-def test_what_nobody_settles_for_two_days_keeps_no_number_from_its_holder(unsettled, api, number):
+def test_booking_unsettled_for_two_days_does_not_block_the_number(unsettled, api, number):
     unsettled.update(created_at=timezone.now() - timedelta(days=3))
     assert api.post(f"/api/v1/shipments/{number}/cancel").status_code == 200
 
 
-def test_a_label_that_nobody_waits_for_has_its_number_too(unsettled, api, number):
+def test_orphan_owns_its_number(unsettled, api, number):
     late = unsettled.get()
     unsettled.update(booking_state=BookingState.FAILED)
     orphan = Orphan.objects.create(merchant_id=late.merchant_id, mode="test", shipment=late, tracking_number=number)
