@@ -1,4 +1,4 @@
-"""A carrier that lets everybody log in and then never answers."""
+"""A carrier that accepts every login and then never answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKEN = b'{"access_token": "bench", "expires_in": 3600, "token_type": "Bearer"}'
 
 @contextlib.contextmanager
 def hanging_carrier() -> Iterator[str]:
-    """Its base URL."""
+    """Run the carrier; yields its base URL."""
     done = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

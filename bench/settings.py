@@ -1,4 +1,4 @@
-"""Waybill's settings, with the routes of ``bench.urls`` besides."""
+"""Waybill's settings with the additional routes of ``bench.urls``."""
 
 from config.settings import *  # noqa: F403
 

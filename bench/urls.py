@@ -1,4 +1,4 @@
-"""What Waybill's endpoints are measured against.
+"""Bare views that Waybill's endpoints are compared with.
 
 The same view behind nothing, behind a key, and behind a key and its limits; and, as the framework's own limit, bare
 Django function views that run the same SQL by the ORM: no key, no limits, no validation, no log of their own.
@@ -40,7 +40,7 @@ class Limited(ApiViewSet):
 
 class Keyed(Limited):
     def count(self, *policies: str, **facts: Any) -> None:
-        """Counts nothing."""
+        """Count nothing."""
 
 
 _merchant: list[uuid.UUID] = []
