@@ -60,10 +60,10 @@ def snapshot():
     scans = Checkpoint.objects.order_by("shipment__tracking_number", "occurred_at", "status").values_list(
         "shipment__tracking_number", "status", "location", "occurred_at", "occurred_text", "tz_assumed", "description"
     )
-    told = sorted(
+    recorded = sorted(
         (row.type, json.dumps({**row.data, "shipment_id": "", "checkpoint": ""})) for row in Event.objects.all()
     )
-    return list(units), list(scans), told
+    return list(units), list(scans), recorded
 
 
 def test_thousand_checkpoints_are_stored_in_one_call(send):

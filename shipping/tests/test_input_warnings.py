@@ -78,14 +78,16 @@ class TestTheApi:
     def test_warnings_are_in_the_callers_language(self, api, order):
         order["destination"]["postal_code"] = "1000"
         answer = api.post("/api/v1/quotes", order, headers={"Accept-Language": "es"}).json()
-        told = {one["field"]: one["message"] for one in answer["warnings"]}
-        assert told["destination.postal_code"].startswith("Este no es un código postal de US")
+        messages = {one["field"]: one["message"] for one in answer["warnings"]}
+        assert messages["destination.postal_code"].startswith("Este no es un código postal de US")
 
-    @pytest.mark.parametrize(("told", "kept"), [("usd", "USD"), ("ZZZ", None), ("US", None), ("ßp", None), (840, None)])
-    def test_currency_must_exist(self, api, order, told, kept):
-        order["packages"][0] |= {"declared_value": 5, "currency": told}
+    @pytest.mark.parametrize(
+        ("sent", "stored"), [("usd", "USD"), ("ZZZ", None), ("US", None), ("ßp", None), (840, None)]
+    )
+    def test_currency_must_exist(self, api, order, sent, stored):
+        order["packages"][0] |= {"declared_value": 5, "currency": sent}
         answer = api.post("/api/v1/labels", order)
-        if kept:
-            assert (answer.status_code, Shipment.objects.get().request["packages"][0]["currency"]) == (200, kept)
+        if stored:
+            assert (answer.status_code, Shipment.objects.get().request["packages"][0]["currency"]) == (200, stored)
         else:
             assert (answer.status_code, list(answer.json()["details"])) == (400, ["packages[0].currency"])

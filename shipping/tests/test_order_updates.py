@@ -74,9 +74,9 @@ def test_missing_parcel_fields_stay_here_and_at_the_carrier(api, patch, order, s
     label = buy(api, order | {"packages": two})
     path = f"/api/v1/shipments/{label['shipment_id']}"
     changed = patch(path, {"packages": [{"weight_kg": 2}, {"weight_kg": 1, "height_cm": 7}]}).json()
-    told = [{name: value for name, value in one.items() if value is not None} for one in changed["packages"]]
+    rows = [{name: value for name, value in one.items() if value is not None} for one in changed["packages"]]
     expected = [two[0] | {"weight_kg": 2}, two[1] | {"height_cm": 7}]
-    assert [{name: one[name] for name in wanted} for one, wanted in zip(told, expected, strict=True)] == expected
+    assert [{name: one[name] for name in wanted} for one, wanted in zip(rows, expected, strict=True)] == expected
     there = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={changed['reference']}")[0]["body"]
     assert {name: there[name] for name in ("weight", "length", "breadth", "height")} == {
         "weight": 3,

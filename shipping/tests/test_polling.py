@@ -177,7 +177,7 @@ def test_old_shipment_is_not_polled_any_more(number, settings):
     assert Shipment.objects.get().poll_at is None
 
 
-def test_poll_without_news_keeps_updated_at(number):
+def test_poll_without_new_scans_keeps_updated_at(number):
     with later(hours=7):
         polling.poll()
     before = Shipment.objects.get().updated_at
@@ -187,10 +187,10 @@ def test_poll_without_news_keeps_updated_at(number):
 
 
 def test_command_prints_counts(number):
-    told = StringIO()
+    output = StringIO()
     with later(hours=7):
-        call_command("poll_tracking", stdout=told)
-    assert told.getvalue().strip() == "1 asked, 0 scans, 0 failed"
+        call_command("poll_tracking", stdout=output)
+    assert output.getvalue().strip() == "1 asked, 0 scans, 0 failed"
 
 
 def test_call_with_a_shared_credential_is_about_one_merchant(api, client, order, credential):

@@ -103,8 +103,8 @@ def test_return_does_not_count_as_the_orders_shipment(api, order):
     refused = api.post("/api/v1/labels", order)
     assert (refused.status_code, refused.json()["details"]["shipment_id"]) == (409, [first["shipment_id"]])
     api.post(f"/api/v1/shipments/{first['shipment_id']}/cancel", {})
-    anew = buy(api, order)
-    assert api.post("/api/v1/labels", order).json()["details"]["shipment_id"] == [anew["shipment_id"]]
+    again = buy(api, order)
+    assert api.post("/api/v1/labels", order).json()["details"]["shipment_id"] == [again["shipment_id"]]
     rows = Shipment.objects.filter(frees_order=False).order_by("sequence")
     assert [row.sequence for row in rows] == [1, 2]
     buy(api, order | {"additional": True})

@@ -79,8 +79,8 @@ def test_number_reused_after_a_month_is_booked(api, other, platform_credential, 
     first = other.post("/api/v1/labels", order).json()
     Shipment.objects.update(created_at=timezone.now() - timedelta(days=29))
     sell = PickitAdapter.create_label
-    anew = {"tracking_number": first["tracking_number"]}
-    monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), **anew))
+    again = {"tracking_number": first["tracking_number"]}
+    monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), **again))
     assert api.post("/api/v1/labels", order).status_code == 200
 
 
@@ -102,7 +102,7 @@ def test_former_owner_cannot_cancel_or_read_the_proof(api, other, sandbox, numbe
 
 
 def test_former_owner_cannot_schedule_a_pickup(api, sandbox, number):
-    van = {
+    pickup = {
         "carrier": "Pickit",
         "pickup_date": "2030-01-16T10:00:00Z",
         "pickup_window_start": "10:00",
@@ -113,7 +113,7 @@ def test_former_owner_cannot_schedule_a_pickup(api, sandbox, number):
         "packages_count": 1,
         "shipment_ids": [number],
     }
-    refused = api.post("/api/v1/pickups", van)
+    refused = api.post("/api/v1/pickups", pickup)
     assert (refused.status_code, list(refused.json()["details"])) == (400, ["shipment_ids[0]"])
     assert sandbox.calls(operation="schedule_pickup") == []
 

@@ -131,8 +131,8 @@ def test_stored_tracks_are_returned_while_the_carrier_is_unavailable(api, sandbo
     known, empty = buy(2)
     Shipment.objects.filter(tracking_number=empty).update(checkpoint_count=0)
     fault(sandbox, "status", status=503, count=9)
-    told, refused, unknown = track(api, [known, empty, "PKT-0000000000"])
-    assert (told["status"], stale(told)) == ("created", True)
+    known_track, refused, unknown = track(api, [known, empty, "PKT-0000000000"])
+    assert (known_track["status"], stale(known_track)) == ("created", True)
     assert (refused["tracking_number"], refused["error"]) == (empty, "carrier_unavailable")
     assert (refused["carrier"], refused["retryable"]) == ("Pickit", True)
     assert unknown["error"] == "shipment_not_found"
@@ -239,9 +239,9 @@ def test_track_that_cannot_be_stored_is_stale(api, indian_numbers, monkeypatch):
 
 def test_older_track_does_not_replace_a_newer_estimate(api, indian_numbers):
     shipment, now = Shipment.objects.get(tracking_number=indian_numbers[0]), timezone.now()
-    told, later = now + timedelta(days=5), now + timedelta(days=9)
-    shipment.save(update_fields=shipment.estimate(told, reported_at=now))
+    estimated, later = now + timedelta(days=5), now + timedelta(days=9)
+    shipment.save(update_fields=shipment.estimate(estimated, reported_at=now))
     track = Track(tracking_number=shipment.tracking_number, scans=(), estimated_delivery=later)
-    for asked_at, estimate in ((now - timedelta(minutes=1), told), (now + timedelta(minutes=1), later)):
+    for asked_at, estimate in ((now - timedelta(minutes=1), estimated), (now + timedelta(minutes=1), later)):
         carrier_reports.store_track(shipment, track, asked_at=asked_at)
         assert Shipment.objects.get(id=shipment.id).estimated_delivery == estimate

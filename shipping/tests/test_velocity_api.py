@@ -75,8 +75,8 @@ def test_order_needs_a_warehouse_of_the_merchant(api, order):
     del order["warehouse_id"]
     refused = api.post("/api/v1/labels", order)
     assert (refused.status_code, refused.json()["error"]) == (404, "warehouse_not_found")
-    (told,) = refused.json()["details"]["warehouse_id"]
-    assert "/api/v1/warehouses" in told
+    (text,) = refused.json()["details"]["warehouse_id"]
+    assert "/api/v1/warehouses" in text
 
 
 @pytest.mark.parametrize(
