@@ -196,7 +196,7 @@ def _is_watched(shipment: Shipment) -> bool:
 
 
 def _has_changed_account(shipment: Shipment) -> bool:
-    """Return whether the credential has another account at the carrier since the purchase, with other labels."""
+    """Return whether the credential's login was changed since the purchase, so that it shows other labels."""
     since = shipment.credential.account_since
     return since is not None and since > shipment.created_at
 

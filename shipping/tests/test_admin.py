@@ -144,8 +144,8 @@ def test_page_takes_no_query_per_row(admin_client, shipment, credential, tenant,
 
 
 def test_page_shows_why_a_booking_failed(admin_client, credential):
-    told = {"error": "carrier_rejected", "message": "Pickit refused.", "carrier_message": "No such <point>"}
-    row = make(credential, booking_state=BookingState.FAILED, status="", tracking_number="", failure=told)
+    failure = {"error": "carrier_rejected", "message": "Pickit refused.", "carrier_message": "No such <point>"}
+    row = make(credential, booking_state=BookingState.FAILED, status="", tracking_number="", failure=failure)
     text = admin_client.get(page_of(row)).content.decode()
     assert "Pickit refused." in text
     assert "No such &lt;point&gt;" in text

@@ -133,7 +133,7 @@ def _carrier_id(row: Warehouse, credential: Credential) -> str:
 
 
 def _is_outdated(registration: WarehouseRegistration) -> bool:
-    """Return whether the credential had another account at the carrier then, with other names for warehouses."""
+    """Return whether the credential's login was changed since, so that it has other warehouses."""
     since = registration.credential.account_since
     return since is not None and registration.updated_at < since
 
@@ -196,8 +196,8 @@ def _store(
 ) -> WarehouseRegistration:
     """Create or update a registration.
 
-    Names of closed warehouses, and of the credential's former account at the carrier, become free. If that account
-    changed during the call, no name is stored. Raises ``_NameTaken``.
+    Names of closed warehouses, and of the credential's former login, become free. If the login changed during the
+    call, no name is stored. Raises ``_NameTaken``.
     """
     try:
         with transaction.atomic():
