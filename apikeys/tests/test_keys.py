@@ -31,6 +31,14 @@ def test_key_is_not_stored(tenant):
     assert key[12:] not in stored
 
 
+def test_digest_alone_does_not_verify_a_key(tenant):
+    key, other = generate_key("test"), generate_key("test")
+    row = store_key(tenant, key, name="shop")
+    row.hash = bcrypt.hashpw(other.encode(), bcrypt.gensalt(4)).decode()
+    row.save()
+    assert verify_key(key) is None
+
+
 def test_wrong_checksum_costs_no_query(tenant, django_assert_num_queries):
     key = generate_key("test")
     store_key(tenant, key, name="shop")

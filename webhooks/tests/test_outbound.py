@@ -119,6 +119,14 @@ def test_retry_after_is_respected(tenant, endpoint, receiver, pool):
     assert timedelta(minutes=29) < wait < timedelta(minutes=31)
 
 
+def test_retry_after_delays_a_delivery_by_an_hour_at_most(tenant, endpoint, receiver, pool):
+    receiver.status, receiver.headers = 503, {"Retry-After": "31536000"}
+    events.record(PUBLIC, tenant=tenant)
+    fan_out_and_attempt(pool)
+    wait = Delivery.objects.get().next_attempt_at - timezone.now()
+    assert timedelta(minutes=59) < wait < timedelta(minutes=61)
+
+
 def test_delivery_of_a_killed_worker_is_attempted_after_its_lease(tenant, endpoint, receiver, pool):
     events.record(PUBLIC, tenant=tenant)
     deliveries.fan_out()
