@@ -17,6 +17,7 @@ from carriers.types import Address, Order
 
 _ORDER_FIELDS = frozenset(field.name for field in fields(Order))
 _IN_METADATA = ("pickup_point_id", "customer_reference")
+_STORED_AS_SENT = ("origin", "destination", "billing_address", "packages", "items")
 
 
 def to_order(values: Mapping[str, Any]) -> Order:
@@ -38,10 +39,15 @@ def to_address(values: Mapping[str, Any]) -> Address:
 def to_request(order: Order, values: Mapping[str, Any]) -> dict[str, Any]:
     """Serialize an order for a ``request`` column, with the request's other keys.
 
-    Empty fields are left out, so that the request shows what the merchant sent.
+    Empty fields are left out unless the merchant sent them, so that the request shows what the merchant sent.
     """
     others = {name: value for name, value in values.items() if name not in _ORDER_FIELDS}
-    return to_builtins(others) | without_empty(order) | {"metadata": to_builtins(order.metadata)}
+    stored = to_builtins(others) | without_empty(order) | {"metadata": to_builtins(order.metadata)}
+    for name in _STORED_AS_SENT:
+        sent = to_builtins(values.get(name))
+        if sent is not None and _without_empty(sent) == stored.get(name):
+            stored[name] = sent
+    return stored
 
 
 def without_empty(value: Any) -> Any:

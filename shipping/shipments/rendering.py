@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -10,8 +11,8 @@ from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
 from apikeys.models import Event
-from carriers.types import Item, PaymentMethod, ProofOfDelivery
-from shipping.common.conversion import to_order, without_empty
+from carriers.types import PaymentMethod, ProofOfDelivery
+from shipping.common.conversion import to_order
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
 from shipping.labels import rendering as label_rendering
 from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
@@ -164,24 +165,28 @@ def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) 
     }
 
 
+_ITEM_AMOUNTS = ("unit_price", "discount", "tax")
+
+
 def _order_parts(row: Shipment) -> dict[str, Any]:
     if not row.request:  # tracked by the merchant's own checkpoints
         payment = {"method": PaymentMethod.PREPAID, "cod_amount": None, "currency": ""}
         return {"items": [], "payment": payment, "billing_address": None}
     order = to_order(row.request)
     return {
-        "items": [_item(item) for item in order.items],
+        "items": [_item(item) for item in row.request.get("items", ())],
         "payment": {
             "method": order.payment_method,
             "cod_amount": number(order.cod_amount),
             "currency": order.currency,
         },
-        "billing_address": without_empty(order.billing_address),
+        "billing_address": row.request.get("billing_address"),
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
-    return without_empty(item) | {name: number(getattr(item, name)) for name in ("unit_price", "discount", "tax")}
+def _item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Render an item as the merchant sent it, with amounts as numbers."""
+    return {**item, **{name: number(Decimal(item[name])) for name in _ITEM_AMOUNTS if name in item}}
 
 
 def _package(parcel: Any) -> dict[str, Any]:

@@ -36,10 +36,12 @@ def buy_return(tenant: Tenant, data: Mapping[str, Any]) -> Shipment:
     adapter = lookup.open_adapter(original)
     adapter.need("create_return")
     warehouse = warehouses.select_return_destination(tenant, original, data.get("warehouse_id"))
-    order = _build_order(original, data, warehouse)
+    sent = _defaults(original, warehouse) | data
+    order = _build_order(original, sent)
     carrier_limits.check(type(adapter), order, fields=data)
     order = prepare(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
     request = {
+        **{name: sent[name] for name in ("origin", "destination", "packages", "items")},
         "carrier": original.carrier,
         "additional": True,
         "more_returns": data["additional"],
@@ -51,19 +53,21 @@ def buy_return(tenant: Tenant, data: Mapping[str, Any]) -> Shipment:
     return buy(reserved, order)
 
 
-def _build_order(original: Shipment, data: Mapping[str, Any], warehouse: Warehouse | None) -> Order:
+def _defaults(original: Shipment, warehouse: Warehouse | None) -> dict[str, Any]:
     bought = original.request
-    address = (warehouse.return_address or warehouse.address) if warehouse else original.origin
-    defaults = {
+    return {
         "origin": original.destination,
-        "destination": address,
+        "destination": (warehouse.return_address or warehouse.address) if warehouse else original.origin,
         "packages": bought["packages"],
         "items": bought.get("items", []),
         "currency": bought.get("currency", ""),
     }
+
+
+def _build_order(original: Shipment, values: Mapping[str, Any]) -> Order:
     returned = ShipmentRef(
         reference=original.reference,
         tracking_number=original.tracking_number,
         carrier_shipment_id=original.carrier_shipment_id,
     )
-    return replace(to_order(defaults | data), order_id=original.order_id, return_of=returned)
+    return replace(to_order(values), order_id=original.order_id, return_of=returned)

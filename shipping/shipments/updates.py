@@ -121,7 +121,7 @@ def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Ship
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         documents.discard_files(row)
-        row.request = to_request(order, row.request)
+        row.request = to_request(order, {**row.request, **changes})
         if "destination" in changes:
             row.destination = row.request["destination"]
             row.recipient = order.destination.contact_name or order.destination.company

@@ -122,6 +122,30 @@ def test_request_stored_by_an_earlier_release_is_read():
     )
 
 
+def test_empty_fields_that_the_merchant_sent_are_stored():
+    stored = to_request(to_order(OLD), OLD)
+    assert {name: stored[name] for name in ("origin", "destination")} == {
+        name: OLD[name] for name in ("origin", "destination")
+    }
+    changed = replace(to_order(OLD), origin=OSLO)
+    assert to_request(changed, OLD)["origin"]["country"] == "NO"
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_empty_fields_that_the_merchant_sent_are_shown(api, order):
+    empty = {"company": "", "contact_email": ""}
+    sent = {name: {**order[name], **empty} for name in ("origin", "destination")}
+    item = {"name": "Bag", "quantity": 1, "sku": "", "hs_code": ""}
+    body = {**order, **sent, "billing_address": sent["destination"], "items": [item]}
+    bought = api.post("/api/v1/labels", body)
+    assert bought.status_code == 200, bought.content
+    shown = api.get(f"/api/v1/shipments/{bought.json()['shipment_id']}").json()
+    assert {name: shown[name] for name in sent} == sent
+    assert shown["billing_address"] == sent["destination"]
+    assert item.items() <= shown["items"][0].items()
+
+
 def test_request_keeps_its_keys_when_it_is_stored_again():
     assert OLD.keys() <= to_request(to_order(OLD), OLD).keys()
 
@@ -137,7 +161,7 @@ def test_shipment_with_a_request_of_an_earlier_release_is_shown(api, order):
     shipment_id = api.post("/api/v1/labels", order).json()["shipment_id"]
     Shipment.objects.filter(id=shipment_id).update(request=OLD | {"billing_address": OLD["destination"]})
     shown = api.get(f"/api/v1/shipments/{shipment_id}").json()
-    assert shown["items"] == [{"name": "Bag", "quantity": 2, "unit_price": 260.0, "discount": 0.0, "tax": 12.0}]
+    assert shown["items"] == [OLD["items"][0] | {"unit_price": 260.0, "discount": 0.0, "tax": 12.0}]
     assert shown["payment"] == {"method": "cod", "cod_amount": 765.0, "currency": "INR"}
     assert shown["billing_address"] == OLD["destination"]
 
