@@ -124,7 +124,7 @@ def make_s10(*, indicator: str, country: str, message: bytes, secret: bytes, der
 
 
 def check_s10(number: str) -> bool:
-    """Return whether the form and the check digit are right."""
+    """Return whether an S10 number has the right form and check digit."""
     found = _S10.fullmatch(number)
     return bool(found) and s10_check_digit(found[2]) == found[3]
 
@@ -143,7 +143,7 @@ def s10_check_digit(serial: str) -> str:
 
 
 def check(number: str) -> bool:
-    """Return whether the form and the check character are right. Letters must be in upper case."""
+    """Return whether a number has the right form and check character. Letters must be in upper case."""
     return bool(_FORM.fullmatch(number)) and check_character(number[:-1]) == number[-1]
 
 
@@ -175,7 +175,8 @@ def first_secret(setting: str) -> Secret:
     version, _, value = setting.partition(",")[0].strip().partition(":")
     if not (_VERSION.fullmatch(version) and value):
         raise ImproperlyConfigured(
-            "TRACKING_NUMBER_SECRETS must be version:secret, several with commas; a version is 1 to 16 of A-Za-z0-9._-"
+            "TRACKING_NUMBER_SECRETS must be a comma-separated list of version:secret. "
+            "A version has 1 to 16 of the characters A-Za-z0-9._-"
         )
     return Secret(version, value.encode())
 

@@ -112,7 +112,7 @@ class NumberQuerySerializer(NextNumberSerializer):
     number_format = serializers.ChoiceField(
         choices=["standard", "s10"],
         default="standard",
-        help_text="standard: 16 characters; s10: the UPU's 13, issued by the country of origin.",
+        help_text="standard: 16 characters; s10: the 13 characters of UPU S10, with the country of origin.",
     )
     service_indicator = serializers.RegexField(
         re.compile(r"^[A-Z]{2}\Z"),

@@ -135,7 +135,7 @@ class Usage:
 
 
 def count(facts: RequestFacts, names: Sequence[str]) -> Usage | None:
-    """Count a request against these policies and return the limit that is nearest to its end.
+    """Count a request against these policies and return the limit that is closest to being reached.
 
     Returns: None if limits are switched off or the counter store is down.
     Raises: ``Unavailable`` if the store is down and one of the policies fails closed.

@@ -20,7 +20,7 @@ from apikeys.models import UsageDay
 
 
 class CountedMixin:
-    """Count requests against rate limits and send the headers of the limit that is nearest to its end."""
+    """Count requests against rate limits and send the headers of the limit closest to being reached."""
 
     usage: limits.Usage | None = None
 
@@ -98,7 +98,7 @@ class ApiViewSet(CountedViewSet):
             return
         scope = self.scopes.get(action)
         if scope is None or not caller.may(scope):
-            raise PermissionRefused(details={"scope": [scope or _("Nobody may do this.")]})
+            raise PermissionRefused(details={"scope": [scope or _("No caller may do this.")]})
         if self.merchant_wide and caller.tenant.store_id:
             raise PermissionRefused(details={"store": [_("This key is bound to a store.")]})
 

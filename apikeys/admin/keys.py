@@ -47,7 +47,7 @@ class ApiKeyForm(forms.ModelForm):
             try:
                 networks.append(str(ipaddress.ip_network(text, strict=False)))
             except ValueError as error:
-                raise forms.ValidationError(f"{text} is no address or network.") from error
+                raise forms.ValidationError(f"{text} is not an address or network.") from error
         return networks
 
     def clean(self) -> dict[str, Any]:

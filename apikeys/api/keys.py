@@ -44,7 +44,7 @@ class NetworkField(TextField):
 class FutureField(MomentField):
     """A time in the future."""
 
-    default_error_messages = {"past": _("This lies in the past; to end a key now, revoke it.")}
+    default_error_messages = {"past": _("This time is in the past. To end a key now, revoke it.")}
 
     def to_internal_value(self, data: Any) -> datetime:
         moment = super().to_internal_value(data).at
@@ -107,13 +107,13 @@ class ApiKeyRequestSerializer(ApiKeyChangeSerializer):
 
 
 class RegenerateSerializer(serializers.Serializer):
-    """How long the old key stays valid beside the new one."""
+    """A request to replace a key. The old key stays valid for ``overlap_seconds``."""
 
     overlap_seconds = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_S, default=0)
 
 
 class RevokeSerializer(serializers.Serializer):
-    """Why the key is revoked. Later use of a leaked key raises an alarm."""
+    """The reason for a revocation. Later use of a leaked key raises an alarm."""
 
     reason = serializers.ChoiceField(choices=ApiKey.Revocation.choices, default=ApiKey.Revocation.REVOKED)
 

@@ -62,9 +62,9 @@ class ValidationFailed(WaybillError):
 
 
 class BusinessRuleViolated(WaybillError):
-    """The request is well-formed and violates a rule, such as the order of statuses."""
+    """The request is well-formed but violates a rule, such as the order of statuses."""
 
-    code, status, message = "business_error", 400, _("This is against a business rule.")
+    code, status, message = "business_error", 400, _("This violates a business rule.")
 
 
 class UnsupportedOperation(WaybillError):
@@ -86,7 +86,7 @@ class NotAuthenticated(WaybillError):
 
 
 class PermissionRefused(WaybillError):
-    """The caller is authenticated and lacks the permission."""
+    """The caller is authenticated but lacks the permission."""
 
     code, status, message = "permission_denied", 403, _("You may not do this.")
 
@@ -124,7 +124,7 @@ class MethodNotAllowed(WaybillError):
 class Conflict(WaybillError):
     """The state of the resource does not allow this; the message names the state."""
 
-    code, status, message = "conflict", 409, _("This conflicts with what is already there.")
+    code, status, message = "conflict", 409, _("This conflicts with the current state.")
 
 
 class CannotCancel(WaybillError):

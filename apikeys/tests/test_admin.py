@@ -76,7 +76,7 @@ def test_key_settings_can_be_changed_but_not_its_merchant_and_mode(admin_client,
 
 def test_invalid_network_is_refused(admin_client, merchant):
     page = add_key(admin_client, merchant, allowed_ips="192.0.2.0/24, nowhere")
-    assert "nowhere is no address or network." in page.content.decode()
+    assert "nowhere is not an address or network." in page.content.decode()
     assert not ApiKey.objects.exists()
 
 

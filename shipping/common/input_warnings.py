@@ -59,7 +59,7 @@ def _check_address(name: str, address: Address) -> Iterator[Warning_]:
         yield _warning(f"{name}.country", "country", _("No country has this code."))
     if rules and postal_code and rules.postal_code_matchers and not _matches(rules, postal_code):
         examples = ", ".join(rules.postal_code_examples[:2])
-        text = _("This is no postal code of %(country)s, where they look like %(examples)s.")
+        text = _("This is not a postal code of %(country)s. Examples: %(examples)s.")
         yield _warning(
             f"{name}.postal_code", "postal_code", text % {"country": rules.country_code, "examples": examples}
         )
@@ -70,7 +70,7 @@ def _check_address(name: str, address: Address) -> Iterator[Warning_]:
         text = _("%(country)s has no state or province of this name.") % {"country": rules.country_code}
         yield _warning(f"{name}.state", "state", text)
     if address.contact_phone and not _is_phone(address.contact_phone, country):
-        text = _("Nobody in %(country)s can have this phone number.") % {"country": country}
+        text = _("This is not a valid phone number in %(country)s.") % {"country": country}
         yield _warning(f"{name}.contact_phone", "phone", text)
 
 
@@ -83,7 +83,7 @@ def _check_packages(packages: Sequence[Package]) -> Iterator[Warning_]:
         if weight > _MAX_WEIGHT_KG:
             yield _warning(f"packages[{number}].weight_kg", "weight", _("More than 70 kg; weights are kilograms."))
         if len(known) == 3 and not _MIN_DENSITY <= weight * 1000 / (known[0] * known[1] * known[2]) <= _MAX_DENSITY:
-            text = _("Weight and size do not go together; they are kilograms and centimetres.")
+            text = _("Weight and size do not match. Weights are in kilograms, lengths in centimetres.")
             yield _warning(f"packages[{number}]", "density", text)
 
 

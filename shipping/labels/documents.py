@@ -22,7 +22,7 @@ from shipping.models import Label, Shipment
 log = logging.getLogger(__name__)
 # Longer than a download can take.
 LEASES = Schedule(Label, lasts=lambda: timedelta(minutes=2), until="fetch_at")
-# One request at a time changes an order at its carrier. Longer than a request can take.
+# Allows one change of an order at a time. The lease lasts longer than a request can take.
 CHANGES = Leases(
     Shipment,
     lasts=lambda: timedelta(seconds=settings.REQUEST_DEADLINE_S + settings.CARRIER_TIMEOUT_S),

@@ -95,7 +95,7 @@ def reserve(
             first = _find_outbound(_select_by_order(tenant, order))
             if first and not request.get("additional"):
                 raise _order_conflict(first) from error
-    raise Conflict(_("Too many shipments of this order are being made at once; try again."))
+    raise Conflict(_("Too many shipments of this order are being created at once; try again."))
 
 
 def buy(shipment: Shipment, order: Order) -> Shipment:

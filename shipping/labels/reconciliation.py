@@ -78,7 +78,7 @@ def request_lookup(rows: QuerySet[Shipment]) -> int:
 
 
 def confirm_failure(shipment: Shipment, error: WaybillError) -> None:
-    """Fail a booking after operations found that nothing was bought. A label that appears all the same is voided."""
+    """Fail a booking after operations found that nothing was bought. A label that appears later is voided."""
     booking.fail_booking(shipment, error, reconcile_at=timezone.now())
 
 
@@ -162,7 +162,7 @@ def _apply_lookup(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[B
         due = None if is_settled or not _is_watched(shipment) else timezone.now() + _BETWEEN_LOOKUPS
         Shipment.objects.filter(id=shipment.id).update(reconcile_at=due, updated_at=F("updated_at"))
         return "booked"
-    is_watched = _is_watched(shipment) and not _has_changed_account(shipment)
+    is_watched = _is_watched(shipment) and not _has_changed_login(shipment)
     after = _BETWEEN_ORPHAN_LOOKUPS if is_settled else _BETWEEN_LOOKUPS
     _look_up_again(shipment, after if is_watched else None)
     return "orphan" if live else "watched"
@@ -173,8 +173,8 @@ def _wait_or_fail(shipment: Shipment) -> str:
     if (left := _quiet_time_left(shipment)) > timedelta(0):
         _look_up_again(shipment, min(_BETWEEN_LOOKUPS, left))
         return "waiting"
-    if _has_changed_account(shipment):
-        text = _("The credential was changed after this purchase: check this booking in the former account's portal.")
+    if _has_changed_login(shipment):
+        text = _("The credential was changed after this purchase: check this booking with the former login.")
         booking.require_review(shipment.id, text)
         return "review"
     error = CarrierTimeout(
@@ -195,7 +195,7 @@ def _is_watched(shipment: Shipment) -> bool:
     return timezone.now() - shipment.created_at < _WATCHED_FOR
 
 
-def _has_changed_account(shipment: Shipment) -> bool:
+def _has_changed_login(shipment: Shipment) -> bool:
     """Return whether the credential's login was changed since the purchase, so that it shows other labels."""
     since = shipment.credential.account_since
     return since is not None and since > shipment.created_at

@@ -18,7 +18,7 @@ from tracking import numbers
 def validate_generated(number: str) -> None:
     """Raise ``ValidationError`` for a number that our generator cannot have made."""
     if not (numbers.check(number) or numbers.check_s10(number)):
-        raise serializers.ValidationError(_("This is no number of the generator: its check character is wrong."))
+        raise serializers.ValidationError(_("This is not a generated number: its check character is wrong."))
 
 
 class LabelRequestSerializer(PurchaseRequestSerializer):

@@ -171,7 +171,7 @@ def _send_once(row: Warehouse, credential: Credential) -> tuple[WarehouseRegistr
             return _store(row, credential, state, carrier_id=known.carrier_id), None
     except _NameTaken:
         log.error("a carrier gave two warehouses the same name", extra={"warehouse": str(row.id)})
-        error = Conflict(_("The carrier takes this warehouse for another one: give it another name."))
+        error = Conflict(_("The carrier has another warehouse under this name. Choose another name."))
         return _fail_and_resend_holder(row, credential, known.carrier_id, error), error
 
 

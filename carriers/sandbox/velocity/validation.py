@@ -87,7 +87,7 @@ def _item(item: Any) -> str:
 
 def _vendor(value: Any) -> str:
     good = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
-    return "" if good else "An object of texts is expected"
+    return "" if good else "An object with string values is expected"
 
 
 _PRICE = _number(0, 10**9, "A number of at least 0 is expected")
