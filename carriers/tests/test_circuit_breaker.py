@@ -216,7 +216,7 @@ def test_clock_set_back_does_not_prolong_the_pause(credential, time_machine):
     assert circuit_breaker.request_permission(credential, "quote").is_probe
 
 
-def test_opening_and_closing_are_events(credential, send, fail):
+def test_opening_and_closing_are_recorded_as_events(credential, send, fail):
     fail(7 - 2)
     end_pause()
     send()

@@ -38,7 +38,7 @@ def test_late_orphan_is_voided_and_reported(api, sandbox, order, short_timeout):
 
 @pytest.fixture
 def late_label(api, sandbox, order, short_timeout):
-    """A booking that was answered as failed, and the label that the carrier label_statuses for it all the same."""
+    """A booking that the carrier refused, and the label that it created for it."""
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order, "lost")
     Shipment.objects.update(booking_state=BookingState.FAILED, frees_order=True)

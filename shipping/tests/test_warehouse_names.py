@@ -20,7 +20,7 @@ from shipping.tests.velocity import order as order
 from shipping.tests.velocity import platform_credential as platform_credential
 from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent_bodies as sent_bodies
-from shipping.tests.velocity import switch_account as switch_account
+from shipping.tests.velocity import switch_login as switch_login
 from shipping.tests.velocity import velocity_credential as velocity_credential
 from shipping.tests.velocity import warehouse as warehouse
 
@@ -104,7 +104,7 @@ def test_failed_call_stores_no_name_of_a_former_account(
     api, put, sandbox, warehouse, tenant, sent_bodies, during_registration
 ):
     path = f"/api/v1/warehouses/{warehouse['id']}"
-    during_registration(lambda: switch_account(sandbox, tenant), before=NO_ANSWER)
+    during_registration(lambda: switch_login(sandbox, tenant), before=NO_ANSWER)
     put(path, {"name": warehouse["name"], "address": DEPOT | {"street": "9 New Road"}})
     assert api.post(f"{path}/registrations", {"carrier": "velocity"}).json()["state"] == "registered"
     assert "warehouse_id" not in sent_bodies("register_warehouse")[-1]
@@ -140,9 +140,9 @@ def test_warehouse_replaced_during_a_call_does_not_return(
     )  # sent again: the carrier may have the other address
 
 
-def test_names_of_a_former_account_are_free(api, sandbox, warehouse, tenant):
+def test_names_under_a_former_login_are_free(api, sandbox, warehouse, tenant):
     known = {"carrier": "velocity", "carrier_warehouse_id": warehouse["registrations"][0]["carrier_warehouse_id"]}
-    switch_account(sandbox, tenant)
+    switch_login(sandbox, tenant)
     created = api.post("/api/v1/warehouses", {"name": "Delhi", "address": DEPOT}).json()
     assert api.post(f"/api/v1/warehouses/{created['id']}/registrations", known).json()["state"] == "registered"
 

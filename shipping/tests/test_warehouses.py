@@ -10,7 +10,7 @@ from shipping.tests.velocity import order as order
 from shipping.tests.velocity import platform_credential as platform_credential
 from shipping.tests.velocity import put as put
 from shipping.tests.velocity import sent_bodies as sent_bodies
-from shipping.tests.velocity import switch_account as switch_account
+from shipping.tests.velocity import switch_login as switch_login
 from shipping.tests.velocity import velocity_credential as velocity_credential
 from shipping.tests.velocity import warehouse as warehouse
 from shipping.warehouses import registrations, warehouses
@@ -148,8 +148,8 @@ def test_unchanged_warehouse_is_usable_while_the_carrier_is_unavailable(api, put
     buy(api, order)
 
 
-def test_warehouse_is_registered_again_with_another_account(api, sandbox, warehouse, order, tenant):
-    switch_account(sandbox, tenant)
+def test_warehouse_is_registered_again_with_another_login(api, sandbox, warehouse, order, tenant):
+    switch_login(sandbox, tenant)
     assert api.get(f"/api/v1/warehouses/{warehouse['id']}").json()["registrations"] == []
     assert list(api.post("/api/v1/labels", order).json()["details"]) == ["warehouse_id"]
     requests = api.post(f"/api/v1/warehouses/{warehouse['id']}/registrations", {"carrier": "velocity"}).json()

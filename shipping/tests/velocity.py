@@ -106,7 +106,7 @@ def advance(sandbox, number, **changes):
     return sandbox.control("POST", f"/_sandbox/velocity/shipments/{number}/advance", changes)
 
 
-def switch_account(sandbox, tenant):
+def switch_login(sandbox, tenant):
     sandbox.control("PUT", "/_sandbox/accounts/+910000000077", {"carrier": "velocity", "secret": "test-secret"})
     fields = {"username": "+910000000077", "password": "test-secret"}
     return storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
