@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # Time for pytest to end its own processes after Ctrl-C.
 PATIENCE_S = 20
-# Each worker process has databases and connections of its own.
+# Each worker process has its own databases and connections.
 MAX_WORKERS = "8"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MANAGE = [sys.executable, "manage.py"]
@@ -32,7 +32,7 @@ LINTERS = {
     "ruff format": [str(BIN / "ruff"), "format", "--check", "."],
     "import contracts": [str(BIN / "lint-imports")],
 }
-# The least branch coverage in percent, by files.
+# Minimum branch coverage in percent, by path.
 COVERAGE = {"*": 90, "apikeys/*": 95, "shipping/*": 95}
 
 

@@ -1,4 +1,4 @@
-"""Gunicorn for Waybill: threads, because a request waits for carriers far more than it computes.
+"""Gunicorn's settings. They use threads, because a request spends most of its time waiting for carriers.
 
 More than one process (``WEB_CONCURRENCY``) needs ``REDIS_URL``, so that rate limits are counted once.
 """

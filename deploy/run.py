@@ -119,7 +119,7 @@ def check_ports() -> None:
 
 
 def gather_metrics() -> None:
-    """Let web and worker write their metrics to one directory, so that ``/metrics`` shows both."""
+    """Make web and worker write their metrics to one directory, so that ``/metrics`` shows both."""
     directory = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or ROOT / os.environ.get("DATA_DIR", "var") / "metrics")
     directory.mkdir(parents=True, exist_ok=True)
     for left_over in directory.glob("*.db"):
@@ -163,7 +163,7 @@ def watch_parent(supervisor: Supervisor) -> None:
 
 
 def stop_supervisor(*_: object) -> None:
-    """Let honcho's loop, which runs in this process, stop all processes."""
+    """Stop all processes: send SIGTERM to this process, which runs honcho's loop."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -115,7 +115,7 @@ def matching_keys(model: type[models.Model], lookup: str, value: Any) -> list[An
     try:
         rows = model._base_manager.filter(**condition).order_by(*order)
         return list(rows.values_list("pk", flat=True)[: MAX_MATCHES + 1])
-    except (ValueError, ValidationError):  # the column holds numbers or addresses
+    except (ValueError, ValidationError):  # the column cannot contain this text
         return []
 
 

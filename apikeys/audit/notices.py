@@ -111,5 +111,5 @@ def _delete_exhausted(ids: list[uuid.UUID]) -> None:
     """Delete the notices that were tried for a day, and log each. The events themselves stay."""
     exhausted = SecurityNotice.objects.filter(event_id__in=ids, fence__gte=_MAX_ATTEMPTS)
     for event_id in exhausted.values_list("event_id", flat=True):
-        log.error("security notice given up", extra={"event_id": str(event_id), "at": rfc3339(timezone.now())})
+        log.error("security notice deleted unsent", extra={"event_id": str(event_id), "at": rfc3339(timezone.now())})
     exhausted.delete()

@@ -1,7 +1,7 @@
 """Leases: the right of one process to work on a row, for a limited time, by the database's clock.
 
 A process takes a row with one UPDATE that checks that no lease runs and sets the end of its own, so two processes never
-take the same row. No lock is held afterwards, and HTTP calls are fine. A lease ends by itself: the row of a killed
+take the same row. No lock is held afterwards, so HTTP calls are allowed. A lease ends by itself: the row of a killed
 process is taken over. Each lease has a fencing number, or in a table without a column for it the lease's end, and
 ``Lease.update`` changes nothing after another process has taken the row.
 

@@ -139,14 +139,14 @@ class CarrierAdapter(CarrierClient):
         raise self._unsupported("fetch_token")
 
     def check_credential(self) -> types.Token | None:
-        """Send a request that only a valid credential can: a login, or what an adapter without logins overrides.
+        """Check the credential by logging in. Adapters without logins override this with another request.
 
         Returns: the token, if the request gave one.
         """
         return self.fetch_token()
 
     def ping(self) -> None:
-        """Check that the carrier's API works, by the lookup of a reference that was never used."""
+        """Check that the carrier's API works, by looking up a reference that was never used."""
         self.find_by_reference("waybill-ping")
 
     def quote(self, order: types.Order) -> Sequence[types.Offer]:
@@ -154,7 +154,7 @@ class CarrierAdapter(CarrierClient):
         raise self._unsupported("quote")
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
-        """Buy a label. Raises ``OutcomeUnknown`` if it may have been bought all the same."""
+        """Buy a label. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have sold it."""
         raise self._unsupported("create_label")
 
     def find_by_reference(self, reference: str) -> Sequence[types.BookedLabel]:
@@ -177,7 +177,7 @@ class CarrierAdapter(CarrierClient):
         raise self._unsupported("proof_of_delivery")
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
-        """Book a pickup. Raises ``OutcomeUnknown`` if it may have been booked all the same."""
+        """Book a pickup. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have booked it."""
         raise self._unsupported("schedule_pickup")
 
     def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
@@ -207,7 +207,7 @@ class CarrierAdapter(CarrierClient):
         raise self._unsupported("register_warehouse")
 
     def create_return(self, order: types.Order) -> types.BookedLabel:
-        """Buy a return. Raises ``OutcomeUnknown`` if it may have been bought all the same."""
+        """Buy a return. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have sold it."""
         raise self._unsupported("create_return")
 
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:

@@ -71,7 +71,7 @@ class CarrierClient:
     def _login(self, path: str, json: Any) -> CarrierResponse:
         """Send a login by POST and return its 2xx.
 
-        Raises ``CarrierAuthentication`` for a refusal of the credential; a 404, for one, is an error of the path.
+        Raises ``CarrierAuthentication`` for a refusal of the credential; a 404, for example, is an error in the path.
         """
         response = self._send(LOGIN, "POST", path, json=json)
         if response.status < 300:

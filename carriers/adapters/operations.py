@@ -16,7 +16,7 @@ class Effect(StrEnum):
     PURCHASE = "purchase"  # as WRITE, after a row is reserved; OutcomeUnknown leads to a lookup, never to a retry
 
 
-LOGIN = "token"  # the operation of ``fetch_token``; no capability, as tokens are fetched when needed
+LOGIN = "token"  # the operation of ``fetch_token``; not a capability, because Waybill logs in when it needs to
 # The names are used in the call log, in rates, metrics and capabilities, and by the circuit breaker.
 OPERATIONS: Mapping[str, Effect] = MappingProxyType(
     {

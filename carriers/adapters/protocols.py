@@ -1,4 +1,4 @@
-"""What an adapter is given: a transport for its HTTP requests, and a source of access tokens."""
+"""The interfaces that an adapter uses: a transport for HTTP requests, and a source of access tokens."""
 
 from __future__ import annotations
 

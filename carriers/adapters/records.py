@@ -53,7 +53,7 @@ class Record:
         return value
 
     def token(self, name: str) -> str:
-        """Return an access token: visible ASCII characters, as an HTTP header carries it."""
+        """Return an access token: visible ASCII characters, so that it fits into an HTTP header."""
         value = self.text(name)
         if not re.fullmatch(r"[\x21-\x7e]+", value):
             raise ValueError("the token is not usable")

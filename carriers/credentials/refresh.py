@@ -50,7 +50,7 @@ def _expiring(now: datetime) -> QuerySet[Credential]:
     for slug, adapter in ADAPTERS.items():
         # Without a use since its token expired, a credential logs in again at its next use.
         expiring |= Q(carrier=slug, token_expires_at__range=(now - IDLE, now + adapter.token_margin + AHEAD))
-    # Of a very short-lived token there is no time ahead: it is not renewed twice within AHEAD.
+    # A token that lives for less than AHEAD would be renewed in every run.
     return _in_use(now).filter(expiring).exclude(token_fetched_at__gt=now - AHEAD)
 
 

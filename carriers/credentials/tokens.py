@@ -66,7 +66,7 @@ class StoredTokens:
         return token
 
     def renew(self, refused: str) -> str:
-        """Return another token than the refused one. Raises: ``CarrierAuthentication`` if that one is seconds old."""
+        """Return a token other than the refused one. Raises: ``CarrierAuthentication`` if that one is seconds old."""
         return self._obtain(refused=refused)
 
     def _obtain(self, refused: str | None) -> str:

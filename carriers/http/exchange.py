@@ -178,7 +178,7 @@ class Exchange:
             log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
 
     def _pause_endpoint(self, answer: Answer | None) -> None:
-        """After a 429 with ``Retry-After``, stop this credential's other calls too: they would get the same 429."""
+        """Pause the endpoint for the credential after a 429 with ``Retry-After``: other calls would get a 429 too."""
         if answer is None or answer.status != 429 or answer.retry_after_s is None:
             return
         try:

@@ -19,19 +19,19 @@ def _durations(carrier: str) -> Histogram:
 
 @cache
 def points_searched(carrier: str) -> Counter:
-    """``pickit_pickup_points_searched_total``"""
+    """Return the counter ``pickit_pickup_points_searched_total`` of a carrier."""
     return Counter(f"{carrier}_pickup_points_searched_total", "Total pickup point searches")
 
 
 @cache
 def shipments_created(carrier: str) -> Counter:
-    """``pickit_shipments_created_total``"""
+    """Return the counter ``pickit_shipments_created_total`` of a carrier."""
     return Counter(f"{carrier}_shipments_created_total", "Total shipments created", ["service_type"])
 
 
 @cache
 def token_expiry(carrier: str) -> Gauge:
-    """``pickit_token_expiry_seconds``"""
+    """Return the gauge ``pickit_token_expiry_seconds`` of a carrier."""
     return Gauge(f"{carrier}_token_expiry_seconds", "Seconds until token expiry", multiprocess_mode="mostrecent")
 
 

@@ -93,7 +93,7 @@ def reserve_turn(credential: Credential, operation: str, *, most_s: float) -> fl
 
 
 def pause(credential: Credential, operation: str, seconds: float) -> None:
-    """Give no turn for an operation's endpoints, because the carrier asked for a pause (at most an hour is kept).
+    """Pause an operation's endpoints for the time that the carrier asked for, at most an hour.
 
     Without a declared rate there is no bucket to pause.
     """

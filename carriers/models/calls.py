@@ -68,7 +68,7 @@ class Breaker(Row):
         return "open" if self.is_paused(timezone.now()) else "half_open"
 
     def is_paused(self, now: datetime) -> bool:
-        """Return whether it is open and no probe may be sent yet."""
+        """Return whether the breaker is open and no probe may be sent yet."""
         return self.opened_at is not None and leases.lasts(self.retry_at, now, breaker_pause())
 
 

@@ -89,7 +89,7 @@ class Offer:
 class ShipmentRef:
     """A booked shipment, as its carrier knows it."""
 
-    reference: str  # ours
+    reference: str  # Waybill's
     tracking_number: str = ""
     carrier_shipment_id: str = ""
 
@@ -101,17 +101,17 @@ class Order:
     origin: Address  # sender
     destination: Address  # recipient
     packages: tuple[Package, ...]  # at least one
-    reference: str = ""  # ours, unique; the carrier repeats it; empty in quotes
-    order_id: str = ""  # the merchant's
+    reference: str = ""  # Waybill's, unique; the carrier repeats it; empty in quotes
+    order_id: str = ""  # the merchant's order number
     service_type: str = "standard"  # the carrier's code
     ordered_at: datetime | None = None  # when the merchant ordered
     currency: str = ""  # ISO 4217, of the items and of ``cod_amount``
     items: tuple[Item, ...] = ()  # order lines
     payment_method: PaymentMethod = PaymentMethod.PREPAID
     cod_amount: Decimal | None = None  # in ``currency``; only with cash on delivery
-    pickup_point_id: str = ""  # the carrier's
+    pickup_point_id: str = ""  # the carrier's id of the point
     billing_address: Address | None = None  # None: the destination
-    warehouse: Warehouse | None = None  # place of departure; of a return: of arrival
+    warehouse: Warehouse | None = None  # the origin; of a return, the destination
     label_format: str = "PDF"
     label_size: str = "4x6"
     customer_reference: str = ""  # printed on the label
@@ -124,7 +124,7 @@ class Order:
 class BookedLabel:
     """A bought label."""
 
-    reference: str  # ours, as the carrier repeats it
+    reference: str  # Waybill's, as the carrier repeats it
     tracking_number: str
     carrier_shipment_id: str
     content: bytes  # the label file; empty beside a URL: not available yet, fetched later by ``label_file``

@@ -15,7 +15,7 @@ from carriers.types.orders import Address, Extras, Warehouse
 class PickupRequest:
     """A pickup to book."""
 
-    reference: str  # ours
+    reference: str  # Waybill's, unique
     pickup_date: datetime
     window_start: str  # HH:MM, local
     window_end: str  # HH:MM, local

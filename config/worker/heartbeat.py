@@ -98,7 +98,7 @@ class Heartbeat:
             try:
                 Worker.objects.filter(id=self.id).delete()
             except DatabaseError:  # the row stays, and its heartbeat gets old
-                log.exception("the worker's row is left behind")
+                log.exception("worker row not deleted")
 
 
 def status() -> dict[str, Any]:

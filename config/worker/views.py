@@ -32,7 +32,7 @@ class WorkerSerializer(serializers.Serializer):
 
 class QueueSerializer(serializers.Serializer):
     queued = serializers.IntegerField(help_text="Due rows without a lease.")
-    active = serializers.IntegerField(help_text="Rows under a worker's lease.")
+    active = serializers.IntegerField(help_text="Rows that a worker has leased.")
 
 
 class WorkStatusSerializer(serializers.Serializer):
@@ -40,7 +40,9 @@ class WorkStatusSerializer(serializers.Serializer):
     registered_tasks = serializers.ListField(child=serializers.CharField(), help_text="Names of the workers' tasks.")
     active_tasks = serializers.IntegerField()
     queued_tasks = serializers.IntegerField()
-    executor = serializers.ChoiceField(choices=["embedded"], help_text="Waybill's own workers, over database rows.")
+    executor = serializers.ChoiceField(
+        choices=["embedded"], help_text="Waybill's own workers. The queues are database rows."
+    )
     broker = serializers.ChoiceField(
         choices=["not_configured", "not_used"],
         help_text="not_used: configured, but no work goes through it.",

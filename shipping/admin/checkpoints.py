@@ -56,7 +56,7 @@ class CheckpointAdmin(ShippingAdmin):
     list_filter = ("status", "source", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
     list_defer = ("details", "shipment__request", "shipment__carrier_details")
     search_fields = ("shipment__search",)
-    search_help_text = "Any search text of the shipment, or its id."
+    search_help_text = "Any text that finds the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
     fields = (

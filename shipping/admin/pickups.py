@@ -60,7 +60,9 @@ class PickupAdmin(ShippingAdmin):
     list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
     list_defer = ("address", "request", "carrier_details", "failure")
     search_fields = ("confirmation_number__prefix", "carrier_pickup_id__prefix", "shipments__search")
-    search_help_text = "Confirmation number, carrier's pickup id, any search text of a shipment, or the pickup id."
+    search_help_text = (
+        "Confirmation number, carrier's pickup id, pickup id, or any text that finds one of its shipments."
+    )
     date_hierarchy = "scheduled_date"
     ordering = ("-id",)
     actions = ("nothing_booked",)

@@ -131,7 +131,7 @@ class ShipmentAdmin(ShippingAdmin):
     search_fields = ("search",)
     search_help_text = (
         "Start of a tracking number, order, reference, carrier's shipment id, recipient, last name, e-mail address or "
-        "postal code; end of a phone number; shipment id; or a merchant's whole slug."
+        "postal code; end of a phone number; shipment id; or a merchant's complete slug."
     )
     ordering = ("-id",)
     actions = ("look_up", "nothing_bought")
@@ -308,7 +308,7 @@ class ParcelAdmin(ShippingAdmin):
     list_select_related = ("shipment",)
     list_filter = (("shipment__mode", admin.ChoicesFieldListFilter),)
     search_fields = ("shipment__search",)
-    search_help_text = "Any search text of the shipment, or its id."
+    search_help_text = "Any text that finds the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
 
@@ -329,7 +329,7 @@ class LabelAdmin(ShippingAdmin):
     list_select_related = ("shipment",)
     list_filter = ("format", "size", "created_at")
     search_fields = ("shipment__search",)
-    search_help_text = "Any search text of the shipment, or its id."
+    search_help_text = "Any text that finds the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
     fields = ("id", "shipment", "format", "size", "opened", "carrier_url", "created_at")
@@ -347,7 +347,7 @@ class OrphanAdmin(ShippingAdmin):
     list_select_related = ("shipment", "merchant")
     list_filter = (("voided_at", admin.EmptyFieldListFilter), MerchantFilter, "mode", "created_at")
     search_fields = ("tracking_number__prefix", "shipment__search")
-    search_help_text = "Tracking number, any search text of the shipment, or the label id."
+    search_help_text = "Tracking number, label id, or any text that finds the shipment."
     actions = ("void",)
     ordering = ("-id",)
     fields = ("id", "merchant", "mode", "shipment", "tracking_number", "state", "refusal", "voided_at", "created_at")

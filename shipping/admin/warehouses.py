@@ -25,7 +25,7 @@ class WarehouseAdmin(ShippingAdmin):
     list_filter = ("is_active", MerchantFilter, "mode")
     list_defer = ("address", "return_address")
     search_fields = ("name__prefix",)
-    search_help_text = "Start of a name, a merchant's whole slug, or the warehouse id."
+    search_help_text = "Start of a name, a merchant's complete slug, or the warehouse id."
     ordering = ("-id",)
     fields = ("id", "merchant", "mode", "store", "name", "is_active", "where", "returns_to", "created_at", "updated_at")
 

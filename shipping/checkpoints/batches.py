@@ -41,7 +41,7 @@ def post(tenant: Tenant, items: Any) -> list[Outcome]:
 
 
 def validate(items: Sequence[Any]) -> list[Item | ValidationFailed]:
-    """Return each item, or the error that refuses it. Errors of the parser (no JSON) are passed through."""
+    """Return each validated item, or the error that refuses it. Errors of the JSON parser are kept."""
     return [item if isinstance(item, ValidationFailed) else _validate_item(item) for item in items]
 
 

@@ -46,7 +46,7 @@ def poll(*, limit: int = 200) -> dict[str, int]:
                 try:
                     _track(_select_current(group), counts)
                 except Exception:  # one failing call must not stop the others; its rows stay leased
-                    log.exception("poll broke off", extra={"carrier": group[0].carrier})
+                    log.exception("poll failed", extra={"carrier": group[0].carrier})
                     counts["failed"] += len(group)
     return counts
 

@@ -15,7 +15,7 @@ _MAX_LENGTH = 100
 
 
 class ShipmentSearch(models.Model):
-    """What a shipment is searched by; null where it has nothing.
+    """The texts that a shipment is searched by. A missing text is null.
 
     A table of its own: an update of a shipment writes all indexes of its row, and these columns rarely change.
     """

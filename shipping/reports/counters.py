@@ -1,4 +1,4 @@
-"""Totals of the counts that triggers keep (``shipping.models.counting``), their summing up, check and repair."""
+"""Read, sum, check and repair the counts that triggers keep (``shipping.models.counting``)."""
 
 from __future__ import annotations
 

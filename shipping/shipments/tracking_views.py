@@ -28,7 +28,7 @@ class TrackingViewSet(ApiViewSet):
         tags=["tracking"],
     )
     def track(self, request: Request) -> Response:
-        """Track a parcel that was booked through Waybill at its carrier, or up to fifty at once.
+        """Request the track of a booked parcel from its carrier, or the tracks of up to fifty.
 
         With ``tracking_numbers``, ``results`` has a track or an error for each.
         """

@@ -49,7 +49,9 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     list_filter = ("state", CarrierFilter, "received_at")
     list_defer = ("body",)
     search_fields = ("event_type__prefix", "numbers__tracking_number__exact", "correlation_id__exact")
-    search_help_text = "An event type, a whole waiting tracking number, a whole correlation id, or our id."
+    search_help_text = (
+        "An event type, the complete number of a waiting webhook, a complete correlation id, or the webhook id."
+    )
     id_search = ("id", "credential_id")
     ordering = ("-id",)
     actions = ("run_again",)
@@ -116,7 +118,7 @@ class UnmatchedNumberAdmin(ReadOnlyAdmin):
     list_filter = (("inbound__received_at", admin.DateFieldListFilter),)
     list_defer = ("inbound__body",)
     search_fields = ("tracking_number__exact",)
-    search_help_text = "A whole tracking number."
+    search_help_text = "A complete tracking number."
     id_search = ("id", "inbound_id", "credential_id")
     ordering = ("-id",)
 

@@ -45,7 +45,7 @@ MONITORED_LISTS += [
         tone="bad",
     ),
     MonitoredList(
-        "Deliveries to merchants that were given up",
+        "Webhooks to merchants that could not be delivered",
         lambda: Delivery.objects.filter(state=Delivery.State.DEAD),
         {"state__exact": Delivery.State.DEAD},
         tone="bad",

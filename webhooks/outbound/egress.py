@@ -38,7 +38,7 @@ class Result:
 
 
 def check_url(url: str) -> None:
-    """Raises ``ValidationError`` for a URL that is not allowed, without resolving its host."""
+    """Raise ``ValidationError`` for a URL that is not allowed. The host is not resolved."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port
