@@ -314,7 +314,7 @@ def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
     ]
     insert_units(created)
     for plan in touched:
-        # The trigger that makes the search row folds ASCII letters only.
+        # The trigger that creates the search row lower-cases only ASCII letters.
         if plan.is_new and not plan.unit.tracking_number.isascii():
             number = fold_number(plan.unit.tracking_number)
             ShipmentSearch.objects.filter(shipment_id=plan.unit.id).update(tracking_number=number)

@@ -102,7 +102,7 @@ class PaymentRequestSerializer(serializers.Serializer):
 
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
     cod_amount = serializers.DecimalField(
-        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
     )
     currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
 
@@ -111,7 +111,7 @@ class PaymentRequestSerializer(serializers.Serializer):
         if is_cod and "cod_amount" not in attrs:
             raise serializers.ValidationError({"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
         if not is_cod and "cod_amount" in attrs:
-            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+            raise serializers.ValidationError({"cod_amount": [_("Only cash on delivery has an amount to collect.")]})
         return attrs
 
 

@@ -44,7 +44,7 @@ class PickupViewSet(ApiViewSet):
     )
     @idempotent(render)
     def create(self, request: Request) -> Response:
-        """Schedule a pickup. Returns 202 if the carrier did not answer, so that the outcome is unknown."""
+        """Schedule a pickup. Returns 202 if the carrier did not answer and the outcome is unknown."""
         order = self.validate(serializers.PickupRequestSerializer, request.data)
         return self.render(request, pickups.schedule(self.tenant, order).id)
 

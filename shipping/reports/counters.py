@@ -40,7 +40,7 @@ def repair() -> None:
 
 def _fold(model: Any) -> int:
     with transaction.atomic():
-        # Another worker sums up the rows that it has locked. Two sums of one key add up correctly.
+        # Rows that another worker has locked are skipped: it sums them. A key may have several sums.
         free = model.objects.select_for_update(skip_locked=True)
         fresh = list(free.filter(is_folded=False).order_by("id")[:FOLDED_AT_ONCE])
         if not fresh:

@@ -40,12 +40,14 @@ class PerformanceQuerySerializer(UsageQuerySerializer):
 
 class FiguresSerializer(serializers.Serializer):
     deliveries = serializers.IntegerField()
-    promised = serializers.IntegerField(help_text="Deliveries of which the carrier gave an estimate.")
-    on_time = serializers.IntegerField(help_text="Of these, delivered no later than first estimated.")
+    promised = serializers.IntegerField(help_text="Deliveries for which the carrier gave an estimate.")
+    on_time = serializers.IntegerField(help_text="Promised deliveries that were no later than the first estimate.")
     late = serializers.IntegerField()
     on_time_rate = serializers.FloatField(allow_null=True)
     avg_transit_days = serializers.FloatField(allow_null=True, help_text="From pickup to delivery.")
-    median_transit_days = serializers.IntegerField(allow_null=True, help_text="Begun days, at most 365.")
+    median_transit_days = serializers.IntegerField(
+        allow_null=True, help_text="Started days from pickup to delivery, at most 365."
+    )
     p90_transit_days = serializers.IntegerField(allow_null=True)
 
 

@@ -18,7 +18,7 @@ from shipping.models import UNIT_STATES, Shipment
 from shipping.models.text_indexes import SEARCHED
 from shipping.reports import counters
 
-MAX_COUNTED = 10_000  # an exact total beyond this would cost more than it is worth
+MAX_COUNTED = 10_000  # totals are exact up to this number; counting more rows is slow
 PAGING = ("limit", "offset", "cursor")
 _SHOWN = (
     "tracking_number", "status", "location", "delivered_at", "estimated_delivery", "checkpoint_count", "first_at",

@@ -71,14 +71,14 @@ class ShipmentUpdateSerializer(serializers.Serializer):
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
     cod_amount = serializers.DecimalField(
-        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="With cod only."
+        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
             raise serializers.ValidationError(_("There is nothing to change."))
         if attrs.get("payment_method") == PaymentMethod.PREPAID and "cod_amount" in attrs:
-            raise serializers.ValidationError({"cod_amount": [_("There is nothing to collect without cod.")]})
+            raise serializers.ValidationError({"cod_amount": [_("Only cash on delivery has an amount to collect.")]})
         return attrs
 
 

@@ -112,7 +112,7 @@ def _check_payment(shipment: Shipment, order: Order, changes: Mapping[str, Any])
     if is_cod and not order.cod_amount:
         raise ValidationFailed(details={"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
     if not is_cod and "cod_amount" in changes:
-        raise ValidationFailed(details={"cod_amount": [_("There is nothing to collect without cod.")]})
+        raise ValidationFailed(details={"cod_amount": [_("Only cash on delivery has an amount to collect.")]})
 
 
 def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Shipment:
