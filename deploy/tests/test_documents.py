@@ -93,7 +93,7 @@ def fits(ask, name, **changes):
     return answer
 
 
-def test_the_requests_of_the_pickit_document(ask):
+def test_requests_of_the_pickit_document_get_its_responses(ask):
     for time in ("first", "second"):
         fits(ask, "points_near")
         fits(ask, "point")
@@ -110,7 +110,7 @@ def test_the_requests_of_the_pickit_document(ask):
     assert set(refused["details"]) == {"shipment_ids[0]"}
 
 
-def test_the_end_to_end_test_of_the_pickit_document(ask):
+def test_end_to_end_test_of_the_pickit_document_passes(ask):
     for first in (True, False):
         credentials = {"client_id": "test-client", "client_secret": "test-secret"}
         saved = {"environment": "sandbox", "credentials": credentials}
@@ -138,7 +138,7 @@ def checkpoint(tracking_id, status, location, text, time):
     return {"tracking_id": tracking_id, "status": status, "location": location, "description": text, "timestamp": time}
 
 
-def test_the_scenarios_of_the_tracking_document(ask):
+def test_scenarios_of_the_tracking_document_get_its_responses(ask):
     for first in (True, False):
         data = {
             "tracking_id": TEXT,
@@ -185,7 +185,7 @@ def test_the_scenarios_of_the_tracking_document(ask):
         assert health["status"] == "healthy"
 
 
-def test_the_errors_of_the_tracking_document(ask, one):
+def test_errors_of_the_tracking_document_are_returned(ask, one):
     bad = checkpoint("123", "INVALID", "", "", "invalid-date")
     error = ask(400, ERROR, "POST", "/api/v1/checkpoints", bad)
     assert error["error"] == "validation_error"
@@ -200,7 +200,7 @@ def test_the_errors_of_the_tracking_document(ask, one):
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_api_key")
 
 
-def test_the_request_of_the_tracking_number_document(ask):
+def test_request_of_the_tracking_number_document_gets_its_response(ask):
     query = (
         "origin_country_id=MY&destination_country_id=ID&weight=1.234&created_at=2018-11-20T19:29:32%2B08:00"
         "&customer_id=de619854-b59b-425e-9db4-943979e1bd49&customer_name=RedBox%20Logistics&customer_slug=redbox-logistics"
@@ -217,7 +217,7 @@ def signed(one, event, path="/webhooks/pickit/events"):
     return requests.post(one.web + path, data=raw, headers=headers, timeout=30)
 
 
-def test_the_webhooks_of_the_pickit_document(one):
+def test_webhooks_of_the_pickit_document_are_applied(one):
     event = {
         "event_type": "shipment.at_pickup_point",
         "timestamp": "2024-01-17T10:00:00Z",
