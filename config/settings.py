@@ -31,7 +31,7 @@ DEMO_SECRETS = {
 }
 
 
-# Placeholders in the documents that merchants copy from; refused in production as well.
+# Demo secrets and the placeholders of the documents. Production refuses them.
 KNOWN_SECRETS = {*DEMO_SECRETS.values(), "your-secret-key-here", "your-32-byte-encryption-key-here", "test-secret"}
 
 
@@ -369,7 +369,7 @@ CARRIER_BASE_URLS = {
     ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
     ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
 }
-# First lookup of a booking without an answer; no earlier, since its request may still be running.
+# Delay before the first lookup of a booking without an answer: its request may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))
 RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
 RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", default=600))

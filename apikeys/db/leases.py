@@ -99,7 +99,7 @@ class Leases:
     def claim(self, rows: QuerySet, *, limit: int) -> list[Lease]:
         """Take up to ``limit`` free rows of ``rows`` in their order. The result has no particular order."""
         free = rows.filter(self.free()).values("pk")[:limit]
-        if not free.exists():  # SQLite's write lock is not needed to find nothing
+        if not free.exists():  # without free rows, do not take SQLite's write lock
             return []
         with transaction.atomic():
             # Django ignores skip_locked on SQLite, where the transaction excludes other writers.

@@ -1,4 +1,4 @@
-"""Correlation ids: taken from ``X-Correlation-ID`` or created, returned, logged, sent to carriers and on webhooks."""
+"""Correlation ids. ``X-Correlation-ID`` or a new id is returned, logged, and sent to carriers and merchants."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
 
 
 def to_waybill_error(exception: Exception) -> errors.WaybillError:
-    """Translate an exception of DRF or Django.
+    """Return the API error for an exception of DRF or Django.
 
-    Any other is logged with its traceback and becomes ``internal_error``.
+    Any other exception is logged with its traceback and becomes ``internal_error``.
     """
     match exception:
         case errors.WaybillError():

@@ -73,7 +73,7 @@ class CarrierAdapter(CarrierClient):
     services: ClassVar[Mapping[str, str]] = {}
     # Pattern of service types that we made up: the carrier would not notice a wrong one. Empty: it refuses them.
     service_pattern: ClassVar[str] = ""
-    # A carrier without cash on delivery would hand over the goods for nothing.
+    # A carrier that ignores cash on delivery would hand over unpaid goods.
     payment_methods: ClassVar[tuple[types.PaymentMethod, ...]] = (types.PaymentMethod.PREPAID,)
     # The only currencies, for a carrier whose requests do not name one; empty: any.
     currencies: ClassVar[tuple[str, ...]] = ()

@@ -1,8 +1,8 @@
 """Limit a process's concurrent carrier calls to fewer than its threads, so that hanging carriers block nothing else.
 
 A request takes a slot for a call to a carrier, and while it waits for another request's login. If all slots are taken,
-some requests wait a moment for a burst to end; the others are refused at once, because waiting they would take all
-threads.
+some requests wait a moment for a burst to end; the others are refused at once, because more
+waiting requests would take all threads.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Order:
     customer_reference: str = ""  # printed on the label
     return_of: ShipmentRef | None = None  # set: this is a return
     reason: str = ""  # of the return
-    metadata: Extras = field(default_factory=dict)  # the merchant's
+    metadata: Extras = field(default_factory=dict)  # the merchant's own data
 
 
 @dataclass(frozen=True, kw_only=True)

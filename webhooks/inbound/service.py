@@ -38,9 +38,9 @@ LEASES = leases.Leases(InboundWebhook, lasts=lambda: timedelta(seconds=60))
 
 # A row that is not parsed after this time belongs to a process that was killed.
 _ABANDONED = timedelta(seconds=30)
-# After so many failures a row is listed for staff and not processed again.
+# A row that has failed this often is listed for staff and not processed again.
 _MAX_FAILURES = 20
-# An unknown number waits for its shipment for this time.
+# How long an unknown number waits for its shipment.
 WAIT_FOR_SHIPMENT = timedelta(days=7)
 # A shipment is reserved before its carrier can report it. The clocks of our processes may differ by this much.
 _CLOCK_SKEW = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from carriers.sandbox.velocity import auth, couriers, errors, files, orders, rep
 from carriers.sandbox.velocity.errors import TOO_MANY
 
 SECRET = "test-secret"  # noqa: S105 a documented test value
-# Requests per seconds, by operation. Operations with the same name share a limit.
+# Rate limits by operation: name, requests, seconds. Operations with the same name share a limit.
 LIMITS = {
     "token": ("token", 10, 3600),
     "create_label": ("orders", 100, 60),
