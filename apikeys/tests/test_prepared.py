@@ -2,8 +2,9 @@
 
 import uuid
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import NotSupportedError, connection, transaction
 
 from apikeys.db.prepared import Select
 from apikeys.models import Merchant
@@ -38,3 +39,31 @@ def test_select_passes_parameters_in_order(merchant):
     )
     assert select.all("acme", "Acme") == [("Acme", "acme")]
     assert select.all("Acme", "acme") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_select_is_prepared_again_after_its_columns_changed(merchant, on_sqlite):
+    select = Select(lambda slug: Merchant.objects.filter(slug=slug), ["name"], ["a slug"])
+    for _ in range(3):
+        assert select.all("acme") == [("Acme",)]
+    if on_sqlite:
+        return
+    alter = "ALTER TABLE apikeys_merchant ALTER COLUMN name TYPE varchar({})"
+    length = Merchant._meta.get_field("name").max_length
+    # As ``migrate`` does it: by another connection, since psycopg forgets statements after an ALTER of its own.
+    with psycopg.connect(**_connection_parameters(), autocommit=True) as other:
+        try:
+            other.execute(alter.format(length + 1))
+            for _ in range(3):
+                assert select.all("acme") == [("Acme",)]
+            with pytest.raises(NotSupportedError), transaction.atomic():
+                other.execute(alter.format(length + 2))
+                select.all("acme")
+            assert select.all("acme") == [("Acme",)]
+        finally:
+            other.execute(alter.format(length))
+
+
+def _connection_parameters():
+    parameters = connection.get_connection_params()
+    return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if parameters.get(name)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, NotSupportedError, OperationalError
 from django.db.backends.postgresql import base, operations
 from django.db.backends.utils import CursorWrapper
 
@@ -47,9 +47,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
     def _recover(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        """Run a statement (an ``execute_wrapper``); if the connection is lost, clean the pool and repeat a read."""
+        """Run a statement (an ``execute_wrapper``).
+
+        If a migration has changed the columns of a prepared statement, prepare it again. If the connection is lost,
+        clean the pool and repeat a read.
+        """
         try:
             return execute(sql, params, many, context)
+        except NotSupportedError:
+            # "cached plan must not change result type": PostgreSQL has executed nothing, and refuses the statement for
+            # as long as the connection lives. In a transaction, which has failed now, the rollback discards it.
+            if self.in_atomic_block or not isinstance(context["cursor"].cursor, base.ServerBindingCursor):
+                raise
+            self.connection.execute("DEALLOCATE ALL")
         except (OperationalError, InterfaceError):
             if self.connection is None or not self.connection.closed:
                 raise
