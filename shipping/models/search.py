@@ -136,8 +136,7 @@ def _scan(text: str, limit: int) -> list[Any]:
 
 def _conditions(text: str) -> list[models.Q]:
     folded = {name: fold_text(text)[:_MAX_LENGTH] for name, fold_text in FOLDED.items()}
-    return [
-        starts_with(name, value)
-        for name, value in folded.items()
-        if value and (name != "phone" or len(value) >= MIN_PHONE_DIGITS)
-    ]
+    # The digits of an order or tracking number with letters are not the end of a phone number.
+    if len(folded["phone"]) < MIN_PHONE_DIGITS or any(one.isalpha() for one in text):
+        del folded["phone"]
+    return [starts_with(name, value) for name, value in folded.items() if value]

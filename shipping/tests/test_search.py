@@ -64,7 +64,7 @@ def test_shipment_is_found_by_each_text(shipment, tenant, text):
     assert matching_shipments(text, 10) == [shipment.pk]
 
 
-@pytest.mark.parametrize("text", ["", "  ", "angel", "kt001", "munoz jane", "nothing", "%", "_", "101"])
+@pytest.mark.parametrize("text", ["", "  ", "angel", "kt001", "munoz jane", "nothing", "%", "_", "101", "X-0101"])
 def test_other_texts_find_nothing(shipment, text):
     assert matching_shipments(text, 10) == []
 
