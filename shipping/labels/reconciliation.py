@@ -139,7 +139,7 @@ def _select_own(shipment: Shipment, found: Sequence[BookedLabel]) -> list[Booked
     """
     own = [label for label in found if booking.is_for_shipment(shipment, label)]
     if len(own) < len(found):
-        log.error("a lookup was answered with other references", extra={"shipment": str(shipment.id)})
+        log.error("lookup returned labels of other references", extra={"shipment": str(shipment.id)})
     if found and not own:
         raise CarrierUnavailable(carrier=shipment.carrier_name, carrier_code="other_references")
     return own

@@ -170,7 +170,9 @@ def _refusal_reason(shipment: Shipment | None, credential: Credential, holders: 
     if shipment.booking_state != BookingState.BOOKED:
         return _("This shipment is not booked.")
     if shipment.credential_id != credential.id:  # the carrier's report of the pickup would not reach it
-        return _("Booked with another credential than this pickup, which collects only what its own credential booked.")
+        return _(
+            "This shipment was booked with another credential. A pickup collects only shipments of its own credential."
+        )
     if holders.get(shipment.tracking_number) != shipment.id:
         return _("The carrier has given this tracking number to another parcel since.")
     return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""

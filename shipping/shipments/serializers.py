@@ -124,10 +124,10 @@ class ShipmentListSerializer(serializers.Serializer):
     carrier = TextField(max_length=40, required=False)
     store = TextField(max_length=64, required=False, help_text="The store's id or code.")
     order_id = TextField(max_length=100, required=False)
-    created_from = MomentField(required=False, help_text="Of the first checkpoint; included.")
-    created_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
-    updated_from = MomentField(required=False, help_text="Of the last checkpoint; included.")
-    updated_to = MomentField(required=False, help_text="Included; a date alone is the whole day.")
+    created_from = MomentField(required=False, help_text="Earliest time of the first checkpoint.")
+    created_to = MomentField(required=False, help_text="Latest time of the first checkpoint; a date is the whole day.")
+    updated_from = MomentField(required=False, help_text="Earliest time of the last checkpoint.")
+    updated_to = MomentField(required=False, help_text="Latest time of the last checkpoint; a date is the whole day.")
     q = TextField(
         min_length=2,
         max_length=100,

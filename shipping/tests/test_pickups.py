@@ -158,7 +158,7 @@ def test_shipment_of_another_credential_is_named(api, number, order):
     theirs = api.post("/api/v1/labels", order | {"order_id": "THEIRS"}).json()["tracking_number"]
     Shipment.objects.filter(tracking_number=theirs).update(credential=platform)
     refused = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, theirs]))
-    text = "Booked with another credential than this pickup, which collects only what its own credential booked."
+    text = "This shipment was booked with another credential. A pickup collects only shipments of its own credential."
     assert (refused.status_code, refused.json()["details"]) == (400, {"shipment_ids[1]": [text]})
 
 
