@@ -15,7 +15,7 @@ from apikeys.http.logs import JsonFormatter
 
 
 class SilentWorker(ThreadWorker):
-    """Log errors in bytes that are not HTTP without the bytes, which may contain keys and passwords."""
+    """Log malformed requests without their content, which may contain keys and passwords."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         super().handle_error(None, client, addr, wordless(exc) if isinstance(exc, ParseException) else exc)

@@ -48,7 +48,7 @@ class UsedSerializer(serializers.Serializer):
 
 class UsageDaySerializer(serializers.Serializer):
     date = serializers.DateField()
-    requests = serializers.IntegerField(help_text="Of all keys.")
+    requests = serializers.IntegerField(help_text="The sum of all keys.")
     failures = serializers.IntegerField()
     keys = UsedSerializer(many=True)
     credentials = UsedSerializer(many=True)

@@ -83,20 +83,20 @@ def _join_path(path: str, key: Any) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's ``handler400``."""
+    """Return the response to a bad request, as Django's ``handler400``."""
     return error_response(to_waybill_error(exception))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's ``handler403``."""
+    """Return the response to a forbidden request, as Django's ``handler403``."""
     return error_response(errors.PermissionRefused())
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's ``handler404``."""
+    """Return the response to an unknown path, as Django's ``handler404``."""
     return error_response(errors.NotFound())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``. Django has logged the traceback."""
+    """Return the response to an unhandled exception, as Django's ``handler500``. Django has logged the traceback."""
     return error_response(errors.WaybillError())

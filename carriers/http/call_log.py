@@ -96,4 +96,4 @@ def log_call(
                 data["call_id"] = str(row.id)
                 events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
     except Exception:  # the carrier has acted: its answer must not be lost with the log row
-        log.exception("call-log row not written", extra={"operation": operation, "outcome": outcome})
+        log.exception("call not logged", extra={"operation": operation, "outcome": outcome})

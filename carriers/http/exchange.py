@@ -175,7 +175,9 @@ class Exchange:
             else:
                 permission.release()
         except Exception:  # the carrier has acted: its answer must not be lost
-            log.exception("breaker not written", extra={"operation": self.operation, "outcome": outcome})
+            log.exception(
+                "outcome not recorded in the circuit breaker", extra={"operation": self.operation, "outcome": outcome}
+            )
 
     def _pause_endpoint(self, answer: Answer | None) -> None:
         """Pause the endpoint for the credential after a 429 with ``Retry-After``: other calls would get a 429 too."""
@@ -184,7 +186,7 @@ class Exchange:
         try:
             rate_limits.pause(self.caller.credential, self.operation, answer.retry_after_s)
         except Exception:  # the carrier's answer must not be lost
-            log.exception("rate not paused", extra={"operation": self.operation})
+            log.exception("endpoint not paused", extra={"operation": self.operation})
 
     def _error(self, answer: Answer | None, outcome: str, problem: str) -> errors.CarrierError:
         facts = {"carrier": self.caller.carrier_name, "carrier_code": str(answer.status) if answer else outcome}

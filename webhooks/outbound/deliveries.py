@@ -136,7 +136,7 @@ def replay(delivery_ids: Iterable[uuid.UUID]) -> int:
 
 
 def is_subscribed(endpoint: WebhookEndpoint, event_type: str) -> bool:
-    """Return whether an endpoint gets a type of event: by name, by family (``shipment.*``), or as one of all."""
+    """Return whether an endpoint is subscribed to an event type: by name, by family (``shipment.*``) or to all."""
     family = event_type.split(".")[0] + ".*"
     return not endpoint.event_types or event_type in endpoint.event_types or family in endpoint.event_types
 

@@ -1,4 +1,4 @@
-"""Scans: status codes and the history of an order. All times are India's."""
+"""Scans: status codes and the history of an order. All times are in Indian time."""
 
 from __future__ import annotations
 
