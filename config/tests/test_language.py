@@ -36,7 +36,6 @@ PATTERN = re.compile(rf"(?<![A-Za-z])({'|'.join(FORBIDDEN)})(?![A-Za-z])", re.IG
 # Names in documents and functions of libraries.
 ALLOWED = re.compile(r"os\.walk|ast\.walk|VAN-\d+|\.tell\b")
 SUFFIXES = {".py", ".md", ".html", ".txt", ".css", ".js", ".sh", ".toml", ".po", ".example", ""}
-# Names of migrations are recorded in databases; the documents' texts and recorded responses stay as they are.
 # Directories that are not part of the source.
 OTHERS = (
     ".git/",
@@ -48,6 +47,7 @@ OTHERS = (
     ".import_linter_cache/",
     ".hypothesis/",
 )
+# Names of migrations are recorded in databases; the documents' texts and recorded responses stay as they are.
 SKIPPED = ("/migrations/", "/fixtures/", "/documented/", "config/tests/test_language.py", "LICENSE")
 
 
