@@ -23,7 +23,7 @@ os.environ.setdefault("CARRIER_RETRY_DELAY_S", "0.01")
 
 
 def pytest_unconfigure() -> None:
-    """Remove the data directory, and the template database if this process created its directory."""
+    """Remove the data directory, and the template databases if this process created their directory."""
     if os.environ[test_database.DIRECTORY] == _directory:
-        test_database.drop_template()
+        test_database.drop_templates()
     shutil.rmtree(_directory, ignore_errors=True)

@@ -30,7 +30,8 @@ PATIENCE_S = 30.0
 class System:
     """Starts and kills the processes ``web``, ``worker`` and ``sandbox``.
 
-    With ``keep_logs`` the output of processes and commands goes to ``<directory>/logs/<name>.log``.
+    Its database has the demo merchant. With ``keep_logs`` the output of processes and commands goes to
+    ``<directory>/logs/<name>.log``.
     """
 
     def __init__(self, *, keep_logs: bool = False, **environment: str) -> None:
@@ -60,7 +61,8 @@ class System:
         }
         self.session = requests.Session()
         self.session.trust_env = False
-        self.manage("seed_demo")
+        receiver = f"http://127.0.0.1:{self.receiver_port}/webhooks"
+        self.database.execute(f"UPDATE webhooks_webhookendpoint SET url = '{receiver}'")
 
     def manage(self, *command: str, stdin: str = "") -> str:
         """Run a management command, which must succeed; return its output."""
@@ -183,10 +185,10 @@ class System:
 
 
 class _Database:
-    """A migrated database: a file, or a database on the tests' PostgreSQL server."""
+    """A database with the demo merchant: a file, or a database on the tests' PostgreSQL server."""
 
     def __init__(self, directory: Path) -> None:
-        self.url = test_database.create(f"system_{uuid.uuid4().hex[:12]}", directory)
+        self.url = test_database.create(f"system_{uuid.uuid4().hex[:12]}", directory, demo=True)
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """Yield every value of every table, with the names of table and column."""

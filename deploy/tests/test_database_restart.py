@@ -42,7 +42,7 @@ class Server:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=Path(self.data).parent, **identity)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
     with services.postgres() as url:
         server = Server(url)
@@ -51,11 +51,13 @@ def server():
             server.control("stop", "-m", "immediate")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def system(server):
     environment = os.environ | {"DEBUG": "true", "DATABASE_URL": server.url}
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
-    system = System(DATABASE_URL=server.url, WEB_CONCURRENCY="1", RATE_LIMITS_ENABLED="false").start("web")
+    system = System(DATABASE_URL=server.url, WEB_CONCURRENCY="1", RATE_LIMITS_ENABLED="false")
+    system.manage("seed_demo")
+    system.start("web")
     yield system
     system.close()
 
