@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from deploy import services
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # Time for pytest to end its own processes after Ctrl-C.
 PATIENCE_S = 20
+POLL_S = 0.1
 # Each worker process has its own databases and connections.
 MAX_WORKERS = "8"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,6 +39,15 @@ COVERAGE = {"*": 90, "apikeys/*": 95, "shipping/*": 95}
 
 
 @dataclass
+class Check:
+    """A command and its additions to the environment."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Report:
     """The checks so far, with outcome and duration."""
 
@@ -46,10 +57,44 @@ class Report:
 
     def run(self, name: str, command: list[str], **environment: str) -> None:
         """Run one check and record its outcome."""
-        print(f"\n--- {name}", flush=True)
-        started = time.monotonic()
-        status = run_in_own_session(command, {**self.environment, **environment})
-        self.add(name, "ok" if status == 0 else f"FAILED (status {status})", started)
+        self.run_together(Check(name, command, environment))
+
+    def run_together(self, first: Check, *others: Check) -> None:
+        """Run checks at the same time and record their outcomes. The output of the others is printed at their end."""
+        with contextlib.ExitStack() as stack:
+            print(f"\n--- {first.name}", flush=True)
+            started = time.monotonic()
+            running = [(first, None, stack.enter_context(self._process(first)))]
+            for check in others:
+                output = stack.enter_context(tempfile.TemporaryFile())
+                running.append((check, output, stack.enter_context(self._process(check, output))))
+            while running:
+                time.sleep(POLL_S)
+                for entry in [entry for entry in running if entry[2].poll() is not None]:
+                    running.remove(entry)
+                    self._finish(*entry, started)
+
+    def _finish(self, check: Check, output: IO[bytes] | None, process: subprocess.Popen, started: float) -> None:
+        if output:
+            output.seek(0)
+            print(f"\n--- {check.name}", output.read().decode(errors="replace"), sep="\n", flush=True)
+        self.add(check.name, "ok" if process.returncode == 0 else f"FAILED (status {process.returncode})", started)
+
+    @contextlib.contextmanager
+    def _process(self, check: Check, output: IO[bytes] | None = None) -> Iterator[subprocess.Popen]:
+        """Start a check in its own session. If this process is stopped, the check is stopped too."""
+        process = subprocess.Popen(
+            check.command,
+            env={**self.environment, **check.environment},
+            start_new_session=True,
+            preexec_fn=services.die_with_parent,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            services.stop(process, patience_s=PATIENCE_S)
 
     def add(self, name: str, outcome: str, started: float | None = None) -> None:
         """Record an outcome; any other than "ok" fails the run."""
@@ -63,19 +108,12 @@ class Report:
         return int(self.failed)
 
 
-def run_in_own_session(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command and return its status. If this process is stopped, the command is stopped too."""
-    process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=services.die_with_parent)
-    try:
-        return process.wait()
-    finally:
-        services.stop(process, patience_s=PATIENCE_S)
-
-
 def clean_environment(scratch: Path) -> dict[str, str]:
     """Return the tests' environment, without database, cache and data of an installation in the same directory."""
+    # Without byte code each process that the tests start would compile all modules again.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         "TMPDIR": str(scratch),
         "DEBUG": "true",
         "DATA_DIR": str(scratch),
@@ -108,19 +146,22 @@ def check_django(report: Report, scratch: Path) -> None:
 
 
 def run_tests(report: Report) -> None:
-    """Run the tests on SQLite, then on PostgreSQL those that depend on SQL. ``REDIS_URL_TEST`` is a private Redis."""
+    """Run the tests on SQLite, and those that depend on SQL on PostgreSQL too. ``REDIS_URL_TEST`` is a private Redis.
+
+    Both runs take place at the same time, because many tests wait for processes.
+    """
     services.install_missing()
+    coverage = ("--cov", "--cov-report=") if os.environ.get("CI") else ()
+    checks = [Check("tests on SQLite", pytest_command(*coverage))]
     with contextlib.ExitStack() as stack:
         if redis_url := _start(report, stack, "Redis", services.redis_server()):
             report.environment["REDIS_URL_TEST"] = redis_url
-        if os.environ.get("CI"):
-            report.run("tests on SQLite", pytest_command("--cov", "--cov-report="))
-            check_coverage(report)
-        else:
-            report.run("tests on SQLite", pytest_command())
         if postgres_url := _start(report, stack, "PostgreSQL", services.postgres()):
-            only = {"WAYBILL_TEST_DATABASE_ONLY": "1"}
-            report.run("tests on PostgreSQL", pytest_command(), DATABASE_URL=postgres_url, **only)
+            environment = {"WAYBILL_TEST_DATABASE_ONLY": "1", "DATABASE_URL": postgres_url}
+            checks.append(Check("tests on PostgreSQL", pytest_command(), environment))
+        report.run_together(*checks)
+    if coverage:
+        check_coverage(report)
 
 
 def check_coverage(report: Report) -> None:
