@@ -29,8 +29,8 @@ from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
-_RATE = re.compile(r"(\d+)/(\d*)([smhd]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_RATE = re.compile(r"(\d+)/(\d*)([smhd])?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MARGIN_S = 5  # a counter outlives its window, since clocks of processes differ
 # Recorded once per window and caller.
 EXCEEDED = EventType("rate_limit.exceeded", audit=True)
@@ -199,6 +199,9 @@ def _count_alone(policy: str, identity: str, rate: str) -> Usage:
 
 @lru_cache(maxsize=1024)
 def _parse_rate(rate: str) -> tuple[int, int]:
-    """Return the number of requests and the seconds of a rate such as ``10/15m``."""
-    limit, multiple, unit = _RATE.fullmatch(rate).groups()
-    return int(limit), int(multiple or 1) * _SECONDS[unit]
+    """Return the number of requests and the seconds of a rate such as ``10/15m``.
+
+    Like django-ratelimit, it ignores the rest of a text such as ``10/15min``.
+    """
+    limit, multiple, unit = _RATE.match(rate).groups()
+    return int(limit), int(multiple or 1) * _SECONDS[unit or "s"]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from django_ratelimit.core import get_usage
 
 from apikeys.access import limits
 from apikeys.access.limits import RequestFacts
@@ -206,6 +207,17 @@ def test_windows_end_when_those_of_django_ratelimit_do(settings, time_machine):
             usage = limits.count(facts(None), ("public",))
             assert usage.reset_at.timestamp() == limits.window_end("192.0.2.1/32", period)
             assert second < usage.reset_at.timestamp() <= second + period
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit", "period"),
+    [("7/m", 7, 60), ("7/min", 7, 60), ("7/2h", 7, 7200), ("7/hour", 7, 3600), ("7/", 7, 1), ("7/15m ", 7, 900)],
+)
+def test_rates_of_callers_and_addresses_are_read_alike(rate, limit, period):
+    assert limits._parse_rate(rate) == (limit, period)
+    used = get_usage(None, group="rates", key=lambda *_: "one", rate=rate, increment=True)
+    assert used["limit"] == limit
+    assert used["time_left"] <= period
 
 
 def test_exceeded_limit_is_recorded_once_per_window_and_key(store, caller, plan):
