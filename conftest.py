@@ -218,10 +218,7 @@ def sandbox_process():
 @pytest.fixture
 def sandbox(sandbox_process, settings, request):
     """The simulated carriers without faults, recorded calls and rate limits. The sandbox environments point to them."""
-    sandbox_process.control("DELETE", "/_sandbox/faults")
-    sandbox_process.clear()
-    for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
-        sandbox_process.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0, "webhook_url": ""})
+    sandbox_process.reset()
     settings.CARRIER_BASE_URLS = {
         ("pickit", "sandbox"): f"{sandbox_process.url}/pickit/v2",
         ("velocity", "sandbox"): f"{sandbox_process.url}/velocity",

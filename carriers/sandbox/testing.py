@@ -15,6 +15,8 @@ from typing import Any
 import requests
 
 START_S = 30
+# Accounts that exist without configuration.
+STANDARD_ACCOUNTS = {"test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"}
 # Ends of the paths of the carrier's own words (codes, kinds, flags, sentences). These values must be equal.
 EXACT_KEYS = (
     "error.code",
@@ -106,6 +108,8 @@ class SandboxProcess:
         self.port = 0
         self.session = requests.Session()
         self.session.trust_env = False
+        # Standard accounts that were configured since the last reset.
+        self.configured = set(STANDARD_ACCOUNTS)
         self._start()
 
     @property
@@ -114,6 +118,7 @@ class SandboxProcess:
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request to the control surface; return its JSON. Raises ``requests.HTTPError``."""
+        self.configured |= STANDARD_ACCOUNTS & {path.rpartition("/")[2]}
         response = self.session.request(method, self.url + path, json=body, timeout=30)
         response.raise_for_status()
         return response.json()
@@ -125,6 +130,14 @@ class SandboxProcess:
     def clear(self) -> None:
         """Delete the record of calls."""
         self.control("DELETE", "/_sandbox/calls")
+
+    def reset(self) -> None:
+        """Delete faults and the record of calls, and the rate limits and webhook addresses of standard accounts."""
+        self.control("DELETE", "/_sandbox/faults")
+        self.clear()
+        for account in sorted(self.configured):
+            self.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0, "webhook_url": ""})
+        self.configured.clear()
 
     def stop(self) -> None:
         """Stop the process with SIGTERM and delete its state."""
