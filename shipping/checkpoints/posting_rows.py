@@ -99,7 +99,7 @@ def select_units(merchant_id: uuid.UUID, mode: str) -> QuerySet[Shipment]:
 
 
 select_unit = Select(
-    lambda merchant_id, mode, number: select_units(merchant_id, mode).filter(tracking_number=number)[:10],
+    lambda merchant_id, mode, number: select_units(merchant_id, mode).filter(tracking_number__any_case=number)[:10],
     Unit._fields,
     [uuid.UUID(int=1), "mode", "a number"],
 )

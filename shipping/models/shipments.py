@@ -111,7 +111,7 @@ class Shipment(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["merchant", "mode", "tracking_number"], name="shipment_by_number"),
+            models.Index("merchant", "mode", CaseKey("tracking_number"), name="shipment_by_number"),
             models.Index(fields=["merchant", "mode", "id"], name="shipment_by_tenant"),
             models.Index(
                 fields=["merchant", "mode", "carrier_shipment_id"],
@@ -124,7 +124,7 @@ class Shipment(TenantRow):
                 name="shipment_by_waybill_number",
             ),
             models.Index(fields=["merchant", "mode", "status", "id"], name="shipment_by_status"),
-            models.Index(fields=["merchant", "mode", "order_id"], name="shipment_by_order"),
+            models.Index("merchant", "mode", CaseKey("order_id"), name="shipment_by_order"),
             models.Index(fields=["merchant", "mode", "carrier", "id"], name="shipment_by_carrier"),
             models.Index(
                 fields=["merchant", "mode", "store", "id"],

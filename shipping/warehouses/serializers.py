@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from apikeys.http.fields import CountryField, TextField
+from apikeys.http.fields import CountryField, IdentifierField, TextField
 from shipping.common.request_fields import StreetAddressSerializer
 
 
@@ -19,14 +19,14 @@ class WarehouseSerializer(serializers.Serializer):
 class WarehouseRequestSerializer(WarehouseSerializer):
     """A new warehouse, and the ``carriers`` to register it at."""
 
-    carriers = serializers.ListField(child=TextField(max_length=40), max_length=20, default=list)
+    carriers = serializers.ListField(child=IdentifierField(max_length=40), max_length=20, default=list)
 
 
 class RegistrationRequestSerializer(serializers.Serializer):
     """``POST /api/v1/warehouses/{id}/registrations``"""
 
-    carrier = TextField(max_length=40)
-    carrier_warehouse_id = TextField(
+    carrier = IdentifierField(max_length=40)
+    carrier_warehouse_id = IdentifierField(
         max_length=64,
         required=False,
         help_text="The name that the warehouse has at the carrier already. Leave it out to register it.",
