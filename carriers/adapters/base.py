@@ -79,6 +79,8 @@ class CarrierAdapter(CarrierClient):
     currencies: ClassVar[tuple[str, ...]] = ()
     # The only countries of origin and destination; empty: the carrier refuses the others itself.
     countries: ClassVar[tuple[str, ...]] = ()
+    # Whether a label without the recipient's name is refused before the call; others get a warning only.
+    needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from apikeys.http.fields import DecimalField, IntegerField, MeasureField, MomentField
+from carriers.adapters.pickit import PickitAdapter
 from shipping.models import Shipment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential")]
@@ -204,3 +205,26 @@ def test_unit_is_one_in_any_case(api):
     assert [one["result"] for one in results] == ["stored", "repeated"]
     assert api.post("/api/v1/checkpoints", first | {"tracking_id": "1Z999AA1"}).status_code == 200
     assert Shipment.objects.count() == 1
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_label_without_a_recipient_is_sold_with_a_warning_unless_the_carrier_needs_the_name(api, order, monkeypatch):
+    del order["destination"]["contact_name"]
+    body = api.post("/api/v1/labels", order).json()
+    assert [one["code"] for one in body["warnings"]] == ["missing_recipient"]
+    assert api.post("/api/v1/quotes", order).json()["warnings"] == []
+    monkeypatch.setattr(PickitAdapter, "needs_recipient_name", True)
+    refused = api.post("/api/v1/labels", order | {"order_id": "another"})
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["destination.contact_name"])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_postal_code_is_needed_where_the_country_uses_it(api, order):
+    order["destination"] |= {"country": "HK", "city": "Kowloon", "state": "Kowloon"}
+    del order["destination"]["postal_code"]
+    assert api.post("/api/v1/quotes", order).status_code == 200
+    order["destination"] |= {"country": "GB", "city": "London", "postal_code": "sw1a1aa"}
+    assert api.post("/api/v1/labels", order).status_code == 200
+    assert Shipment.objects.get().destination["postal_code"] == "SW1A 1AA"
+    refused = api.post("/api/v1/quotes", order | {"origin": {"city": "Austin", "country": "US"}})
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["origin.postal_code"])

@@ -23,6 +23,7 @@ from apikeys.http.fields import (
 )
 from apikeys.http.text import normalize_identifier
 from carriers.types import PaymentMethod
+from shipping.common import country_forms
 
 MAX_PACKAGES = 100
 MAX_ITEMS = 500
@@ -38,6 +39,21 @@ class LowerCaseChoiceField(serializers.ChoiceField):
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(to_code(data) if isinstance(data, str) else data)
+
+
+def in_country_form(address: dict[str, Any]) -> dict[str, Any]:
+    """Return an address with postal code and state as its country writes them.
+
+    Raises ``ValidationError`` if it lacks a postal code that the country needs.
+    """
+    country, postal_code, state = address["country"], address.get("postal_code"), address.get("state")
+    if not postal_code and country_forms.needs_postal_code(country):
+        raise serializers.ValidationError({"postal_code": [_("Addresses in %s need a postal code.") % country]})
+    if postal_code:
+        address["postal_code"] = country_forms.format_postal_code(country, postal_code)
+    if state:
+        address["state"] = country_forms.format_state(country, state)
+    return address
 
 
 class AddressSerializer(serializers.Serializer):
@@ -60,8 +76,13 @@ class AddressSerializer(serializers.Serializer):
     street = TextField(max_length=200, required=False, allow_blank=True)
     city = TextField(max_length=100)
     state = TextField(max_length=60, required=False, allow_blank=True)
-    postal_code = TextField(max_length=20)
+    postal_code = TextField(
+        max_length=20, required=False, allow_blank=True, help_text="Required where the country's addresses have one."
+    )
     country = CountryField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return in_country_form(attrs)
 
 
 class StreetAddressSerializer(AddressSerializer):

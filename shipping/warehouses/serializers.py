@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from apikeys.http.fields import CountryField, IdentifierField, TextField
-from shipping.common.request_fields import StreetAddressSerializer
+from shipping.common.request_fields import StreetAddressSerializer, in_country_form
 
 
 class WarehouseSerializer(serializers.Serializer):
@@ -36,7 +38,10 @@ class RegistrationRequestSerializer(serializers.Serializer):
 class PlaceSerializer(serializers.Serializer):
     """The part of an address that a serviceability check needs."""
 
-    postal_code = TextField(max_length=20)
+    postal_code = TextField(max_length=20, required=False, allow_blank=True)
     country = CountryField()
     city = TextField(max_length=100, required=False, allow_blank=True)
     state = TextField(max_length=60, required=False, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return in_country_form(attrs)
