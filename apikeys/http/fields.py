@@ -169,6 +169,11 @@ class Moment(NamedTuple):
     text: str
     tz_assumed: bool
 
+    @property
+    def day(self) -> date:
+        """The calendar day as it was written, not converted to UTC."""
+        return date.fromisoformat(self.text[: 10 if self.text[4] == "-" else 8])
+
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class MomentField(serializers.Field):

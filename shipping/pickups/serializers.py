@@ -33,6 +33,10 @@ class PickupRequestSerializer(serializers.Serializer):
     special_instructions = TextField(max_length=500, required=False, allow_blank=True)
     shipment_ids = serializers.ListField(child=IdentifierField(max_length=64), max_length=500, default=list)
 
+    additional = serializers.BooleanField(
+        default=False, help_text="Collect shipments that another open pickup collects already."
+    )
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["pickup_window_end"] <= attrs["pickup_window_start"]:
             raise serializers.ValidationError({"pickup_window_end": [_("The window ends before it starts.")]})
