@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
+from carriers.adapters.pickit import build
 from carriers.types import Address, Item, Order, Package, PaymentMethod, ShipmentRef, Warehouse
 from shipping.common.conversion import to_builtins, to_order, to_request
+from shipping.models import Shipment
 
 OSLO = Address(country="NO", postal_code="0150", city="Oslo", street="Storgata 1", contact_name="Jane Smith")
 PUNE = Address(country="IN", postal_code="411004", city="Pune", state="MH", company="Bags", contact_phone="09823044551")
@@ -125,3 +129,26 @@ def test_request_keeps_its_keys_when_it_is_stored_again():
 def test_validated_data_gives_the_same_order_as_its_stored_form():
     validated = OLD | {"cod_amount": Decimal("765.00"), "packages": [{"weight_kg": Decimal("0.750")}]}
     assert to_order(validated) == to_order(to_builtins(validated))
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_shipment_with_a_request_of_an_earlier_release_is_shown(api, order):
+    shipment_id = api.post("/api/v1/labels", order).json()["shipment_id"]
+    Shipment.objects.filter(id=shipment_id).update(request=OLD | {"billing_address": OLD["destination"]})
+    shown = api.get(f"/api/v1/shipments/{shipment_id}").json()
+    assert shown["items"] == [{"name": "Bag", "quantity": 2, "unit_price": 260.0, "discount": 0.0, "tax": 12.0}]
+    assert shown["payment"] == {"method": "cod", "cod_amount": 765.0, "currency": "INR"}
+    assert shown["billing_address"] == OLD["destination"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_bought_order_is_stored_as_it_was_sent_to_the_carrier(api, order, sandbox):
+    shipment_id = api.post("/api/v1/labels", order).json()["shipment_id"]
+    shipment = Shipment.objects.get(id=shipment_id)
+    stored = to_order(shipment.request)
+    assert (stored.reference, stored.ordered_at) == (shipment.reference, shipment.created_at)
+    assert order.keys() <= shipment.request.keys()
+    (call,) = sandbox.calls(carrier="pickit", operation="create_label")
+    assert call["body"] == json.loads(json.dumps(build.shipment(stored), default=float))
