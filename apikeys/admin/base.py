@@ -275,7 +275,7 @@ class WaybillAdmin(admin.ModelAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may run actions marked ``operate``.
 
-        They need the model's change permission, which Django's own check ignores where all columns are read-only.
+        This checks the model's change permission, since ``has_change_permission`` is False on read-only pages.
         """
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
