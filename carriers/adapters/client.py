@@ -73,7 +73,6 @@ class CarrierClient:
                 refusal = self._refusal(operation, error.answer)
                 error.carrier_code = refusal.carrier_code
                 error.carrier_message = refusal.carrier_message or error.carrier_message
-                error.has_carriers_words = bool(refusal.carrier_message)
             raise
 
     def _login(self, path: str, json: Any) -> CarrierResponse:

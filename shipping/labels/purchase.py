@@ -199,12 +199,15 @@ def _order_conflict(first: Shipment) -> Conflict:
 
 
 def _keep_pending(shipment: Shipment, error: CarrierError) -> Shipment:
-    """Have reconciliation look up the reference now."""
+    """Have reconciliation look up the reference now, and store the carrier's words, which may explain the outcome."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.booking_state == BookingState.PENDING:
             row.reconcile_at = timezone.now()
-            row.save(update_fields=["reconcile_at", "updated_at"])
+            if error.has_carriers_words:
+                words = {"carrier_code": error.carrier_code, "carrier_message": error.carrier_message}
+                row.pending_reason = words
+            row.save(update_fields=["reconcile_at", "pending_reason", "updated_at"])
             data = {"carrier_code": error.carrier_code}
             events.record(SHIPMENT_PENDING, tenant=row.tenant, subject_id=row.id, data=data)
     return row

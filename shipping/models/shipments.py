@@ -64,6 +64,11 @@ class Shipment(TenantRow):
     total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as returned to the merchant.")
+    pending_reason = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The carrier's code and message, if its answer left the purchase in doubt.",
+    )
     cancellation = models.JSONField(null=True, blank=True)
     estimated_delivery = models.DateTimeField(null=True, blank=True)
     estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier made the estimate.")
