@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shipping', '0020_describe_fields'),
+        ('shipping', '0021_indexes_in_any_case'),
     ]
 
     operations = [
