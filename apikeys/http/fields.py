@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple, TypeVar
 
-from babel.numbers import list_currencies
 from django.core.validators import RegexValidator
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -16,9 +15,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils.formatting import lazy_format
 
+from apikeys.http.currencies import current_currencies
 from apikeys.http.text import normalize_identifier, normalize_text
 
-_CURRENCIES = list_currencies()
 # Python's own numbers also allow "1_000", "+5", "1e5", "Infinity" and digits of other scripts.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 # A calendar date, alone or with a time (RFC 3339, or the basic form of ISO 8601); no weeks or days of the year. A "+"
@@ -148,7 +147,7 @@ class CountryField(TextField):
 
 
 class CurrencyField(TextField):
-    """An ISO 4217 code, accepted in any case, returned in upper case."""
+    """An ISO 4217 code of today's legal tender, accepted in any case, returned in upper case."""
 
     default_error_messages = {"unknown": _("An ISO 4217 code is expected, like USD.")}
 
@@ -157,7 +156,7 @@ class CurrencyField(TextField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if not text.isascii() or text.upper() not in _CURRENCIES:
+        if not text.isascii() or text.upper() not in current_currencies():
             self.fail("unknown")
         return text.upper()
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from rest_framework.exceptions import ValidationError
 
+from apikeys.http.fields import CurrencyField
 from carriers.adapters import skipping
 from carriers.adapters.records import Record, matching, to_storable
 from carriers.adapters.refusals import find_refusal
@@ -257,3 +259,11 @@ def test_storable_value_is_json_that_every_database_takes():
     text.encode()
     assert text.count("[") == 20
     assert "…" in text
+
+
+@pytest.mark.parametrize("code", ["DEM", "XXX", "XTS", "XAU", "ABC", "$"])
+def test_merchants_send_currencies_of_todays_tender_only(code):
+    field = CurrencyField()
+    assert [field.run_validation(one) for one in ("usd", "KWD", "JPY")] == ["USD", "KWD", "JPY"]
+    with pytest.raises(ValidationError):
+        field.run_validation(code)

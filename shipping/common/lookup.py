@@ -96,12 +96,18 @@ def resolve_numbers(
     Carriers reuse numbers after a time, and with a shared credential perhaps for another merchant's parcel. So an old
     booking is left out while a purchase with the credential is unsettled, because that may have its number.
 
+    A number may also be reported in lower case or with blanks.
+
     Args:
         at: Resolve the numbers as of this time. None: now.
         since: Ignore earlier bookings.
     """
+    # As reported and in upper case without blanks, both by the index of stored numbers.
+    spellings = {number: (number, number_key(number)) for number in numbers}
     rows = Shipment.objects.filter(
-        credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
+        credential_id=credential_id,
+        tracking_number__in={text for texts in spellings.values() for text in texts},
+        booking_state=BookingState.BOOKED,
     )
     if at:
         rows = rows.filter(created_at__lte=at)
@@ -112,7 +118,10 @@ def resolve_numbers(
     newest = {number: (id_, created_at) for number, id_, created_at in columns}
     old = [number for number, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
     doubtful = _possibly_reused(credential_id, old, at) if old else set()
-    return {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
+    known = {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
+    return {
+        number: known[text] for number, texts in spellings.items() if (text := next(filter(known.get, texts), None))
+    }
 
 
 def owns_number(shipment: Shipment) -> bool:
