@@ -158,10 +158,12 @@ def _check_waybill_number(tenant: Tenant, number: str | None) -> None:
 
 
 def _select_by_order(tenant: Tenant, order: Order) -> list[Shipment]:
-    # The first condition uses the index, the second one compares exactly.
-    same = {"order_id__any_case": order.order_id, "order_id": order.order_id}
-    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, frees_order=False, **same)
-    return list(rows.only("sequence", "return_of", "booking_state", "tracking_number").order_by("sequence"))
+    rows = Shipment.objects.of(tenant).filter(
+        store_id=tenant.store_id, order_id__any_case=order.order_id, frees_order=False
+    )
+    columns = ("order_id", "sequence", "return_of", "booking_state", "tracking_number")
+    # Compared exactly here: with both conditions, SQLite does not use the index.
+    return [row for row in rows.only(*columns).order_by("sequence") if row.order_id == order.order_id]
 
 
 def _find_outbound(shipments: Sequence[Shipment]) -> Shipment | None:
