@@ -264,7 +264,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "apikeys.api.schema.WaybillSchema",
     "EXCEPTION_HANDLER": "apikeys.http.handler.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    # OPTIONS is not allowed: the OpenAPI document describes the API.
     "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": False,
     "DATETIME_FORMAT": None,

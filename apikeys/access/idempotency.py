@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from rest_framework.response import Response
 from apikeys.db import leases
 from apikeys.db.leases import Lease, Leases
 from apikeys.db.tenancy import Tenant
+from apikeys.http import request_data
 from apikeys.http.errors import IdempotencyMismatch, InProgress, ValidationFailed, WaybillError
 from apikeys.http.rendering import error_body, to_json
 from apikeys.models import IdempotencyRecord
@@ -73,7 +74,7 @@ def idempotent(
                 return handle(view, request, *args, **kwargs)
             found = _claim_or_find(request._request.tenant, key, _fingerprint(request))
             if isinstance(found, Claim):
-                return _handle_first(found, functools.partial(handle, view, request, *args, **kwargs))
+                return _handle_first(found, view, functools.partial(handle, view, request, *args, **kwargs))
             return _replay(found, view, request, render_subject)
 
         handle_once.is_idempotent = True
@@ -159,7 +160,7 @@ def _claim_or_find(tenant: Tenant, key: str, fingerprint: str) -> Claim | Idempo
         time.sleep(_POLL_S)
 
 
-def _handle_first(claim: Claim, handle: Callable[[], Response]) -> Response:
+def _handle_first(claim: Claim, view: Any, handle: Callable[[], Response]) -> Response:
     token = _claim.set(claim)
     try:
         response = handle()
@@ -177,18 +178,23 @@ def _handle_first(claim: Claim, handle: Callable[[], Response]) -> Response:
         raise
     finally:
         _claim.reset(token)
-    _store_response(claim, response.status_code, response.data)
+    warnings = view.take_body_warnings()
+    request_data.add_warnings(response, warnings)
+    _store_response(claim, response.status_code, response.data, warnings)
     return response
 
 
-def _store_response(claim: Claim, status: int | None, body: Any) -> None:
-    """Store the response for replays, unless they render the bound subject: that is so for every success with one."""
+def _store_response(claim: Claim, status: int | None, body: Any, warnings: Sequence[Any] = ()) -> None:
+    """Store the response for replays.
+
+    Replays of a success with a bound subject render that subject, so only the warnings about the body are stored.
+    """
     renders_subject = status is None or (claim.subject is not None and status < 400)
-    claim.lease.update(
-        state=_State.DONE,
-        response_status=None if renders_subject else status,
-        response_body=None if renders_subject else to_json(body),
-    )
+    if renders_subject:
+        status, content = None, to_json({"warnings": warnings}) if warnings else None
+    else:
+        content = to_json(body)
+    claim.lease.update(state=_State.DONE, response_status=status, response_body=content)
 
 
 def _replay(record: IdempotencyRecord, view: Any, request: Request, render_subject: RenderSubject | None) -> Any:
@@ -198,6 +204,8 @@ def _replay(record: IdempotencyRecord, view: Any, request: Request, render_subje
         )
     elif render_subject is not None and record.subject is not None:
         response = render_subject(view, request, record.subject)
+        if record.response_body:
+            request_data.add_warnings(response, orjson.loads(record.response_body)["warnings"])
     else:
         raise InProgress(retry_after_s=2)
     response[REPLAYED] = "true"

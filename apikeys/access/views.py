@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,9 +15,9 @@ from rest_framework.viewsets import GenericViewSet
 from apikeys.access import limits, usage
 from apikeys.access.limits import RequestFacts
 from apikeys.db.tenancy import Tenant
-from apikeys.http import actors
+from apikeys.http import actors, request_data
 from apikeys.http.callers import Caller
-from apikeys.http.errors import InvalidApiKey, NotAuthenticated, PermissionRefused
+from apikeys.http.errors import InvalidApiKey, NotAuthenticated, PermissionRefused, ValidationFailed
 from apikeys.models import UsageDay
 
 
@@ -47,15 +49,49 @@ class CountedViewSet(CountedMixin, GenericViewSet):
     # Actions that change access; also counted against the policy ``sensitive``.
     sensitive: ClassVar[frozenset[str]] = frozenset()
 
+    # Query parameters that all actions of the view read.
+    shared_parameters: ClassVar[frozenset[str]] = frozenset()
+    # Warnings about this request's body; the response gets them.
+    body_warnings: tuple[request_data.Warning_, ...] = ()
+
     def validate(self, serializer: Any, data: Any, **context: Any) -> Any:
         """Return the validated data. Raises DRF's ``ValidationError``, which names each field.
 
-        The serializer's context has ``tenant``, which is None for a request without a caller.
+        Unknown fields of a body become warnings. With ``Prefer: handling=strict`` they are refused, as unknown
+        parameters of a query always are. The serializer's context has ``tenant``, which is None for a request without a
+        caller.
         """
         tenant = getattr(self.request._request, "tenant", None)
         bound = serializer(data=data, context={"tenant": tenant} | context)
+        if isinstance(data, QueryDict):
+            bound.initial_data = request_data.read_query(bound, data, others=self.shared_parameters)
+        else:
+            self.warn_of_unknown(request_data.find_unknown(bound, data))
+            bound.initial_data = request_data.without_nulls(bound, data)
         bound.is_valid(raise_exception=True)
         return bound.validated_data
+
+    def warn_of_unknown(self, found: Iterable[request_data.Warning_]) -> None:
+        """Add warnings about unknown fields to the response. Raises ``ValidationFailed`` if the caller wants that."""
+        warnings = tuple(islice(found, request_data.MAX_WARNINGS))
+        if warnings and request_data.is_strict(self.request.META.get("HTTP_PREFER", "")):
+            raise ValidationFailed(details={one["field"]: [one["message"]] for one in warnings})
+        self.body_warnings += warnings
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the path's methods in ``Allow``. The OpenAPI document describes them."""
+        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+    def take_body_warnings(self) -> tuple[request_data.Warning_, ...]:
+        """Return the warnings that are not in a response yet."""
+        warnings, self.body_warnings = self.body_warnings, ()
+        return warnings
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Add the warnings about the body to a response that succeeds."""
+        if isinstance(response, Response) and response.status_code < 400:
+            request_data.add_warnings(response, self.take_body_warnings())
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def _sensitive_policy(self) -> tuple[str, ...]:
         return ("sensitive",) if self.action in self.sensitive else ()

@@ -20,7 +20,7 @@ from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.db.tenancy import Mode
 from apikeys.http import pagination
-from apikeys.http.fields import MomentField, TextField
+from apikeys.http.fields import IntegerField, MomentField, TextField
 from apikeys.http.pagination import PageSerializer, PaginationSerializer
 from apikeys.keys import lifecycle
 from apikeys.models import ApiKey, Merchant, Store, scopes
@@ -64,8 +64,8 @@ class ApiKeyChangeSerializer(serializers.Serializer):
     allowed_ips = serializers.ListField(
         child=NetworkField(max_length=50), max_length=100, required=False, help_text="Empty: from any address."
     )
-    per_minute = serializers.IntegerField(min_value=1, max_value=1_000_000, allow_null=True, required=False)
-    per_hour = serializers.IntegerField(min_value=1, max_value=100_000_000, allow_null=True, required=False)
+    per_minute = IntegerField(min_value=1, max_value=1_000_000, allow_null=True, required=False)
+    per_hour = IntegerField(min_value=1, max_value=100_000_000, allow_null=True, required=False)
     expires_at = FutureField(allow_null=True, required=False)
 
     def validate_scopes(self, value: list[str]) -> list[str]:
@@ -109,7 +109,7 @@ class ApiKeyRequestSerializer(ApiKeyChangeSerializer):
 class RegenerateSerializer(serializers.Serializer):
     """A request to replace a key. The old key stays valid for ``overlap_seconds``."""
 
-    overlap_seconds = serializers.IntegerField(min_value=0, max_value=MAX_OVERLAP_S, default=0)
+    overlap_seconds = IntegerField(min_value=0, max_value=MAX_OVERLAP_S, default=0)
 
 
 class RevokeSerializer(serializers.Serializer):

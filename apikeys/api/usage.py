@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from apikeys.access import usage
 from apikeys.access.views import ApiViewSet
+from apikeys.http.fields import DateField
 from apikeys.models import scopes
 
 MAX_USAGE_DAYS = 366
@@ -25,8 +26,8 @@ class UsageQuerySerializer(serializers.Serializer):
     def get_fields(self) -> dict[str, serializers.Field]:
         # A class attribute cannot be named ``from``.
         return {
-            "from": serializers.DateField(required=False),
-            "to": serializers.DateField(required=False),
+            "from": DateField(required=False),
+            "to": DateField(required=False),
         }
 
     def validate(self, attrs: dict[str, date]) -> dict[str, date]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import CharField, Func, Lookup, Q, TextField
 
 # Sorts after every text that continues a prefix.
@@ -79,3 +80,34 @@ class Prefix(Lookup):
         value = str(self.rhs).replace("\x00", "")
         params = [*key_params, value, *key_params, value, LAST_CHARACTER]
         return f"({key} >= {text} AND {key} < ({text} || %s))", params
+
+
+@CharField.register_lookup
+@TextField.register_lookup
+class AnyCase(Lookup):
+    """``name__any_case="acm"``: the column is the text, in any case. Uses the index on ``CaseKey``, as ``prefix``."""
+
+    lookup_name = "any_case"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        key, key_params = compiler.compile(CaseKey(self.lhs))
+        text = "UPPER(%s::text)" if connection.vendor == "postgresql" else "UPPER(%s)"
+        return f"{key} = {text}", [*key_params, self.rhs]
+
+
+@CharField.register_lookup
+@TextField.register_lookup
+class AnyCaseIn(Lookup):
+    """``name__any_case_in=[…]``: the column is one of the texts, in any case."""
+
+    lookup_name = "any_case_in"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        key, key_params = compiler.compile(CaseKey(self.lhs))
+        text = "UPPER(%s::text)" if connection.vendor == "postgresql" else "UPPER(%s)"
+        texts = list(self.rhs)
+        if not texts:
+            raise EmptyResultSet
+        return f"{key} IN ({', '.join([text] * len(texts))})", [*key_params, *texts]

@@ -9,6 +9,8 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from apikeys.http.fields import IntegerField
+
 Row = TypeVar("Row", bound=Model)
 MAX_LIMIT = 100
 
@@ -16,7 +18,7 @@ MAX_LIMIT = 100
 class PageSerializer(serializers.Serializer):
     """The query parameters ``?limit=&cursor=`` of lists."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=50)
+    limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=50)
     cursor = serializers.UUIDField(required=False, help_text="next_cursor of the previous page.")
 
 

@@ -39,6 +39,9 @@ class View:
     def render(self, request, subject):
         return Response({"subject": str(subject)})
 
+    def take_body_warnings(self):
+        return ()
+
     @idempotent(render)
     def create(self, request):
         self.handled += 1

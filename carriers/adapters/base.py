@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,9 +18,11 @@ from typing import Any, ClassVar
 
 from apikeys.http.errors import NotAuthenticated
 from carriers import types
+from carriers.adapters import skipping
 from carriers.adapters.client import CarrierClient
 from carriers.adapters.operations import LOGIN, OPERATIONS
-from carriers.adapters.records import read_time
+from carriers.adapters.records import read_each
+from carriers.adapters.values import read_time
 
 _MAX_CLOCK_SKEW = timedelta(minutes=5)  # how far a carrier's clock may be ahead of ours
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600}
@@ -62,8 +65,6 @@ class Rate:
 class CarrierAdapter(CarrierClient):
     """Base of all adapters. Subclasses set the tables and override the operations that their carrier has."""
 
-    slug: ClassVar[str]
-    name: ClassVar[str]
     base_urls: ClassVar[Mapping[str, str]]  # by environment: sandbox, production
     # The fields of a credential, as JSON Schema (2020-12): an object of strings; secret ones are ``writeOnly``.
     credential_schema: ClassVar[Mapping[str, Any]] = schema(required=())
@@ -79,9 +80,14 @@ class CarrierAdapter(CarrierClient):
     currencies: ClassVar[tuple[str, ...]] = ()
     # The only countries of origin and destination; empty: the carrier refuses the others itself.
     countries: ClassVar[tuple[str, ...]] = ()
+    # Whether a label without the recipient's name is refused before the call; others get a warning only.
+    needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()
+    # Pattern of the carrier's tracking numbers in upper case, and its text for merchants; empty: any number is sent.
+    number_pattern: ClassVar[str] = ""
+    number_format: ClassVar[Any] = ""
     created_code: ClassVar[str] = "created"  # the carrier's code of the scan that we add at booking
     cancelled_code: ClassVar[str] = "cancelled"  # of the scan that we add for a cancellation not in the track yet
     zone: ClassVar[tzinfo] = UTC  # of times without an offset
@@ -236,11 +242,26 @@ class CarrierAdapter(CarrierClient):
         """Read a verified body. Raises ``ValueError`` with the reason if it is unreadable."""
         raise self._unsupported("parse_webhook")
 
+    def _read_events(self, body: bytes, read: Callable[[Any], types.WebhookReport]) -> types.WebhookReport:
+        """Read a webhook of one event, or of a list of events, of which unreadable ones are skipped."""
+        with self._reading_webhook():
+            events = json.loads(body)
+            if not isinstance(events, list) or not events:
+                return read(events)
+            paths = [(f"[{number}]", event) for number, event in enumerate(events)]
+            reports = read_each(paths, lambda _path, event: read(event))
+        return types.WebhookReport(
+            event_type=reports[0].event_type,
+            scans=tuple(scan for report in reports for scan in report.scans),
+            pickups=tuple(pickup for report in reports for pickup in report.pickups),
+        )
+
     @contextmanager
     def _reading_webhook(self) -> Iterator[None]:
         """Turn errors of parsing extreme JSON into the ``ValueError`` of an unreadable webhook."""
         try:
-            yield
+            with skipping.reading(self.slug, "parse_webhook"):
+                yield
         except (ArithmeticError, RecursionError) as error:
             raise ValueError("the body is nested too deeply or contains extreme numbers") from error
 

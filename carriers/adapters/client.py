@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
-from carriers.adapters.operations import LOGIN, is_read
+from carriers.adapters import skipping
+from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
 from carriers.adapters.protocols import CarrierResponse, TokenSource, Transport
 from carriers.adapters.records import UNREADABLE, to_storable
+from carriers.adapters.refusals import Refusal, find_refusal
 from carriers.types import errors
 
 
 class CarrierClient:
     """The base of ``CarrierAdapter``: requests, downloads and their errors."""
 
+    slug: ClassVar[str]
     name: ClassVar[str]
     # Hosts ("host" or "host:port") besides the base URL's that serve the carrier's labels and manifests.
     file_hosts: ClassVar[tuple[str, ...]] = ()
@@ -39,7 +42,8 @@ class CarrierClient:
     ) -> Any:
         """Send a request with the token, renewed once after a 401, and return the JSON of a 2xx.
 
-        Raises what the transport raises, ``_refusal`` for 3xx and 4xx, and ``_unreadable`` for a 2xx without JSON.
+        Raises what the transport raises, ``_refusal`` for 3xx and 4xx, ``_unreadable`` for a 2xx without JSON, and
+        ``_refused`` for a 2xx that refuses. A purchase is read first (``_reading``): what was sold counts.
         """
         token = self.tokens.current() if self.tokens else ""
         sent = {"params": params, "json": json}
@@ -53,9 +57,12 @@ class CarrierClient:
         if response.status >= 300:
             raise self._refusal(operation, response)
         try:
-            return response.json()
+            answer = response.json()
         except UNREADABLE as error:
             raise self._unreadable(operation, "the answer is not JSON") from error
+        if OPERATIONS[operation] is not Effect.PURCHASE and (refusal := find_refusal(answer)):
+            raise self._refused(operation, refusal)
+        return answer
 
     def _send(self, operation: str, method: str, path: str, **sent: Any) -> CarrierResponse:
         """Send a request without a token; an error for a 429 or 5xx gets the carrier's code and message."""
@@ -75,13 +82,17 @@ class CarrierClient:
         """
         response = self._send(LOGIN, "POST", path, json=json)
         if response.status < 300:
-            return response
-        refusal = self._refusal(LOGIN, response)
-        if response.status not in (400, 401, 403):
-            raise refusal
-        raise errors.CarrierAuthentication(
-            carrier=self.name, carrier_code=refusal.carrier_code, carrier_message=refusal.carrier_message
-        )
+            with self._reading(LOGIN):
+                found = find_refusal(response.json())
+            if not found:
+                return response
+            code, message = found
+        else:
+            refusal = self._refusal(LOGIN, response)
+            if response.status not in (400, 401, 403):
+                raise refusal
+            code, message = refusal.carrier_code, refusal.carrier_message
+        raise errors.CarrierAuthentication(carrier=self.name, carrier_code=code, carrier_message=message)
 
     def _download(self, operation: str, url: str) -> bytes:
         """Return a file from one of the carrier's hosts.
@@ -112,11 +123,18 @@ class CarrierClient:
         return template.format(*(quote(name, safe="", errors="replace") for name in names))
 
     @contextmanager
-    def _reading(self, operation: str) -> Iterator[None]:
-        """Turn errors of reading a response into the error that fits the operation's effect."""
+    def _reading(self, operation: str, answer: Any = None) -> Iterator[None]:
+        """Turn errors of reading a response into the error that fits the operation's effect.
+
+        Args:
+            answer: the JSON of a purchase. If it cannot be read, it may be a refusal.
+        """
         try:
-            yield
+            with skipping.reading(self.slug, operation):
+                yield
         except UNREADABLE as error:
+            if refusal := find_refusal(answer):
+                raise self._refused(operation, refusal) from error
             raise self._unreadable(operation, str(error)) from error
 
     def _auth_headers(self, token: str) -> dict[str, str]:
@@ -129,6 +147,23 @@ class CarrierClient:
             carrier_code=str(response.status),
             carrier_message=to_storable(response.content[:500].decode("utf-8", "replace")),
         )
+
+    def _refused(self, operation: str, refusal: Refusal) -> errors.CarrierError:
+        """Return the error for a refusal inside a success: the documented one, else by the operation's effect.
+
+        No carrier states that such a refusal of a purchase sold nothing, unless its code is documented.
+        """
+        kind = self._documented_refusal(refusal.code)
+        if kind is None:
+            is_purchase = OPERATIONS[operation] is Effect.PURCHASE
+            kind = errors.OutcomeUnknown if is_purchase else errors.CarrierRejected
+        error = kind(carrier=self.name, carrier_code=refusal.code or "refused", carrier_message=refusal.message)
+        error.has_carriers_words = True
+        return error
+
+    def _documented_refusal(self, code: str) -> type[errors.CarrierError] | None:
+        """Return the error of a documented code; None: not documented. Adapters with codes override this."""
+        return None
 
     def _unreadable(self, operation: str, reason: str) -> errors.CarrierError:
         """Return the error for an unreadable response: nothing happened in a read, anything may have in a write."""

@@ -1,9 +1,10 @@
-"""Strict reading of carriers' JSON, into values that every database and JSON writer takes."""
+"""Reading of carriers' JSON, into values that every database and JSON writer takes.
+
+A value counts by what it says, not by its JSON type: an amount may be a text, a number may be an identifier.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +14,20 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from carriers.adapters import values
+from carriers.adapters.currencies import currency_code
+from carriers.adapters.skipping import skip
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 # Errors of parsing and reading a carrier's JSON: wrong types, extreme numbers, extreme nesting.
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 _MAX_DEPTH = 20  # levels of objects and lists
 _REQUIRED: Any = object()
-# The first bytes of each label format: ISO 32000-1 7.5.2, PNG (W3C) 5.2, Zebra's ZPL II guide on ^XA.
-FILE_STARTS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA"}
-_MAX_NUMBER = Decimal(10) ** 10  # of money, weight or distance; beyond it, arithmetic with Decimal gets slow
 
 
 class Record:
-    """A carrier's JSON object. A field that is missing or of the wrong type raises ``ValueError`` with its path.
+    """A carrier's JSON object. A field that is missing or unreadable raises ``ValueError`` with its path.
 
     A field with a default may be absent, null or, if it is a text, empty. Errors never quote the value, which may be
     secret.
@@ -37,8 +39,10 @@ class Record:
         self.value, self.path, self.zone = value, path, zone
 
     def text(self, name: str, default: Any = _REQUIRED, *, most: int | None = None) -> str:
-        """Return a text of at most ``most`` characters."""
+        """Return a text of at most ``most`` characters; a number is read as one."""
         value = self._get(name, default)
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value is not default:
+            value = values.number_as_text(value)
         if value is default or (value == "" and default is not _REQUIRED):
             return default
         if not isinstance(value, str) or not value or len(value) > (most or len(value)):
@@ -47,8 +51,8 @@ class Record:
 
     def identifier(self, name: str, *, most: int = 50) -> str:
         """Return an identifier of letters, digits, ``-`` and ``_``, as it becomes part of paths and file names."""
-        value = self.text(name, most=most)
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        value = self.text(name).strip()
+        if len(value) > most or not re.fullmatch(r"[A-Za-z0-9_-]+", value):
             raise ValueError(f"{self._at(name)} is not an identifier of letters, digits, - and _")
         return value
 
@@ -59,27 +63,26 @@ class Record:
             raise ValueError("the token is not usable")
         return value
 
+    def word(self, name: str, default: Any = _REQUIRED) -> str:
+        """Return a text that decides something; a number is none."""
+        if isinstance(self._get(name, default), int | Decimal):
+            raise ValueError(f"{self._at(name)} is not a text")
+        return self.text(name, default)
+
     def expect(self, name: str, value: str) -> Record:
         """Return this record if the field has the requested value, in any case; else raise ``ValueError``."""
-        if self.text(name).casefold() != value.casefold():
+        if lookup_key(self.text(name)) != lookup_key(value):
             raise ValueError(f"{self._at(name)} is not the requested one")
         return self
 
-    def file(self, name: str, label_format: str) -> bytes:
-        """Return a file in base64 (RFC 4648) that begins like its format."""
-        try:
-            content = base64.b64decode(self.text(name), validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"{self._at(name)} is not base64") from error
-        start = FILE_STARTS.get(label_format.upper())
-        if start is None or not content.startswith(start):
-            raise ValueError(f"{self._at(name)} is not a file of its format")
-        return content
+    def file(self, name: str) -> tuple[bytes, str]:
+        """Return a file in base64 (RFC 4648) and its format, by its first bytes: a key of ``FILE_STARTS``."""
+        return values.decode_file(self.text(name), self._at(name))
 
     def number(self, name: str, default: Any = _REQUIRED) -> Decimal:
-        """Return a finite number below 10 billion."""
+        """Return a finite number below 10 billion; a text such as "1,234.50" or "Rs. 80" is read as one."""
         value = self._get(name, default)
-        return default if value is default else _number(value, self._at(name))
+        return default if value is default else values.read_number(value, self._at(name))
 
     def amount(self, name: str, default: Any = _REQUIRED) -> Decimal:
         """Return an amount of money: a number of at least 0."""
@@ -91,40 +94,70 @@ class Record:
     def integer(self, name: str, default: Any = _REQUIRED, *, most: int = 32_767) -> int:
         """Return a whole number from 0 to ``most``."""
         value = self._get(name, default)
-        return default if value is default else _integer(value, self._at(name), most)
+        return default if value is default else values.read_integer(value, self._at(name), most)
 
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
-        """Return a boolean."""
+        """Return a boolean; 0, 1 and the words of ``values.FLAGS`` are read as one."""
         value = self._get(name, default)
-        if value is not default and not isinstance(value, bool):
-            raise ValueError(f"{self._at(name)} is not true or false")
-        return value
+        return default if value is default else values.read_flag(value, self._at(name))
 
     def time(self, name: str, default: Any = _REQUIRED) -> datetime:
         """Return an instant in UTC; a time without an offset is in the record's ``zone``."""
         text = self.text(name, default)
-        return default if text is default else read_time(text, self._at(name), zone=self.zone)[0]
+        return default if text is default else values.read_time(text, self._at(name), zone=self.zone)[0]
 
     def record(self, name: str, default: Any = _REQUIRED) -> Record:
         """Return a nested object."""
         value = self._get(name, default)
         return default if value is default else Record(value, self._at(name), zone=self.zone)
 
+    def optional(self, name: str) -> Record:
+        """Return a nested object, or an empty one if it is absent or unreadable: nothing depends on its fields."""
+        return self.lenient(Record.record, name, Record({}, self._at(name), zone=self.zone))
+
+    def position(self) -> tuple[float, float] | tuple[None, None]:
+        """Return latitude and longitude (``lat``, ``lng``), or neither if one is absent or unreadable."""
+        latitude, longitude = (self.lenient(Record.number, name, None) for name in ("lat", "lng"))
+        return (None, None) if latitude is None or longitude is None else (float(latitude), float(longitude))
+
+    def currency(self, name: str, country: str) -> str:
+        """Return an ISO 4217 code; empty, with a warning in the log, if none can be read (``currency_code``).
+
+        Args:
+            country: of the route or credential; it decides what a symbol such as "$" means.
+        """
+        text = self.lenient(Record.text, name, "")
+        code = currency_code(text, country)
+        if text and not code:
+            log.warning("unknown currency ignored", extra={"path": self._at(name)})
+        return code
+
     def records(self, name: str) -> list[Record]:
-        """Return a list of objects."""
+        """Return a list of objects, all of them: for bookings, of which none may be missing."""
         items = enumerate(self._list(name, _REQUIRED))
         return [Record(item, f"{self._at(name)}[{number}]", zone=self.zone) for number, item in items]
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts; empty if absent."""
-        values = self._list(name, [])
-        if not all(isinstance(value, str) and value for value in values):
-            raise ValueError(f"{self._at(name)} is not a list of texts")
-        return tuple(to_storable(value) for value in values)
+    def each(self, name: str, read: Callable[[Record], T]) -> list[T]:
+        """Return what ``read`` makes of each object of a list; an unreadable one is skipped, counted and logged.
 
-    def integers(self, name: str) -> dict[str, int]:
-        """Return an object of whole numbers; empty if absent."""
-        return {key: _integer(value, f"{self._at(name)}.{key}", 32_767) for key, value in self.mapping(name).items()}
+        Raises ``ValueError`` if the list is not empty and no object is readable.
+        """
+        items = enumerate(self._list(name, _REQUIRED))
+        paths = [(f"{self._at(name)}[{number}]", item) for number, item in items]
+        return read_each(paths, lambda path, item: read(Record(item, path, zone=self.zone)))
+
+    def texts(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return a list of texts, as ``each``; a single text is a list of one."""
+        found = self._get(name, list(default))
+        items = enumerate([found] if isinstance(found, str) and found else self._list(name, list(default)))
+        paths = [(f"{self._at(name)}[{number}]", item) for number, item in items]
+        return tuple(read_each(paths, lambda path, item: Record({path: item}).text(path)))
+
+    def integers(self, name: str, default: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+        """Return an object of whole numbers, as ``each``."""
+        entries = self.mapping(name, default).items()
+        paths = [(f"{self._at(name)}[{number}]", entry) for number, entry in enumerate(entries)]
+        return dict(read_each(paths, lambda path, entry: (entry[0], values.read_integer(entry[1], path, 32_767))))
 
     def mapping(self, name: str, default: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """Return an object with any keys and values; empty if absent."""
@@ -157,30 +190,47 @@ class Record:
         return f"{self.path}.{name}" if self.path else name
 
 
-def matching(rows: Sequence[Record], name: str, value: str) -> list[Record]:
-    """Return the rows of a lookup that have the requested value in a field, in any case.
+def lookup_key(number: str) -> str:
+    """Return a tracking number as it is compared: without blanks, in upper case."""
+    return "".join(number.split()).upper()
 
-    Raises ``ValueError`` if there are rows but none matches: an empty list would read as "nothing was bought", and the
-    order would be bought again.
+
+def now() -> datetime:
+    """Return the time of a booking that the carrier does not report.
+
+    Scans have whole seconds: with a fraction, the booking would look newer than a scan of the same second.
     """
-    found = [row for row in rows if row.lenient(Record.text, name, "").casefold() == value.casefold()]
-    if rows and not found:
-        raise ValueError(f"no row has the requested {name}")
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def read_each(items: Sequence[tuple[str, Any]], read: Callable[[str, Any], T]) -> list[T]:
+    """Return ``read(path, item)`` for each (path, item); an unreadable item is skipped, counted and logged by path.
+
+    Raises ``ValueError`` if there are items and none is readable: the part around them is then unreadable too.
+    """
+    found: list[T] = []
+    problem: Exception | None = None
+    for path, item in items:
+        try:
+            found.append(read(path, item))
+        except UNREADABLE as error:
+            problem = error
+            skip(path, error)
+    if problem and not found:
+        raise ValueError(str(problem)) from problem
     return found
 
 
-def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple[datetime, bool]:
-    """Return an ISO 8601 time in UTC, and whether ``zone`` had to be assumed. Raises ``ValueError``.
+def matching(rows: Sequence[Record], name: str, value: str) -> list[Record]:
+    """Return the rows of a lookup that have the requested value in a field, in any case.
 
-    When clocks are set back, an ambiguous time is the earlier one; when they are set forward, a skipped time has the
-    offset from before.
+    Raises ``ValueError`` if there are rows but none matches, or one has an unreadable value: an empty list would read
+    as "nothing was bought", and the order would be bought again.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-        assumed = moment.tzinfo is None
-        return (moment.replace(tzinfo=zone) if assumed else moment).astimezone(UTC), assumed
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{name} is not an ISO 8601 time") from error
+    found = [row for row in rows if lookup_key(row.text(name, "")) == lookup_key(value)]
+    if rows and not found:
+        raise ValueError(f"no row has the requested {name}")
+    return found
 
 
 def to_storable(value: Any, _depth: int = 0) -> Any:
@@ -201,19 +251,3 @@ def to_storable(value: Any, _depth: int = 0) -> Any:
     if isinstance(value, float | Decimal):
         return float(value) if isfinite(float(value)) else None
     return value
-
-
-def _number(value: Any, name: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{name} is not a number")
-    number = Decimal(str(value))
-    if not number.is_finite() or abs(number) >= _MAX_NUMBER:
-        raise ValueError(f"{name} is out of range")
-    return number
-
-
-def _integer(value: Any, name: str, most: int) -> int:
-    number = _number(value, name)
-    if number != int(number) or not 0 <= number <= most:
-        raise ValueError(f"{name} is not a whole number from 0 to {most}")
-    return int(number)

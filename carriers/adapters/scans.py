@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 
-from carriers.adapters.records import read_time
+from carriers.adapters.values import read_time
 from carriers.types import Scan, Status
 
 MAX_CODE, MAX_TEXT = 64, 200  # characters of a code, of a location or description

@@ -26,11 +26,14 @@ class CarrierQuerySerializer(serializers.Serializer):
 class CarrierViewSet(ApiViewSet):
     """Views of one carrier, which the path or the query names."""
 
+    shared_parameters = frozenset({"carrier"})
+
     def open_carrier(self, request: Request, carrier: str = "") -> tuple[Credential, CarrierAdapter]:
         """Return the merchant's credential for the carrier, and the adapter opened with it.
 
         ``carrier`` is from the path; if it is empty, the query names the carrier.
         """
-        name = carrier or self.validate(CarrierQuerySerializer, request.query_params)["carrier"]
+        query = {name: text for name, text in request.query_params.items() if name == "carrier"}
+        name = carrier or self.validate(CarrierQuerySerializer, query)["carrier"]
         credential = selection.select_credential(self.tenant, name)
         return credential, opening.open_adapter(credential, merchant_id=self.tenant.merchant_id)

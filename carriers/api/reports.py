@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.http.errors import PermissionRefused, ValidationFailed
-from apikeys.http.fields import TextField
+from apikeys.http.fields import DateField, TextField
 from apikeys.models import scopes
 from carriers.api.base import CARRIER, CarrierViewSet
 from carriers.types import ReportRequest
@@ -24,8 +24,8 @@ class ReportSearchSerializer(serializers.Serializer):
     """The kind of report and its period; both days are included."""
 
     kind = TextField(max_length=40)
-    since = serializers.DateField()
-    until = serializers.DateField()
+    since = DateField()
+    until = DateField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["until"] < attrs["since"]:

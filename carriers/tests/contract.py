@@ -18,10 +18,28 @@ from jsonschema import Draft202012Validator
 from apikeys.http.errors import NotAuthenticated
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
-from carriers.adapters.records import FILE_STARTS
+from carriers.adapters.refusals import find_refusal
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.adapters.values import FILE_STARTS
 from carriers.http.answers import Answer
-from carriers.tests.damage import ANY_JSON, GARBAGE, STRANGE_REFUSALS, assert_storable, damaged
+from carriers.tests.damage import (
+    ANY_JSON,
+    GARBAGE,
+    REFUSALS_IN_SUCCESS,
+    STRANGE_REFUSALS,
+    assert_storable,
+    damaged,
+    identity,
+    is_needed,
+    normal,
+    replaced,
+    skipped,
+    value_paths,
+    with_element,
+    with_numbers_as_texts,
+    with_only,
+    without_raw,
+)
 from carriers.tests.replay import FailingNetwork, Replay, Tokens, answer
 from carriers.types import BookedLabel, Scan, Status, WebhookReport
 from carriers.types.errors import (
@@ -80,6 +98,10 @@ class CarrierContract:
     events: ClassVar[Sequence[Any]] = ()
     # (HTTP status, body, error class, the carrier's code, the carrier's message) of documented refusals.
     refusals: ClassVar[Sequence[tuple[int, Any, type[CarrierError], str, str]]]
+    # (operation, keys of the list) of each list in its successful response of which the elements are independent.
+    lists: ClassVar[Sequence[tuple[str, Sequence[str | int]]]] = ()
+    # Each operation -> the paths of the fields of its successful response that it needs; "*" is any key or number.
+    needed: ClassVar[Mapping[str, Collection[str]]]
     # (operation, body) of garbage that is a valid response of this carrier, such as an empty list.
     valid_garbage: ClassVar[Collection[tuple[str, bytes]]] = ()
     # Each documented status word -> our status.
@@ -102,6 +124,7 @@ class CarrierContract:
         parameters = {
             "operation": list(self.calls),
             "requested": [*self.calls, *login],
+            "listing": [(operation, list(path)) for operation, path in self.lists],
             "selling": [name for name in WITH_LABELS if name in self.calls],
             "word": list(self.words),
             "unsupported": [name for name in OPERATIONS if name not in {LOGIN, *supported}],
@@ -257,6 +280,63 @@ class CarrierContract:
             pytest.skip("the response does not contain it")
         return call, json.loads(json.dumps(body).replace(before, after))
 
+    def test_field_that_is_only_good_to_know_decides_nothing(self, operation):
+        call, body = self.calls[operation]
+        if isinstance(body, bytes):
+            pytest.skip("the response is a file")
+        before = identity(call(self.open(answer(body))))
+        optional = [path for path in value_paths(body) if not is_needed(path, self.needed.get(operation, ()))]
+        for path in optional:
+            for junk in (None, [{}], {"x": [1]}, "\N{SNOWMAN}", True, -7.5, "x" * 5_000):
+                found = call(self.open(answer(replaced(body, path, junk))))
+                assert_storable(found)
+                assert identity(found) == before, path
+
+    def test_numbers_may_be_texts(self, operation):
+        call, body = self.calls[operation]
+        if isinstance(body, bytes):
+            pytest.skip("the response is a file")
+        written = call(self.open(answer(with_numbers_as_texts(body))))
+        assert without_raw(written) == without_raw(call(self.open(answer(body))))
+
+    def test_unreadable_element_costs_only_itself_unless_none_is_readable(self, listing):
+        operation, path = listing
+        call, body = self.calls[operation]
+        before, count = normal(call(self.open(answer(body)))), skipped(self.adapter.slug, operation)
+        for number, junk in enumerate((None, "secret", [], 7), start=1):
+            assert normal(call(self.open(answer(with_element(body, path, junk))))) == before
+            assert skipped(self.adapter.slug, operation) == count + number
+        with pytest.raises(unreadable(operation)):
+            call(self.open(answer(with_only(body, path, [7, "secret"]))))
+
+    def test_unreadable_booking_fails_the_lookup(self):
+        call, body = self.calls["find_by_reference"]
+        for path in value_paths(body):
+            if is_needed(path, self.needed["find_by_reference"]):
+                with pytest.raises(CarrierUnavailable):
+                    call(self.open(answer(replaced(body, path, ["x"]))))
+
+    def test_unreadable_event_costs_only_itself(self):
+        count = skipped(self.adapter.slug, "parse_webhook")
+        for number, event in enumerate(self.events, start=1):
+            adapter = self.open(answer({}))
+            alone = adapter.parse_webhook(json.dumps(event).encode())
+            assert adapter.parse_webhook(json.dumps([event, {"secret": 1}]).encode()) == alone
+            assert skipped(self.adapter.slug, "parse_webhook") == count + number
+
+    @pytest.mark.parametrize("body", list(REFUSALS_IN_SUCCESS.values()), ids=list(REFUSALS_IN_SUCCESS))
+    def test_refusal_inside_a_success_has_the_carriers_words(self, requested, body):
+        with pytest.raises(CarrierError) as refused:
+            self.call_of(requested)(self.open(answer(body)))
+        is_purchase = OPERATIONS[requested] is Effect.PURCHASE
+        login = CarrierAuthentication if requested == LOGIN else CarrierRejected
+        if requested == "label_file":
+            assert type(refused.value) is CarrierUnavailable
+        else:
+            assert type(refused.value) is (OutcomeUnknown if is_purchase else login)
+            assert refused.value.carrier_message == "Insufficient balance"
+            assert not refused.value.retryable
+
     def test_damaged_response_or_webhook_is_read_or_refused_as_documented(self):
         samples = [*self.calls.values(), *self.events]
 
@@ -274,9 +354,11 @@ class CarrierContract:
     def _check_damaged_response(self, operation, data):
         call, body = self.calls[operation]
         try:
-            found = call(self.open(answer(data.draw(damaged(body)))))
+            body = data.draw(damaged(body))
+            found = call(self.open(answer(body)))
         except CarrierError as error:
-            assert type(error) is unreadable(operation) or (type(error) is NotServiceable and operation == "quote")
+            expected = {unreadable(operation)} | ({NotServiceable} if operation == "quote" else set())
+            assert type(error) in expected or (type(error) is CarrierRejected and find_refusal(body))
             assert_storable(error.body())
         else:
             assert_storable(found)

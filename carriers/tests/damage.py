@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 GARBAGE = {
     "nothing": b"",
@@ -30,6 +31,16 @@ STRANGE_REFUSALS = {
     "nested too deep": b"[" * 200_000,
     "not UTF-8": b"\xff\xfe\x00",
 }
+# Successful answers that refuse; no carrier documents them.
+REFUSALS_IN_SUCCESS = {
+    "a flag": {"success": False, "message": "Insufficient balance"},
+    "a flag without data": {"success": False, "message": "Insufficient balance", "data": []},
+    "a status": {"status": 0, "error": "Insufficient balance"},
+    "a list of errors": {"errors": [{"code": "E7", "message": "Insufficient balance"}]},
+    "an error": {"error": {"code": "E7", "message": "Insufficient balance"}},
+}
+# Fields of canonical types that say which thing an answer is about.
+_IDENTITY = ("reference", "tracking_number", "content", "carrier_pickup_id", "carrier_id", "id", "occurred_at")
 # Fields of canonical types with any JSON of the carrier.
 ANY_FIELDS = ("extras", "details", "rows", "totals")
 JUNK = st.one_of(
@@ -52,6 +63,93 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+
+
+def normal(value):
+    """Return a value to compare: without the times of reading, and lists for tuples."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: normal(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: normal(item) for name, item in value.items()}
+    return [normal(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def identity(value):
+    """Return the parts of a result that no optional field of the answer may change, of each canonical object in it."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        own = {name: getattr(value, name) for name in _IDENTITY if name in names}
+        return [own, *(found for name in names for found in identity(getattr(value, name)))]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [found for item in items for found in identity(item)]
+
+
+def without_raw(value):
+    """Return a result without the carrier's own JSON, for responses with other JSON types."""
+    value = normal(value)
+    if isinstance(value, dict):
+        return {name: without_raw(item) for name, item in value.items() if name not in (*ANY_FIELDS, "accessibility")}
+    return [without_raw(item) for item in value] if isinstance(value, list) else value
+
+
+def with_numbers_as_texts(value):
+    """Return a body with each number as a text."""
+    if isinstance(value, dict):
+        return {name: with_numbers_as_texts(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_numbers_as_texts(item) for item in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def value_paths(body):
+    """Return the paths of all values in a body, the outermost first."""
+    return list(_paths(body))
+
+
+def is_needed(path, needed):
+    """Return whether a path is one of the needed ones, such as ``data.*.awb``, or contains one."""
+    keys = [str(key) for key in path]
+    patterns = [other.split(".") for other in needed]
+    return any(
+        len(keys) <= len(pattern) and all(part in ("*", key) for part, key in zip(pattern, keys, strict=False))
+        for pattern in patterns
+    )
+
+
+def replaced(body, path, value):
+    """Return a body with one value replaced."""
+    body = copy.deepcopy(body)
+    *outer, last = path
+    container = body
+    for key in outer:
+        container = container[key]
+    container[last] = value
+    return body
+
+
+def with_element(body, path, value):
+    """Return a body with one more element at the beginning of the list at ``path``."""
+    return _with_list(body, path, lambda items: [value, *items])
+
+
+def with_only(body, path, values):
+    """Return a body with other elements in the list at ``path``."""
+    return _with_list(body, path, lambda _items: values)
+
+
+def _with_list(body, path, change):
+    if not path:
+        return change(body)
+    key, *rest = path
+    body = copy.copy(body)
+    body[key] = _with_list(body[key], rest, change)
+    return body
+
+
+def skipped(carrier, operation):
+    """Return how many unreadable elements of an operation were skipped."""
+    labels = {"carrier": carrier, "operation": operation}
+    return REGISTRY.get_sample_value("carrier_unreadable_elements_total", labels) or 0
 
 
 @st.composite

@@ -203,9 +203,9 @@ class TestEvents:
         [
             ({"tracking_number": None}, "data.tracking_number is missing"),
             ({"tracking_number": ""}, "data.tracking_number is not a text"),
-            ({"tracking_number": 1234567890}, "data.tracking_number is not a text"),
-            ({"delivered_at": "yesterday"}, "not an ISO 8601 time"),
-            ({"delivered_at": 1705501920}, "data.delivered_at is not a text"),
+            ({"tracking_number": ["PKT-1"]}, "data.tracking_number is not a text"),
+            ({"delivered_at": "yesterday"}, "is not a time"),
+            ({"delivered_at": [1705501920]}, "data.delivered_at is not a text"),
         ],
     )
     def test_broken_event_names_the_broken_field(self, changes, reason):

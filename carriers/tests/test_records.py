@@ -7,8 +7,14 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from rest_framework.exceptions import ValidationError
 
-from carriers.adapters.records import Record, matching, read_time, to_storable
+from apikeys.http.fields import CurrencyField
+from carriers.adapters import skipping
+from carriers.adapters.records import Record, matching, to_storable
+from carriers.adapters.refusals import find_refusal
+from carriers.adapters.values import read_time
+from carriers.tests.damage import skipped
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -16,11 +22,11 @@ PARIS = ZoneInfo("Europe/Paris")
 @pytest.mark.parametrize(
     ("read", "value"),
     [
-        ("text", 7),
+        ("text", True),
         ("text", ""),
         ("text", None),
         ("identifier", "A/B"),
-        ("number", "1.5"),
+        ("number", "1.5.5"),
         ("number", True),
         ("number", float("nan")),
         ("number", 10**10),
@@ -28,13 +34,13 @@ PARIS = ZoneInfo("Europe/Paris")
         ("integer", 1.5),
         ("integer", -1),
         ("integer", 32_768),
-        ("flag", 1),
+        ("flag", "maybe"),
         ("time", "yesterday"),
         ("record", []),
         ("records", {}),
         ("records", [1]),
         ("texts", [""]),
-        ("integers", {"a": "1"}),
+        ("integers", {"a": "one"}),
         ("mapping", []),
     ],
 )
@@ -61,7 +67,7 @@ def test_absent_field_is_its_default(value):
 
 
 def test_lenient_field_is_its_default_if_unreadable():
-    record = Record({"price": "5.20", "name": "Depot"})
+    record = Record({"price": "five", "name": "Depot"})
     assert record.lenient(Record.amount, "price", None) is None
     assert record.lenient(Record.text, "name", "") == "Depot"
 
@@ -81,12 +87,142 @@ def test_lookup_without_a_matching_row_is_unreadable_unless_it_is_empty():
         matching([other, unreadable], "ref", "WB-1")
 
 
-def test_file_begins_like_its_format():
-    pdf, text = (base64.b64encode(content).decode() for content in (b"%PDF-1.7", b"text"))
-    assert Record({"data": pdf}).file("data", "pdf") == b"%PDF-1.7"
-    for data, label_format in ((pdf, "PNG"), (text, "PDF"), ("%PDF", "PDF"), (pdf, "DOCX")):
+PDF, PNG, ZPL = b"%PDF-1.7 \xfb\xff", b"\x89PNG\r\n\x1a\n\xff\xfe", b"^XA^XZ"
+
+
+def _encoded(content):
+    return base64.b64encode(content).decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (_encoded(PDF), (PDF, "PDF")),
+        (_encoded(PNG), (PNG, "PNG")),
+        (_encoded(ZPL), (ZPL, "ZPL")),
+        (base64.encodebytes(PDF * 20).decode().replace("\n", "\r\n"), (PDF * 20, "PDF")),
+        (f"  {_encoded(PDF)[:8]} {_encoded(PDF)[8:]}\t", (PDF, "PDF")),
+        (base64.urlsafe_b64encode(PDF).decode(), (PDF, "PDF")),
+        (_encoded(ZPL + b"12").rstrip("="), (ZPL + b"12", "ZPL")),
+        (f"data:image/png;base64,{_encoded(PNG)}", (PNG, "PNG")),
+        (f"DATA:application/pdf;base64,\n{_encoded(PDF)}", (PDF, "PDF")),
+        (_encoded(b"\n" + PDF), (PDF, "PDF")),
+        (_encoded(b"\xef\xbb\xbf\r\n" + PDF), (PDF, "PDF")),
+        (_encoded(b"  \n" + ZPL), (ZPL, "ZPL")),
+        ("\n ^XA^XZ", (ZPL, "ZPL")),
+    ],
+)
+def test_file_is_read_in_every_form_and_its_content_says_its_format(data, expected):
+    assert Record({"data": data}).file("data") == expected
+
+
+def test_value_that_is_no_label_file_is_refused():
+    for data in (_encoded(b"text"), "%PDF", "=", "", 7, ["JVBERi0="], _encoded(b"x" + PDF)):
         with pytest.raises(ValueError, match=r"^data is not"):
-            Record({"data": data}).file("data", label_format)
+            Record({"data": data}).file("data")
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "expected"),
+    [
+        ("amount", "12.50", Decimal("12.50")),
+        ("amount", " 1,234.50 ", Decimal("1234.50")),
+        ("amount", "1,23,456.00", Decimal("123456.00")),
+        ("amount", "Rs. 80", Decimal(80)),
+        ("amount", "\N{INDIAN RUPEE SIGN}80.5", Decimal("80.5")),
+        ("amount", "US$12.50", Decimal("12.50")),
+        ("amount", "12.50 USD", Decimal("12.50")),
+        ("integer", "3", 3),
+        ("integer", 3.0, 3),
+        ("text", 31990244, "31990244"),
+        ("text", Decimal("1E+3"), "1000"),
+        ("identifier", " PKT-1 ", "PKT-1"),
+        ("flag", "Yes", True),
+        ("flag", 0, False),
+        ("texts", "one", ("one",)),
+        ("time", 1710500000, datetime(2024, 3, 15, 10, 53, 20, tzinfo=UTC)),
+        ("time", "1710500000123", datetime(2024, 3, 15, 10, 53, 20, tzinfo=UTC)),
+        ("time", "2024-03-15T10:00:00z", datetime(2024, 3, 15, 10, tzinfo=UTC)),
+        ("time", "2024-03-15 10:00:00 +0530", datetime(2024, 3, 15, 4, 30, tzinfo=UTC)),
+        ("time", "Fri, 15 Mar 2024 10:00:00 GMT", datetime(2024, 3, 15, 10, tzinfo=UTC)),
+        ("time", "2024/03/15 10:00:00", datetime(2024, 3, 15, 10, tzinfo=UTC)),
+        ("time", "15 Mar 2024, 10:30 PM", datetime(2024, 3, 15, 22, 30, tzinfo=UTC)),
+    ],
+)
+def test_value_of_another_json_type_or_form_is_read(read, value, expected):
+    assert getattr(Record({"field": value}), read)("field") == expected
+
+
+@pytest.mark.parametrize("value", ["12,50", "1.234,50", "03/04/2024", "03-04-2024 10:00", "12 to 50", "1,2345"])
+def test_ambiguous_amount_or_date_is_not_guessed(value):
+    for read in ("amount", "time"):
+        with pytest.raises(ValueError, match=r"^field is not"):
+            getattr(Record({"field": value}), read)("field")
+
+
+def test_unreadable_element_is_skipped_counted_and_logged_by_path(caplog):
+    record = Record({"outer": {"list": [{"id": "A"}, {"id": None}, "secret", {"id": "B"}]}}).record("outer")
+    before = skipped("test", "track")
+    with skipping.reading("test", "track"):
+        assert record.each("list", lambda item: item.text("id")) == ["A", "B"]
+    assert skipped("test", "track") == before + 2
+    assert [row.path for row in caplog.records] == ["outer.list[1]", "outer.list[2]"]
+    assert "secret" not in str([vars(row) for row in caplog.records])
+    assert record.each("list", lambda item: item.path)[:2] == ["outer.list[0]", "outer.list[1]"]
+    assert Record({"list": []}).each("list", Record.text) == []
+    with pytest.raises(ValueError, match=r"^list\[1\]\.id is missing"):
+        Record({"list": [7, {}]}).each("list", lambda item: item.text("id"))
+    assert Record({"names": ["a", 7, None, {}]}).texts("names") == ("a", "7")
+    assert Record({"counts": {"a": "1", "b": [], "c": 2}}).integers("counts") == {"a": 1, "c": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "code"),
+    [
+        ("USD", "", "USD"),
+        ("inr", "", "INR"),
+        ("\N{INDIAN RUPEE SIGN}", "", "INR"),
+        ("US$", "FR", "USD"),
+        ("$", "US", "USD"),
+        ("$", "CO", "COP"),
+        ("$", "", ""),
+        ("$", "FR", ""),
+        ("Rs.", "IN", "INR"),
+        ("Rs.", "", ""),
+        ("kr", "SE", "SEK"),
+        ("DEM", "DE", ""),
+        ("XXX", "US", ""),
+        ("XAU", "US", ""),
+        ("840", "US", ""),
+        ("KWD", "", "KWD"),
+    ],
+)
+def test_currency_is_a_code_or_empty(text, country, code):
+    assert Record({"currency": text}).currency("currency", country) == code
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"success": False, "message": "Insufficient balance"}, ("", "Insufficient balance")),
+        ({"success": "false", "code": "E7", "msg": "No"}, ("E7", "No")),
+        ({"status": 0, "error": "Insufficient balance"}, ("0", "Insufficient balance")),
+        ({"status": "error", "message": "No"}, ("error", "No")),
+        ({"status_code": 402, "message": "Pay first"}, ("402", "Pay first")),
+        ({"error": {"code": "LOW", "message": "No money"}}, ("LOW", "No money")),
+        ({"errors": [{"code": "A", "detail": "First"}, "Second"]}, ("A", "First; Second")),
+        ({"errors": {"awb": ["Used"]}}, ("", "awb: Used")),
+        ([{"success": False, "message": "No"}], ("", "No")),
+        ({"success": True, "errors": ["Address changed"]}, None),
+        ({"status": "failed", "awb": "1"}, None),
+        ({"status": "delivered", "message": "Left at the door"}, None),
+        ({"error": None, "errors": [], "data": []}, None),
+        ([], None),
+        ("no", None),
+    ],
+)
+def test_refusal_inside_a_success_is_found(body, expected):
+    assert find_refusal(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,3 +259,11 @@ def test_storable_value_is_json_that_every_database_takes():
     text.encode()
     assert text.count("[") == 20
     assert "…" in text
+
+
+@pytest.mark.parametrize("code", ["DEM", "XXX", "XTS", "XAU", "ABC", "$"])
+def test_merchants_send_currencies_of_todays_tender_only(code):
+    field = CurrencyField()
+    assert [field.run_validation(one) for one in ("usd", "KWD", "JPY")] == ["USD", "KWD", "JPY"]
+    with pytest.raises(ValidationError):
+        field.run_validation(code)

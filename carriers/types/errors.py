@@ -32,6 +32,7 @@ class CarrierError(WaybillError):
         self.carrier = carrier
         self.carrier_code = carrier_code[:_MAX_CODE]
         self.carrier_message = carrier_message[:_MAX_MESSAGE]
+        self.has_carriers_words = False  # a refusal inside a success, which leaves the outcome of a purchase open
         self.answer: Any = None  # the response of a 429 or 5xx, for the adapter to read its code and message
 
     def body(self) -> dict[str, Any]:

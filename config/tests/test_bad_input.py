@@ -152,12 +152,18 @@ def test_unknown_route_returns_a_json_error(api, path):
     assert response.json()["error"] == "not_found"
 
 
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "trace"])
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "trace"])
 def test_wrong_method_returns_a_json_error(api, method):
     response = getattr(api.client, method)("/api/v1/labels", headers={"X-API-Key": api.key})
     assert response.status_code == 405
     assert response.json()["error"] == "method_not_allowed"
     assert "POST" in response["Allow"]
+
+
+def test_options_lists_the_methods(api):
+    for path, methods in {"labels": "OPTIONS, POST", "shipments": "GET, HEAD, OPTIONS"}.items():
+        response = api.client.options(f"/api/v1/{path}", headers={"X-API-Key": api.key})
+        assert (response.status_code, sorted(response["Allow"].split(", "))) == (204, methods.split(", "))
 
 
 def test_internal_error_shows_no_details(api, monkeypatch):

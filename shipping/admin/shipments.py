@@ -127,7 +127,7 @@ class ShipmentAdmin(ShippingAdmin):
         "mode",
         "created_at",
     )
-    list_defer = ("origin", "destination", "request", "carrier_details", "failure", "cancellation")
+    list_defer = ("origin", "destination", "request", "carrier_details", "failure", "pending_reason", "cancellation")
     search_fields = ("search",)
     search_help_text = (
         "Start of a tracking number, order, reference, carrier's shipment id, recipient, last name, e-mail address or "
@@ -144,6 +144,7 @@ class ShipmentAdmin(ShippingAdmin):
                 "fields": (
                     "booking",
                     "failure_text",
+                    "pending_text",
                     "tracking_number",
                     "label_file",
                     "shown_carrier",
@@ -249,6 +250,10 @@ class ShipmentAdmin(ShippingAdmin):
         failure = row.failure or {}
         texts = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
         return join_lines([str(text) for text in dict.fromkeys(texts) if text])
+
+    @admin.display(description="carrier's answer to the purchase")
+    def pending_text(self, row: Shipment) -> str:
+        return join_lines([str(text) for text in (row.pending_reason or {}).values() if text])
 
     @admin.display(description="label")
     def label_file(self, row: Shipment) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from apikeys.db.tenancy import Tenant
+from apikeys.http import request_data
 from apikeys.http.errors import ValidationFailed
 from apikeys.http.fields import make_reusable
 from apikeys.http.handler import flatten_details
+from apikeys.http.request_data import Warning_
 from shipping.checkpoints import posting
 from shipping.checkpoints.posting import Item, Outcome
 from shipping.checkpoints.serializers import CheckpointRequestSerializer
@@ -38,6 +40,15 @@ def post(tenant: Tenant, items: Any) -> list[Outcome]:
     if valid:
         outcomes |= zip(valid, posting.post_many(tenant, list(valid.values())), strict=True)
     return [outcomes[index] for index in range(len(items))]
+
+
+def find_unknown(data: Any) -> Iterator[Warning_]:
+    """Return a warning for each unknown field of an item, or of a list's items; these are named like ``[3].note``."""
+    items = {f"[{number}]": item for number, item in enumerate(data)} if isinstance(data, list) else {"": data}
+    for path, item in items.items():
+        # Nearly all items have known fields only.
+        if isinstance(item, dict) and not item.keys() <= _serializer.fields.keys():
+            yield from request_data.find_unknown(_serializer, item, path)
 
 
 def validate(items: Sequence[Any]) -> list[Item | ValidationFailed]:

@@ -23,6 +23,7 @@ from apikeys.db.tenancy import Tenant, new_id
 from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed, WaybillError
 from apikeys.http.fields import Moment
 from apikeys.http.rendering import rfc3339
+from apikeys.http.text import number_key
 from carriers.types import Status
 from shipping.checkpoints.posting_rows import (
     CheckpointRow,
@@ -143,9 +144,9 @@ def get_posted(tenant: Tenant, checkpoint_id: uuid.UUID) -> Posted:
 def _post_all(tenant: Tenant, items: Sequence[Item], *, bind: bool) -> list[Outcome]:
     by_unit: dict[str, list[tuple[int, Item]]] = defaultdict(list)
     for number, item in enumerate(items):
-        by_unit[item.tracking_id].append((number, item))
+        by_unit[number_key(item.tracking_id)].append((number, item))
     units = _lock_units(tenant, by_unit.keys())
-    targets = {name: _choose_target(tenant, name, units[name]) for name in by_unit}
+    targets = {key: _choose_target(tenant, posted[0][1].tracking_id, units[key]) for key, posted in by_unit.items()}
     plans = {name: _plan_unit(tenant, targets[name], by_unit[name], None) for name in by_unit}
     if undecided := [name for name, plan in plans.items() if plan is None]:
         known = _read_identities([targets[name].unit.id for name in undecided])
@@ -159,16 +160,19 @@ def _post_all(tenant: Tenant, items: Sequence[Item], *, bind: bool) -> list[Outc
 
 
 def _lock_units(tenant: Tenant, numbers: Collection[str]) -> dict[str, list[Unit]]:
-    """Lock the merchant's shipments by number, of all stores: a number is one unit for the whole merchant."""
+    """Lock the merchant's shipments by number, of all stores: a number is one unit for the whole merchant, in any case.
+
+    Returns: the units by ``number_key``.
+    """
     if len(numbers) == 1:
         rows = select_unit.all(tenant.merchant_id, tenant.mode, *numbers)
     else:
-        selected = select_units(tenant.merchant_id, tenant.mode).filter(tracking_number__in=list(numbers))
+        selected = select_units(tenant.merchant_id, tenant.mode).filter(tracking_number__any_case_in=numbers)
         rows = selected.values_list(*Unit._fields)
     units: dict[str, list[Unit]] = defaultdict(list)
     for row in rows:
         unit = Unit(*row)
-        units[unit.tracking_number].append(unit)
+        units[number_key(unit.tracking_number)].append(unit)
     return units
 
 
@@ -291,10 +295,15 @@ def _read_identities(shipment_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Iden
     return known
 
 
+def _make_reference(tenant: Tenant, unit: Unit) -> str:
+    """Return a unit's unique reference. It stops a second unit whose number differs only in case."""
+    return f"WB{uuid.uuid5(tenant.merchant_id, f'{tenant.mode}:{number_key(unit.tracking_number)}').hex}"
+
+
 def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
     touched, now = [plan for plan in plans if plan.rows], timezone.now()
     created = [
-        plan.unit + NewUnitRow(tenant.merchant_id, str(tenant.mode), f"WB{uuid.uuid4().hex}", now, now)
+        plan.unit + NewUnitRow(tenant.merchant_id, str(tenant.mode), _make_reference(tenant, plan.unit), now, now)
         for plan in touched
         if plan.is_new
     ]

@@ -94,12 +94,16 @@ class CheckpointRow(NamedTuple):
 
 
 def select_units(merchant_id: uuid.UUID, mode: str) -> QuerySet[Shipment]:
-    """Select and lock a merchant's shipments, in the order of their ids, so that two writers cannot deadlock."""
-    return Shipment.objects.select_for_update().filter(merchant_id=merchant_id, mode=mode).order_by("id")
+    """Select and lock a merchant's shipments, always in the same order, so that two writers cannot deadlock.
+
+    Ordered by id alone, SQLite would read all of the merchant's shipments instead of using the index of numbers.
+    """
+    rows = Shipment.objects.select_for_update().filter(merchant_id=merchant_id, mode=mode)
+    return rows.order_by("tracking_number", "id")
 
 
 select_unit = Select(
-    lambda merchant_id, mode, number: select_units(merchant_id, mode).filter(tracking_number=number)[:10],
+    lambda merchant_id, mode, number: select_units(merchant_id, mode).filter(tracking_number__any_case=number)[:10],
     Unit._fields,
     [uuid.UUID(int=1), "mode", "a number"],
 )

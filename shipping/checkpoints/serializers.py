@@ -6,7 +6,7 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import MomentField, TextField
+from apikeys.http.fields import IdentifierField, MomentField, TextField
 from shipping.checkpoints.posting import POSTABLE
 from shipping.common.request_fields import StatusField
 
@@ -14,7 +14,7 @@ from shipping.common.request_fields import StatusField
 class CheckpointRequestSerializer(serializers.Serializer):
     """``POST /api/v1/checkpoints``"""
 
-    tracking_id = TextField(
+    tracking_id = IdentifierField(
         min_length=6,
         max_length=50,
         validators=[

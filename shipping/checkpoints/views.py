@@ -40,6 +40,7 @@ class CheckpointViewSet(ApiViewSet):
     @idempotent(render)
     def create(self, request: Request) -> Response:
         """Register a checkpoint. Returns 201, or 200 with the first id if the checkpoint is registered already."""
+        self.warn_of_unknown(batches.find_unknown(request.data))
         (item,) = batches.validate([request.data])
         if isinstance(item, WaybillError):
             raise item
@@ -68,4 +69,5 @@ class CheckpointViewSet(ApiViewSet):
 
         Each item is stored, repeated or refused separately. Items of one unit are applied in their order.
         """
+        self.warn_of_unknown(batches.find_unknown(request.data))
         return Response(rendering.batch(batches.post(self.tenant, request.data)))

@@ -72,6 +72,12 @@ def _find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
     if reason := _find_payment_problem(kind, order):
         yield "payment_method", [reason]
     yield from _find_address_problems(kind, {"origin": order.origin, "destination": order.destination})
+    if (
+        kind.needs_recipient_name
+        and order.order_id
+        and not (order.destination.contact_name or order.destination.company)
+    ):
+        yield "destination.contact_name", [_("%s needs the recipient's name.") % kind.name]
     if order.pickup_point_id and "pickup_point" not in kind.capabilities():
         yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]
     if not _is_known(kind.currencies, order.currency):

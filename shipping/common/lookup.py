@@ -5,17 +5,29 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import F, QuerySet
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apikeys.db.search import fold_number
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import Conflict, ShipmentNotFound, UnsupportedOperation
+from apikeys.http.text import normalize_identifier, number_key
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening
-from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment
+from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment, ShipmentSearch
 
-_NAMES = ("tracking_number", "carrier_shipment_id", "waybill_number")
+# Rows of all merchants that one search reads.
+_MAX_SEARCHED = 1000
+# The lookup of each kind of name; each has an index.
+_LOOKUPS = {
+    "tracking_number": "tracking_number__any_case",
+    "carrier_shipment_id": "carrier_shipment_id",
+    "waybill_number": "waybill_number",
+}
 # Carriers reuse a tracking number after this time at the earliest.
 REUSED_AFTER = timedelta(days=28)
 # An unsettled purchase makes the owner of a number doubtful for this time only: scans wait for less than a week.
@@ -28,15 +40,18 @@ def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
     If several share a number, the newest is returned. ``carrier`` (a slug) narrows the search.
     Raises: ``ShipmentNotFound``, also for another merchant's.
     """
-    rows = Shipment.objects.of(tenant).order_by("-id")
+    name = clean_name(name)
+    rows = Shipment.objects.of(tenant).order_by(exact_first(name), "-id")
     if carrier:
         rows = rows.filter(carrier=carrier)
-    conditions: list[dict[str, object]] = [{column: name} for column in _NAMES] if name else []
+    conditions: list[dict[str, object]] = [{lookup: name} for lookup in _LOOKUPS.values()] if name else []
     if is_id(name):
         conditions.insert(0, {"id": uuid.UUID(name)})
     for condition in conditions:
         if shipment := rows.filter(**condition).first():
             return shipment
+    if found := _search(rows, [name]):
+        return rows.get(id=found[name])
     raise ShipmentNotFound
 
 
@@ -48,14 +63,18 @@ def find_shipments(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -
     rows = Shipment.objects.of(tenant)
     if carrier:
         rows = rows.filter(carrier=carrier)
-    wanted = [name for name in names if name]
-    possible = {name: uuid.UUID(name) for name in wanted if is_id(name)}
+    wanted = {name: cleaned for name in names if (cleaned := clean_name(name))}
+    possible = {name: uuid.UUID(cleaned) for name, cleaned in wanted.items() if is_id(cleaned)}
     known = set(rows.filter(id__in=possible.values()).values_list("id", flat=True))
     ids = {name: id_ for name, id_ in possible.items() if id_ in known}
-    for column in _NAMES:
-        left = [name for name in wanted if name not in ids]
+    for column, lookup in _LOOKUPS.items():
+        left = {name: number_key(cleaned) for name, cleaned in wanted.items() if name not in ids}
+        texts = [wanted[name] for name in left]
         # Ordered, so that the newest of several with one number stays in the dictionary.
-        ids |= dict(rows.filter(**{f"{column}__in": left}).order_by("id").values_list(column, "id"))
+        selected = rows.filter(**{f"{lookup}_in" if "__" in lookup else f"{lookup}__in": texts}).order_by("id")
+        by_key = {number_key(text): id_ for text, id_ in selected.values_list(column, "id")}
+        ids |= {name: by_key[key] for name, key in left.items() if key in by_key}
+    ids |= _search(rows, [name for name in wanted if name not in ids])
     found = rows.select_related("credential").in_bulk(ids.values())
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
 
@@ -77,12 +96,18 @@ def resolve_numbers(
     Carriers reuse numbers after a time, and with a shared credential perhaps for another merchant's parcel. So an old
     booking is left out while a purchase with the credential is unsettled, because that may have its number.
 
+    A number may also be reported in lower case or with blanks.
+
     Args:
         at: Resolve the numbers as of this time. None: now.
         since: Ignore earlier bookings.
     """
+    # As reported and in upper case without blanks, both by the index of stored numbers.
+    spellings = {number: (number, number_key(number)) for number in numbers}
     rows = Shipment.objects.filter(
-        credential_id=credential_id, tracking_number__in=list(numbers), booking_state=BookingState.BOOKED
+        credential_id=credential_id,
+        tracking_number__in={text for texts in spellings.values() for text in texts},
+        booking_state=BookingState.BOOKED,
     )
     if at:
         rows = rows.filter(created_at__lte=at)
@@ -93,7 +118,10 @@ def resolve_numbers(
     newest = {number: (id_, created_at) for number, id_, created_at in columns}
     old = [number for number, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
     doubtful = _possibly_reused(credential_id, old, at) if old else set()
-    return {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
+    known = {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
+    return {
+        number: known[text] for number, texts in spellings.items() if (text := next(filter(known.get, texts), None))
+    }
 
 
 def owns_number(shipment: Shipment) -> bool:
@@ -105,6 +133,19 @@ def has_unsettled_purchase(credential_id: uuid.UUID, at: datetime) -> bool:
     """Return whether a purchase that started before ``at``, in the last two days, is not settled yet."""
     unsettled = Shipment.objects.filter(credential_id=credential_id, booking_state__in=UNSETTLED)
     return unsettled.filter(created_at__lte=at, created_at__gt=timezone.now() - _UNSETTLED_FOR).exists()
+
+
+def clean_name(name: str) -> str:
+    """Return a name of a path or query as it is stored: trimmed, in NFC. Empty if it has an invisible character."""
+    try:
+        return normalize_identifier(name)
+    except ValueError:
+        return ""
+
+
+def exact_first(number: str) -> Any:
+    """Return an ordering by which the same tracking number comes before those that differ in case."""
+    return Exact(F("tracking_number"), number).desc()
 
 
 def is_id(name: str) -> bool:
@@ -135,6 +176,23 @@ def require_booking(shipment: Shipment) -> None:
         raise Conflict(_("The booking of this shipment failed."))
     if not owns_number(shipment):
         raise Conflict(_("The carrier has given this tracking number to another parcel since."))
+
+
+def _search(rows: QuerySet[Shipment], names: Sequence[str]) -> dict[str, uuid.UUID]:
+    """Return the newest shipment's id by names that differ from the stored ones in case and blanks only."""
+    keys = {name: number_key(clean_name(name)) for name in names}
+    folded = {fold_number(key) for key in keys.values()} - {""}
+    if not folded:
+        return {}
+    # One index scan per column: for a condition on all columns, PostgreSQL may read all rows.
+    first, *scans = (
+        ShipmentSearch.objects.filter(**{f"{column}__in": folded}).values_list("shipment_id", flat=True)
+        for column in _LOOKUPS
+    )
+    ids = list(first.union(*scans)[:_MAX_SEARCHED])
+    found = rows.filter(id__in=ids).order_by("id").values_list("id", *_LOOKUPS) if ids else ()
+    by_key = {number_key(text): id_ for id_, *texts in found for text in texts if text}
+    return {name: by_key[key] for name, key in keys.items() if key in by_key}
 
 
 def _possibly_reused(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apikeys.http.fields import CountryField, CurrencyField, TextField
+from apikeys.http.fields import (
+    CountryField,
+    CurrencyField,
+    DecimalField,
+    IdentifierField,
+    IntegerField,
+    MeasureField,
+    TextField,
+)
+from apikeys.http.text import normalize_identifier
 from carriers.types import PaymentMethod
+from shipping.common import country_forms
 
 MAX_PACKAGES = 100
 MAX_ITEMS = 500
 
 
+def to_code(text: str) -> str:
+    """Return the code of a displayed name: ``Out For Delivery`` is ``out_for_delivery``."""
+    return re.sub(r"[\s_-]+", "_", text.strip()).lower()
+
+
 class LowerCaseChoiceField(serializers.ChoiceField):
-    """A choice field that accepts any case and returns lower case."""
+    """A choice field that accepts any case and the displayed form ("Needs review"), and returns lower case."""
 
     def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(data.lower() if isinstance(data, str) else data)
+        return super().to_internal_value(to_code(data) if isinstance(data, str) else data)
+
+
+def in_country_form(address: dict[str, Any]) -> dict[str, Any]:
+    """Return an address with postal code and state as its country writes them.
+
+    Raises ``ValidationError`` if it lacks a postal code that the country needs.
+    """
+    country, postal_code, state = address["country"], address.get("postal_code"), address.get("state")
+    if not postal_code and country_forms.needs_postal_code(country):
+        raise serializers.ValidationError({"postal_code": [_("Addresses in %s need a postal code.") % country]})
+    if postal_code:
+        address["postal_code"] = country_forms.format_postal_code(country, postal_code)
+    if state:
+        address["state"] = country_forms.format_state(country, state)
+    return address
 
 
 class AddressSerializer(serializers.Serializer):
     """An address with the fields that a price needs."""
 
+    # Other words that merchants use, to suggest the field.
+    aliases: ClassVar = {
+        **dict.fromkeys(("zip", "zip_code", "zipcode", "pincode", "pin_code", "post_code", "cep"), "postal_code"),
+        **dict.fromkeys(("street2", "street_2", "address2", "address_line_2", "line2", "apartment"), "street"),
+        **dict.fromkeys(("address", "address1", "address_line_1", "line1", "street1"), "street"),
+        **dict.fromkeys(("name", "full_name", "recipient"), "contact_name"),
+        **dict.fromkeys(("phone", "telephone", "mobile", "phone_number"), "contact_phone"),
+        **dict.fromkeys(("email", "mail"), "contact_email"),
+        **dict.fromkeys(("province", "region"), "state"),
+    }
     company = TextField(max_length=100, required=False, allow_blank=True)
     contact_name = TextField(max_length=100, required=False, allow_blank=True)
     contact_phone = TextField(max_length=40, required=False, allow_blank=True)
@@ -34,8 +76,13 @@ class AddressSerializer(serializers.Serializer):
     street = TextField(max_length=200, required=False, allow_blank=True)
     city = TextField(max_length=100)
     state = TextField(max_length=60, required=False, allow_blank=True)
-    postal_code = TextField(max_length=20)
+    postal_code = TextField(
+        max_length=20, required=False, allow_blank=True, help_text="Required where the country's addresses have one."
+    )
     country = CountryField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return in_country_form(attrs)
 
 
 class StreetAddressSerializer(AddressSerializer):
@@ -47,11 +94,11 @@ class StreetAddressSerializer(AddressSerializer):
 class PackageSerializer(serializers.Serializer):
     """One parcel, in kilograms and centimetres."""
 
-    weight_kg = serializers.DecimalField(max_digits=9, decimal_places=3, min_value=Decimal("0.001"))
-    length_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
-    width_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
-    height_cm = serializers.DecimalField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
-    declared_value = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), required=False)
+    weight_kg = MeasureField(max_digits=9, decimal_places=3, min_value=Decimal("0.001"))
+    length_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    width_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    height_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
+    declared_value = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), required=False)
     currency = CurrencyField(required=False)
     description = TextField(max_length=200, required=False, allow_blank=True)
 
@@ -69,25 +116,34 @@ class PackageSerializer(serializers.Serializer):
 class MetadataField(serializers.JSONField):
     """The merchant's own JSON object, of which Waybill reads ``pickup_point_id`` and ``customer_reference``."""
 
+    known_names = MappingProxyType({"pickup_point_id": 64, "customer_reference": 100})  # maximum lengths
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError(_("An object is expected."))
-        for name, limit in (("pickup_point_id", 64), ("customer_reference", 100)):
-            value = data.get(name, "")
-            if value is None or not isinstance(value, str) or len(value) > limit:
+        named = {name: data[name] for name in self.known_names if data.get(name) is not None}
+        for name, value in named.items():
+            limit = self.known_names[name]
+            if not isinstance(value, str) or len(value) > limit:
                 raise serializers.ValidationError({name: [_("A text of at most %d characters is expected.") % limit]})
-        return super().to_internal_value(data)
+            try:
+                named[name] = normalize_identifier(value)
+            except ValueError:
+                raise serializers.ValidationError({name: [IdentifierField.INVISIBLE]}) from None
+        others = {name: value for name, value in data.items() if name not in self.known_names}
+        return super().to_internal_value(others | named)
 
 
 class ItemSerializer(serializers.Serializer):
     """One line of the order; prices are per unit, in the request's ``currency``."""
 
+    aliases: ClassVar = {"qty": "quantity", "count": "quantity", "price": "unit_price", "title": "name"}
     name = TextField(max_length=200)
-    quantity = serializers.IntegerField(min_value=1, max_value=100_000, default=1)
-    sku = TextField(max_length=64, required=False, allow_blank=True)
-    unit_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
-    discount = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
-    tax = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    quantity = IntegerField(min_value=1, max_value=100_000, default=1)
+    sku = IdentifierField(max_length=64, required=False, allow_blank=True)
+    unit_price = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    discount = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    tax = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
     hs_code = TextField(max_length=14, required=False, allow_blank=True)
     origin_country = CountryField(required=False)
 
@@ -101,7 +157,7 @@ class PaymentRequestSerializer(serializers.Serializer):
     """The payment for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
 
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
-    cod_amount = serializers.DecimalField(
+    cod_amount = DecimalField(
         max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
     )
     currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
@@ -118,22 +174,22 @@ class PaymentRequestSerializer(serializers.Serializer):
 class PurchaseRequestSerializer(PaymentRequestSerializer):
     """The common fields of quotes and labels."""
 
-    carrier = TextField(max_length=40)
+    carrier = IdentifierField(max_length=40)
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
-    service_type = TextField(max_length=40, default="standard")
+    service_type = IdentifierField(max_length=40, default="standard")
     metadata = MetadataField(default=dict)
     mute_warnings = serializers.BooleanField(default=False, help_text="Omit warnings about doubtful data.")
 
 
 class StatusField(TextField):
-    """One of the given statuses, in any case; returned in lower case."""
+    """One of the given statuses, in any case, also as it is displayed ("Out For Delivery"); returned in lower case."""
 
     def __init__(self, *, states: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(max_length=20, **kwargs)
         self.states = states
 
     def to_internal_value(self, data: Any) -> str:
-        status = super().to_internal_value(data).lower()
+        status = to_code(super().to_internal_value(data))
         if status not in self.states:
             known = ", ".join(state.upper() for state in self.states)
             raise serializers.ValidationError(_("The status must be one of: %s") % known)

@@ -100,6 +100,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
         return row
     _check_number_is_free(row, booked.tracking_number)
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
+    row.pending_reason = None
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
     row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
@@ -108,6 +109,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     if booked.pickup_code:
         row.carrier_details["pickup_code"] = booked.pickup_code
     row.save()
+    label.size = label.size or row.request.get("label_size") or "4x6"
     label.save(force_insert=True)
     carrier_reports.add_scans(row, [_build_first_scan(row, booked)])
     events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))

@@ -158,8 +158,12 @@ def _check_waybill_number(tenant: Tenant, number: str | None) -> None:
 
 
 def _select_by_order(tenant: Tenant, order: Order) -> list[Shipment]:
-    rows = Shipment.objects.of(tenant).filter(store_id=tenant.store_id, order_id=order.order_id, frees_order=False)
-    return list(rows.only("sequence", "return_of", "booking_state", "tracking_number").order_by("sequence"))
+    rows = Shipment.objects.of(tenant).filter(
+        store_id=tenant.store_id, order_id__any_case=order.order_id, frees_order=False
+    )
+    columns = ("order_id", "sequence", "return_of", "booking_state", "tracking_number")
+    # Compared exactly here: with both conditions, SQLite does not use the index.
+    return [row for row in rows.only(*columns).order_by("sequence") if row.order_id == order.order_id]
 
 
 def _find_outbound(shipments: Sequence[Shipment]) -> Shipment | None:
@@ -197,12 +201,15 @@ def _order_conflict(first: Shipment) -> Conflict:
 
 
 def _keep_pending(shipment: Shipment, error: CarrierError) -> Shipment:
-    """Have reconciliation look up the reference now."""
+    """Have reconciliation look up the reference now, and store the carrier's words, which may explain the outcome."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.booking_state == BookingState.PENDING:
             row.reconcile_at = timezone.now()
-            row.save(update_fields=["reconcile_at", "updated_at"])
+            if error.has_carriers_words:
+                words = {"carrier_code": error.carrier_code, "carrier_message": error.carrier_message}
+                row.pending_reason = words
+            row.save(update_fields=["reconcile_at", "pending_reason", "updated_at"])
             data = {"carrier_code": error.carrier_code}
             events.record(SHIPMENT_PENDING, tenant=row.tenant, subject_id=row.id, data=data)
     return row

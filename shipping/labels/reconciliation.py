@@ -27,6 +27,7 @@ from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
     CarrierRateLimited,
+    CarrierRejected,
     CarrierTimeout,
     CarrierUnavailable,
     CarrierUnsupported,
@@ -177,13 +178,24 @@ def _wait_or_fail(shipment: Shipment) -> str:
         text = _("The credential was changed after this purchase: check this booking with the former login.")
         booking.require_review(shipment.id, text)
         return "review"
-    error = CarrierTimeout(
+    booking.fail_booking(shipment, _not_bought(shipment), reconcile_at=timezone.now() + _BETWEEN_ORPHAN_LOOKUPS)
+    return "failed"
+
+
+def _not_bought(shipment: Shipment) -> CarrierError:
+    """Return the error of a purchase that the carrier does not know."""
+    if reason := shipment.pending_reason:
+        words = reason["carrier_message"] or reason["carrier_code"]
+        text = _(
+            "The carrier sold nothing. It answered: %s. Resolve the cause before you order again; the same order would "
+            "be refused again."
+        )
+        return CarrierRejected(text % words.rstrip("."), carrier=shipment.carrier_name, **reason)
+    return CarrierTimeout(
         _("The carrier never answered and knows no label under our reference: nothing was bought. Order it again."),
         carrier=shipment.carrier_name,
         carrier_code="no_label",
     )
-    booking.fail_booking(shipment, error, reconcile_at=timezone.now() + _BETWEEN_ORPHAN_LOOKUPS)
-    return "failed"
 
 
 def _quiet_time_left(shipment: Shipment) -> timedelta:

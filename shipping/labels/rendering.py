@@ -13,6 +13,8 @@ from shipping.common import input_warnings
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
 from shipping.models import Shipment
 
+PENDING_REASON_HELP = "`carrier_code` and `carrier_message` of a carrier's answer that left the outcome open."
+
 
 class LabelSerializer(serializers.Serializer):
     carrier = serializers.CharField()
@@ -36,6 +38,7 @@ class PendingShipmentSerializer(serializers.Serializer):
     carrier = serializers.CharField()
     order_id = serializers.CharField()
     message = serializers.CharField()
+    pending_reason = serializers.DictField(allow_null=True, help_text=PENDING_REASON_HELP)
 
 
 def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
@@ -70,15 +73,23 @@ def _file(shipment: Shipment) -> str | None:
 
 def pending(shipment: Shipment) -> dict[str, Any]:
     """Render a booking without an outcome yet."""
+    reason = shipment.pending_reason
+    message = _(
+        "The carrier has not answered yet. The label is looked up; repeat the request with the same "
+        "Idempotency-Key or read the shipment. Do not order it again."
+    )
+    if reason:
+        text = _(
+            "The carrier answered: %s. Whether it sold the label is looked up; read the shipment. Do not order again."
+        )
+        message = text % (reason["carrier_message"] or reason["carrier_code"]).rstrip(".")
     return {
         "shipment_id": str(shipment.id),
         "status": shipment.booking_state,
         "carrier": shipment.carrier_name,
         "order_id": shipment.order_id,
-        "message": _(
-            "The carrier has not answered yet. The label is looked up; repeat the request with the same "
-            "Idempotency-Key or read the shipment. Do not order it again."
-        ),
+        "message": message,
+        "pending_reason": reason,
     }
 
 

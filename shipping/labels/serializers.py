@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import TextField
+from apikeys.http.fields import IdentifierField, TextField
 from shipping.common.request_fields import (
     MAX_ITEMS,
     ItemSerializer,
@@ -24,8 +24,8 @@ def validate_generated(number: str) -> None:
 class LabelRequestSerializer(PurchaseRequestSerializer):
     """``POST /api/v1/labels``"""
 
-    order_id = TextField(max_length=100)
-    waybill_number = TextField(
+    order_id = IdentifierField(max_length=100)
+    waybill_number = IdentifierField(
         max_length=16,
         required=False,
         validators=[validate_generated],

@@ -64,6 +64,11 @@ class Shipment(TenantRow):
     total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     failure = models.JSONField(null=True, blank=True, help_text="Why the booking failed, as returned to the merchant.")
+    pending_reason = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The carrier's code and message, if its answer left the purchase in doubt.",
+    )
     cancellation = models.JSONField(null=True, blank=True)
     estimated_delivery = models.DateTimeField(null=True, blank=True)
     estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier made the estimate.")
@@ -111,7 +116,7 @@ class Shipment(TenantRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["merchant", "mode", "tracking_number"], name="shipment_by_number"),
+            models.Index("merchant", "mode", CaseKey("tracking_number"), name="shipment_by_number"),
             models.Index(fields=["merchant", "mode", "id"], name="shipment_by_tenant"),
             models.Index(
                 fields=["merchant", "mode", "carrier_shipment_id"],
@@ -124,7 +129,7 @@ class Shipment(TenantRow):
                 name="shipment_by_waybill_number",
             ),
             models.Index(fields=["merchant", "mode", "status", "id"], name="shipment_by_status"),
-            models.Index(fields=["merchant", "mode", "order_id"], name="shipment_by_order"),
+            models.Index("merchant", "mode", CaseKey("order_id"), name="shipment_by_order"),
             models.Index(fields=["merchant", "mode", "carrier", "id"], name="shipment_by_carrier"),
             models.Index(
                 fields=["merchant", "mode", "store", "id"],

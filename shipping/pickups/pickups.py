@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from datetime import timezone as timezone_class
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from babel.core import get_global
 from django.db import IntegrityError, transaction
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
@@ -15,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from apikeys.access import idempotency
 from apikeys.audit import events
-from apikeys.db.tenancy import Tenant
+from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
@@ -25,20 +28,27 @@ from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
 from carriers.types.errors import OutcomeUnknown
 from shipping.common import lookup
 from shipping.common.conversion import to_address, to_builtins
+from shipping.common.input_warnings import Warning_
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.shipments.lists import build_range_filters
 
 _INTERRUPTED_AFTER = timedelta(minutes=10)
+_OPEN = (Pickup.State.PENDING, Pickup.State.SCHEDULED, Pickup.State.NEEDS_REVIEW)
+# Where each day ends last, for countries without known zones.
+_LAST_ZONE = timezone_class(timedelta(hours=-12))
 
 
-def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
+def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[Warning_]]:
     """Schedule a pickup for a validated ``PickupRequestSerializer``.
 
     Returns: the pickup, ``scheduled``, or ``needs_review`` if the carrier did not answer. Carriers have no lookup for
-    pickups, and a second booking could send two drivers.
-    Raises: ``ValidationFailed`` naming each shipment that is unknown or of another credential; the carrier's refusal.
+    pickups, and a second booking could send two drivers. With a test key also warnings about what a live key is refused
+    for: a date in the past, and shipments that are in an open pickup already.
+    Raises: ``ValidationFailed`` naming the date, or each shipment that is unknown or of another credential;
+    ``Conflict`` naming the open pickup; the carrier's refusal.
     """
+    warnings = list(_check_date(tenant, order))
     kind, names = adapter_class(order["carrier"]), order["shipment_ids"]
     found = lookup.find_shipments(tenant, names, carrier=kind.slug)
     # The carrier reports a pickup to the credential that booked it, so that of the shipments comes first. It may be the
@@ -48,23 +58,24 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> Pickup:
     credential = next(usable, None) or selection.select_credential(tenant, order["carrier"])
     opening.open_adapter(credential).need("schedule_pickup")
     shipments = _check_shipments(credential, names, found)
-    pickup = _reserve(tenant, credential, order, shipments)
+    pickup, repeated = _reserve(tenant, credential, order, shipments)
+    warnings += repeated
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
         confirmed = adapter.schedule_pickup(_build_request(pickup, order, shipments))
     except OutcomeUnknown as error:
-        return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error)
+        return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error), warnings
     except WaybillError as error:
         mark_failed(pickup, error)
         raise
     try:
-        return _store_confirmation(pickup.id, confirmed)
+        return _store_confirmation(pickup.id, confirmed), warnings
     except IntegrityError:
         error = OutcomeUnknown(
             carrier=adapter.name,
             carrier_message=_("The carrier gave the id of another pickup: %s") % confirmed.carrier_pickup_id,
         )
-        return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error)
+        return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error), warnings
 
 
 def get_pickup(tenant: Tenant, name: str) -> Pickup:
@@ -178,8 +189,41 @@ def _refusal_reason(shipment: Shipment | None, credential: Credential, holders: 
     return _("This shipment is cancelled.") if shipment.status == Status.CANCELLED else ""
 
 
-def _reserve(tenant: Tenant, credential: Credential, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Pickup:
+def _check_date(tenant: Tenant, order: Mapping[str, Any]) -> Iterator[Warning_]:
+    """Check that the pickup's day has not ended where the parcels are.
+
+    A country may have several zones: the one where the day is earliest counts.
+    """
+    country = order["address"]["country"]
+    zones = [ZoneInfo(name) for name, territory in get_global("zone_territories").items() if territory == country]
+    today = min(timezone.now().astimezone(zone).date() for zone in zones or [_LAST_ZONE])
+    if order["pickup_date"].day < today:
+        text = _("This day is in the past.")
+        if tenant.mode == Mode.LIVE:
+            raise ValidationFailed(details={"pickup_date": [text]})
+        yield {"field": "pickup_date", "code": "date_in_past", "message": text}
+
+
+def _check_open_pickups(tenant: Tenant, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> Iterator[Warning_]:
+    """Check that no other pickup is going to collect the shipments. The caller has locked them."""
+    recent = timezone.now() - timedelta(days=1)
+    open_rows = Pickup.objects.filter(shipments__in=shipments, state__in=_OPEN, scheduled_date__gte=recent)
+    first = open_rows.order_by("id").first()
+    if first is None or order["additional"]:
+        return
+    text = _("A shipment is in an open pickup already. Send additional: true to book another one.")
+    if tenant.mode == Mode.LIVE:
+        raise Conflict(text, details={"shipment_ids": [text], "pickup_id": [str(first.id)]})
+    yield {"field": "shipment_ids", "code": "already_in_pickup", "message": f"{text} ({first.id})"}
+
+
+def _reserve(
+    tenant: Tenant, credential: Credential, order: Mapping[str, Any], shipments: Sequence[Shipment]
+) -> tuple[Pickup, list[Warning_]]:
     with transaction.atomic():
+        ids = [row.id for row in shipments]
+        list(Shipment.objects.select_for_update().filter(id__in=ids).order_by("id").values_list("id"))
+        warnings = list(_check_open_pickups(tenant, order, shipments))
         pickup = Pickup.objects.create(
             merchant_id=tenant.merchant_id,
             mode=tenant.mode,
@@ -196,7 +240,7 @@ def _reserve(tenant: Tenant, credential: Credential, order: Mapping[str, Any], s
         )
         pickup.shipments.set(shipments)
         idempotency.bind(pickup.id)
-    return pickup
+    return pickup, warnings
 
 
 def _build_request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> PickupRequest:

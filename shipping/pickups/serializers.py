@@ -9,9 +9,9 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import MomentField, TextField
+from apikeys.http.fields import IdentifierField, IntegerField, MeasureField, MomentField, TextField
 from apikeys.http.pagination import PageSerializer
-from shipping.common.request_fields import StreetAddressSerializer
+from shipping.common.request_fields import LowerCaseChoiceField, StreetAddressSerializer
 from shipping.models import Pickup
 
 HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected, like 10:00."))
@@ -20,7 +20,7 @@ HHMM = RegexValidator(r"^([01]\d|2[0-3]):[0-5]\d$", _("A time of day is expected
 class PickupRequestSerializer(serializers.Serializer):
     """``POST /api/v1/pickups``"""
 
-    carrier = TextField(max_length=40)
+    carrier = IdentifierField(max_length=40)
     pickup_date = MomentField()
     pickup_window_start = TextField(max_length=5, validators=[HHMM])
     pickup_window_end = TextField(max_length=5, validators=[HHMM])
@@ -28,12 +28,14 @@ class PickupRequestSerializer(serializers.Serializer):
     contact_name = TextField(max_length=100, required=False, allow_blank=True)
     contact_phone = TextField(max_length=40, required=False, allow_blank=True)
     contact_email = TextField(max_length=254, required=False, allow_blank=True)
-    packages_count = serializers.IntegerField(min_value=1, max_value=10_000)
-    total_weight_kg = serializers.DecimalField(
-        max_digits=10, decimal_places=3, min_value=Decimal("0.001"), required=False
-    )
+    packages_count = IntegerField(min_value=1, max_value=10_000)
+    total_weight_kg = MeasureField(max_digits=10, decimal_places=3, min_value=Decimal("0.001"), required=False)
     special_instructions = TextField(max_length=500, required=False, allow_blank=True)
-    shipment_ids = serializers.ListField(child=TextField(max_length=64), max_length=500, default=list)
+    shipment_ids = serializers.ListField(child=IdentifierField(max_length=64), max_length=500, default=list)
+
+    additional = serializers.BooleanField(
+        default=False, help_text="Collect shipments that another open pickup collects already."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["pickup_window_end"] <= attrs["pickup_window_start"]:
@@ -44,7 +46,7 @@ class PickupRequestSerializer(serializers.Serializer):
 class PickupListSerializer(PageSerializer):
     """``GET /api/v1/pickups``"""
 
-    status = serializers.ChoiceField(choices=Pickup.State.choices, required=False)
-    carrier = TextField(max_length=40, required=False)
+    status = LowerCaseChoiceField(choices=Pickup.State.choices, required=False)
+    carrier = IdentifierField(max_length=40, required=False)
     scheduled_from = MomentField(required=False)
     scheduled_to = MomentField(required=False)

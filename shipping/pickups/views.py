@@ -46,7 +46,9 @@ class PickupViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Schedule a pickup. Returns 202 if the carrier did not answer and the outcome is unknown."""
         order = self.validate(serializers.PickupRequestSerializer, request.data)
-        return self.render(request, pickups.schedule(self.tenant, order).id)
+        pickup, warnings = pickups.schedule(self.tenant, order)
+        self.body_warnings += tuple(warnings)
+        return self.render(request, pickup.id)
 
     @extend_schema(
         parameters=[serializers.PickupListSerializer],

@@ -36,8 +36,8 @@ COLUMNS = (
 
 def select_checkpoints(merchant_id: uuid.UUID, mode: str, number: str) -> QuerySet[Checkpoint]:
     """Select the checkpoints of the newest shipment with this number, the latest first."""
-    named = Shipment.objects.filter(merchant_id=merchant_id, mode=mode, tracking_number=number)
-    newest = Subquery(named.order_by("-id").values("id")[:1])
+    named = Shipment.objects.filter(merchant_id=merchant_id, mode=mode, tracking_number__any_case=number)
+    newest = Subquery(named.order_by(lookup.exact_first(number), "-id").values("id")[:1])
     return Checkpoint.objects.filter(shipment_id=newest).order_by("-occurred_at", "-id")[:MAX_SHOWN]
 
 
@@ -52,7 +52,7 @@ def read_history(tenant: Tenant, name: str) -> list[Any]:
     """
     if not name or lookup.is_id(name):
         return []
-    rows = _select.all(tenant.merchant_id, tenant.mode, name)
+    rows = _select.all(tenant.merchant_id, tenant.mode, lookup.clean_name(name))
     if not rows or rows[0].shipment__booking_state not in UNIT_STATES:
         return []
     if tenant.store_id not in (None, rows[0].shipment__store_id):

@@ -95,7 +95,7 @@ def _build_other_filters(query: Mapping[str, Any]) -> list[Q]:
         *build_range_filters("updated", query.get("updated_from"), query.get("updated_to")),
     ]
     if order_id := query.get("order_id"):
-        filters.append(Q(order_id=order_id))
+        filters.append(Q(order_id__any_case=order_id))
     if text := query.get("q"):
         # The second condition is redundant, but the indexes leave out empty values and need it to be used.
         matches = (Q(**{f"{name}__istartswith": text}) & ~Q(**{name: ""}) for name in SEARCHED)

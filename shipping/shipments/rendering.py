@@ -121,6 +121,7 @@ class ShipmentSerializer(serializers.Serializer):
     delivered_at = serializers.DateTimeField(allow_null=True)
     checkpoints = TrackEventSerializer(many=True)
     failure = serializers.DictField(allow_null=True)
+    pending_reason = serializers.DictField(allow_null=True, help_text=label_rendering.PENDING_REASON_HELP)
     cancellation = serializers.DictField(allow_null=True)
     metadata = serializers.DictField()
     created_at = serializers.DateTimeField()
@@ -159,6 +160,7 @@ def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) 
         "delivered_at": rfc3339(row.delivered_at),
         "checkpoints": [track_event(checkpoint) for checkpoint in load_checkpoints(row)],
         "failure": label_rendering.failure(row)[0] if row.failure else None,
+        "pending_reason": row.pending_reason,
         "cancellation": _cancellation(row) if row.cancellation else None,
         "metadata": carrier_metadata(row),
         "created_at": rfc3339(row.created_at),

@@ -11,7 +11,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import MomentField, TextField
+from apikeys.http.fields import DecimalField, IdentifierField, IntegerField, MomentField, TextField
+from apikeys.http.text import number_key
 from apikeys.models import Store
 from carriers.types import PaymentMethod, Status
 from shipping.common.lookup import is_id
@@ -32,7 +33,7 @@ MAX_TRACKED = 50  # per request; one call to a carrier that takes many numbers
 class ReturnRequestSerializer(serializers.Serializer):
     """``POST /api/v1/returns``: missing fields are taken from the shipment that is returned."""
 
-    shipment_id = TextField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
+    shipment_id = IdentifierField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
     reason = TextField(max_length=200, default="")
     additional = serializers.BooleanField(default=False, help_text="Buy another return for a shipment that has one.")
     origin = StreetAddressSerializer(
@@ -46,7 +47,7 @@ class ReturnRequestSerializer(serializers.Serializer):
     )
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
     items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
-    service_type = TextField(max_length=40, default="standard")
+    service_type = IdentifierField(max_length=40, default="standard")
     label_format = TextField(max_length=8, default="PDF")
     label_size = TextField(max_length=8, default="4x6")
     metadata = MetadataField(default=dict)
@@ -70,7 +71,7 @@ class ShipmentUpdateSerializer(serializers.Serializer):
     )
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
-    cod_amount = serializers.DecimalField(
+    cod_amount = DecimalField(
         max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
     )
 
@@ -85,10 +86,10 @@ class ShipmentUpdateSerializer(serializers.Serializer):
 class TrackingRequestSerializer(serializers.Serializer):
     """``POST /api/v1/tracking``: one number, or many."""
 
-    carrier = TextField(max_length=40)
-    tracking_number = TextField(min_length=5, max_length=50, required=False)
+    carrier = IdentifierField(max_length=40)
+    tracking_number = IdentifierField(min_length=5, max_length=50, required=False)
     tracking_numbers = serializers.ListField(
-        child=TextField(min_length=5, max_length=50),
+        child=IdentifierField(min_length=5, max_length=50),
         min_length=1,
         max_length=MAX_TRACKED,
         required=False,
@@ -101,7 +102,7 @@ class TrackingRequestSerializer(serializers.Serializer):
         return super().to_internal_value(data)
 
     def validate_tracking_numbers(self, names: list[str]) -> list[str]:
-        if len(set(names)) < len(names):
+        if len({number_key(name) for name in names}) < len(names):
             raise serializers.ValidationError(_("The list has the same number more than once."))
         return names
 
@@ -121,9 +122,9 @@ class ShipmentListSerializer(serializers.Serializer):
     """The query of ``GET /api/v1/shipments``."""
 
     status = StatusField(states=tuple(Status), required=False)
-    carrier = TextField(max_length=40, required=False)
+    carrier = IdentifierField(max_length=40, required=False)
     store = TextField(max_length=64, required=False, help_text="The store's id or code.")
-    order_id = TextField(max_length=100, required=False)
+    order_id = IdentifierField(max_length=100, required=False)
     created_from = MomentField(required=False, help_text="Earliest time of the first checkpoint.")
     created_to = MomentField(required=False, help_text="Latest time of the first checkpoint; a date is the whole day.")
     updated_from = MomentField(required=False, help_text="Earliest time of the last checkpoint.")
@@ -134,10 +135,8 @@ class ShipmentListSerializer(serializers.Serializer):
         required=False,
         help_text="The beginning of the tracking number, order id, customer reference or recipient, in any case.",
     )
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
-    offset = serializers.IntegerField(
-        min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor."
-    )
+    limit = IntegerField(min_value=1, max_value=100, default=50)
+    offset = IntegerField(min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor.")
     cursor = serializers.UUIDField(
         required=False, help_text="next_cursor of the previous page; an offset counts from there."
     )

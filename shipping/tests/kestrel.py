@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.protocols import CarrierResponse
-from carriers.adapters.records import UNREADABLE, Record, matching
+from carriers.adapters.records import UNREADABLE, Record, matching, now
 from carriers.adapters.scans import build_scan
 from carriers.types import Status, errors
 
@@ -38,12 +38,12 @@ class KestrelAdapter(CarrierAdapter):
         grams = sum(int(package.weight_kg * 1000) for package in order.packages)
         answer = self._request("quote", "POST", "/rates", json={"grams": grams})
         with self._reading("quote"):
-            return [read_offer(item) for item in Record(answer).records("rates")]
+            return Record(answer).each("rates", read_offer)
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
         body = {"ref": order.reference, "to": order.destination.contact_name}
         answer = self._request("create_label", "POST", "/parcels", json=body)
-        with self._reading("create_label"):
+        with self._reading("create_label", answer):
             return read_label(Record(answer).expect("ref", order.reference))
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
@@ -56,7 +56,7 @@ class KestrelAdapter(CarrierAdapter):
         for number in tracking_numbers:
             answer = self._request("track", "GET", self._path("/parcels/{}/events", number))
             with self._reading("track"):
-                scans = tuple(read_scan(item) for item in Record(answer).records("events"))
+                scans = tuple(Record(answer).each("events", read_scan))
             found[number] = types.Track(tracking_number=number, scans=scans)
         return found
 
@@ -78,21 +78,22 @@ def read_offer(item: Record) -> types.Offer:
     return types.Offer(
         service_type=item.text("service"),
         total_price=price,
-        currency=item.text("currency", most=3),
+        currency=item.currency("currency", "GB"),
         breakdown={"base_rate": price},
-        transit_days=item.integer("days"),
+        transit_days=item.lenient(Record.integer, "days", None),
     )
 
 
 def read_label(item: Record) -> types.BookedLabel:
+    content, label_format = item.file("label")
     return types.BookedLabel(
         reference=item.text("ref"),
         tracking_number=item.identifier("number"),
-        carrier_shipment_id=item.text("id", most=64),
-        content=item.file("label", "PDF"),
-        label_format="PDF",
+        carrier_shipment_id=item.lenient(Record.text, "id", "", most=64),
+        content=content,
+        label_format=label_format,
         label_size="4x6",
-        created_at=item.time("at"),
+        created_at=item.lenient(Record.time, "at", None) or now(),
     )
 
 

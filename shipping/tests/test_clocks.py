@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apikeys.http.fields import MomentField
 from apikeys.models import Event
-from carriers.adapters.records import read_time
+from carriers.adapters.values import read_time
 from carriers.types import Scan, Status
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import CheckpointFacts, sort_checkpoints, summarize

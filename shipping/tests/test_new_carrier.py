@@ -117,6 +117,13 @@ class TestKestrelContract(CarrierContract):
             {"events": [{"code": "sorted", "at": "2026-01-05T10:00:00+01:00"}]},
         ),
     }
+    lists = (("quote", ["rates"]), ("track", ["events"]))
+    needed = {
+        "quote": ("rates.*.price", "rates.*.service"),
+        "create_label": ("ref", "number", "label"),
+        "find_by_reference": ("parcels.*.ref", "parcels.*.number", "parcels.*.label"),
+        "track": ("events.*.code", "events.*.at"),
+    }
     refusals = [(400, {"problem": "Unknown address"}, errors.CarrierRejected, "400", "Unknown address")]
     words = STATUSES
 

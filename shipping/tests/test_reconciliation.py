@@ -65,6 +65,31 @@ def test_booking_that_the_carrier_never_received_fails_after_the_quiet_period(ap
     assert buy(api, order).status_code == 200  # the order is free again
 
 
+def test_refusal_inside_a_success_is_shown_and_ends_without_an_invitation_to_repeat(api, sandbox, order, monkeypatch):
+    words, original = "Insufficient balance", PickitAdapter._request
+
+    def refuse_purchase(self, operation, *args, **more):
+        if operation == "create_label":
+            return {"success": False, "code": "E7", "message": words}
+        return original(self, operation, *args, **more)
+
+    monkeypatch.setattr(PickitAdapter, "_request", refuse_purchase)
+    pending = buy(api, order, "k5")
+    reason = {"carrier_code": "E7", "carrier_message": words}
+    assert (pending.status_code, pending.json()["pending_reason"]) == (202, reason)
+    assert words in pending.json()["message"]
+    path = f"/api/v1/shipments/{pending.json()['shipment_id']}"
+    assert api.get(path).json()["pending_reason"] == reason
+    Shipment.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    assert reconcile_now() == {"failed": 1}
+    failed = buy(api, order, "k5").json()
+    assert (failed["error"], failed["carrier_code"], failed["carrier_message"]) == ("carrier_rejected", "E7", words)
+    assert words in failed["message"]
+    assert "Resolve the cause" in failed["message"]
+    assert failed["retryable"] is False
+    assert api.get(path).json()["pending_reason"] == reason
+
+
 def test_last_lookup_is_due_when_the_quiet_period_ends(api, sandbox, order, short_timeout, settings):
     settings.RECONCILE_QUIET_PERIOD = timedelta(minutes=10)
     fault(sandbox, "timeout", delay_s=3, count=1)

@@ -155,7 +155,7 @@ def test_refused_credential_is_the_error_of_each_number(api, sandbox, buy, monke
         ({"tracking_numbers": ["PKT-0000000001", "PKT"]}, "tracking_numbers[1]"),
         ({"tracking_numbers": ["PKT-0000000001", 5]}, "tracking_numbers[1]"),
         ({"tracking_numbers": "PKT-0000000001"}, "tracking_numbers"),
-        ({"tracking_numbers": None}, "tracking_numbers"),
+        ({"tracking_numbers": None}, "tracking_number"),  # null means absent
         ({"tracking_numbers": ["PKT-0000000001"], "tracking_number": "PKT-0000000001"}, "tracking_numbers"),
         ({}, "tracking_number"),
     ],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
-from apikeys.http.fields import CountryField, TextField
-from shipping.common.request_fields import StreetAddressSerializer
+from apikeys.http.fields import CountryField, IdentifierField, TextField
+from shipping.common.request_fields import StreetAddressSerializer, in_country_form
 
 
 class WarehouseSerializer(serializers.Serializer):
@@ -19,14 +21,14 @@ class WarehouseSerializer(serializers.Serializer):
 class WarehouseRequestSerializer(WarehouseSerializer):
     """A new warehouse, and the ``carriers`` to register it at."""
 
-    carriers = serializers.ListField(child=TextField(max_length=40), max_length=20, default=list)
+    carriers = serializers.ListField(child=IdentifierField(max_length=40), max_length=20, default=list)
 
 
 class RegistrationRequestSerializer(serializers.Serializer):
     """``POST /api/v1/warehouses/{id}/registrations``"""
 
-    carrier = TextField(max_length=40)
-    carrier_warehouse_id = TextField(
+    carrier = IdentifierField(max_length=40)
+    carrier_warehouse_id = IdentifierField(
         max_length=64,
         required=False,
         help_text="The name that the warehouse has at the carrier already. Leave it out to register it.",
@@ -36,7 +38,10 @@ class RegistrationRequestSerializer(serializers.Serializer):
 class PlaceSerializer(serializers.Serializer):
     """The part of an address that a serviceability check needs."""
 
-    postal_code = TextField(max_length=20)
+    postal_code = TextField(max_length=20, required=False, allow_blank=True)
     country = CountryField()
     city = TextField(max_length=100, required=False, allow_blank=True)
     state = TextField(max_length=60, required=False, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return in_country_form(attrs)

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 from prometheus_client import Counter
 
@@ -196,7 +197,10 @@ def _set_state(
         row.numbers.all().delete()
         UnmatchedNumber.objects.bulk_create(
             UnmatchedNumber(
-                inbound=row, credential_id=row.credential_id, tracking_number=number[:64], is_pickup=is_pickup
+                inbound=row,
+                credential_id=row.credential_id,
+                tracking_number="".join(number.split())[:64],
+                is_pickup=is_pickup,
             )
             for number, is_pickup in unknown
         )
@@ -208,7 +212,7 @@ def _find_matched(limit: int) -> list[uuid.UUID]:
     """Return the ids of waiting webhooks that name a booked shipment or a scheduled pickup."""
     booked = Shipment.objects.filter(
         credential_id=OuterRef("credential_id"),
-        tracking_number=OuterRef("tracking_number"),
+        tracking_number__in=[OuterRef("tracking_number"), Upper(OuterRef("tracking_number"))],
         booking_state=BookingState.BOOKED,
         created_at__lte=OuterRef("inbound__received_at") + _CLOCK_SKEW,
     )

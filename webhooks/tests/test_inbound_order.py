@@ -38,6 +38,19 @@ def test_every_order_of_six_events_has_the_same_result(credential):
     assert ends.pop()[0] == "delivered"
 
 
+@pytest.mark.parametrize("name", ["pkt-0000000001", " PKT-0000000001 ", "Pkt-0000 000001"])
+def test_number_in_another_spelling_finds_its_shipment_at_once_and_later(credential, name):
+    def send(one):
+        send_webhook(one | {"data": one["data"] | {"tracking_number": name}}, credential)
+
+    send(HISTORY[1])
+    shipment = book(credential, "PKT-0000000001")
+    assert service.process_pending() == 1
+    send(HISTORY[2])
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.checkpoint_count) == ("in_transit", 2)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_scans_of_one_shipment_give_the_right_status(credential):
     shipment = book(credential)

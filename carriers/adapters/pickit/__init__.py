@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+
+from django.utils.translation import gettext_lazy as _
 
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
@@ -67,6 +68,8 @@ class PickitAdapter(CarrierAdapter):
     services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
     label_formats = ("PDF", "PNG", "ZPL")
     label_sizes = ("4x6", "A4", "A6")
+    number_pattern = r"PKT-[A-Z0-9]+"
+    number_format = _("PKT- followed by letters and digits")
     webhook_max_age = timedelta(hours=8)  # the last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
 
@@ -78,17 +81,18 @@ class PickitAdapter(CarrierAdapter):
     def quote(self, order: types.Order) -> list[types.Offer]:
         answer = self._request("quote", "POST", "/shipments/quote", json=build.quote(order))
         with self._reading("quote"):
-            return [read.offer(Record(answer), order.service_type)]
+            return [read.offer(Record(answer), order.service_type, order.origin.country)]
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
         answer = self._request("create_label", "POST", "/shipments", json=build.shipment(order))
-        with self._reading("create_label"):
-            return read.label(Record(answer).expect("reference", order.reference))
+        with self._reading("create_label", answer):
+            return read.label(Record(answer).expect("reference", order.reference), order.destination.country)
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._request("find_by_reference", "GET", "/shipments", params={"reference": reference})
         with self._reading("find_by_reference"):
-            return [read.label(item) for item in matching(Record(answer).records("data"), "reference", reference)]
+            rows = matching(Record(answer).records("data"), "reference", reference)
+            return [read.found_label(row) for row in rows]
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         path = self._path("/shipments/{}/cancel", tracking_number)
@@ -112,14 +116,14 @@ class PickitAdapter(CarrierAdapter):
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
         answer = self._request("schedule_pickup", "POST", "/pickups", json=build.pickup(request))
-        with self._reading("schedule_pickup"):
-            return read.pickup(Record(answer))
+        with self._reading("schedule_pickup", answer):
+            return read.pickup(Record(answer), request)
 
     def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
         path = self._path("/pickups/{}/cancel", carrier_pickup_id)
         answer = self._request("cancel_pickup", "POST", path, json={"reason": reason})
         with self._reading("cancel_pickup"):
-            return Record(answer).expect("pickup_id", carrier_pickup_id).time("cancelled_at")
+            return read.cancelled_at(Record(answer).expect("pickup_id", carrier_pickup_id))
 
     def pickup_points(
         self, *, latitude: float, longitude: float, radius_km: float, limit: int
@@ -127,7 +131,7 @@ class PickitAdapter(CarrierAdapter):
         query = {"lat": latitude, "lng": longitude, "radius": radius_km, "limit": limit}
         answer = self._request("pickup_points", "GET", "/pickup-points", params=query)
         with self._reading("pickup_points"):
-            points = [read.point(item) for item in Record(answer).records("data")]
+            points = Record(answer).each("data", read.point)
         return [point for point in points if point.active][:limit]
 
     def pickup_point(self, point_id: str) -> types.PickupPoint:
@@ -139,7 +143,7 @@ class PickitAdapter(CarrierAdapter):
         query = {"postal_code": postal_code, "city": city, "country": country}
         answer = self._request("coverage", "GET", "/service-coverage", params=query)
         with self._reading("coverage"):
-            return read.coverage(Record(answer).record("data"))
+            return read.coverage(Record(answer).record("data"), postal_code, city, country)
 
     def rotate_credentials(self) -> dict[str, str]:
         answer = self._request("rotate_credentials", "POST", "/auth/rotate", json=build.login(self.fields))
@@ -150,8 +154,7 @@ class PickitAdapter(CarrierAdapter):
         self._verify_hmac("x-pickit-timestamp", "x-pickit-signature", headers=headers, body=body, now=now)
 
     def parse_webhook(self, body: bytes) -> types.WebhookReport:
-        with self._reading_webhook():
-            return read.webhook(Record(json.loads(body)))
+        return self._read_events(body, lambda event: read.webhook(Record(event)))
 
     def _track_one(self, number: str) -> types.Track | None:
         try:
@@ -160,6 +163,9 @@ class PickitAdapter(CarrierAdapter):
             return None
         with self._reading("track"):
             return read.track(Record(answer).expect("tracking_number", number), number)
+
+    def _documented_refusal(self, code: str) -> type[errors.CarrierError] | None:
+        return ERRORS.get(code)
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from carriers import types
-from carriers.adapters.records import Record, read_time
+from carriers.adapters.records import Record, now
 from carriers.adapters.scans import build_scan
+from carriers.adapters.values import read_time
 from carriers.types import Status
 
 # Codes of scans, in tracking and in webhooks: docs/carriers/pickit.md#status
@@ -64,68 +65,78 @@ def token(answer: Record) -> types.Token:
     return types.Token(value=answer.token("access_token"), expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def offer(answer: Record, service_type: str) -> types.Offer:
+def offer(answer: Record, service_type: str, country: str) -> types.Offer:
     total = answer.amount("total_price")
-    breakdown = {name: answer.number(name, Decimal(0)) for name in CHARGES}
+    breakdown = {name: answer.lenient(Record.number, name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
         breakdown["other"] = rest
     return types.Offer(
         service_type=service_type,
         total_price=total,
-        currency=answer.text("currency", most=3),
+        currency=answer.currency("currency", country),
         breakdown=breakdown,
-        transit_days=answer.integer("estimated_transit_days"),
+        transit_days=answer.lenient(Record.integer, "estimated_transit_days", None),
         estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
-        carrier_quote_id=answer.text("quote_id", most=64),
-        valid_until=answer.time("valid_until", None),
+        carrier_quote_id=answer.lenient(Record.text, "quote_id", "", most=64),
+        valid_until=answer.lenient(Record.time, "valid_until", None),
         extras={
             "service_level": answer.lenient(Record.text, "service_level", ""),
-            "pickup_point_available": answer.flag("pickup_point_available", False),
+            "pickup_point_available": answer.lenient(Record.flag, "pickup_point_available", False),
         },
     )
 
 
-def label(answer: Record) -> types.BookedLabel:
+def found_label(row: Record) -> types.BookedLabel:
+    """Return a label of a lookup. Its status says whether it is voided, so it must be readable."""
+    row.word("status", "")
+    return label(row, "")
+
+
+def label(answer: Record, country: str) -> types.BookedLabel:
+    """Return a bought label. Only reference, tracking number and file are needed to use it.
+
+    Args:
+        country: of the recipient, whose currency a symbol may mean; empty: not known.
+    """
     label = answer.record("label")
-    total, currency = answer.lenient(_price, "total_price", (None, ""))
+    content, label_format = label.file("data")
+    total = answer.lenient(Record.amount, "total_price", None)
     return types.BookedLabel(
         reference=answer.text("reference"),
         tracking_number=answer.identifier("tracking_number"),
-        carrier_shipment_id=answer.text("shipment_id", most=64),
-        content=label.file("data", label.text("format")),
-        label_format=label.text("format").upper(),
-        label_size=label.text("size", most=8),
-        created_at=answer.time("created_at"),
+        carrier_shipment_id=answer.lenient(Record.text, "shipment_id", "", most=64),
+        content=content,
+        label_format=label_format,
+        label_size=label.lenient(Record.text, "size", "", most=8),
+        created_at=answer.lenient(Record.time, "created_at", None) or now(),
         carrier_label_url=label.lenient(Record.text, "url", ""),
         estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
         total_price=total,
-        currency=currency,
+        currency="" if total is None else answer.currency("currency", country),
         pickup_code=answer.lenient(Record.text, "pickup_code", ""),
-        cancelled=answer.text("status", "") == "cancelled",
+        cancelled=answer.lenient(Record.text, "status", "").casefold() == "cancelled",
         extras={
             "barcode": answer.lenient(Record.text, "barcode", ""),
             "qr_code": answer.lenient(Record.text, "qr_code", ""),
-            "pickup_point": answer.lenient(_chosen_point, "pickup_point", None),
+            "pickup_point": _chosen_point(answer.optional("pickup_point")),
         },
     )
 
 
-def _price(answer: Record, name: str, default: tuple[None, str]) -> tuple[Decimal | None, str]:
-    """Return an amount and its currency, or neither."""
-    total = answer.amount(name, None)
-    return default if total is None else (total, answer.text("currency", most=3))
+def _chosen_point(point: Record) -> dict[str, str] | None:
+    parts = {part: point.lenient(Record.text, part, "") for part in ("id", "name", "address")}
+    return parts if any(parts.values()) else None
 
 
-def _chosen_point(answer: Record, name: str, default: None) -> dict[str, str] | None:
-    point = answer.record(name, default)
-    return {part: point.text(part) for part in ("id", "name", "address")} if point else default
+def cancelled_at(answer: Record) -> datetime:
+    return answer.lenient(Record.time, "cancelled_at", None) or now()
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
     return types.Cancellation(
         tracking_number=answer.text("tracking_number"),
-        cancelled_at=answer.time("cancelled_at"),
-        reason=answer.text("reason", reason),
+        cancelled_at=cancelled_at(answer),
+        reason=answer.lenient(Record.text, "reason", reason),
         refund_status=answer.lenient(Record.text, "refund_status", ""),
         refund_amount=answer.lenient(Record.amount, "refund_amount", None),
     )
@@ -137,10 +148,9 @@ def track(answer: Record, number: str) -> types.Track:
         "pickup_code": answer.lenient(Record.text, "pickup_code", ""),
         "delivery_attempts": answer.lenient(Record.integer, "delivery_attempts", 0),
     }
-    scans = [_track_scan(event) for event in answer.records("events")]
     return types.Track(
         tracking_number=number,
-        scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
+        scans=tuple(sorted(answer.each("events", _track_scan), key=lambda scan: scan.occurred_at)),
         estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
         current_location=answer.lenient(Record.text, "current_location", ""),
         extras={name: value for name, value in extras.items() if value},
@@ -158,75 +168,74 @@ def _track_scan(event: Record) -> types.Scan:
 
 
 def proof(answer: Record) -> types.ProofOfDelivery:
-    coordinates = answer.record("coordinates", None)
+    latitude, longitude = answer.optional("coordinates").position()
+    texts = ("signed_by", "signature_image", "delivery_photo", "location", "delivery_type", "notes")
     return types.ProofOfDelivery(
         tracking_number=answer.text("tracking_number"),
-        delivered_at=answer.time("delivered_at"),
-        signed_by=answer.text("signed_by", ""),
-        signature_image=answer.text("signature_image", ""),
-        delivery_photo=answer.text("delivery_photo", ""),
-        location=answer.text("location", ""),
-        pickup_code_used=answer.text("pickup_code_used", None),
-        delivery_type=answer.text("delivery_type", ""),
-        latitude=float(coordinates.number("lat")) if coordinates else None,
-        longitude=float(coordinates.number("lng")) if coordinates else None,
-        notes=answer.text("notes", ""),
+        delivered_at=answer.lenient(Record.time, "delivered_at", None),
+        pickup_code_used=answer.lenient(Record.text, "pickup_code_used", None),
+        latitude=latitude,
+        longitude=longitude,
+        **{name: answer.lenient(Record.text, name, "") for name in texts},
     )
 
 
-def pickup(answer: Record) -> types.BookedPickup:
-    window, driver = answer.record("window"), Record(answer.mapping("driver"), "driver")
+def pickup(answer: Record, request: types.PickupRequest) -> types.BookedPickup:
+    """Return a booked pickup; what it does not repeat readably is as requested."""
+    window, driver = answer.optional("window"), answer.optional("driver")
     return types.BookedPickup(
         carrier_pickup_id=answer.text("pickup_id", most=64),
-        confirmation_number=answer.text("confirmation_number", most=64),
-        scheduled_date=answer.time("scheduled_date"),
-        window_start=window.text("start"),
-        window_end=window.text("end"),
-        status=answer.text("status", "scheduled"),
+        confirmation_number=answer.lenient(Record.text, "confirmation_number", "", most=64),
+        scheduled_date=answer.lenient(Record.time, "scheduled_date", request.pickup_date),
+        window_start=window.lenient(Record.text, "start", request.window_start),
+        window_end=window.lenient(Record.text, "end", request.window_end),
+        status=answer.lenient(Record.text, "status", "scheduled"),
         extras={
-            "driver_name": driver.text("name", ""),
-            "driver_phone": driver.text("phone", ""),
-            "estimated_arrival": answer.text("estimated_arrival", None),
-            "tracking_url": answer.text("tracking_url", ""),
+            "driver_name": driver.lenient(Record.text, "name", ""),
+            "driver_phone": driver.lenient(Record.text, "phone", ""),
+            "estimated_arrival": answer.lenient(Record.text, "estimated_arrival", None),
+            "tracking_url": answer.lenient(Record.text, "tracking_url", ""),
         },
     )
 
 
 def point(item: Record) -> types.PickupPoint:
-    address, coordinates = item.record("address"), item.record("location")
-    distance = item.number("distance", None)
-    parts = ("street", "city", "state", "postal_code")
+    """Return a pickup point: usable with an id, a position and a state."""
+    address, coordinates = item.optional("address"), item.record("location")
+    distance = item.lenient(Record.number, "distance", None)
+    parts = ("country", "street", "city", "state", "postal_code")
     return types.PickupPoint(
         id=item.text("id"),
-        name=item.text("name"),
-        kind=item.text("type"),
-        code=item.text("code", ""),
-        active=item.text("status", "active") == "active",
-        address=types.Address(country=address.text("country", ""), **{name: address.text(name, "") for name in parts}),
+        name=item.lenient(Record.text, "name", item.text("id")),
+        kind=item.lenient(Record.text, "type", ""),
+        code=item.lenient(Record.text, "code", ""),
+        active=item.word("status", "active") == "active",
+        address=types.Address(**{name: address.lenient(Record.text, name, "") for name in parts}),
         latitude=float(coordinates.number("lat")),
         longitude=float(coordinates.number("lng")),
         distance_km=None if distance is None else float(distance),
-        opening_hours=item.mapping("opening_hours"),
-        services=item.texts("services"),
-        capacity=item.integers("capacity"),
-        accessibility=item.mapping("accessibility"),
-        images=item.texts("images"),
-        instructions=item.text("instructions", ""),
+        opening_hours=item.lenient(Record.mapping, "opening_hours", {}),
+        services=item.lenient(Record.texts, "services", ()),
+        capacity=item.lenient(Record.integers, "capacity", {}),
+        accessibility=item.lenient(Record.mapping, "accessibility", {}),
+        images=item.lenient(Record.texts, "images", ()),
+        instructions=item.lenient(Record.text, "instructions", ""),
     )
 
 
-def coverage(area: Record) -> types.Coverage:
+def coverage(area: Record, postal_code: str, city: str, country: str) -> types.Coverage:
+    """Return the coverage of a location; its names are as requested where they are not repeated readably."""
     return types.Coverage(
-        postal_code=area.text("postal_code"),
-        city=area.text("city"),
-        country=area.text("country"),
+        postal_code=area.lenient(Record.text, "postal_code", postal_code),
+        city=area.lenient(Record.text, "city", city),
+        country=area.lenient(Record.text, "country", country),
         service_available=area.flag("service_available"),
-        service_types=area.texts("service_types"),
-        estimated_transit_days=area.integers("estimated_transit_days"),
-        nearby_pickup_points=area.integer("nearby_pickup_points", 0),
-        coverage_quality=area.text("coverage_quality", ""),
-        restrictions=area.texts("restrictions"),
-        surcharges=area.mapping("surcharges"),
+        service_types=area.lenient(Record.texts, "service_types", ()),
+        estimated_transit_days=area.lenient(Record.integers, "estimated_transit_days", {}),
+        nearby_pickup_points=area.lenient(Record.integer, "nearby_pickup_points", 0),
+        coverage_quality=area.lenient(Record.text, "coverage_quality", ""),
+        restrictions=area.lenient(Record.texts, "restrictions", ()),
+        surcharges=area.lenient(Record.mapping, "surcharges", {}),
     )
 
 
@@ -234,7 +243,7 @@ def coverage(area: Record) -> types.Coverage:
 
 
 def webhook(event: Record) -> types.WebhookReport:
-    kind = event.text("event_type")
+    kind = event.word("event_type")
     if kind in PICKUP_EVENTS:
         return _pickup_report(kind, event.text("timestamp"), Record(event.mapping("data"), "data"))
     if kind in EVENTS or _is_new_shipment_event(kind, event.value.get("data")):

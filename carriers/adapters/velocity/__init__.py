@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -138,7 +137,7 @@ class VelocityAdapter(CarrierAdapter):
         answer = self._request("find_by_reference", "GET", f"{API}/reports", params=query)
         with self._reading("find_by_reference"):
             rows = matching(read.record(answer).records("data"), "order_id", reference)
-            found = [read.label(row) for row in rows]
+            found = [read.found_label(row) for row in rows]
         return sorted(found, key=lambda label: label.created_at)
 
     def label_file(self, url: str) -> bytes:
@@ -176,7 +175,7 @@ class VelocityAdapter(CarrierAdapter):
                 _rename(error, "return_address", "address")
             raise
         with self._reading("register_warehouse"):
-            return read.warehouse(read.record(answer))
+            return read.warehouse(read.record(answer), request.warehouse.name)
 
     def reports(self, request: types.ReportRequest) -> types.Report:
         query = {"type": request.kind, "from": request.since.isoformat(), "to": request.until.isoformat()}
@@ -188,8 +187,7 @@ class VelocityAdapter(CarrierAdapter):
         self._verify_hmac("x-velocity-timestamp", "x-velocity-signature", headers=headers, body=body, now=now)
 
     def parse_webhook(self, body: bytes) -> types.WebhookReport:
-        with self._reading_webhook():
-            return read.webhook(read.record(json.loads(body)))
+        return self._read_events(body, lambda event: read.webhook(read.record(event)))
 
     def _order(self, operation: str, path: str, body: Mapping[str, Any]) -> Any:
         """Send an order.
@@ -207,7 +205,7 @@ class VelocityAdapter(CarrierAdapter):
             ) from error
 
     def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
-        with self._reading(operation):
+        with self._reading(operation, answer):
             label = read.label(read.record(answer).expect("order_id", reference))
         return read.with_files(label, self._file(label.carrier_label_url), self._file(label.carrier_manifest_url))
 

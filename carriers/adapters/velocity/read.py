@@ -13,8 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
-from carriers.adapters.records import UNREADABLE, Record, read_time, to_storable
+from carriers.adapters.records import Record, lookup_key, now, to_storable
 from carriers.adapters.scans import MAX_CODE, MAX_TEXT, build_scan
+from carriers.adapters.values import read_time
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -70,11 +71,6 @@ def record(answer: Any, path: str = "") -> Record:
     return Record(answer, path, zone=ZONE)
 
 
-def records(answer: Any) -> list[Record]:
-    """Return the objects of a response that is a list."""
-    return record({"the body": answer}).records("the body")
-
-
 def token(answer: Record) -> types.Token:
     """Return a token. The response has no expiry; the document states 24 hours."""
     return types.Token(value=answer.token("token"), expires_at=datetime.now(UTC) + TOKEN_LIFE)
@@ -84,21 +80,27 @@ def offers(answer: Record, *, cod: bool) -> list[types.Offer]:
     """Return one offer per courier, the cheapest first; with cash on delivery only couriers that collect it."""
     if not answer.flag("is_serviceable"):
         return []
-    couriers = [(item, item.flag("cod_available", False)) for item in answer.records("available_carriers")]
-    found = [_offer(item, collects) for item, collects in couriers if collects or not cod]
-    return sorted(found, key=lambda offer: (offer.total_price, offer.transit_days or 0))
+    found = answer.each("available_carriers", _offer)
+    able = [offer for offer in found if offer.extras["cod_available"] or not cod]
+    return sorted(able, key=lambda offer: (offer.total_price, offer.transit_days or 0))
 
 
-def _offer(item: Record, collects: bool) -> types.Offer:
-    rate = item.amount("rate")
+def _offer(item: Record) -> types.Offer:
+    rate, collects = item.amount("rate"), item.lenient(Record.flag, "cod_available", False)
     return types.Offer(
         service_type=f"courier_{item.text('courier_company_id', most=20)}",
         total_price=rate,
         currency=CURRENCY,
         breakdown={"base_rate": rate},
-        transit_days=item.integer("estimated_delivery_days", None),
-        extras={"courier_name": item.text("courier_name"), "cod_available": collects},
+        transit_days=item.lenient(Record.integer, "estimated_delivery_days", None),
+        extras={"courier_name": item.lenient(Record.text, "courier_name", ""), "cod_available": collects},
     )
+
+
+def found_label(row: Record) -> types.BookedLabel:
+    """Return an order of a lookup. Its status says whether it is cancelled, so it must be readable."""
+    row.word("status", "")
+    return label(row)
 
 
 def label(answer: Record) -> types.BookedLabel:
@@ -107,17 +109,16 @@ def label(answer: Record) -> types.BookedLabel:
     return types.BookedLabel(
         reference=answer.text("order_id"),
         tracking_number=answer.identifier("awb"),
-        carrier_shipment_id=answer.text("shipment_id", most=64),
+        carrier_shipment_id=answer.lenient(Record.text, "shipment_id", "", most=64),
         content=b"",
         label_format="PDF",
         label_size="4x6",
-        # Scans have whole seconds: with a fraction, the booking would look newer than a scan of the same second.
-        created_at=answer.lenient(Record.time, "created_at", None) or datetime.now(UTC).replace(microsecond=0),
+        created_at=answer.lenient(Record.time, "created_at", None) or now(),
         carrier_label_url=answer.text("label_url", ""),  # not lenient: without it the label is lost
         carrier_manifest_url=answer.lenient(Record.text, "manifest_url", ""),
         total_price=charges,
         currency="" if charges is None else CURRENCY,
-        cancelled=code_of(answer.text("status", "")) == "CANCELLED",
+        cancelled=code_of(answer.lenient(Record.text, "status", "")) == "CANCELLED",
         extras={
             "courier_name": answer.lenient(Record.text, "courier_name", ""),
             "courier_company_id": answer.lenient(Record.text, "courier_company_id", ""),
@@ -126,27 +127,21 @@ def label(answer: Record) -> types.BookedLabel:
 
 
 def tracks(answer: Any, numbers: Iterable[str]) -> dict[str, types.Track]:
-    """Return the tracks of the requested numbers; others in the response are left out.
-
-    An unreadable track is skipped. Raises its error if no track is readable.
-    """
-    requested = {number.casefold(): number for number in numbers}
+    """Return the tracks of the requested numbers; others in the response are left out."""
+    requested = {lookup_key(number): number for number in numbers}
     found: dict[str, tuple[str, types.Track]] = {}
-    problems = []
-    for item in records(answer):
-        try:
-            if number := requested.get(item.text("awb").casefold()):
-                track = (item.lenient(Record.text, "order_id", "").casefold(), _track(item, number))
-                found[number] = _merge(found[number], track) if number in found else track
-        except UNREADABLE as error:
-            problems.append(error)
-    if problems and not found:
-        raise problems[0]
+
+    def read(item: Record) -> None:
+        if number := requested.get(lookup_key(item.text("awb"))):
+            track = (item.lenient(Record.text, "order_id", "").casefold(), _track(item, number))
+            found[number] = _merge(found[number], track) if number in found else track
+
+    record({"the body": answer}).each("the body", read)
     return {number: track for number, (_order_id, track) in found.items()}
 
 
 def _track(item: Record, number: str) -> types.Track:
-    scans = [_scan(event) for event in item.records("tracking_history")]
+    scans = item.each("tracking_history", _scan)
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
@@ -212,22 +207,22 @@ def cancellation(answer: Record, reason: str) -> types.Cancellation:
     return types.Cancellation(tracking_number=answer.text("awb"), cancelled_at=None, reason=reason)
 
 
-def warehouse(answer: Record) -> types.RegisteredWarehouse:
+def warehouse(answer: Record, name: str) -> types.RegisteredWarehouse:
     return types.RegisteredWarehouse(
         carrier_id=answer.text("warehouse_id", most=64),
-        name=answer.text("name"),
-        active=answer.text("status", "active") == "active",
+        name=answer.lenient(Record.text, "name", name),
+        active=answer.lenient(Record.text, "status", "active").casefold() == "active",
     )
 
 
 def updated(answer: Record) -> types.UpdatedOrder:
-    changed = answer.texts("updated_fields") if "updated_fields" in answer.value else ()
+    changed = answer.lenient(Record.texts, "updated_fields", ())
     return types.UpdatedOrder(tracking_number=answer.text("awb"), changed=changed)
 
 
 def report(answer: Record, kind: str) -> types.Report:
-    rows = tuple(to_storable(row.value) for row in answer.records("data"))
-    return types.Report(kind=kind, rows=rows, totals=answer.mapping("totals"))
+    rows = tuple(answer.each("data", lambda row: to_storable(row.value)))
+    return types.Report(kind=kind, rows=rows, totals=answer.lenient(Record.mapping, "totals", {}))
 
 
 def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> types.BookedLabel:
