@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from carriers import types
 from carriers.adapters import skipping
 from carriers.adapters.client import CarrierClient
 from carriers.adapters.operations import LOGIN, OPERATIONS
-from carriers.adapters.records import read_each
+from carriers.adapters.records import lookup_key, read_each
 from carriers.adapters.values import read_time
 
 _MAX_CLOCK_SKEW = timedelta(minutes=5)  # how far a carrier's clock may be ahead of ours
@@ -85,9 +86,8 @@ class CarrierAdapter(CarrierClient):
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
     label_sizes: ClassVar[tuple[str, ...]] = ("4x6",)
     report_kinds: ClassVar[tuple[str, ...]] = ()
-    # Pattern of the carrier's tracking numbers in upper case, and its text for merchants; empty: any number is sent.
+    # Pattern of the carrier's tracking numbers in upper case; empty: any number.
     number_pattern: ClassVar[str] = ""
-    number_format: ClassVar[Any] = ""
     created_code: ClassVar[str] = "created"  # the carrier's code of the scan that we add at booking
     cancelled_code: ClassVar[str] = "cancelled"  # of the scan that we add for a cancellation not in the track yet
     zone: ClassVar[tzinfo] = UTC  # of times without an offset
@@ -106,6 +106,11 @@ class CarrierAdapter(CarrierClient):
         """Raise ``CarrierUnsupported`` for an operation that the carrier does not have, before anything is reserved."""
         if operation not in self.capabilities():
             raise self._unsupported(operation)
+
+    @classmethod
+    def is_number(cls, text: str) -> bool:
+        """Return whether a text has the form of the carrier's tracking numbers, in any case, blanks left out."""
+        return not cls.number_pattern or bool(re.fullmatch(cls.number_pattern, lookup_key(text)))
 
     @classmethod
     def logs_in(cls) -> bool:

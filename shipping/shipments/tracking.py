@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import ShipmentNotFound, WaybillError
+from apikeys.http.errors import ShipmentNotFound, ValidationFailed, WaybillError
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
 from carriers.types import ProofOfDelivery, Track
@@ -38,10 +39,17 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     Returns: the shipment, and whether it is stale: the carrier did not answer, or not about this parcel, or the
     credential cannot be read.
     Raises: ``ShipmentNotFound`` for a number that is not this merchant's, because a shared credential must not show
-    one merchant's parcels to another; the carrier's error if nothing is stored yet.
+    one merchant's parcels to another; ``ValidationFailed`` if the carrier has no such numbers; the carrier's error
+    if nothing is stored yet.
     """
-    slug = adapter_class(carrier).slug
-    shipment = lookup.get_shipment(tenant, number, carrier=slug)
+    kind = adapter_class(carrier)
+    try:
+        shipment = lookup.get_shipment(tenant, number, carrier=kind.slug)
+    except ShipmentNotFound:
+        # Only now, because our ids and the carrier's shipment ids are names of a shipment too.
+        if not lookup.is_id(number) and not kind.is_number(number):
+            raise ValidationFailed(details={"tracking_number": [_("Invalid tracking number format")]}) from None
+        raise
     if shipment.booking_state != BookingState.BOOKED:
         raise ShipmentNotFound
     if not lookup.owns_number(shipment):

@@ -245,3 +245,11 @@ def test_older_track_does_not_replace_a_newer_estimate(api, indian_numbers):
     for asked_at, estimate in ((now - timedelta(minutes=1), estimated), (now + timedelta(minutes=1), later)):
         carrier_reports.store_track(shipment, track, asked_at=asked_at)
         assert Shipment.objects.get(id=shipment.id).estimated_delivery == estimate
+
+
+def test_number_that_the_carrier_cannot_have_is_refused_before_it_is_called(api, sandbox):
+    for number, status in {"PKT_40817": 400, "1Z999AA10123456784": 400, "PKT-0000000000": 404, "pkt-a b1": 404}.items():
+        refused = api.post(PATH, {"carrier": "pickit", "tracking_number": number})
+        assert refused.status_code == status
+        if status == 400:
+            assert refused.json()["details"] == {"tracking_number": ["Invalid tracking number format"]}

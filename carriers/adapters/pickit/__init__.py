@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.utils.translation import gettext_lazy as _
-
 from carriers import types
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.operations import LOGIN
@@ -69,7 +67,6 @@ class PickitAdapter(CarrierAdapter):
     label_formats = ("PDF", "PNG", "ZPL")
     label_sizes = ("4x6", "A4", "A6")
     number_pattern = r"PKT-[A-Z0-9]+"
-    number_format = _("PKT- followed by letters and digits")
     webhook_max_age = timedelta(hours=8)  # the last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
 
