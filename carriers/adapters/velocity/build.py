@@ -65,9 +65,9 @@ def change(update: types.OrderUpdate) -> dict[str, Any]:
         body |= {"order_items": [_item(item) for item in update.items], "sub_total": _sub_total(update.items)}
     if update.payment_method is not None:
         body["payment_method"] = update.payment_method.upper()
-    cod_amount = update.cod_amount
+    cod_amount: Decimal | int | None = update.cod_amount
     if cod_amount is None and update.payment_method == PaymentMethod.PREPAID:
-        cod_amount = Decimal(0)  # else Velocity keeps the former amount
+        cod_amount = 0  # else Velocity keeps the former amount
     return _filled(body | {"cod_collectible": cod_amount})
 
 
