@@ -348,7 +348,7 @@ def test_first_page_lists_what_needs_review(admin_client, rows, tenant):
     monitored = {watch["text"].split()[0]: watch for watch in page.context["monitored"]}
     listed = {(watch["text"], watch["count"], watch["url"]) for watch in page.context["monitored"]}
     assert sum(count for _text, count, _url in listed) == 4  # the shipment, the orphan, the webhook, the delivery
-    assert monitored["Carriers'"]["count"] == monitored["Deliveries"]["count"] == 1
+    assert monitored["Carriers'"]["count"] == monitored["Webhooks"]["count"] == 1
     for _text, count, url in listed:
         assert len(admin_client.get(url).context["cl"].result_list) == count
 
