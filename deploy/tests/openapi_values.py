@@ -48,10 +48,25 @@ def _rounded(places: int, most: float = 1e15) -> Callable[[Things, Any], Any]:
     return lambda world, drawn: min(round(drawn, places), most) if isinstance(drawn, float) else drawn
 
 
+def _visible(drawn: Any) -> str:
+    """Drop characters that identifiers may not contain."""
+    return re.sub("[^!-~]", "", str(drawn))
+
+
+def _address(world: Things, drawn: Any) -> Any:
+    """Move an address to a country and postal code that belong together; the carrier needs the code."""
+    return drawn | {"country": "US", "postal_code": "10001", "state": "NY"} if isinstance(drawn, dict) else drawn
+
+
 # Replacements for the generated values of fields in bodies, queries and headers.
 FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "carrier": lambda world, drawn: CARRIER,
-    "order_id": lambda world, drawn: f"{str(drawn)[:60]}{uuid.uuid4().hex}",
+    "order_id": lambda world, drawn: f"{_visible(drawn)[:60]}{uuid.uuid4().hex}",
+    **dict.fromkeys(("origin", "destination", "address", "return_address", "billing_address"), _address),
+    "location": lambda world, drawn: f"Depot {_visible(drawn)}"[:200] if isinstance(drawn, str) else drawn,
+    "waybill_number": lambda world, drawn: None,
+    "latitude": lambda world, drawn: round(drawn, 4) if isinstance(drawn, float) else drawn,
+    "longitude": lambda world, drawn: round(drawn, 4) if isinstance(drawn, float) else drawn,
     "tracking_number": lambda world, drawn: world.some(things.tracking_number),
     "tracking_numbers": lambda world, drawn: sorted({world.some(things.tracking_number) for _ in (drawn or ())[:3]}),
     "shipment_ids": lambda world, drawn: [world.some(things.shipment) for _ in (drawn or ())[:3]],

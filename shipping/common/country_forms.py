@@ -152,7 +152,11 @@ def _core(text: str) -> str:
 def _state_names(country: str) -> dict[str, set[str]]:
     """Return the keys of a country's states by every text that names them; empty if the country has no states."""
     names: dict[str, set[str]] = {}
-    for data in load_validation_data(country.lower()).values():
+    try:
+        records = load_validation_data(country.lower()).values()
+    except ValueError:  # a code that the data does not know, for example a user-assigned one
+        return names
+    for data in records:
         if data.get("id", "").split("--")[0] != f"data/{country}":
             continue
         keys = data.get("sub_keys", "").split("~")
