@@ -141,6 +141,9 @@ class Caller:
             return {key: self.replaced(inner, key) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.replaced(inner) for inner in value]
+        if isinstance(value, str) and not value.isprintable():
+            # Identifiers refuse invisible characters and names lose them, which the document cannot describe.
+            return "".join(char for char in value if char.isprintable()).strip() or "text"
         return value
 
     def protect_existing(self, case: Case) -> None:
