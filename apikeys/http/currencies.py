@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import cache
 
 from babel.core import get_global
-from babel.numbers import get_currency_precision, get_territory_currencies
+from babel.numbers import get_territory_currencies
 
 
 @cache
@@ -19,13 +18,6 @@ def currency_of(country: str) -> str:
     """Return the currency of a country; empty if it has none or several of its own."""
     found = _tender(country.upper()) if country else ()
     return found[0] if found else ""
-
-
-def exceeds_minor_units(amount: Decimal, currency: str) -> bool:
-    """Return whether an amount has more decimals than its currency, such as half a yen."""
-    if currency not in current_currencies():
-        return False
-    return amount != round(amount, get_currency_precision(currency))
 
 
 @cache
