@@ -46,6 +46,7 @@ OTHERS = (
     ".ruff_cache/",
     ".import_linter_cache/",
     ".hypothesis/",
+    ".coverage",
 )
 # Names of migrations are recorded in databases; the documents' texts and recorded responses stay as they are.
 SKIPPED = ("/migrations/", "/fixtures/", "/documented/", "config/tests/test_language.py", "LICENSE")
