@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -198,6 +199,26 @@ def test_probe_of_a_dead_process_is_replaced_after_its_lease(credential, send, f
     assert Breaker.objects.get().state == "half_open"
     second.record_answer()
     assert Breaker.objects.get().state == "closed"
+
+
+def test_caller_with_an_outdated_row_does_not_probe(credential, monkeypatch):
+    """Another caller's probe fails between this caller's read and its attempt to take the probe."""
+    Breaker.objects.create(
+        credential=credential,
+        operation="track",
+        failures=5,
+        opened_at=timezone.now() - timedelta(minutes=2),
+        retry_at=timezone.now() - timedelta(minutes=1),
+    )
+    acquire = circuit_breaker.LEASES.acquire
+
+    def acquire_late(rows):
+        Breaker.objects.update(retry_at=timezone.now() + timedelta(seconds=60), fence=F("fence") + 1)
+        return acquire(rows)
+
+    monkeypatch.setattr(type(circuit_breaker.LEASES), "acquire", lambda leases, rows: acquire_late(rows))
+    with pytest.raises(circuit_breaker.Open):
+        circuit_breaker.request_permission(credential, "track")
 
 
 def test_clock_set_back_does_not_prolong_the_pause(credential, time_machine):
