@@ -30,7 +30,7 @@ class _PublicPage(CountedMixin):
 
 
 class SchemaView(_PublicPage, SpectacularAPIView):
-    """The OpenAPI document as YAML or JSON."""
+    """The OpenAPI document as YAML."""
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
