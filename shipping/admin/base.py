@@ -88,6 +88,11 @@ MONITORED_LISTS += [
         tone="waiting",
     ),
     MonitoredList(
+        "Cancelled shipments that their carriers scanned afterwards: stop the parcel, then mark the alarm as handled",
+        lambda: Shipment.objects.filter(cancel_alarm_at__isnull=False),
+        {"cancel_alarm_at__isempty": "0"},
+    ),
+    MonitoredList(
         "Orphaned labels that are not voided yet",
         lambda: Orphan.objects.filter(voided_at=None),
         {"voided_at__isempty": "1"},

@@ -58,7 +58,7 @@ class PickupAdmin(ShippingAdmin):
     )
     list_select_related = ("merchant",)
     list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
-    list_defer = ("address", "request", "carrier_details", "failure")
+    list_defer = ("address", "request", "carrier_details", "failure", "pending_reason")
     search_fields = ("confirmation_number__prefix", "carrier_pickup_id__prefix", "shipments__search")
     search_help_text = (
         "Confirmation number, carrier's pickup id, pickup id, or any text that finds one of its shipments."
@@ -75,6 +75,7 @@ class PickupAdmin(ShippingAdmin):
                 "fields": (
                     "state_badge",
                     "failure_text",
+                    "pending_text",
                     "scheduled_date",
                     "window",
                     "packages_count",
@@ -102,6 +103,7 @@ class PickupAdmin(ShippingAdmin):
     shown_request = json_display("request", "the merchant's request")
     shown_details = json_display("carrier_details", "carrier's details")
     failure_text = ShipmentAdmin.failure_text
+    pending_text = ShipmentAdmin.pending_text
 
     @admin.action(description="Mark as not booked (needs review)", permissions=["operate"])
     def nothing_booked(self, request: HttpRequest, queryset: QuerySet) -> None:

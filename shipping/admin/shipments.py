@@ -32,6 +32,7 @@ from shipping.admin.base import (
     pickup_badge,
     status_badge,
 )
+from shipping.checkpoints import cancelled_scans
 from shipping.labels import reconciliation
 from shipping.models import (
     BookingState,
@@ -121,6 +122,7 @@ class ShipmentAdmin(ShippingAdmin):
     list_filter = (
         "booking_state",
         ("return_of", admin.EmptyFieldListFilter),
+        ("cancel_alarm_at", admin.EmptyFieldListFilter),
         "status",
         CarrierFilter,
         MerchantFilter,
@@ -134,7 +136,7 @@ class ShipmentAdmin(ShippingAdmin):
         "postal code; end of a phone number; shipment id; or a merchant's complete slug."
     )
     ordering = ("-id",)
-    actions = ("look_up", "nothing_bought")
+    actions = ("look_up", "nothing_bought", "alarm_handled")
     sections = (checkpoints_section, parcels_section, pickups_section, calls_section, events_section)
     fieldsets = (
         (
@@ -173,6 +175,8 @@ class ShipmentAdmin(ShippingAdmin):
                     "delivered_at",
                     "checkpoint_count",
                     "shown_cancellation",
+                    "scanned_after_cancel_at",
+                    "cancel_alarm_at",
                     "updated_at",
                 ),
             },
@@ -251,7 +255,7 @@ class ShipmentAdmin(ShippingAdmin):
         texts = (failure.get("message"), failure.get("carrier_code"), failure.get("carrier_message"))
         return join_lines([str(text) for text in dict.fromkeys(texts) if text])
 
-    @admin.display(description="carrier's answer to the purchase")
+    @admin.display(description="carrier's answer to the request")
     def pending_text(self, row: Shipment) -> str:
         return join_lines([str(text) for text in (row.pending_reason or {}).values() if text])
 
@@ -286,6 +290,12 @@ class ShipmentAdmin(ShippingAdmin):
                 shipment, BusinessRuleViolated("Operations found that the carrier sold nothing.")
             )
         self.message_user(request, f"{len(found)} bookings failed; their orders can be bought again.", messages.SUCCESS)
+
+    @admin.action(description="Mark the alarm as handled (scanned after cancellation)", permissions=["operate"])
+    def alarm_handled(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Take shipments off the list of alarms until a carrier scans them again."""
+        count = cancelled_scans.resolve_alarms(queryset)
+        self.message_user(request, f"{count} alarms are marked as handled.", messages.SUCCESS)
 
 
 def file_links(label: Label | None) -> str:

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from apikeys.audit import events
 from carriers.types import Scan, Status, Track
+from shipping.checkpoints import cancelled_scans
 from shipping.checkpoints.fold import CheckpointFacts, summarize
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import scan_facts, shipment_facts
@@ -122,17 +123,19 @@ def _update_shipment(shipment: Shipment, new: Sequence[Checkpoint]) -> None:
     """Fold all checkpoints into the shipment's row. Record an event per new one and for a changed status."""
     before = shipment.status
     columns = shipment.checkpoints.values_list("occurred_at", "status", "code", "location")
-    summary = summarize(CheckpointFacts(*values) for values in columns)
+    checkpoints = [CheckpointFacts(*values) for values in columns]
+    summary = summarize(checkpoints)
     shipment.status = summary.status
     shipment.frees_order |= summary.status == Status.CANCELLED
     shipment.delivered_at, shipment.picked_up_at = summary.delivered_at, summary.picked_up_at
     shipment.location = summary.location
     shipment.checkpoint_count = summary.count
     shipment.first_at, shipment.last_at = summary.first_at, summary.last_at
+    alarm = cancelled_scans.update_alarm(shipment, checkpoints)
     shipment.save(
         update_fields=[
             "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "picked_up_at",
-            "frees_order", "updated_at",
+            "frees_order", "updated_at", *(cancelled_scans.COLUMNS if alarm else ()),
         ]
     )  # fmt: skip
     facts, about = shipment_facts(shipment), {"tenant": shipment.tenant, "subject_id": shipment.id}
@@ -140,6 +143,8 @@ def _update_shipment(shipment: Shipment, new: Sequence[Checkpoint]) -> None:
     if shipment.status != before:
         data = facts | {"previous_status": before or None}
         recorded.append(events.build_row(SHIPMENT_STATUS_CHANGED, data=data, **about))
+    if alarm:
+        recorded.append(alarm)
     events.record_all(recorded)
 
 

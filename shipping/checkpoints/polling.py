@@ -18,6 +18,7 @@ from django.utils import timezone
 from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from carriers.credentials import opening
+from carriers.types import Status
 from carriers.types.errors import CarrierError
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import FINAL
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 LEASES = Schedule(Shipment, lasts=lambda: timedelta(minutes=10), until="poll_at")
 _AFTER_FAILURE = timedelta(minutes=15)
 _AFTER_MISSING = timedelta(hours=1)  # the carrier's answer left this number out
+# How long a cancelled shipment is polled after its last report: carriers sometimes collect it all the same.
+_CANCELLED_FOR = timedelta(days=7)
 _MAX_NUMBERS = 50  # per call
 
 
@@ -62,13 +65,21 @@ def _select_silent(rows: Iterable[Shipment]) -> Iterable[list[Shipment]]:
     now, groups = timezone.now(), defaultdict(list)
     for row in rows:
         reported_at = row.reported_at or row.created_at
-        if row.status in FINAL or now - row.created_at > settings.POLL_GIVE_UP:
-            _poll_at([row], None)
+        if _has_ended(row, reported_at, now):
+            # A scan that another process has stored since resumes polling.
+            rows = Shipment.objects.filter(id=row.id, scanned_after_cancel_at=row.scanned_after_cancel_at)
+            rows.update(poll_at=None)
         elif now - reported_at < settings.POLL_AFTER_SILENCE:
             _poll_at([row], reported_at + settings.POLL_AFTER_SILENCE)
         else:
             groups[(row.credential_id, row.merchant_id)].append(row)
     return groups.values()
+
+
+def _has_ended(row: Shipment, reported_at: datetime, now: datetime) -> bool:
+    if row.status == Status.CANCELLED and now - row.created_at <= settings.POLL_GIVE_UP:
+        return row.scanned_after_cancel_at is None and now - reported_at > _CANCELLED_FOR
+    return row.status in FINAL or now - row.created_at > settings.POLL_GIVE_UP
 
 
 def _select_current(rows: list[Shipment]) -> list[Shipment]:
@@ -95,7 +106,10 @@ def _track(rows: list[Shipment], counts: dict[str, int]) -> None:
         counts["failed"] += len(rows)
         _poll_at(rows, timezone.now() + _AFTER_FAILURE)
         return
-    missing = [row for row in rows if row.tracking_number not in tracks]
+    # Carriers may forget a cancelled number, which is no failure.
+    forgotten = [row for row in rows if row.tracking_number not in tracks and row.status == Status.CANCELLED]
+    _poll_at(forgotten, timezone.now() + settings.POLL_AFTER_SILENCE)
+    missing = [row for row in rows if row.tracking_number not in tracks and row.status != Status.CANCELLED]
     _poll_at(missing, timezone.now() + _AFTER_MISSING)
     tracked = [row for row in rows if row.tracking_number in tracks]
     new = {

@@ -5,6 +5,8 @@ from apikeys.audit.events import EventType
 SHIPMENT_BOOKED = EventType("shipment.booked", public=True)  # a label was bought
 SHIPMENT_FAILED = EventType("shipment.failed", public=True)  # a booking failed finally
 SHIPMENT_CANCELLED = EventType("shipment.cancelled", public=True)
+# A cancelled shipment is moving: the carrier still has the parcel.
+SHIPMENT_SCANNED_AFTER_CANCELLATION = EventType("shipment.scanned_after_cancellation", public=True)
 SHIPMENT_CHECKPOINT = EventType("shipment.checkpoint", public=True)  # one new scan or event
 SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
 PICKUP_SCHEDULED = EventType("pickup.scheduled", public=True)

@@ -37,6 +37,11 @@ class Pickup(TenantRow):
     request = models.JSONField(default=dict)
     carrier_details = models.JSONField(default=dict, blank=True)
     failure = models.JSONField(null=True, blank=True)
+    pending_reason = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The carrier's code and message, if its answer left the pickup in doubt.",
+    )
     shipments = models.ManyToManyField(Shipment, related_name="pickups", blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)

@@ -85,6 +85,12 @@ class Shipment(TenantRow):
     poll_at = models.DateTimeField(
         null=True, blank=True, help_text="When to poll the carrier unless it has sent a report by then."
     )
+    scanned_after_cancel_at = models.DateTimeField(
+        null=True, editable=False, help_text="Time of the last scan that shows a movement after the cancellation."
+    )
+    cancel_alarm_at = models.DateTimeField(
+        null=True, editable=False, help_text="When such a scan arrived, until operations staff have handled it."
+    )
     changing_until = models.DateTimeField(
         null=True, editable=False, help_text="Until when a request may be changing the order at its carrier."
     )
@@ -146,6 +152,9 @@ class Shipment(TenantRow):
                 fields=["changing_until"],
                 condition=models.Q(changing_until__isnull=False),
                 name="shipment_being_changed",
+            ),
+            models.Index(
+                fields=["id"], condition=models.Q(cancel_alarm_at__isnull=False), name="shipment_cancel_alarm"
             ),
             models.Index(fields=["poll_at"], condition=models.Q(poll_at__isnull=False), name="shipment_to_poll"),
             models.Index(

@@ -25,7 +25,7 @@ from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
-from carriers.types.errors import OutcomeUnknown
+from carriers.types.errors import CarrierError, OutcomeUnknown
 from shipping.common import lookup
 from shipping.common.conversion import to_address, to_builtins
 from shipping.common.input_warnings import Warning_
@@ -262,7 +262,7 @@ def _build_request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence
 def _store_confirmation(pickup_id: uuid.UUID, confirmed: BookedPickup) -> Pickup:
     with transaction.atomic():
         row = Pickup.objects.select_for_update().get(id=pickup_id)
-        row.state = Pickup.State.SCHEDULED
+        row.state, row.pending_reason = Pickup.State.SCHEDULED, None
         row.carrier_pickup_id, row.confirmation_number = confirmed.carrier_pickup_id, confirmed.confirmation_number
         row.scheduled_date = confirmed.scheduled_date
         row.window_start, row.window_end = confirmed.window_start[:5], confirmed.window_end[:5]
@@ -300,7 +300,9 @@ def _end_request(pickup_id: uuid.UUID, state: str, error: WaybillError) -> Picku
         if row.state not in (Pickup.State.PENDING, Pickup.State.NEEDS_REVIEW):
             return row
         row.state, row.failure = state, error.body()
-        row.save(update_fields=["state", "failure"])
+        if isinstance(error, CarrierError) and error.has_carriers_words:
+            row.pending_reason = {"carrier_code": error.carrier_code, "carrier_message": error.carrier_message}
+        row.save(update_fields=["state", "failure", "pending_reason"])
         if state == Pickup.State.NEEDS_REVIEW:
             events.record(PICKUP_NEEDS_REVIEW, tenant=row.tenant, subject_id=row.id, data={"error": error.code})
     return row

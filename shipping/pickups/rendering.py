@@ -9,6 +9,7 @@ from rest_framework import serializers
 from apikeys.http.pagination import PaginationSerializer as CursorPaginationSerializer
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
+from shipping.labels.rendering import PENDING_REASON_HELP
 from shipping.models import Pickup
 
 
@@ -26,6 +27,7 @@ class PickupSerializer(serializers.Serializer):
     completed_at = serializers.DateTimeField(allow_null=True)
     cancelled_at = serializers.DateTimeField(allow_null=True)
     cancel_reason = serializers.CharField(allow_null=True)
+    pending_reason = serializers.DictField(allow_null=True, help_text=PENDING_REASON_HELP)
 
 
 class PickupListSerializer(serializers.Serializer):
@@ -49,4 +51,5 @@ def pickup(row: Pickup) -> dict[str, Any]:
         "completed_at": row.completed_at and rfc3339(row.completed_at),
         "cancelled_at": row.cancelled_at and rfc3339(row.cancelled_at),
         "cancel_reason": row.cancel_reason,
+        "pending_reason": row.pending_reason,
     }

@@ -123,6 +123,9 @@ class ShipmentSerializer(serializers.Serializer):
     failure = serializers.DictField(allow_null=True)
     pending_reason = serializers.DictField(allow_null=True, help_text=label_rendering.PENDING_REASON_HELP)
     cancellation = serializers.DictField(allow_null=True)
+    scanned_after_cancellation_at = serializers.DateTimeField(
+        allow_null=True, help_text="Time of the last scan that shows a movement after the cancellation."
+    )
     metadata = serializers.DictField()
     created_at = serializers.DateTimeField()
 
@@ -162,6 +165,7 @@ def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) 
         "failure": label_rendering.failure(row)[0] if row.failure else None,
         "pending_reason": row.pending_reason,
         "cancellation": _cancellation(row) if row.cancellation else None,
+        "scanned_after_cancellation_at": rfc3339(row.scanned_after_cancel_at),
         "metadata": carrier_metadata(row),
         "created_at": rfc3339(row.created_at),
     }

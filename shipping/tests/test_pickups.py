@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.db.tenancy import Tenant
+from apikeys.http.errors import BusinessRuleViolated
 from apikeys.models import Event
+from carriers.adapters.pickit import PickitAdapter
 from carriers.credentials import storage
 from carriers.models import Credential
 from carriers.types import ReportedPickup
@@ -209,6 +211,23 @@ def test_interrupted_pickup_needs_review(api, number):
     assert states == {lost: "needs_review", fresh: "pending", booked: "scheduled"}
     assert pickups.review_interrupted() == 0
     assert Event.objects.filter(type="pickup.needs_review", subject_id=lost).count() == 1
+
+
+def test_refusal_inside_a_success_is_kept_with_the_pickup(api, number, monkeypatch):
+    words, original = "Insufficient balance", PickitAdapter._request
+
+    def refuse(self, operation, *args, **more):
+        if operation == "schedule_pickup":
+            return {"success": False, "code": "E7", "message": words}
+        return original(self, operation, *args, **more)
+
+    monkeypatch.setattr(PickitAdapter, "_request", refuse)
+    answer = api.post("/api/v1/pickups", pickup(number))
+    reason = {"carrier_code": "E7", "carrier_message": words}
+    assert (answer.status_code, answer.json()["pending_reason"]) == (202, reason)
+    pickups.mark_failed(Pickup.objects.get(), BusinessRuleViolated("Nothing was booked."))
+    shown = api.get(f"/api/v1/pickups/{answer.json()['pickup_id']}").json()
+    assert (shown["status"], shown["pending_reason"]) == ("failed", reason)
 
 
 def test_interrupted_pickups_are_found_by_an_index(credential):

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from apikeys.models import Event
 from webhooks.inbound import service
 from webhooks.tests.helpers import book, event, send_webhook
 
@@ -49,6 +50,18 @@ def test_number_in_another_spelling_finds_its_shipment_at_once_and_later(credent
     send(HISTORY[2])
     shipment.refresh_from_db()
     assert (shipment.status, shipment.checkpoint_count) == ("in_transit", 2)
+
+
+def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(credential):
+    shipment = book(credential)
+    send_webhook(event("shipment.cancelled", at="2024-01-15T12:00:00Z"), credential)
+    assert not Event.objects.filter(type="shipment.scanned_after_cancellation").exists()
+    send_webhook(HISTORY[1], credential)
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.poll_at is not None) == ("cancelled", True)
+    alarm = Event.objects.get(type="shipment.scanned_after_cancellation")
+    assert (alarm.visibility, alarm.data["checkpoint"]["status"]) == ("public", "picked_up")
+    assert alarm.data["cancelled_at"] == "2024-01-15T12:00:00Z"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,92 @@
+"""Alarm for a cancelled shipment that its carrier moves.
+
+The merchant has perhaps bought the order again or refunded it, so the parcel must be stopped or paid for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from prometheus_client import Counter
+
+from apikeys.audit import events
+from apikeys.http.rendering import rfc3339
+from carriers.types import Status
+from shipping.checkpoints.fold import CheckpointFacts
+from shipping.common.event_data import shipment_facts
+from shipping.models import Shipment
+from shipping.models.event_types import SHIPMENT_SCANNED_AFTER_CANCELLATION
+
+log = logging.getLogger(__name__)
+SCANNED = Counter(
+    "shipments_scanned_after_cancellation_total", "Alarms for scans of cancelled shipments by carrier", ["carrier"]
+)
+# The carrier has the parcel. Back at the sender, it needs no alarm.
+_MOVED = frozenset(
+    {
+        Status.PICKED_UP,
+        Status.IN_TRANSIT,
+        Status.AT_PICKUP_POINT,
+        Status.OUT_FOR_DELIVERY,
+        Status.DELIVERED,
+        Status.EXCEPTION,
+        Status.NDR,
+        Status.RTO,
+        Status.LOST,
+        Status.DAMAGED,
+    }
+)
+# Columns of a shipment that ``update_alarm`` sets.
+COLUMNS = ("scanned_after_cancel_at", "cancel_alarm_at", "poll_at")
+
+
+def update_alarm(shipment: Shipment, checkpoints: Iterable[CheckpointFacts]) -> events.EventRow | None:
+    """Set ``COLUMNS`` of a locked shipment, which the caller saves, if a later movement is known than before.
+
+    Only the times of the scans count, so every order of arrival gives the same result. The shipment is polled again
+    until it ends.
+
+    Returns: the event of the alarm to record, or None if there is nothing new.
+    """
+    rows = list(checkpoints)
+    cancelled = [row.occurred_at for row in rows if row.status == Status.CANCELLED]
+    moved = [row for row in rows if row.status in _MOVED and cancelled and row.occurred_at > min(cancelled)]
+    last = max(moved, key=lambda row: row.occurred_at, default=None)
+    known = shipment.scanned_after_cancel_at
+    if last is None or (known and last.occurred_at <= known):
+        return None
+    now = timezone.now()
+    shipment.scanned_after_cancel_at, shipment.cancel_alarm_at = last.occurred_at, now
+    shipment.poll_at = shipment.poll_at or now + settings.POLL_AFTER_SILENCE
+    transaction.on_commit(lambda: _report(shipment, last))
+    return events.build_row(
+        SHIPMENT_SCANNED_AFTER_CANCELLATION,
+        tenant=shipment.tenant,
+        subject_id=shipment.id,
+        data=shipment_facts(shipment) | {"cancelled_at": rfc3339(min(cancelled)), "checkpoint": _describe(last)},
+    )
+
+
+def resolve_alarms(rows: QuerySet[Shipment]) -> int:
+    """Take shipments off the list of alarms; a later scan puts them on it again. Returns their number."""
+    return Shipment.objects.filter(pk__in=rows.values("pk"), cancel_alarm_at__isnull=False).update(cancel_alarm_at=None)
+
+
+def _describe(row: CheckpointFacts) -> dict[str, Any]:
+    return {
+        "status": str(row.status),
+        "code": row.code,
+        "location": row.location,
+        "occurred_at": rfc3339(row.occurred_at),
+    }
+
+
+def _report(shipment: Shipment, last: CheckpointFacts) -> None:
+    SCANNED.labels(carrier=shipment.carrier).inc()
+    log.warning("cancelled shipment scanned", extra={"shipment": str(shipment.id), "code": last.code})
