@@ -156,6 +156,11 @@ def paid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return rest or {"payment_method": "prepaid"}
 
 
+def prepaid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Collect no cash on delivery: the carrier does not offer it."""
+    return paid(world, body | {"payment_method": "prepaid"})
+
+
 def tracked(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Send either one number or several."""
     if "tracking_numbers" in body:
@@ -165,7 +170,7 @@ def tracked(world: Things, body: dict[str, Any]) -> dict[str, Any]:
 
 def return_label(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Return a shipment of a carrier that supports returns."""
-    free = {name: body[name] for name in ("reason", "metadata") if name in body}
+    free = {"reason": body["reason"]} if "reason" in body else {}
     return free | {"shipment_id": things.indian_shipment(world)}
 
 
@@ -225,7 +230,7 @@ Change = Callable[[Things, dict[str, Any]], dict[str, Any]]
 BODIES: dict[str, Change] = {
     r"POST /api/v1/checkpoints$": checkpoint,
     r"POST /api/v1/pickups$": pickup,
-    r"POST /api/v1/(labels|quotes)$": paid,
+    r"POST /api/v1/(labels|quotes)$": prepaid,
     r"POST /api/v1/tracking$": tracked,
     r"POST /api/v1/returns$": return_label,
     r"POST /api/v1/tracking-numbers$": all_indicated,

@@ -42,7 +42,7 @@ POSITIVE, NEGATIVE, STATEFUL = CASES // 2, CASES * 4 // 10, CASES // 10
 STEPS = 5
 LEAST_ACCEPTED = 0.6
 # An operation is judged by at least so many requests, so that a few generated values do not decide.
-LEAST_JUDGED = 25
+LEAST_JUDGED = 20
 # Letters without a shape: fillers and the braille blank.
 FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
 RUN = hypothesis.settings(
@@ -144,12 +144,12 @@ class Caller:
 
     def replaced(self, value: Any, name: str = "") -> Any:
         """Apply ``FIELDS`` to a value and all values in it."""
+        if isinstance(value, dict):
+            value = {key: self.replaced(inner, key) for key, inner in value.items()}
+        elif isinstance(value, list):
+            value = [self.replaced(inner) for inner in value]
         if change := FIELDS.get(name):
             return change(self.world, value)
-        if isinstance(value, dict):
-            return {key: self.replaced(inner, key) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self.replaced(inner) for inner in value]
         if isinstance(value, str) and value:
             # Identifiers refuse invisible characters, names lose them and a blank name is none, which the document
             # cannot describe.
