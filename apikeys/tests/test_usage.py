@@ -48,6 +48,7 @@ def test_counts_of_several_flushes_add_up(tenant, api_key):
     assert UsageDay.objects.get().requests == ApiKey.objects.get().use_count == 3
 
 
+@pytest.mark.django_db(transaction=True)
 def test_concurrent_threads_lose_no_counts(tenant, api_key):
     key = ApiKey.objects.get()
 

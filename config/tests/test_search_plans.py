@@ -20,6 +20,13 @@ TEXTS = ("Some text", "007", "shipment.booked", "192.0.2.7", "0190b8a2-7c3e-7d4f
 def rows(merchant, tenant):
     for number in range(3):
         populate(merchant, tenant, number)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # Without statistics the planner assumes ten pages per table, whether autovacuum has seen it empty or not.
+            cursor.execute(
+                "UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE relnamespace = 'public'::regnamespace"
+            )
+            cursor.execute("SET LOCAL enable_seqscan = off")
 
 
 def without_index(sql):
@@ -29,9 +36,6 @@ def without_index(sql):
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
             steps = [row[3] for row in cursor.fetchall()]
             return [step for step in steps if step.startswith("SCAN") and "CONSTANT ROW" not in step]
-        # Without statistics the planner assumes ten pages per table, whether autovacuum has seen it empty or not.
-        cursor.execute("UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE relnamespace = 'public'::regnamespace")
-        cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {sql}")
         nodes = re.split(r"\n *->", "\n".join(line for (line,) in cursor.fetchall()))
         return [node for node in nodes if "Seq Scan" in node or "Index" in node and "Index Cond" not in node]
