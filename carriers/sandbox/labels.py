@@ -1,6 +1,7 @@
-"""Label files as PDF, PNG and ZPL: 4x6 inch, aligned to the dots of a 203 dpi printer, one page per package.
+"""Label files as PDF and PNG: 4x6 inch, aligned to the dots of a 203 dpi printer, one page per package.
 
 A6 shows the same page a little smaller, A4 shows it in the upper left corner. A PNG has the pages one below the other.
+``zpl`` writes the same labels for label printers.
 """
 
 from __future__ import annotations
@@ -9,26 +10,26 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import font_roboto
 import pypdfium2
 from PIL import Image
 from reportlab.graphics.barcode.code128 import Code128
-from reportlab.lib.pagesizes import A4, A6, inch
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.lib.units import inch
 from reportlab.pdfgen.canvas import Canvas
 
-WIDTH, HEIGHT = 4 * inch, 6 * inch
-MARGIN = 0.15 * inch
-DPI = 203
-DOT = inch / DPI
-SIZES = {"4x6": (WIDTH, HEIGHT), "A4": A4, "A6": A6}
-# Sizes by format. A label printer has no A4 paper.
-FORMATS = {"PDF": ("4x6", "A4", "A6"), "PNG": ("4x6", "A4", "A6"), "ZPL": ("4x6", "A6")}
-REGULAR, BOLD = "Label", "Label-Bold"
-pdfmetrics.registerFont(TTFont(REGULAR, font_roboto.Roboto))
-pdfmetrics.registerFont(TTFont(BOLD, font_roboto.RobotoBold))
-_SMALLEST = 4.0
+from carriers.sandbox.label_contents import (
+    DOT,
+    DPI,
+    HEIGHT,
+    MARGIN,
+    SIZES,
+    TEST_NOTICE,
+    WIDTH,
+    Block,
+    find_blocks,
+    write_title,
+)
+from carriers.sandbox.typesetting import BOLD, LINE_HEIGHT, REGULAR, draw_line, fit, largest_size
+from carriers.sandbox.zpl import draw_zpl
 
 
 def draw(shipment: Mapping[str, Any], label_format: str, size: str) -> bytes:
@@ -50,40 +51,6 @@ def draw_png(shipment: Mapping[str, Any], *, size: str = "4x6") -> bytes:
     return buffer.getvalue()
 
 
-def draw_zpl(shipment: Mapping[str, Any], *, size: str = "4x6") -> bytes:
-    """Write ZPL II for a 203 dpi printer, one label per package. The printer draws the barcode."""
-    width, height = (round(side / DOT) for side in SIZES[size])
-    total = len(shipment["packages"])
-    pages = [
-        _write_zpl_page(shipment, package, f"{number} of {total}", width, height)
-        for number, package in enumerate(shipment["packages"], start=1)
-    ]
-    return "".join(pages).encode()
-
-
-def _write_zpl_page(
-    shipment: Mapping[str, Any], package: Mapping[str, Any], page_number: str, width: int, height: int
-) -> str:
-    texts = [
-        (40, f"PICKIT {shipment['service_type'].upper()}  {page_number}"),
-        *((24, line) for line in ["FROM", *_address_lines(shipment["origin"])]),
-        *((34, line) for line in ["TO", *_address_lines(shipment["destination"])]),
-        (24, f"{package['weight_kg']} kg  Order {shipment['order_id']}  {shipment['reference']}"),
-        (24, f"Routing {routing_code(shipment['destination'])}  {shipment.get('pickup_code') or ''}".rstrip()),
-    ]
-    fields, top = [], 30
-    for dots, text in texts:
-        fields.append(f"^FO30,{top}^A0N,{dots},{dots}^FB{width - 60},1^FH^FD{_escape_zpl(text)}^FS")
-        top += dots + 8
-    barcode = f"^FO60,{height - 250}^BY3^BCN,170,Y,N,N^FD{shipment['tracking_number']}^FS"
-    return "\n".join(["^XA", "^CI28", f"^PW{width}", f"^LL{height}", *fields, barcode, "^XZ", ""])
-
-
-def _escape_zpl(text: str) -> str:
-    """Write characters of ZPL commands as hexadecimal codes (^FH)."""
-    return "".join(f"_{ord(sign):02X}" if sign in "^~_\\" or sign < " " else sign for sign in text)
-
-
 def draw_pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6") -> bytes:
     """Draw one page for each package of a shipment."""
     buffer = io.BytesIO()
@@ -95,48 +62,21 @@ def draw_pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str 
     for number, package in enumerate(shipment["packages"], start=1):
         canvas.translate(0, height - HEIGHT * scale)
         canvas.scale(scale, scale)
-        _draw_page(canvas, shipment | {"carrier": carrier}, package, number, total)
+        _draw_page(canvas, shipment, package, write_title(shipment, carrier), f"{number} of {total}")
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
 
 
 def _draw_page(
-    canvas: Canvas, shipment: Mapping[str, Any], package: Mapping[str, Any], number: int, total: int
+    canvas: Canvas, shipment: Mapping[str, Any], package: Mapping[str, Any], heading: str, page_number: str
 ) -> None:
     rows = _Rows(canvas)
-    rows.bar(f"{shipment['carrier']}  {shipment['service_type']}".upper(), f"{number} of {total}", height=0.42 * inch)
-    rows.box("FROM", _address_lines(shipment["origin"]), height=0.95 * inch, size=8)
-    rows.box("TO", _address_lines(shipment["destination"]), height=1.45 * inch, size=12, bold=True)
-    point = shipment.get("pickup_point")
-    if point:
-        rows.box("PICKUP POINT", [f"{point['id']}  {point['name']}", point["address"]], height=0.55 * inch, size=8)
-    facts = [
-        f"Weight {package['weight_kg']} kg     Order {shipment['order_id']}",
-        f"Reference {shipment['reference']}",
-        f"Routing {routing_code(shipment['destination'])}",
-    ]
-    if shipment.get("pickup_code"):
-        facts.append(f"Pickup code {shipment['pickup_code']}")
-    rows.box("", facts, height=0.72 * inch, size=8)
+    rows.bar(heading, page_number, height=0.42 * inch)
+    for block in find_blocks(shipment, package):
+        rows.box(block)
     rows.barcode(shipment["tracking_number"])
-
-
-def routing_code(destination: Mapping[str, Any]) -> str:
-    """Return the code for sorting: country, beginning of the postal code, length of the city."""
-    return f"{destination['country']}-{destination['postal_code'][:3]}-{len(destination['city']):02}".upper()
-
-
-def _address_lines(address: Mapping[str, Any]) -> list[str]:
-    city_line = " ".join(filter(None, (address.get("city"), address.get("state"), address.get("postal_code"))))
-    parts = [
-        address.get("company"),
-        address.get("contact_name"),
-        address.get("street"),
-        city_line,
-        f"{address.get('country', '')}   {address.get('contact_phone') or ''}".strip(),
-    ]
-    return [part for part in parts if part]
+    rows.notice(TEST_NOTICE)
 
 
 class _Rows:
@@ -149,28 +89,26 @@ class _Rows:
         canvas, base = self.canvas, self.top - height
         canvas.rect(MARGIN, base, WIDTH - 2 * MARGIN, height, fill=1)
         canvas.setFillGray(1)
-        size = _largest_size(left, BOLD, 18, WIDTH - 2 * MARGIN - 1.0 * inch)
-        canvas.setFont(BOLD, size)
-        canvas.drawString(MARGIN + 6, base + height / 2 - size / 3, left)
+        size = largest_size(left, BOLD, 18, WIDTH - 2 * MARGIN - 1.0 * inch)
+        draw_line(canvas, MARGIN + 6, base + height / 2 - size / 3, left, BOLD, size)
         canvas.setFont(BOLD, 14)
         canvas.drawRightString(WIDTH - MARGIN - 6, base + height / 2 - 5, right)
         canvas.setFillGray(0)
         self.top = base - 4
 
-    def box(self, title: str, lines: list[str], *, height: float, size: float, bold: bool = False) -> None:
-        canvas, base = self.canvas, self.top - height
-        canvas.rect(MARGIN, base, WIDTH - 2 * MARGIN, height)
-        title_height = 9 if title else 3
-        if title:
+    def box(self, block: Block) -> None:
+        canvas, base = self.canvas, self.top - block.height
+        canvas.rect(MARGIN, base, WIDTH - 2 * MARGIN, block.height)
+        title_height = 9 if block.title else 3
+        if block.title:
             canvas.setFont(BOLD, 6)
-            canvas.drawString(MARGIN + 4, self.top - 7, title)
-        font = BOLD if bold else REGULAR
-        wrapped, size = _fit(lines, font, size, WIDTH - 2 * MARGIN - 12, height - title_height - 2)
-        canvas.setFont(font, size)
+            canvas.drawString(MARGIN + 4, self.top - 7, block.title)
+        style, width = BOLD if block.is_bold else REGULAR, WIDTH - 2 * MARGIN - 12
+        wrapped, size = fit(block.lines, style, block.size, width, block.height - title_height - 2, block.country)
         line_at = self.top - title_height - size
         for line in wrapped:
-            canvas.drawString(MARGIN + 6, line_at, line)
-            line_at -= size * 1.15
+            draw_line(canvas, MARGIN + 6, line_at, line, style, size, block.country)
+            line_at -= size * LINE_HEIGHT
         self.top = base - 4
 
     def barcode(self, text: str) -> None:
@@ -182,39 +120,10 @@ class _Rows:
         self.canvas.setFont(BOLD, 13)
         self.canvas.drawCentredString(WIDTH / 2, base - 15, text)
 
-
-def _fit(lines: list[str], font: str, size: float, width: float, height: float) -> tuple[list[str], float]:
-    """Return the wrapped lines and the largest size at which all fit. At the smallest size an ellipsis ends them."""
-    while True:
-        wrapped = [part for line in lines for part in _wrap(line, font, size, width)]
-        most = max(1, int(height / (size * 1.15)))
-        if len(wrapped) <= most:
-            return wrapped, size
-        if size <= _SMALLEST:
-            return [*wrapped[: most - 1], wrapped[most - 1][:-1] + "…"], size
-        size -= 0.5
-
-
-def _wrap(text: str, font: str, size: float, width: float) -> list[str]:
-    lines, current = [], ""
-    for word in text.split():
-        while pdfmetrics.stringWidth(word, font, size) > width:
-            fitting = next(n for n in range(len(word), 0, -1) if pdfmetrics.stringWidth(word[:n], font, size) <= width)
-            if current:
-                lines.append(current)
-                current = ""
-            lines.append(word[:fitting])
-            word = word[fitting:]
-        candidate = f"{current} {word}".strip()
-        if current and pdfmetrics.stringWidth(candidate, font, size) > width:
-            lines.append(current)
-            current = word
-        else:
-            current = candidate
-    return [*lines, current] if current else lines
-
-
-def _largest_size(text: str, font: str, size: float, width: float) -> float:
-    while size > _SMALLEST and pdfmetrics.stringWidth(text, font, size) > width:
-        size -= 0.5
-    return size
+    def notice(self, text: str) -> None:
+        canvas, height = self.canvas, 0.24 * inch
+        canvas.rect(MARGIN, MARGIN / 2, WIDTH - 2 * MARGIN, height, fill=1)
+        canvas.setFillGray(1)
+        canvas.setFont(BOLD, 13)
+        canvas.drawCentredString(WIDTH / 2, MARGIN / 2 + 5, text)
+        canvas.setFillGray(0)

@@ -10,7 +10,7 @@ from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request, rfc3339
 from carriers.sandbox.pickit import points
 from carriers.sandbox.pickit.errors import Invalid
-from carriers.sandbox.pickit.validation import UNSERVED, check_route
+from carriers.sandbox.pickit.validation import UNSERVED, check_route, is_without_postal_codes
 
 FACTORS = {"standard": 1.0, "express": 1.8, "pickup_point": 0.9}
 DAYS = {"standard": 2, "express": 1, "pickup_point": 2}
@@ -52,15 +52,17 @@ def price(body: dict[str, Any], service: str) -> dict[str, Any]:
 
 
 def show_coverage(carrier: SimulatedCarrier, request: Request) -> Answer:
-    missing = next((name for name in ("postal_code", "city") if not request.query.get(name)), None)
+    country = request.query.get("country", "US")
+    needed = ("city",) if is_without_postal_codes(country) else ("postal_code", "city")
+    missing = next((name for name in needed if not request.query.get(name)), None)
     if missing:
         raise Invalid("This parameter is required", missing)
-    code = request.query["postal_code"]
+    code = request.query.get("postal_code", "")
     served = not code.startswith(UNSERVED)
     coverage = {
         "postal_code": code,
         "city": request.query["city"],
-        "country": request.query.get("country", "US"),
+        "country": country,
         "service_available": served,
         "service_types": [name.upper() for name in FACTORS] if served else [],
         "estimated_transit_days": {name.upper(): days for name, days in DAYS.items()} if served else {},

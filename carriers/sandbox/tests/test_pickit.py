@@ -51,6 +51,16 @@ def test_invalid_order_is_refused_with_its_field(pickit, change, status, code, f
     assert response.json()["error"]["field"] == field
 
 
+def test_country_without_postal_codes_is_served(pickit):
+    address = {"street": "1 Nathan Road", "city": "Kowloon", "country": "HK", "contact_name": "陳大文"}
+    for changes in ({"destination": address}, {"destination": address | {"postal_code": ""}}, {"origin": address}):
+        assert pickit("POST", "/shipments/quote", ORDER | changes).status_code == 200
+        assert pickit("POST", "/shipments", ORDER | changes).status_code == 201
+    coverage = pickit("GET", "/service-coverage", city="Kowloon", country="HK")
+    assert coverage.json()["data"]["service_available"] is True
+    assert error_code(pickit("GET", "/service-coverage", city="Munich", country="DE")) == (400, "VALIDATION_ERROR")
+
+
 def test_same_reference_twice_makes_two_purchases(pickit):
     one, other = pickit.buy(reference="TWICE"), pickit.buy(reference="TWICE")
     assert one["tracking_number"] != other["tracking_number"]
