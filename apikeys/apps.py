@@ -3,7 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from apikeys.db import crypto
+from apikeys.db import crypto, positions
 from apikeys.db.triggers import restore_triggers
 
 
@@ -16,6 +16,7 @@ class ApiKeysConfig(AppConfig):
     def ready(self) -> None:
         crypto.check_keys()
         post_migrate.connect(create_standard_plans, sender=self)
+        post_migrate.connect(positions.restore_functions, sender=self)
         post_migrate.connect(restore_triggers)
 
 

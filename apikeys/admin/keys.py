@@ -21,14 +21,17 @@ from apikeys.keys import lifecycle
 from apikeys.models import (
     ApiKey,
 )
-from apikeys.models.scopes import DEFAULT, OF_KEYS
+from apikeys.models.scopes import DEFAULT, OF_KEYS, OF_PLATFORM_KEYS
 
 
 class ApiKeyForm(forms.ModelForm):
     """Settings of an API key."""
 
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in OF_KEYS], widget=forms.CheckboxSelectMultiple, initial=list(DEFAULT)
+        choices=[(scope, scope) for scope in (*OF_KEYS, *OF_PLATFORM_KEYS)],
+        widget=forms.CheckboxSelectMultiple,
+        initial=list(DEFAULT),
+        help_text="audit:export reads the events of all merchants: only for the platform's own systems.",
     )
     allowed_ips = forms.CharField(
         required=False,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apikeys.api.events import EventViewSet
+from apikeys.api.events import AuditFeedViewSet, EventViewSet
 from apikeys.api.keys import ApiKeyViewSet
 from apikeys.api.members import MemberViewSet
 from apikeys.api.tokens import TokenViewSet
@@ -15,6 +15,7 @@ urlpatterns = [
     path("api-keys", keys, name="api-keys"),
     path("api-keys/<uuid:key_id>", key, name="api-key"),
     path("api-keys/<uuid:key_id>/regenerate", ApiKeyViewSet.as_view({"post": "regenerate"}), name="api-key-regenerate"),
+    path("audit-events", AuditFeedViewSet.as_view({"get": "list"}), name="audit-events"),
     path("auth/token", TokenViewSet.as_view({"post": "create"}), name="token"),
     path("auth/token/refresh", TokenViewSet.as_view({"post": "refresh"}), name="token-refresh"),
     path("auth/token/logout", TokenViewSet.as_view({"post": "logout"}), name="token-logout"),

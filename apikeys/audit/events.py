@@ -128,6 +128,12 @@ def public_events_about(tenant: Tenant, subject_id: uuid.UUID, *, limit: int = 2
     return list(reversed(rows.order_by("-id")[:limit]))
 
 
+def match_types(names: Sequence[str]) -> Q:
+    """Return the condition of some types, or prefixes such as ``shipment.*``."""
+    matches = [Q(type__startswith=name[:-1]) if name.endswith(".*") else Q(type=name) for name in names]
+    return Q(*matches, _connector=Q.OR)
+
+
 def merchant_events(
     tenant: Tenant,
     *,
@@ -143,8 +149,7 @@ def merchant_events(
     """
     rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL).order_by("-id")
     if types:
-        matches = [Q(type__startswith=name[:-1]) if name.endswith(".*") else Q(type=name) for name in types]
-        rows = rows.filter(Q(*matches, _connector=Q.OR))
+        rows = rows.filter(match_types(types))
     if subject_id:
         rows = rows.filter(subject_id=subject_id)
     # Ids contain their time (UUIDv7), so one index serves both order and range.

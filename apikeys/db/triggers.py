@@ -97,18 +97,19 @@ def declare(name: str, triggers: Callable[[str], Sequence[Trigger]], **options: 
     return TRIGGER_SETS[name]
 
 
-def refuse_changes(table: str) -> Callable[[str], list[Trigger]]:
+def refuse_changes(table: str, *, unless: str = "") -> Callable[[str], list[Trigger]]:
     """Return the triggers of an append-only table: no UPDATE, and DELETE only by the retention command.
 
     The command takes ``RETENTION_ROLE`` on PostgreSQL. SQLite has no roles; the command drops the triggers inside its
-    exclusive transaction.
+    exclusive transaction. ``unless`` is a condition under which a trigger of SQLite completes a new row.
     """
     message = f"{table} is append-only"
 
     def triggers(vendor: str) -> list[Trigger]:
         if vendor == "sqlite":
             body = f"SELECT RAISE(ABORT, '{message}');"
-            return [Trigger(f"{table}_no_{verb}", table, f"BEFORE {verb}", "", body) for verb in ("update", "delete")]
+            scopes = {"update": f"WHEN NOT ({unless})" if unless else "", "delete": ""}
+            return [Trigger(f"{table}_no_{verb}", table, f"BEFORE {verb}", scopes[verb], body) for verb in scopes]
         body = (
             f"IF TG_OP = 'DELETE' AND current_user = '{RETENTION_ROLE}' THEN RETURN OLD; END IF; "
             f"RAISE EXCEPTION '{message}';"

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from apikeys.db.leases import Claimable
+from apikeys.db.positions import CurrentPosition
 from apikeys.db.tenancy import Mode, Row, TenantQuerySet
 from apikeys.models.merchants import Merchant
 
@@ -30,7 +31,10 @@ class Event(Row):
         AUDIT = "audit", "audit: the merchant may read it"
         INTERNAL = "internal", "internal: for operations staff"
 
-    merchant = models.ForeignKey(Merchant, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    # ``event_by_tenant`` serves lookups by merchant alone.
+    merchant = models.ForeignKey(
+        Merchant, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     mode = models.CharField(max_length=4, choices=Mode.choices, blank=True)
     type = models.CharField(max_length=64)
     visibility = models.CharField(max_length=8, choices=Visibility.choices)
@@ -42,6 +46,9 @@ class Event(Row):
     address = models.GenericIPAddressField(null=True, blank=True, help_text="The actor's IP address.")
     correlation_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    position = models.BigIntegerField(
+        null=True, editable=False, db_default=CurrentPosition(), help_text="The order of feeds (apikeys.audit.feeds)."
+    )
 
     objects: Any = EventQuerySet.as_manager()
 
@@ -54,6 +61,10 @@ class Event(Row):
             models.Index(fields=["subject_id", "id"], name="event_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="event_by_tenant"),
             models.Index(fields=["merchant", "mode", "type", "id"], name="event_by_type"),
+            models.Index(fields=["merchant", "mode", "position", "id"], name="event_feed_of_tenant"),
+            models.Index(
+                fields=["position", "id"], condition=~models.Q(visibility="public"), name="event_feed_of_audit"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Membership, Merchant, Store, User
-from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_ROLES
+from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_PLATFORM_KEYS, OF_ROLES
 from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
@@ -300,8 +300,9 @@ def test_key_of_another_store_finds_nothing_and_no_merchant_wide_route(rows, mod
 @pytest.mark.once
 def test_scope_opens_the_routes_it_names_and_no_other(rows, mode, merchant):
     tenant = Tenant(merchant.id, mode)
-    one = {scope: key_of(tenant, [scope]) for scope in OF_KEYS}
-    all_but = {scope: key_of(tenant, [other for other in OF_KEYS if other != scope]) for scope in OF_KEYS}
+    every = (*OF_KEYS, *OF_PLATFORM_KEYS)
+    one = {scope: key_of(tenant, [scope]) for scope in every}
+    all_but = {scope: key_of(tenant, [other for other in every if other != scope]) for scope in every}
     for method, path, scope, *_ in calls(rows):
         if scope == MEMBERS_MANAGE:
             continue

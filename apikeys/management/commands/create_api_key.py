@@ -22,8 +22,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope",
             action="append",
-            choices=scopes.OF_KEYS,
-            help="A scope; may be repeated. Default: all scopes except managing keys, credentials and webhooks.",
+            choices=(*scopes.OF_KEYS, *scopes.OF_PLATFORM_KEYS),
+            help="A scope; may be repeated. Default: all scopes except managing keys, credentials and webhooks. "
+            "audit:export reads the events of all merchants: only for the platform's own systems.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
