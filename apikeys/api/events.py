@@ -75,7 +75,7 @@ class EventListSerializer(PageSerializer):
 class AuditFeedSerializer(serializers.Serializer):
     """The query of the audit feed."""
 
-    after = AfterField(default=feeds.START)
+    after = AfterField(required=False)
     type = TypesField()
     limit = IntegerField(min_value=1, max_value=MAX_AUDIT_LIMIT, default=MAX_LIMIT)
 
@@ -118,7 +118,7 @@ class AuditEventSerializer(serializers.Serializer):
     merchant = serializers.CharField(allow_null=True, help_text="The merchant's slug; null: an event of the platform.")
     merchant_id = serializers.UUIDField(allow_null=True)
     mode = serializers.CharField(allow_blank=True)
-    visibility = serializers.ChoiceField(choices=["audit", "internal"])
+    visibility = serializers.CharField(help_text="audit: its merchant can read it too; internal: only here.")
     subject_id = serializers.UUIDField(allow_null=True)
     correlation_id = serializers.CharField(allow_blank=True)
 
@@ -182,7 +182,7 @@ class AuditFeedViewSet(ApiViewSet):
         """
         query = self.validate(AuditFeedSerializer, request.query_params)
         page, page_info = feeds.read_audit_feed(
-            self.tenant.mode, query["after"], limit=query["limit"], types=query.get("type", ())
+            self.tenant.mode, query.get("after", feeds.START), limit=query["limit"], types=query.get("type", ())
         )
         return Response({"events": [_audit_event(row) for row in page], "pagination": page_info})
 
