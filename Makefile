@@ -9,7 +9,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: PORT (8000)  SANDBOX_PORT (8010)  RECEIVER_PORT (8020)  BIND_HOST (127.0.0.1)"
-	@echo "             TEST_ARGS (for pytest)  TEST_WORKERS (processors)  PYTHON (the Python that creates .venv)"
+	@echo "             TEST_ARGS (for pytest)  TEST_WORKERS (processors + 1)  PYTHON (the Python that creates .venv)"
 
 install: ## create or update .venv from requirements.txt
 	@sh deploy/install.sh requirements.txt

@@ -125,8 +125,12 @@ def clean_environment(scratch: Path) -> dict[str, str]:
 
 
 def pytest_command(*options: str) -> list[str]:
-    """Return the pytest command for all processors. ``-v`` undoes the ``-q`` of the configuration."""
-    workers = ["-n", os.environ.get("TEST_WORKERS") or "auto", "--maxprocesses", MAX_WORKERS]
+    """Return the pytest command for all processors. ``-v`` undoes the ``-q`` of the configuration.
+
+    There is a process more than processors, because many tests wait for other processes.
+    """
+    processors = len(os.sched_getaffinity(0))
+    workers = ["-n", os.environ.get("TEST_WORKERS") or str(processors + 1), "--maxprocesses", MAX_WORKERS]
     given = shlex.split(os.environ.get("TEST_ARGS", ""))
     return [sys.executable, "-m", "pytest", "-v", *workers, *options, *given]
 
