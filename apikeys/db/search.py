@@ -85,15 +85,19 @@ class Prefix(Lookup):
 @CharField.register_lookup
 @TextField.register_lookup
 class AnyCase(Lookup):
-    """``name__any_case="acm"``: the column is the text, in any case. Uses the index on ``CaseKey``, as ``prefix``."""
+    """``name__any_case="acm"``: the column is the text, or another column, in any case.
+
+    Uses the index on ``CaseKey``, as ``prefix``.
+    """
 
     lookup_name = "any_case"
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         key, key_params = compiler.compile(CaseKey(self.lhs))
-        text = "UPPER(%s::text)" if connection.vendor == "postgresql" else "UPPER(%s)"
-        return f"{key} = {text}", [*key_params, self.rhs]
+        text, params = self.process_rhs(compiler, connection)
+        cast = "::text" if connection.vendor == "postgresql" else ""
+        return f"{key} = UPPER({text}{cast})", [*key_params, *params]
 
 
 @CharField.register_lookup

@@ -44,8 +44,11 @@ def normalize_identifier(text: str) -> str:
 
 
 def number_key(text: str) -> str:
-    """Return a number for comparison: without blanks, ASCII letters in upper case (as SQLite's ``UPPER``)."""
-    return "".join(text.split()).translate(_UPPER_CASE)
+    """Return a number for comparison: without blanks, ASCII letters in upper case (as SQLite's ``UPPER``).
+
+    Other texts are in NFC without invisible characters.
+    """
+    return "".join((text if text.isascii() else normalize_text(text)).split()).translate(_UPPER_CASE)
 
 
 def _is_invisible(one: str) -> bool:

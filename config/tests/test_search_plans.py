@@ -9,7 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apikeys.models import User
+from carriers.types import ReportedPickup
 from config.tests.test_admin_pages import populate
+from shipping.common import lookup
+from shipping.pickups import pickups
+from webhooks.inbound import service
+from webhooks.models import InboundWebhook, UnmatchedNumber
 
 pytestmark = pytest.mark.django_db
 SEARCHED = [model for model, registered in admin.site._registry.items() if registered.search_fields]
@@ -27,6 +32,12 @@ def rows(merchant, tenant):
                 "UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE relnamespace = 'public'::regnamespace"
             )
             cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+def explain(sql):
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        return cursor.fetchall()
 
 
 def without_index(sql):
@@ -54,6 +65,23 @@ def test_search_reads_no_whole_table(rf, rows):
         assert len(statements) >= len(registered.search_fields), model
         for statement in statements:
             assert not without_index(statement), statement
+
+
+def test_numbers_of_webhooks_are_found_by_an_index_in_any_spelling(credential, on_sqlite):
+    number = UnmatchedNumber(inbound=InboundWebhook.objects.create(credential=credential), credential=credential)
+    number.tracking_number = "PKT-1"
+    number.save()
+    report = ReportedPickup(carrier_pickup_id="PCK-1", status="completed", occurred_at=number.inbound.received_at)
+    with CaptureQueriesContext(connection) as captured:
+        lookup.resolve_numbers(credential.id, ["PKT-1", "pkt-2"])
+        pickups.store_report(credential.id, report)
+        service.process_pending()
+    searched = [query["sql"] for query in captured if query["sql"].startswith("SELECT") and "UPPER(" in query["sql"]]
+    assert len(searched) == 3
+    for sql in searched:
+        assert not [step for step in without_index(sql) if "webhooks_" not in step], sql
+        if on_sqlite:
+            assert "<expr>=?" in "".join(map(str, explain(sql)))
 
 
 def test_all_lists_are_tested():

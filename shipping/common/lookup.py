@@ -96,17 +96,16 @@ def resolve_numbers(
     Carriers reuse numbers after a time, and with a shared credential perhaps for another merchant's parcel. So an old
     booking is left out while a purchase with the credential is unsettled, because that may have its number.
 
-    A number may also be reported in lower case or with blanks.
+    The numbers may differ from the stored ones in case and blanks.
 
     Args:
         at: Resolve the numbers as of this time. None: now.
         since: Ignore earlier bookings.
     """
-    # As reported and in upper case without blanks, both by the index of stored numbers.
-    spellings = {number: (number, number_key(number)) for number in numbers}
+    keys = {number: number_key(number) for number in numbers}
     rows = Shipment.objects.filter(
         credential_id=credential_id,
-        tracking_number__in={text for texts in spellings.values() for text in texts},
+        tracking_number__any_case_in=set(keys.values()) - {""},
         booking_state=BookingState.BOOKED,
     )
     if at:
@@ -115,13 +114,10 @@ def resolve_numbers(
         rows = rows.filter(created_at__gte=since)
     at = at or timezone.now()
     columns = rows.order_by("id").values_list("tracking_number", "id", "created_at")
-    newest = {number: (id_, created_at) for number, id_, created_at in columns}
-    old = [number for number, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
+    newest = {number_key(number): (id_, created_at) for number, id_, created_at in columns}
+    old = [key for key, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
     doubtful = _possibly_reused(credential_id, old, at) if old else set()
-    known = {number: id_ for number, (id_, _created_at) in newest.items() if number not in doubtful}
-    return {
-        number: known[text] for number, texts in spellings.items() if (text := next(filter(known.get, texts), None))
-    }
+    return {number: newest[key][0] for number, key in keys.items() if key in newest and key not in doubtful}
 
 
 def owns_number(shipment: Shipment) -> bool:
@@ -195,8 +191,9 @@ def _search(rows: QuerySet[Shipment], names: Sequence[str]) -> dict[str, uuid.UU
     return {name: by_key[key] for name, key in keys.items() if key in by_key}
 
 
-def _possibly_reused(credential_id: uuid.UUID, numbers: Sequence[str], at: datetime) -> set[str]:
+def _possibly_reused(credential_id: uuid.UUID, keys: Sequence[str], at: datetime) -> set[str]:
     if has_unsettled_purchase(credential_id, at):
-        return set(numbers)
-    orphans = Orphan.objects.filter(shipment__credential_id=credential_id, tracking_number__in=numbers, voided_at=None)
-    return set(orphans.values_list("tracking_number", flat=True))
+        return set(keys)
+    orphans = Orphan.objects.filter(tracking_number__any_case_in=keys, voided_at=None)
+    numbers = orphans.filter(shipment__credential_id=credential_id).values_list("tracking_number", flat=True)
+    return {number_key(number) for number in numbers}

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from apikeys.audit import events
 from apikeys.http.errors import WaybillError
 from apikeys.http.rendering import rfc3339
+from apikeys.http.text import number_key
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import selection
 from carriers.http import metrics
@@ -36,6 +37,11 @@ class _NumberTaken(Exception):
 def is_for_shipment(shipment: Shipment, booked: BookedLabel) -> bool:
     """Return whether a label has the shipment's reference; some carriers change its case."""
     return booked.reference.casefold() == shipment.reference.casefold()
+
+
+def has_number(shipment: Shipment, booked: BookedLabel) -> bool:
+    """Return whether a label has the shipment's tracking number; some carriers change its case."""
+    return number_key(booked.tracking_number) == number_key(shipment.tracking_number)
 
 
 def store_booking(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetime | None = None) -> Shipment:
@@ -90,7 +96,7 @@ def require_review(shipment_id: uuid.UUID, reason: str) -> Shipment:
 def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_at: datetime | None) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
-        if reconcile_at or booked.tracking_number != row.tracking_number:  # reconciliation voids the other label
+        if reconcile_at or not has_number(row, booked):  # reconciliation voids the other label
             Shipment.objects.filter(id=row.id).update(reconcile_at=reconcile_at or timezone.now())
         return row
     if row.booking_state == BookingState.FAILED:
@@ -124,7 +130,7 @@ def _check_number_is_free(row: Shipment, number: str) -> None:
     """
     selection.lock_credential(row.credential_id)
     booked = Shipment.objects.filter(credential_id=row.credential_id, booking_state=BookingState.BOOKED)
-    if booked.filter(tracking_number=number, created_at__gte=row.created_at - lookup.REUSED_AFTER).exists():
+    if booked.filter(tracking_number__any_case=number, created_at__gte=row.created_at - lookup.REUSED_AFTER).exists():
         raise _NumberTaken(number)
 
 

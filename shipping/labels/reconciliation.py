@@ -156,7 +156,7 @@ def _apply_lookup(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[B
         shipment = booking.store_booking(shipment.id, live[0], reconcile_at=surplus_due)
         if shipment.booking_state == BookingState.NEEDS_REVIEW:
             return "review"
-    surplus = [label for label in found if label.tracking_number != shipment.tracking_number]
+    surplus = [label for label in found if not booking.has_number(shipment, label)]
     is_settled = _void_surplus(shipment, adapter, surplus)
     if shipment.booking_state == BookingState.BOOKED:
         # Surplus labels that are not voided yet are looked up again, for a day.
@@ -224,7 +224,7 @@ def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence
     numbers = [label.tracking_number for label in surplus]
     in_use = lookup.resolve_numbers(shipment.credential_id, numbers, since=since)
     for label in surplus:
-        known = shipment.orphans.filter(tracking_number=label.tracking_number)
+        known = shipment.orphans.filter(tracking_number__any_case=label.tracking_number)
         if label.cancelled:
             _record_voided(shipment, known.first())
             continue

@@ -61,8 +61,8 @@ class Pickup(TenantRow):
             models.Index(CaseKey("confirmation_number"), name="pickup_confirmation_prefix"),
             models.Index(CaseKey("carrier_pickup_id"), name="pickup_carrier_id_prefix"),
             models.Index(fields=["merchant", "mode", "id"], name="pickup_by_tenant"),
-            models.Index(fields=["merchant", "mode", "carrier_pickup_id"], name="pickup_by_carrier_id"),
-            models.Index(fields=["merchant", "mode", "confirmation_number"], name="pickup_by_confirmation"),
+            models.Index("merchant", "mode", CaseKey("carrier_pickup_id"), name="pickup_by_carrier_id"),
+            models.Index("merchant", "mode", CaseKey("confirmation_number"), name="pickup_by_confirmation"),
             models.Index(fields=["created_at"], condition=models.Q(state="pending"), name="pickup_pending"),
         ]
 

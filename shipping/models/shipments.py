@@ -144,7 +144,7 @@ class Shipment(TenantRow):
             ),
             models.Index("merchant", "mode", Coalesce("first_at", "created_at"), name="shipment_by_first_time"),
             models.Index("merchant", "mode", Coalesce("last_at", "created_at"), name="shipment_by_last_time"),
-            models.Index(fields=["credential", "tracking_number"], name="shipment_by_credential"),
+            models.Index("credential", CaseKey("tracking_number"), name="shipment_by_credential"),
             models.Index(
                 fields=["reconcile_at"], condition=models.Q(reconcile_at__isnull=False), name="shipment_to_reconcile"
             ),

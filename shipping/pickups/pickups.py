@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from babel.core import get_global
 from django.db import IntegrityError, transaction
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +21,7 @@ from apikeys.audit import events
 from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
 from apikeys.http.rendering import rfc3339
+from apikeys.http.text import number_key
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
@@ -82,7 +83,8 @@ def get_pickup(tenant: Tenant, name: str) -> Pickup:
     """Return a pickup by our id, the carrier's or the confirmation number. Raises ``NotFound``."""
     rows = prefetch_shipments(Pickup.objects.of(tenant))
     row = rows.filter(id=uuid.UUID(name)).first() if lookup.is_id(name) else None
-    row = row or rows.filter(Q(carrier_pickup_id=name) | Q(confirmation_number=name)).first()
+    for column in ("carrier_pickup_id", "confirmation_number"):
+        row = row or rows.filter(**{f"{column}__any_case_in": _spellings(name)}).first()
     if row is None:
         raise NotFound
     return row
@@ -132,12 +134,10 @@ def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
 
 def store_report(credential_id: uuid.UUID, report: ReportedPickup) -> bool:
     """Store a carrier's webhook about a pickup. Returns False if the credential has no such pickup."""
+    names = _spellings(report.carrier_pickup_id)
     with transaction.atomic():
-        row = (
-            Pickup.objects.select_for_update()
-            .filter(credential_id=credential_id, carrier_pickup_id=report.carrier_pickup_id)
-            .first()
-        )
+        rows = Pickup.objects.select_for_update().filter(credential_id=credential_id)
+        row = rows.filter(carrier_pickup_id__any_case_in=names).first()
         if row is None:
             return False
         _store_details(row, report)
@@ -162,6 +162,11 @@ def review_interrupted(*, limit: int = 100) -> int:
 def mark_failed(pickup: Pickup, error: WaybillError) -> None:
     """Store that the carrier did not book a pickup."""
     _end_request(pickup.id, Pickup.State.FAILED, error)
+
+
+def _spellings(name: str) -> set[str]:
+    """Return the texts that a name of a pickup may be stored as, apart from case."""
+    return {lookup.clean_name(name), number_key(name)} - {""}
 
 
 def _check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:

@@ -1,5 +1,6 @@
 """Labels that no shipment uses, sold late or twice, are voided and reported."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -245,6 +246,21 @@ def test_answer_after_the_booking_failed_is_voided_at_once(sandbox, credential, 
     assert booking.store_booking(failed_booking.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert label_statuses(sandbox, failed_booking) == ["cancelled"]
+
+
+def test_own_label_in_another_case_is_not_voided(api, sandbox, order, monkeypatch):
+    find = PickitAdapter.find_by_reference
+
+    def find_in_lower_case(self, reference):
+        return [replace(label, tracking_number=label.tracking_number.lower()) for label in find(self, reference)]
+
+    monkeypatch.setattr(PickitAdapter, "find_by_reference", find_in_lower_case)
+    assert buy(api, order).status_code == 200
+    assert reconcile_now() == {}
+    Shipment.objects.update(reconcile_at=timezone.now())
+    assert reconcile_now() == {"booked": 1}
+    assert label_statuses(sandbox, Shipment.objects.get()) == ["created"]
+    assert not Orphan.objects.exists()
 
 
 def test_one_of_two_labels_is_kept_and_the_other_voided(api, sandbox, order, credential):

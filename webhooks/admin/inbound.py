@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,6 +19,7 @@ from apikeys.admin.base import (
     build_section,
     json_display,
 )
+from apikeys.http.text import number_key
 from carriers.admin.base import CarrierFilter, carrier_name
 from webhooks.inbound import service
 from webhooks.models import InboundWebhook, UnmatchedNumber, Worker
@@ -70,6 +72,9 @@ class InboundWebhookAdmin(ReadOnlyAdmin):
     )
     shown_body = json_display("body")
 
+    def search_values(self, lookup: str, text: str) -> Sequence[str]:
+        return [number_key(text) if lookup.startswith("numbers") else text]
+
     def unmatched_section(self, request: HttpRequest, row: InboundWebhook) -> Section | None:
         """List the numbers in the webhook that no shipment or pickup has yet."""
         columns = {"tracking number": str}
@@ -121,6 +126,9 @@ class UnmatchedNumberAdmin(ReadOnlyAdmin):
     search_help_text = "A complete tracking number."
     id_search = ("id", "inbound_id", "credential_id")
     ordering = ("-id",)
+
+    def search_values(self, lookup: str, text: str) -> Sequence[str]:
+        return [number_key(text)]
 
     @admin.display(ordering="inbound__carrier")
     def carrier(self, row: UnmatchedNumber) -> str:

@@ -15,13 +15,13 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Upper
 from django.utils import timezone
 from prometheus_client import Counter
 
 from apikeys.db import leases
 from apikeys.http import correlation
 from apikeys.http.errors import NotAuthenticated, Unavailable
+from apikeys.http.text import number_key
 from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import ReportedScan, WebhookReport
@@ -199,7 +199,7 @@ def _set_state(
             UnmatchedNumber(
                 inbound=row,
                 credential_id=row.credential_id,
-                tracking_number="".join(number.split())[:64],
+                tracking_number=number_key(number)[:64],
                 is_pickup=is_pickup,
             )
             for number, is_pickup in unknown
@@ -212,13 +212,15 @@ def _find_matched(limit: int) -> list[uuid.UUID]:
     """Return the ids of waiting webhooks that name a booked shipment or a scheduled pickup."""
     booked = Shipment.objects.filter(
         credential_id=OuterRef("credential_id"),
-        tracking_number__in=[OuterRef("tracking_number"), Upper(OuterRef("tracking_number"))],
+        tracking_number__any_case=OuterRef("tracking_number"),
         booking_state=BookingState.BOOKED,
         created_at__lte=OuterRef("inbound__received_at") + _CLOCK_SKEW,
     )
     scheduled = Pickup.objects.filter(
-        credential_id=OuterRef("credential_id"), carrier_pickup_id=OuterRef("tracking_number")
-    ).exclude(carrier_pickup_id="")
+        credential_id=OuterRef("credential_id"), carrier_pickup_id__any_case=OuterRef("tracking_number")
+    )
     recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - WAIT_FOR_SHIPMENT)
-    matched = recent.filter(Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True))
+    matched = recent.exclude(tracking_number="").filter(
+        Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True)
+    )
     return list(matched.order_by("id").values_list("inbound_id", flat=True)[:limit])

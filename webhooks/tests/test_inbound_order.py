@@ -10,7 +10,8 @@ from django.test import Client
 
 from apikeys.models import Event
 from webhooks.inbound import service
-from webhooks.tests.helpers import book, event, send_webhook
+from webhooks.models import UnmatchedNumber
+from webhooks.tests.helpers import book, event, schedule_pickup, send_webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -39,17 +40,32 @@ def test_every_order_of_six_events_has_the_same_result(credential):
     assert ends.pop()[0] == "delivered"
 
 
-@pytest.mark.parametrize("name", ["pkt-0000000001", " PKT-0000000001 ", "Pkt-0000 000001"])
-def test_number_in_another_spelling_finds_its_shipment_at_once_and_later(credential, name):
+@pytest.mark.parametrize("stored", ["PKT-0000000001", "pkt-0000000001", "Pkt-0000000001"])
+@pytest.mark.parametrize("name", ["PKT-0000000001", "pkt-0000000001", " PKT-0000000001 ", "Pkt-0000 000001\u200b"])
+def test_number_in_another_spelling_finds_its_shipment_at_once_and_later(credential, stored, name):
     def send(one):
         send_webhook(one | {"data": one["data"] | {"tracking_number": name}}, credential)
 
     send(HISTORY[1])
-    shipment = book(credential, "PKT-0000000001")
+    shipment = book(credential, stored)
     assert service.process_pending() == 1
     send(HISTORY[2])
     shipment.refresh_from_db()
     assert (shipment.status, shipment.checkpoint_count) == ("in_transit", 2)
+
+
+@pytest.mark.parametrize(("stored", "name"), [("PCK-a1", "pck-A1 "), ("pck-a1", "PCK-A1"), ("PCK-A1", " pck-a1")])
+def test_pickup_in_another_spelling_is_found_at_once_and_later(api, credential, stored, name):
+    def complete(at):
+        data = {"pickup_id": name, "completed_at": at, "shipment_ids": []}
+        send_webhook({"event_type": "pickup.completed", "timestamp": at, "data": data}, credential)
+
+    complete("2024-01-16T11:30:00Z")
+    pickup = schedule_pickup(credential, stored)
+    assert service.process_pending() == 1
+    complete("2024-01-16T11:31:00Z")
+    assert not UnmatchedNumber.objects.exists()
+    assert api.get(f"/api/v1/pickups/{name}").json()["pickup_id"] == str(pickup.id)
 
 
 def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(credential):

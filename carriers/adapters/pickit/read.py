@@ -184,7 +184,7 @@ def pickup(answer: Record, request: types.PickupRequest) -> types.BookedPickup:
     """Return a booked pickup; what it does not repeat readably is as requested."""
     window, driver = answer.optional("window"), answer.optional("driver")
     return types.BookedPickup(
-        carrier_pickup_id=answer.text("pickup_id", most=64),
+        carrier_pickup_id=answer.text("pickup_id", most=64).strip(),
         confirmation_number=answer.lenient(Record.text, "confirmation_number", "", most=64),
         scheduled_date=answer.lenient(Record.time, "scheduled_date", request.pickup_date),
         window_start=window.lenient(Record.text, "start", request.window_start),
