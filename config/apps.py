@@ -1,4 +1,10 @@
+import logging
+
 from django.apps import AppConfig
+
+from config import startup
+
+log = logging.getLogger(__name__)
 
 
 class InstallationConfig(AppConfig):
@@ -6,3 +12,7 @@ class InstallationConfig(AppConfig):
 
     name = "config"
     verbose_name = "Configuration"
+
+    def ready(self) -> None:
+        """Log the warnings about the configuration, unless a parent process has."""
+        startup.warn_once(log.warning)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 
 def logging_settings(*, level: str) -> dict[str, Any]:
     """Return the value of ``settings.LOGGING``."""

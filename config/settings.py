@@ -7,60 +7,31 @@ to start on a missing or demo secret.
 from datetime import timedelta
 from pathlib import Path
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from config.logs import logging_settings
+from config.databases import cache_configuration, database_pool
+from config.environment import BASE_DIR, MAX_DAYS, REDIS_SCHEMES, env
+from config.logs import LEVELS, logging_settings
+from config.secrets import DEMO, read_secrets
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
-
-DEMO = env.bool("DEBUG", default=False)
 # Off even in demo mode: Django's debug pages answer API clients in HTML and show source code.
 DEBUG = False
 
 # Secrets
 
-DEMO_SECRETS = {
-    "SECRET_KEY": "demo-secret-key-that-is-for-trying-waybill-out-and-nothing-else",
-    "ENCRYPTION_KEYS": "demo:ZGVtby1lbmNyeXB0aW9uLWtleS0zMi1ieXRlcy1vayE=",
-    "API_KEY_PEPPER": "demo-pepper-for-api-keys",
-    "TRACKING_NUMBER_SECRETS": "1:demo-secret-for-tracking-numbers",
-}
-
-
-# Demo secrets and the placeholders of the documents. Production refuses them.
-KNOWN_SECRETS = {*DEMO_SECRETS.values(), "your-secret-key-here", "your-32-byte-encryption-key-here", "test-secret"}
-
-
-def _secret(name: str, given: str) -> str:
-    if DEMO:
-        return given or DEMO_SECRETS[name]
-    if not given:
-        raise ImproperlyConfigured(f"{name} is not set. Waybill does not start without it unless DEBUG=true.")
-    if given in KNOWN_SECRETS:
-        raise ImproperlyConfigured(
-            f"{name} holds a demo secret. Set one of your own, or DEBUG=true to try Waybill out."
-        )
-    return given
-
-
-SECRET_KEY = _secret("SECRET_KEY", env.str("SECRET_KEY", default=""))
-# "id:32 bytes in base64,…": the first key encrypts, all decrypt. ENCRYPTION_KEY is the documented name of a single key.
-ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS", env.str("ENCRYPTION_KEYS", default=env.str("ENCRYPTION_KEY", default="")))
-API_KEY_PEPPER = _secret("API_KEY_PEPPER", env.str("API_KEY_PEPPER", default=""))
-# "version:secret,…": the first secret generates new numbers.
+_secrets = read_secrets()
+SECRET_KEY = _secrets["SECRET_KEY"]
+ENCRYPTION_KEYS = _secrets["ENCRYPTION_KEYS"]
+API_KEY_PEPPER = _secrets["API_KEY_PEPPER"]
+TRACKING_NUMBER_SECRETS = _secrets["TRACKING_NUMBER_SECRETS"]
 TRACKING_NUMBERS_NEED_KEY = env.bool("TRACKING_NUMBERS_NEED_KEY", default=False)
-TRACKING_NUMBER_SECRETS = _secret("TRACKING_NUMBER_SECRETS", env.str("TRACKING_NUMBER_SECRETS", default=""))
 DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
 
 # Django
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEMO else ["localhost", "127.0.0.1"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-PUBLIC_URL = env.str("PUBLIC_URL", default="")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["*"] if DEMO else ["localhost", "127.0.0.1", "0.0.0.0"])  # noqa: S104
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL = env.url("PUBLIC_URL")
 
 INSTALLED_APPS = [
     "apikeys.admin_config.StaffAdminConfig",
@@ -104,6 +75,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
+TEST_RUNNER = "config.test_runner.PytestRunner"
 APPEND_SLASH = False
 AUTH_USER_MODEL = "apikeys.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -137,38 +109,29 @@ USE_I18N = True
 # Storage
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'waybill.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'waybill.sqlite3'}")}
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     # IMMEDIATE: a write transaction takes its lock when it begins, so writers wait instead of failing half-way.
-    _database["OPTIONS"] = {
+    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
         "transaction_mode": "IMMEDIATE",
         "timeout": env.int("SQLITE_TIMEOUT_S", default=20),
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
     _database["ENGINE"] = "apikeys.db.postgresql"
-    _database["OPTIONS"] = {
+    # The options of the URL, such as sslmode, stay.
+    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
         # From the second time on, a hot statement is sent by its name. None: never, for poolers that cannot keep it.
         "prepare_threshold": 1 if env.bool("DATABASE_PREPARED_STATEMENTS", default=True) else None,
-        "pool": {
-            "min_size": env.int("DATABASE_POOL_MIN", default=0),
-            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-            "timeout": 15,
-        },
+        "pool": database_pool(env),
     }
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.url("REDIS_URL", schemes=REDIS_SCHEMES)
+# Most connections of a process to Redis, for each of the cache and the counters; 0: no limit.
+REDIS_POOL_SIZE = env.int("REDIS_POOL_SIZE", default=0)
 CACHES = {
-    "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-        if REDIS_URL
-        else {
-            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-            "LOCATION": "waybill",
-            "OPTIONS": {"MAX_ENTRIES": 20000},
-        }
-    ),
+    "default": cache_configuration(REDIS_URL, REDIS_POOL_SIZE),
     "counters": {"BACKEND": "apikeys.db.counters.CountersCache"},
 }
 RATELIMIT_USE_CACHE = "counters"
@@ -193,7 +156,7 @@ STORAGES = {
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEMO)
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
-SECURE_HSTS_SECONDS = 0 if DEMO else env.int("SECURE_HSTS_SECONDS", default=31536000)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000) * (not DEMO)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEMO
 SECURE_HSTS_PRELOAD = not DEMO
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
@@ -201,8 +164,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 # People
 
 # Repeated failures lock the account for their IP address only, so an attacker cannot lock out its owner.
-AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15))
+AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=5, minimum=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("SIGN_IN_LOCK_MINUTES", default=15, minimum=1))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_CALLABLE = "apikeys.people.sign_in.lockout_name"
 AXES_LOCKOUT_CALLABLE = "apikeys.people.sign_in.keep_response"
@@ -227,28 +190,28 @@ INVITATION_KEEP = timedelta(days=7)
 PASSWORD_RESET_TIMEOUT = 3600
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=14)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=14, minimum=1, maximum=MAX_DAYS)),
     # A new password revokes the tokens issued before.
     "CHECK_REVOKE_TOKEN": True,
     "UPDATE_LAST_LOGIN": False,
 }
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
+EMAIL_CONFIG = env.email("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="waybill@localhost")
 EMAIL_TIMEOUT = 10
 
 # Recipients of security notices besides the merchant's owners.
-SECURITY_EMAILS = env.list("SECURITY_EMAILS", default=[])
-SECURITY_WEBHOOK_URL = env.str("SECURITY_WEBHOOK_URL", default="")
+SECURITY_EMAILS = env.addresses("SECURITY_EMAILS")
+SECURITY_WEBHOOK_URL = env.url("SECURITY_WEBHOOK_URL")
 # Interval between notices; events in between are sent together.
-SECURITY_NOTICE_EVERY_S = env.float("SECURITY_NOTICE_EVERY_S", default=60.0)
+SECURITY_NOTICE_EVERY_S = env.float("SECURITY_NOTICE_EVERY_S", default=60.0, minimum=0.01)
 
 # API
 
 # Proxies (addresses or networks) whose X-Forwarded-For is trusted.
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[])
 # Networks that may read /metrics without METRICS_TOKEN.
-METRICS_ADDRESSES = env.list(
+METRICS_ADDRESSES = env.networks(
     "METRICS_ADDRESSES", default=["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 )
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
@@ -287,32 +250,30 @@ SPECTACULAR_SETTINGS = {
         "RegistrationStateEnum": "shipping.models.WarehouseRegistration.State",
     },
 }
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576)
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=1_048_576, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12)
+API_KEY_BCRYPT_ROUNDS = env.int("API_KEY_BCRYPT_ROUNDS", default=12, minimum=4, maximum=31)
 # Waybill's own limits in django-ratelimit's notation; plans define those of API keys (``apikeys.access.limits``).
 RATE_LIMITS_ENABLED = env.bool("RATE_LIMITS_ENABLED", default=True)
 # Limits of an API key whose plan has none; the first also applies per address to requests without a key.
-RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100)
-RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", default=1000)
-if min(RATE_LIMIT_PER_MINUTE, RATE_LIMIT_PER_HOUR) < 1:
-    raise ImproperlyConfigured("RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR must be 1 or more.")
-PUBLIC_RATES = env.list("PUBLIC_RATES", default=[f"{RATE_LIMIT_PER_MINUTE}/m"])
-USER_RATES = env.list("USER_RATES", default=["60/m"])
-SENSITIVE_RATES = env.list("SENSITIVE_RATES", default=["5/m", "10/15m"])
-ACCOUNT_RATES = env.list("ACCOUNT_RATES", default=["50/h"])
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", default=100, minimum=1)
+RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", default=1000, minimum=1)
+PUBLIC_RATES = env.rates("PUBLIC_RATES", default=[f"{RATE_LIMIT_PER_MINUTE}/m"])
+USER_RATES = env.rates("USER_RATES", default=["60/m"])
+SENSITIVE_RATES = env.rates("SENSITIVE_RATES", default=["5/m", "10/15m"])
+ACCOUNT_RATES = env.rates("ACCOUNT_RATES", default=["50/h"])
 COUNTERS_PREFIX = "waybill:count:"
 # Usage counts are kept in memory this long, then written in one batch.
-USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0)
+USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0, minimum=0.01)
 IDEMPOTENCY_KEEP = timedelta(hours=24)
-IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60))
+IDEMPOTENCY_LEASE = timedelta(seconds=env.int("IDEMPOTENCY_LEASE_S", default=60, minimum=1))
 IDEMPOTENCY_WAIT_S = env.float("IDEMPOTENCY_WAIT_S", default=2.0)
 
 # Browsers
 
 # Origins (https://shop.example) whose pages may call the API, with a key or an access token, never with cookies.
 # If there are none, the middleware is not installed.
-CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", "ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/(api/|health$|next-tracking-number$)"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -341,53 +302,53 @@ if CORS_ALLOWED_ORIGINS:
 
 # Carriers
 
-CARRIER_CONNECT_TIMEOUT_S = env.float("CARRIER_CONNECT_TIMEOUT_S", default=5.0)
-CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", default=env.float("PICKIT_TIMEOUT", default=30.0))
-CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", default=env.int("PICKIT_MAX_RETRIES", default=3))
-CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", default=env.float("PICKIT_RETRY_DELAY", default=1.0))
-CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=10 * 1024 * 1024)
+CARRIER_CONNECT_TIMEOUT_S = env.float("CARRIER_CONNECT_TIMEOUT_S", default=5.0, minimum=0.01)
+CARRIER_TIMEOUT_S = env.float("CARRIER_TIMEOUT_S", "PICKIT_TIMEOUT", default=30.0, minimum=0.01)
+CARRIER_MAX_RETRIES = env.int("CARRIER_MAX_RETRIES", "PICKIT_MAX_RETRIES", default=3, maximum=20)
+CARRIER_RETRY_DELAY_S = env.float("CARRIER_RETRY_DELAY_S", "PICKIT_RETRY_DELAY", default=1.0)
+CARRIER_MAX_ANSWER_BYTES = env.int("CARRIER_MAX_ANSWER_BYTES", default=10 * 1024 * 1024, minimum=1)
 # Longest wait for the carrier's rate limit before a call is refused.
 CARRIER_BUDGET_WAIT_S = env.float("CARRIER_BUDGET_WAIT_S", default=3.0)
 CARRIER_LOGIN_REST_S = env.float("CARRIER_LOGIN_REST_S", default=30.0)
-CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5)
+CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5, minimum=1)
 CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
 PICKUP_POINTS_FRESH = timedelta(seconds=env.float("PICKUP_POINTS_FRESH_S", default=3600))
 PICKUP_POINTS_KEEP = timedelta(seconds=env.float("PICKUP_POINTS_KEEP_S", default=86_400))
-CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90))
-INBOUND_WEBHOOK_KEEP = timedelta(days=env.int("INBOUND_WEBHOOK_KEEP_DAYS", default=90))
-REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0)
+CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90, minimum=1, maximum=MAX_DAYS))
+INBOUND_WEBHOOK_KEEP = timedelta(days=env.int("INBOUND_WEBHOOK_KEEP_DAYS", default=90, minimum=1, maximum=MAX_DAYS))
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0, minimum=0.01)
 # Concurrent carrier calls per process. Below the number of web threads (deploy/gunicorn.py), so that hanging carriers
 # leave threads for other requests.
-CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10)
-CARRIER_SANDBOX_URL = env.str(
-    "CARRIER_SANDBOX_URL", default=f"http://127.0.0.1:{env.int('SANDBOX_PORT', default=8010)}"
+CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10, minimum=1)
+CARRIER_SANDBOX_URL = env.url(
+    "CARRIER_SANDBOX_URL", default=f"http://127.0.0.1:{env.int('SANDBOX_PORT', default=8010, minimum=1, maximum=65535)}"
 )
 CARRIER_BASE_URLS = {
-    ("pickit", "sandbox"): env.str("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
-    ("pickit", "production"): env.str("PICKIT_API_URL", default="https://api.pickit.net/v2"),
-    ("velocity", "sandbox"): env.str("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
-    ("velocity", "production"): env.str("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
+    ("pickit", "sandbox"): env.url("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
+    ("pickit", "production"): env.url("PICKIT_API_URL", default="https://api.pickit.net/v2"),
+    ("velocity", "sandbox"): env.url("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
+    ("velocity", "production"): env.url("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
 }
 # Delay before the first lookup of a booking without an answer: its request may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))
-RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0)
+RECONCILE_EVERY_S = env.float("RECONCILE_EVERY_S", default=10.0, minimum=0.01)
 RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", default=600))
 
 # Shipments without a carrier report for this long are polled, until they are final or too old.
-POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600))
-POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60))
+POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600, minimum=1))
+POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60, minimum=1, maximum=MAX_DAYS))
 
 # Worker and webhooks to merchants
 
-WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0)
-WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60))
+WEBHOOK_TIMEOUT_S = env.float("WEBHOOK_TIMEOUT_S", default=15.0, minimum=0.01)
+WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60, minimum=1))
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 WEBHOOK_ALLOW_LOOPBACK = DEMO
-WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5)
-WORKER_HEARTBEAT_S = env.float("WORKER_HEARTBEAT_S", default=5.0)
-# Documented name. Work is queued in database rows; the worker status reports that no broker is used.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5, minimum=0.01)
+WORKER_HEARTBEAT_S = env.float("WORKER_HEARTBEAT_S", default=5.0, minimum=0.01)
+# Work is queued in database rows; the worker status reports that no broker is used.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
 
 # Logs
 
-LOGGING = logging_settings(level=env.str("LOG_LEVEL", default="INFO"))
+LOGGING = logging_settings(level=env.choice("LOG_LEVEL", LEVELS, default="INFO"))

@@ -11,6 +11,8 @@ from config import test_database
 
 _directory = tempfile.mkdtemp(prefix=f"waybill-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-")
 os.environ["DEBUG"] = "true"
+os.environ["ENV_FILE"] = os.devnull
+os.environ["WAYBILL_START_WARNINGS_SHOWN"] = "1"
 os.environ["DATA_DIR"] = _directory
 # Set by the first process, so that the workers that it starts share the migrated database.
 os.environ.setdefault(test_database.DIRECTORY, _directory)

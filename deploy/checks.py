@@ -116,6 +116,7 @@ def clean_environment(scratch: Path) -> dict[str, str]:
         **inherited,
         "TMPDIR": str(scratch),
         "DEBUG": "true",
+        "ENV_FILE": os.devnull,
         "DATA_DIR": str(scratch),
         "DATABASE_URL": f"sqlite:///{scratch}/waybill.sqlite3",
         "COVERAGE_FILE": str(scratch / "coverage"),

@@ -10,8 +10,11 @@ from typing import Any
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
+from prometheus_client import multiprocess
 
 from apikeys.http.logs import JsonFormatter
+from config import startup
+from config.environment import BASE_DIR, env
 
 
 class SilentWorker(ThreadWorker):
@@ -40,21 +43,45 @@ def wordless(error: BaseException) -> BaseException:
     return silent.__new__(silent)
 
 
-bind = f"{os.environ.get('BIND_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"
+bind = f"{env.str('BIND_HOST', default='0.0.0.0')}:{env.int('PORT', default=8000, minimum=1, maximum=65535)}"
 worker_class = SilentWorker
 logger_class = SilentLogger
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+workers = env.int("WEB_CONCURRENCY", "WORKERS", default=1, minimum=1, maximum=1000)
+worker_connections = env.int("WORKER_CONNECTIONS", default=1000, minimum=1)
+keepalive = env.int("KEEPALIVE", default=5)
 # Above CARRIER_CONCURRENCY, so that hanging carriers leave threads for reads, health and webhooks.
-threads = int(os.environ.get("WEB_THREADS", "16"))
+threads = env.int("WEB_THREADS", default=16, minimum=1, maximum=10_000)
 # Above REQUEST_DEADLINE_S: a request ends by itself before gunicorn kills its worker.
 timeout = 90
 graceful_timeout = 30
 # Gunicorn's maximum, so that Waybill itself answers requests with long queries.
 limit_request_line = 8190
-keepalive = 5
 # Waybill logs each request itself.
 accesslog = None
 # If the disk of the heartbeat file stalls, gunicorn kills healthy workers.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # Its default path is the same for all of a user's installations.
 control_socket_disable = True
+
+
+def prepare_metrics() -> None:
+    """Choose the directory in which several processes count, so that /metrics shows the sums of all."""
+    chosen = env.str("PROMETHEUS_MULTIPROC_DIR")
+    directory = Path(chosen or Path(env.str("DATA_DIR", default=BASE_DIR / "var"), "metrics"))
+    if chosen or workers > 1:
+        directory.mkdir(parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
+def on_starting(server: Any) -> None:
+    """Show the warnings about the configuration, once for all processes."""
+    startup.warn_once(server.log.warning)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Remove the gauges of an ended process. Its counters stay: what it counted has happened."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.mark_process_dead(worker.pid)
+
+
+prepare_metrics()

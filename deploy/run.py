@@ -14,10 +14,11 @@ import sys
 import threading
 from pathlib import Path
 
-import environ
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.process import Popen, Process
+
+from config import environment, startup
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"PORT": "8000", "SANDBOX_PORT": "8010"}
@@ -82,7 +83,7 @@ def fill_environment(root: Path = ROOT) -> None:
     """Set missing variables: the ports, and demo mode if there is no ``.env`` file."""
     settings_file = root / ".env"
     if settings_file.exists():
-        environ.Env.read_env(settings_file)
+        environment.read_file(settings_file, os.environ)
     else:
         os.environ.setdefault("DEBUG", "true")
         # The demo's key and password are public, so only this machine may connect.
@@ -188,6 +189,7 @@ def supervise() -> int:
 def main() -> int:
     """Prepare and run."""
     os.chdir(ROOT)
+    startup.warn_once(print)  # before the defaults of demo mode are set
     fill_environment()
     check_ports()
     gather_metrics()

@@ -2,7 +2,7 @@
 
 The associated data is ``table:column:row id:key id``. So a ciphertext that was copied to another row, column or table,
 or in which a bit was changed, cannot be decrypted. Stored form: ``v1.<key id>.<nonce>.<ciphertext>`` (base64url). The
-first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt.
+first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt. A key is 64 hex digits, base64 or 32 characters.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from django.db.models.query_utils import DeferredAttribute
 
 _SESSIONS = "django_session:session_data"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_HEX = re.compile(r"[0-9A-Fa-f]{64}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
 
 
 class Undecryptable(Exception):
@@ -69,27 +71,45 @@ def check_keys() -> None:
 @lru_cache(maxsize=8)
 def _keyring(setting: str) -> dict[str, bytes]:
     keys: dict[str, bytes] = {}
-    for part in setting.split(","):
-        key_id, _, encoded = part.strip().rpartition(":")
-        key = _key_bytes(encoded)
+    # A single key of 32 characters may contain commas.
+    for part in [setting] if len(setting.encode()) == 32 else setting.split(","):
+        if not part.strip():
+            continue
+        key_id, key = _parse_key(part.strip())
         # The name of an unnamed key is its fingerprint, which stays the same when keys are put before it.
         key_id = key_id or hashlib.sha256(b"waybill key id" + key).hexdigest()[:8]
-        if not _KEY_ID.fullmatch(key_id) or keys.get(key_id, key) != key:
-            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {key_id!r} is not a valid name, or names two keys.")
+        if keys.get(key_id, key) != key:
+            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {key_id!r} names two keys.")
         keys[key_id] = key
+    if not keys:
+        raise ImproperlyConfigured("ENCRYPTION_KEYS contains no key.")
     return keys
 
 
+def _parse_key(text: str) -> tuple[str, bytes]:
+    """Return name and bytes of a key ``name:key``, or of a key without a name, for which the name is empty."""
+    if key := _key_bytes(text):
+        return "", key
+    key_id, mark, encoded = (part.strip() for part in text.partition(":"))
+    if mark and not _KEY_ID.fullmatch(key_id):
+        raise ImproperlyConfigured("ENCRYPTION_KEYS: the name before a key may have 1 to 40 of A-Za-z0-9_-")
+    if key := _key_bytes(encoded):
+        return key_id, key
+    raise ImproperlyConfigured(
+        "ENCRYPTION_KEY and each key in ENCRYPTION_KEYS must be 32 bytes: 64 hex digits, base64 (also url-safe, as "
+        "Fernet's keys are) or 32 characters. `python manage.py generate_env` generates one."
+    )
+
+
 def _key_bytes(text: str) -> bytes:
-    if len(text.encode()) == 32:  # the documented form: 32 characters
+    """Return a key in one of the documented forms, or nothing."""
+    if len(text.encode()) == 32:
         return text.encode()
-    try:
-        key = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != 32:
-        raise ImproperlyConfigured("Each key in ENCRYPTION_KEYS must be 32 bytes in base64.")
-    return key
+    if _HEX.fullmatch(text):
+        return bytes.fromhex(text)
+    if not _BASE64.fullmatch(text):
+        return b""
+    return _decode(text.rstrip("=").replace("+", "-").replace("/", "_"))
 
 
 def _encode(content: bytes) -> str:

@@ -67,13 +67,19 @@ def end_pause() -> None:
 @lru_cache(maxsize=8)
 def client(url: str) -> redis.Redis:
     """Return the client for a URL."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=30,
+    options = {
+        "socket_timeout": _TIMEOUT_S,
+        "socket_connect_timeout": _TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 30,
+    }
+    if not settings.REDIS_POOL_SIZE:
+        return redis.Redis.from_url(url, **options)
+    # A thread waits for a connection; the default pool would raise an error, which counts as a failure of the server.
+    pool = redis.BlockingConnectionPool.from_url(
+        url, max_connections=settings.REDIS_POOL_SIZE, timeout=_TIMEOUT_S, **options
     )
+    return redis.Redis.from_pool(pool)
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,9 @@ from carriers.credentials.rotation import was_replaced
 from carriers.credentials.storage import save_credential
 from carriers.models import Credential, Environment
 
+# Values of the documents' examples, which no carrier has given to anyone.
+_PLACEHOLDERS = {"your-client-id", "your-client-secret", "your-webhook-secret", "<password>"}
+
 
 def save_platform_credentials(environment: Mapping[str, str]) -> tuple[list[Credential], dict[str, list[str]]]:
     """Store the platform's production credentials from the documented variables, if their values are new.
@@ -22,6 +25,9 @@ def save_platform_credentials(environment: Mapping[str, str]) -> tuple[list[Cred
     stored, problems = [], {}
     for adapter in ADAPTERS.values():
         variables = adapter.environment_names  # name of the variable -> field
+        if placeholders := [name for name in variables if environment.get(name) in _PLACEHOLDERS]:
+            problems |= {name: ["This is the placeholder of the documents."] for name in placeholders}
+            continue
         fields = {field: environment[name] for name, field in variables.items() if environment.get(name)}
         row = Credential.objects.filter(merchant=None, mode=Mode.LIVE, carrier=adapter.slug).first()
         before = decrypt_fields(row) if row else {}

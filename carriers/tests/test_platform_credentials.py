@@ -62,3 +62,11 @@ def test_variables_do_not_reactivate_a_credential(monkeypatch):
     monkeypatch.setenv("PICKIT_CLIENT_SECRET", "second-secret")
     call_command("save_platform_credentials", stdout=StringIO())
     assert not Credential.objects.get().is_active
+
+
+def test_placeholders_of_the_documents_are_not_stored(monkeypatch):
+    monkeypatch.setenv("PICKIT_CLIENT_ID", "your-client-id")
+    monkeypatch.setenv("PICKIT_CLIENT_SECRET", "an own secret")
+    with pytest.raises(CommandError, match=r"not stored\nPICKIT_CLIENT_ID: This is the placeholder"):
+        call_command("save_platform_credentials", stdout=StringIO())
+    assert not Credential.objects.exists()

@@ -1,5 +1,7 @@
 """Stored secrets are decrypted only in their own row and column, with a configured key, and unchanged."""
 
+import base64
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -71,11 +73,30 @@ def test_first_key_encrypts_and_all_keys_decrypt(settings):
         crypto.decrypt(sealed, bound_to="t:c:1")
 
 
-@pytest.mark.parametrize("bad", ["k:short", "k:####", ""])
+@pytest.mark.parametrize("bad", ["k:short", "k:####", "", ",", "ab" * 31, "k:" + "x" * 64, "k k:" + "ab" * 32])
 def test_invalid_key_names_the_setting(settings, bad):
     settings.ENCRYPTION_KEYS = bad
     with pytest.raises(ImproperlyConfigured, match="ENCRYPTION_KEYS"):
         crypto.encrypt("secret", bound_to="t:c:1")
+
+
+def test_documented_forms_of_a_key_are_accepted_alone_and_in_a_list(settings):
+    key = bytes(range(220, 252))  # its base64 has "+" or "/"
+    standard, fernet = base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode()
+    assert "-" in fernet or "_" in fernet
+    characters = "your own, 32 characters: a-b_c/d"
+    settings.ENCRYPTION_KEYS = characters
+    sealed_by_characters = crypto.encrypt("secret", bound_to="t:c:1")
+    assert crypto.decrypt(sealed_by_characters, bound_to="t:c:1") == "secret"
+    settings.ENCRYPTION_KEYS = standard
+    sealed = crypto.encrypt("secret", bound_to="t:c:1")
+    for form in (standard, fernet, fernet.rstrip("="), key.hex(), key.hex().upper(), f" {key.hex()} ,"):
+        settings.ENCRYPTION_KEYS = form
+        assert crypto.decrypt(sealed, bound_to="t:c:1") == "secret", form
+        settings.ENCRYPTION_KEYS = f"new:{'ab' * 32},{form}"
+        assert crypto.decrypt(sealed, bound_to="t:c:1") == "secret", form
+        settings.ENCRYPTION_KEYS = f"old:{form}, characters:{characters.replace(',', ';')}"
+        assert crypto.encrypt("secret", bound_to="t:c:1").startswith("v1.old.")
 
 
 def test_unchanged_secret_is_not_encrypted_again(credential):

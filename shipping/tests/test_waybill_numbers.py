@@ -3,7 +3,7 @@
 import pytest
 
 from shipping.models import Shipment
-from tracking.tests.test_api import QUERY
+from tracking.tests.documented import QUERY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("credential", "sandbox")]
 
