@@ -225,6 +225,14 @@ def report(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     return found | ({"carrier": "velocity"} if "carrier" in query else {})
 
 
+def feed(world: Things, query: dict[str, Any]) -> dict[str, Any]:
+    """Read either a feed, with a cursor that exists, or a list."""
+    if "after" not in query:
+        return query
+    kept = {name: value for name, value in query.items() if name not in ("cursor", "since", "until")}
+    return kept | {"after": ("0", "latest")[len(str(query["after"])) % 2]}
+
+
 Change = Callable[[Things, dict[str, Any]], dict[str, Any]]
 # Changes of whole bodies and queries, by "METHOD /path".
 BODIES: dict[str, Change] = {
@@ -249,7 +257,10 @@ QUERIES: dict[str, Change] = {
     r"GET /api/v1/usage$": period,
     r"GET /api/v1/analytics/performance$": period,
     r"GET /api/v1/shipments$": filters,
+    r"GET /api/v1/(audit-)?events$": feed,
 }
+# Operations for keys of the platform's operator.
+OF_PLATFORM_KEYS = re.compile(r"GET /api/v1/audit-events$")
 # Headers to send besides the key, from the bytes of the body.
 PROOFS: dict[str, Callable[[bytes], dict[str, str]]] = {r"POST /webhooks/": things.signature}
 # Repairs after a call, so that it does not affect the next ones.

@@ -180,6 +180,12 @@ def access_token(things: Things) -> str:
     return things.request("POST", "/api/v1/auth/token", PERSON)["access"]
 
 
+def platform_key(things: Things) -> str:
+    """Create a key of the platform's operator."""
+    command = ("create_api_key", "demo", "--name", "siem", "--scope", "audit:export")
+    return things.system.manage(*command).strip().splitlines()[-1]
+
+
 def member(things: Things) -> str:
     """Return the id of an unused membership."""
     if not things.members:
