@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from config.settings import DEMO_SECRETS
+from config.secrets import DEMO_SECRETS
 from deploy.tests import things
 from deploy.tests.system import ROOT, System
 
