@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from carriers.sandbox.messages import Answer, Refusal, Request
 from carriers.sandbox.store import Store
-from carriers.sandbox.webhooks import Sign, WebhookSender
+from carriers.sandbox.webhooks import RETRIES_S, Sign, WebhookSender
 
 Handler = Callable[[], Answer]
 
@@ -34,11 +34,13 @@ class SimulatedCarrier:
     new_account: ClassVar[dict[str, Any]]  # fields of an account with their defaults
     routes: ClassVar[tuple[Route, ...]]
     sign: ClassVar[Sign]
+    shipment_kind: ClassVar[str]  # of the stored documents
+    webhook_retries_s: ClassVar[tuple[int, ...]] = RETRIES_S
 
     def __init__(self, store: Store, sender: WebhookSender) -> None:
         self.store, self.sender = store, sender
         self._recent: dict[object, deque[float]] = {}
-        sender.signers[self.name] = type(self).sign
+        sender.signers[self.name], sender.retries_s[self.name] = type(self).sign, self.webhook_retries_s
         for account in self.accounts:
             if not store.get("account", account):
                 self.configure(account, {})
@@ -69,13 +71,18 @@ class SimulatedCarrier:
         """Answer a request with an unreadable body."""
         raise NotImplementedError
 
-    def error_body(self, status: int, message: str = "", operation: str = "") -> dict[str, Any]:
+    def error_body(self, status: int, message: str = "", operation: str = "") -> dict[str, Any] | str:
         """Return the body of a failure. An empty ``message`` stands for the carrier's own text."""
         raise NotImplementedError
 
     def account_of(self, request: Request) -> str:
         """Return the account that a request belongs to, or an empty string."""
         raise NotImplementedError
+
+    def describe_call(self, request: Request) -> tuple[Any, str]:
+        """Return the body of a request without secrets, and the reference of its order, for the record of calls."""
+        body = request.masked_body()
+        return body, (body.get("reference") or body.get("order_id") or "") if isinstance(body, dict) else ""
 
     def order_fault(self, request: Request, operation: str) -> dict[str, Any] | None:
         """Return the fault that an order requests by a magic word, or None."""

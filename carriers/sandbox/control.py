@@ -53,10 +53,8 @@ def _answer_records(sandbox: Sandbox, request: Request, parts: list[str]) -> Ans
         case ["DELETE", "calls"]:
             sandbox.store.clear("call")
             return Answer(200, [])
-        case ["GET", "pickit", "shipments"]:
-            return Answer(200, _list_shipments(sandbox, "shipment", request))
-        case ["GET", "velocity", "shipments"]:
-            return Answer(200, _list_shipments(sandbox, "velocity_order", request))
+        case ["GET", carrier, "shipments"]:
+            return Answer(200, _list_shipments(sandbox, sandbox.carriers[carrier].shipment_kind, request))
     return None
 
 
@@ -77,7 +75,7 @@ def _answer_accounts(sandbox: Sandbox, request: Request, parts: list[str]) -> An
         case ["POST", "webhooks", "send"]:
             wanted = request.json()
             account = sandbox.store.get("account", wanted.get("account", "pickit-platform"))
-            if account is None or not (wanted.get("url") or account["webhook_url"]):
+            if account is None or not (wanted.get("url") or account.get("webhook_url")):
                 raise ValueError("no such account, or it has no webhook_url")
             url, secret = wanted.get("url") or account["webhook_url"], wanted.get("secret") or account["webhook_secret"]
             carrier, subject = wanted.get("carrier", "pickit"), str(uuid.uuid4())

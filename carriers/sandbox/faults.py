@@ -57,7 +57,7 @@ def simulate(
     request: Request,
     work: Callable[[], Answer],
     *,
-    error_body: Callable[[int, str], dict[str, Any]],
+    error_body: Callable[[int, str], dict[str, Any] | str],
     released: threading.Event,
 ) -> Answer:
     """Answer a request with a fault.

@@ -53,11 +53,17 @@ def find_blocks(shipment: Mapping[str, Any], package: Mapping[str, Any]) -> list
         f"Weight {package['weight_kg']} kg     Order {shipment['order_id']}",
         f"Reference {shipment['reference']}",
         f"Routing {routing_code(destination)}",
+        *shipment.get("facts", ()),
     ]
     if shipment.get("pickup_code"):
         facts.append(f"Pickup code {shipment['pickup_code']}")
     found.append(Block("", facts, here, height=0.72 * inch))
     return [block._replace(lines=_printable(block.lines, block.country)) for block in found]
+
+
+def barcode_text(shipment: Mapping[str, Any], package: Mapping[str, Any]) -> str:
+    """Return the number of a package, or else of the shipment."""
+    return package.get("tracking_number") or shipment["tracking_number"]
 
 
 def routing_code(destination: Mapping[str, Any]) -> str:
@@ -72,6 +78,8 @@ def _address_lines(address: Mapping[str, Any]) -> list[str]:
         address.get("company"),
         address.get("contact_name"),
         address.get("street"),
+        address.get("street2"),
+        address.get("street3"),
         city_line,
         f"{address.get('country', '')}   {address.get('contact_phone') or ''}".strip(),
     ]

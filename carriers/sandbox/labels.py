@@ -25,6 +25,7 @@ from carriers.sandbox.label_contents import (
     TEST_NOTICE,
     WIDTH,
     Block,
+    barcode_text,
     find_blocks,
     write_title,
 )
@@ -75,7 +76,7 @@ def _draw_page(
     rows.bar(heading, page_number, height=0.42 * inch)
     for block in find_blocks(shipment, package):
         rows.box(block)
-    rows.barcode(shipment["tracking_number"])
+    rows.barcode(barcode_text(shipment, package))
     rows.notice(TEST_NOTICE)
 
 

@@ -46,7 +46,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """An HTTP response: JSON, unless ``raw`` is set."""
+    """An HTTP response: JSON, or plain text if ``body`` is a string, unless ``raw`` is set."""
 
     status: int
     body: Any = None
@@ -54,13 +54,19 @@ class Answer:
     raw: bytes | None = None
 
     def content(self) -> bytes:
-        return self.raw if self.raw is not None else json.dumps(self.body).encode()
+        if self.raw is not None:
+            return self.raw
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+    @property
+    def content_type(self) -> str:
+        return "text/plain; charset=utf-8" if isinstance(self.body, str) else "application/json"
 
 
 class Refusal(Exception):
     """A request that the carrier refuses, with the answer to send."""
 
-    def __init__(self, status: int, body: dict[str, Any], **headers: str) -> None:
+    def __init__(self, status: int, body: dict[str, Any] | str, **headers: str) -> None:
         super().__init__(str(body))
         self.answer = Answer(status, body, headers)
 

@@ -65,7 +65,7 @@ class Sandbox:
         operation, handler = found
         request.account = carrier.account_of(request)
         fault = self._take_fault(carrier.name, operation, request.account) or carrier.order_fault(request, operation)
-        call_id = self._record_call(operation, request, fault)
+        call_id = self._record_call(carrier, operation, request, fault)
 
         def work() -> Answer:
             answer = carrier.handle(request, operation, handler)
@@ -96,9 +96,10 @@ class Sandbox:
                     return fault
         return None
 
-    def _record_call(self, operation: str, request: Request, fault: dict[str, Any] | None) -> str:
-        body = request.masked_body()
-        reference = (body.get("reference") or body.get("order_id") or "") if isinstance(body, dict) else ""
+    def _record_call(
+        self, carrier: SimulatedCarrier, operation: str, request: Request, fault: dict[str, Any] | None
+    ) -> str:
+        body, reference = carrier.describe_call(request)
         call = {
             "at": now(),
             "carrier": request.carrier,

@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         content = answer.content()
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))} | answer.headers
+        headers = {"Content-Type": answer.content_type, "Content-Length": str(len(content))} | answer.headers
         # A fault may announce more bytes than it sends.
         self.close_connection = self.close_connection or headers["Content-Length"] != str(len(content))
         self.send_response(answer.status)

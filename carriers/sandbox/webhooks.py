@@ -30,19 +30,30 @@ def timestamp_signature(body: bytes, secret: str, timestamp: str) -> str:
 
 
 class WebhookSender:
-    """Sends webhooks in a background thread. ``signers`` has one function per carrier."""
+    """Sends webhooks in a background thread. ``signers`` and ``retries_s`` have an entry for each carrier."""
 
     def __init__(self, store: Store, *, retry_scale: float = 1.0) -> None:
         self.store, self.retry_scale = store, retry_scale
         self.signers: dict[str, Sign] = {}
+        self.retries_s: dict[str, tuple[int, ...]] = {}
         self._wake, self._stop = threading.Event(), threading.Event()
         threading.Thread(target=self._run, daemon=True, name="webhooks").start()
 
-    def enqueue(self, carrier: str, url: str, secret: str, event: dict[str, Any], *, subject: str) -> None:
-        """Store an event, to be sent soon."""
+    def enqueue(
+        self,
+        carrier: str,
+        url: str,
+        secret: str,
+        event: dict[str, Any],
+        *,
+        subject: str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Store an event, to be sent soon. ``headers`` are added to those of the carrier."""
         name = str(uuid.uuid4())
         row = {"id": name, "carrier": carrier, "url": url, "secret": secret, "subject": subject, "state": "pending"}
         row |= {"body": json.dumps(event), "event_type": event.get("event_type", ""), "attempts": []}
+        row["headers"] = headers or {}
         row["due"] = time.time()
         self.store.put("webhook", name, row, reference="pending")
         self._wake.set()
@@ -66,7 +77,7 @@ class WebhookSender:
     def _attempt(self, row: dict[str, Any]) -> bool:
         """Send an event once; return whether it was delivered."""
         body = row["body"].encode()
-        headers = self.signers[row["carrier"]](body, row["secret"], row["event_type"])
+        headers = self.signers[row["carrier"]](body, row["secret"], row["event_type"]) | row.get("headers", {})
         try:
             response = requests.post(row["url"], data=body, headers=headers, timeout=10, allow_redirects=False)
             outcome: Any = response.status_code
@@ -74,9 +85,10 @@ class WebhookSender:
             outcome = type(error).__name__
         row["attempts"].append({"at": time.time(), "outcome": outcome})
         delivered = isinstance(outcome, int) and 200 <= outcome < 300
-        if delivered or len(row["attempts"]) > len(RETRIES_S):
+        retries_s = self.retries_s[row["carrier"]]
+        if delivered or len(row["attempts"]) > len(retries_s):
             row["state"] = "delivered" if delivered else "failed"
         else:
-            row["due"] = time.time() + RETRIES_S[len(row["attempts"]) - 1] * self.retry_scale
+            row["due"] = time.time() + retries_s[len(row["attempts"]) - 1] * self.retry_scale
         self.store.put("webhook", row["id"], row, reference="" if row["state"] != "pending" else "pending")
         return delivered

@@ -13,7 +13,7 @@ import pypdfium2
 from PIL import Image, ImageOps
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import DOT, DPI, SIZES, TEST_NOTICE, find_blocks, write_title
+from carriers.sandbox.label_contents import DOT, DPI, SIZES, TEST_NOTICE, barcode_text, find_blocks, write_title
 from carriers.sandbox.typesetting import BOLD, draw_line, wrap
 
 _LEFT, _TOP, _GAP = 30, 90, 6
@@ -51,7 +51,7 @@ def _write_page(
         top += (dots + _GAP) * len(lines)
     notice = f"^FO0,15^GB{width},60,60^FS\n^FO0,25^FR^A0N,44,44^FB{width},1,0,C^FD{TEST_NOTICE}^FS"
     barcode = f"^FO60,{height - _BARCODE_ROOM + 10}^BY3^BCN,{_BARCODE_HEIGHT},Y,N,N"
-    number = f"^FD{shipment['tracking_number']}^FS"
+    number = f"^FD{barcode_text(shipment, package)}^FS"
     return "\n".join(["^XA", "^CI28", f"^PW{width}", f"^LL{height}", notice, *fields, barcode + number, "^XZ", ""])
 
 

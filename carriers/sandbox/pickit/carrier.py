@@ -20,6 +20,7 @@ class Pickit(SimulatedCarrier):
     """Pickit's API as documented in ``docs/carriers/pickit.md``."""
 
     name = "pickit"
+    shipment_kind = "shipment"
     prefix = "/pickit/v2"
     accounts = ("test-client-id", "test-client", "pickit-platform")
     new_account = {

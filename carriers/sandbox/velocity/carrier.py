@@ -42,6 +42,7 @@ class Velocity(SimulatedCarrier):
     """Velocity's API as documented in ``docs/carriers/velocity.md``."""
 
     name = "velocity"
+    shipment_kind = "velocity_order"
     prefix = "/velocity"
     accounts = ("+910000000000", "velocity-platform")
     # rate_limit 0: no limits. limits: other numbers than the documented ones, like {"quote": 5}.
