@@ -262,6 +262,9 @@ PUBLIC_RATES = env.rates("PUBLIC_RATES", default=[f"{RATE_LIMIT_PER_MINUTE}/m"])
 USER_RATES = env.rates("USER_RATES", default=["60/m"])
 SENSITIVE_RATES = env.rates("SENSITIVE_RATES", default=["5/m", "10/15m"])
 ACCOUNT_RATES = env.rates("ACCOUNT_RATES", default=["50/h"])
+# Requests with unknown API keys that raise an alarm: from one network, and from all together.
+UNKNOWN_KEYS_ALARM = env.rates("UNKNOWN_KEYS_ALARM", default=["20/10m"])
+UNKNOWN_KEYS_TOTAL_ALARM = env.rates("UNKNOWN_KEYS_TOTAL_ALARM", default=["200/10m"])
 COUNTERS_PREFIX = "waybill:count:"
 # Usage counts are kept in memory this long, then written in one batch.
 USAGE_FLUSH_S = env.float("USAGE_FLUSH_S", default=5.0, minimum=0.01)

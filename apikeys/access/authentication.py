@@ -13,6 +13,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apikeys.access import unknown_keys
 from apikeys.audit import security
 from apikeys.http import actors
 from apikeys.http.callers import Caller
@@ -35,6 +36,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         row = verify_key(key)
         if row is None:
+            if key:
+                unknown_keys.count(actors.current().address or "0.0.0.0")  # noqa: S104 a Unix socket has no address
             raise InvalidApiKey
         if reason := refusal_reason(row, actors.current().address):
             security.record_refused_key(row, reason)

@@ -60,10 +60,14 @@ class Policy:
     fails_closed: bool = False
 
 
-def _network(facts: RequestFacts) -> str:
-    # An IPv6 customer has at least a /64 of addresses.
-    address = ipaddress.ip_address(facts.address)
+def network_of(text: str) -> str:
+    """Return the network that counts as one source: an IPv6 customer has at least a /64 of addresses."""
+    address = ipaddress.ip_address(text)
     return str(ipaddress.ip_network(f"{address}/{32 if address.version == 4 else 64}", strict=False))
+
+
+def _network(facts: RequestFacts) -> str:
+    return network_of(facts.address)
 
 
 def _of_caller(kind: str) -> Callable[[RequestFacts], str | None]:
@@ -85,7 +89,12 @@ POLICIES = {
     for policy in (
         # Requests to public endpoints, and requests without a valid key.
         Policy("public", _network, lambda facts: settings.PUBLIC_RATES),
-        Policy("user", _of_caller("person:"), lambda facts: settings.USER_RATES),
+        # The person's own rate, else the installation's.
+        Policy(
+            "user",
+            _of_caller("person:"),
+            lambda facts: [f"{facts.caller.user_rate}/m"] if facts.caller.user_rate else settings.USER_RATES,
+        ),
         # The key's own rates, else those of the merchant's plan.
         Policy(
             "api_key",
@@ -182,7 +191,7 @@ def _count_together(rates: Sequence[tuple[str, str, str]]) -> list[Usage]:
     now = int(time.time())
     usages, windows = [], []
     for policy, identity, rate in rates:
-        limit, period = _parse_rate(rate)
+        limit, period = parse_rate(rate)
         ends = window_end(identity, period)
         windows.append((f"{policy}:{limit}/{period}:{identity}:{ends}", ends - now + _MARGIN_S))
         usages.append(Usage(policy, limit, 0, datetime.fromtimestamp(ends, UTC)))
@@ -198,7 +207,7 @@ def _count_alone(policy: str, identity: str, rate: str) -> Usage:
 
 
 @lru_cache(maxsize=1024)
-def _parse_rate(rate: str) -> tuple[int, int]:
+def parse_rate(rate: str) -> tuple[int, int]:
     """Return the number of requests and the seconds of a rate such as ``10/15m``.
 
     Like django-ratelimit, it ignores the rest of a text such as ``10/15min``.

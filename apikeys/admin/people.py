@@ -36,6 +36,7 @@ class UserAdmin(WaybillAdmin, DjangoUserAdmin):
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("username__prefix", "email__prefix", "first_name__prefix", "last_name__prefix")
     search_help_text = "User name, e-mail or name."
+    fieldsets = (*DjangoUserAdmin.fieldsets, ("API", {"fields": ("per_minute",)}))
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )

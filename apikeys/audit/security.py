@@ -28,6 +28,8 @@ KEY_DAILY_USE = EventType("api_key.daily_use", audit=True)
 KEY_REFUSED = EventType("api_key.refused", audit=True)
 # A revoked or leaked key was sent, or a valid one from an address that is not allowed: it may be stolen.
 KEY_MISUSED = EventType("api_key.misused", audit=True, security=True)
+# Many unknown keys were sent from one network, or in all: a program guesses keys, or uses a key that was deleted.
+UNKNOWN_KEYS = EventType("api_key.unknown_burst", security=True)
 SIGNED_IN = EventType("person.signed_in")
 SIGN_IN_REFUSED = EventType("person.sign_in_refused", security=True)
 TOKEN_REUSED = EventType("person.refresh_token_reused", audit=True, security=True)

@@ -13,6 +13,7 @@ class Caller:
 
     name: ``key:<id>`` or ``person:<id>``.
     key_rates: requests of the key per minute and per hour; None for a person.
+    user_rate: requests of the person per minute; None: the installation's rates.
     store_rate, merchant_rate: requests per minute; None without such a limit.
     language: the merchant's, used if the request names none.
     """
@@ -21,6 +22,7 @@ class Caller:
     name: str
     scopes: frozenset[str]
     key_rates: tuple[int, int] | None = None
+    user_rate: int | None = None
     store_rate: int | None = None
     merchant_rate: int | None = None
     language: str = ""

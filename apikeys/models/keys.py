@@ -8,7 +8,8 @@ from django.utils import timezone
 from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Tenant, TenantRow
 from apikeys.models import scopes
-from apikeys.models.merchants import Store, rate_field
+from apikeys.models.merchants import Store
+from apikeys.models.rates import rate_field
 
 
 class ApiKey(TenantRow):

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
 from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import Row
 from apikeys.models.people import User
-
-
-def rate_field(help_text: str) -> models.PositiveIntegerField:
-    """Return an optional column for a number of requests."""
-    return models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text)
+from apikeys.models.rates import rate_field
 
 
 class Plan(models.Model):

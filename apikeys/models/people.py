@@ -7,6 +7,7 @@ from django.db import models
 
 from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import new_id
+from apikeys.models.rates import rate_field
 
 
 class User(AbstractUser):
@@ -14,6 +15,7 @@ class User(AbstractUser):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(unique=True, null=True, blank=True)
+    per_minute = rate_field("Requests per minute with the person's access tokens, at all merchants. Empty: USER_RATES.")
 
     class Meta(AbstractUser.Meta):
         indexes = [

@@ -87,6 +87,7 @@ def caller_for_token(raw_token: str) -> Caller:
         tenant=Tenant(membership.merchant_id, token["mode"]),
         name=f"person:{membership.user_id}",
         scopes=OF_ROLES[membership.role],
+        user_rate=membership.user.per_minute,
         merchant_rate=membership.merchant.per_minute,
         language=membership.merchant.language,
     )

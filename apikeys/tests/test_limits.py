@@ -19,6 +19,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.keys.verification import caller_for_key, verify_key
 from apikeys.models import ApiKey, Event, Membership, Merchant, Plan, Store, User
+from apikeys.people import access_tokens
 
 # With the clock stopped, no window ends during a test.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -133,6 +134,19 @@ def test_key_response_has_the_effective_rates(api, plan, settings):
     assert api.get("/api/v1/shipments")["X-RateLimit-Limit"] == "40"
 
 
+def test_person_can_have_a_rate_of_its_own(client, merchant, settings):
+    settings.USER_RATES = ["60/m"]
+    person = User.objects.create_user("slow@example.com", "slow@example.com", "x", per_minute=2)
+    membership = Membership.objects.create(merchant=merchant, user=person, role="owner")
+    token = access_tokens.issue_tokens(person, membership, "test").access
+    headers = {"Authorization": f"Bearer {token}"}
+    answers = [client.get("/api/v1/events", headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert (answers[0]["X-RateLimit-Limit"], answers[2].json()["details"]) == ("2", {"limit": ["user"]})
+    User.objects.update(per_minute=None)  # the next request has the installation's rate
+    assert client.get("/api/v1/events", headers=headers)["X-RateLimit-Limit"] == "60"
+
+
 def test_each_person_has_a_limit(store, tenant):
     one, other = (Caller(tenant, f"person:{uuid.uuid4()}", frozenset()) for _ in range(2))
     usages = [limits.count(facts(one), limits.OF_CALLERS) for _ in range(61)]
@@ -214,7 +228,7 @@ def test_windows_end_when_those_of_django_ratelimit_do(settings, time_machine):
     [("7/m", 7, 60), ("7/min", 7, 60), ("7/2h", 7, 7200), ("7/hour", 7, 3600), ("7/", 7, 1), ("7/15m ", 7, 900)],
 )
 def test_rates_of_callers_and_addresses_are_read_alike(rate, limit, period):
-    assert limits._parse_rate(rate) == (limit, period)
+    assert limits.parse_rate(rate) == (limit, period)
     used = get_usage(None, group="rates", key=lambda *_: "one", rate=rate, increment=True)
     assert used["limit"] == limit
     assert used["time_left"] <= period
