@@ -92,6 +92,10 @@ class SimulatedCarrier:
         """Add a scan to a shipment. Raises ``KeyError`` (unknown number) and ``ValueError``."""
         raise NotImplementedError
 
+    def complete_pickup(self, name: str) -> dict[str, Any]:
+        """Collect the parcels of a pickup. Raises ``KeyError`` (unknown pickup)."""
+        raise KeyError(name)
+
     def configure(self, account: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Create or change an account; return all its fields. Fields outside ``new_account`` are ignored."""
         known = {name: value for name, value in changes.items() if name in self.new_account}

@@ -88,8 +88,8 @@ def _answer_carriers(sandbox: Sandbox, request: Request, parts: list[str]) -> An
     match parts:
         case ["POST", carrier, "shipments", number, "advance"]:
             return Answer(200, sandbox.carriers[carrier].advance(number, request.json()))
-        case ["POST", "pickit", "pickups", name, "complete"]:
-            return Answer(200, sandbox.carriers["pickit"].complete_pickup(name))
+        case ["POST", carrier, "pickups", name, "complete"]:
+            return Answer(200, sandbox.carriers[carrier].complete_pickup(name))
         case ["POST", "velocity", "shipments", number, "remit"]:
             return Answer(200, sandbox.carriers["velocity"].remit(number))
     return None

@@ -37,6 +37,13 @@ def write_title(shipment: Mapping[str, Any], carrier: str) -> str:
     return f"TEST  {carrier}  {shipment['service_type']}".upper()
 
 
+def number_pages(shipment: Mapping[str, Any], only: int | None) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return packages with their page numbers: all, or the one with the index ``only``."""
+    total = len(shipment["packages"])
+    pages = [(f"{number} of {total}", package) for number, package in enumerate(shipment["packages"], start=1)]
+    return pages if only is None else pages[only : only + 1]
+
+
 def find_blocks(shipment: Mapping[str, Any], package: Mapping[str, Any]) -> list[Block]:
     """Return the boxes of a package's label from top to bottom."""
     origin, destination = shipment["origin"], shipment["destination"]
@@ -49,8 +56,9 @@ def find_blocks(shipment: Mapping[str, Any], package: Mapping[str, Any]) -> list
     if point:
         lines = [f"{point['id']}  {point['name']}", point["address"]]
         found.append(Block("PICKUP POINT", lines, here, height=0.55 * inch))
+    weight = package.get("weight") or f"{package['weight_kg']} kg"
     facts = [
-        f"Weight {package['weight_kg']} kg     Order {shipment['order_id']}",
+        f"Weight {weight}     Order {shipment['order_id']}",
         f"Reference {shipment['reference']}",
         f"Routing {routing_code(destination)}",
         *shipment.get("facts", ()),

@@ -1,7 +1,8 @@
-"""Label files as PDF and PNG: 4x6 inch, aligned to the dots of a 203 dpi printer, one page per package.
+"""Label files as PDF, PNG and GIF: 4x6 inch, aligned to the dots of a 203 dpi printer, one page per package.
 
-A6 shows the same page a little smaller, A4 shows it in the upper left corner. A PNG has the pages one below the other.
-``zpl`` writes the same labels for label printers.
+A6 shows the same page a little smaller, A4 shows it in the upper left corner. A picture has the pages one below the
+other. ``zpl`` writes the same labels for label printers. A package may have its own ``tracking_number``. ``only`` is
+the index of a single package to draw; its page still says which of all packages it is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from carriers.sandbox.label_contents import (
     Block,
     barcode_text,
     find_blocks,
+    number_pages,
     write_title,
 )
 from carriers.sandbox.typesetting import BOLD, LINE_HEIGHT, REGULAR, draw_line, fit, largest_size
@@ -41,29 +43,40 @@ def draw(shipment: Mapping[str, Any], label_format: str, size: str) -> bytes:
 
 def draw_png(shipment: Mapping[str, Any], *, size: str = "4x6") -> bytes:
     """Draw the pages in black and white, at 203 dots per inch."""
-    pages = [page.render(scale=DPI / 72).to_pil() for page in pypdfium2.PdfDocument(draw_pdf(shipment, size=size))]
+    return save_picture(draw_picture(draw_pdf(shipment, size=size)), "PNG")
+
+
+def save_picture(picture: Image.Image, picture_format: str) -> bytes:
+    """Return the file of a picture in black and white."""
+    buffer = io.BytesIO()
+    picture.save(buffer, picture_format, dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def draw_picture(file: bytes) -> Image.Image:
+    """Return the pages of a PDF in black and white, at 203 dots per inch."""
+    pages = [page.render(scale=DPI / 72).to_pil() for page in pypdfium2.PdfDocument(file)]
     whole = Image.new("L", (max(page.width for page in pages), sum(page.height for page in pages)), 255)
     top = 0
     for page in pages:
         whole.paste(page.convert("L"), (0, top))
         top += page.height
-    buffer = io.BytesIO()
-    whole.point(lambda grey: 255 if grey > 127 else 0).convert("1").save(buffer, "PNG", dpi=(DPI, DPI))
-    return buffer.getvalue()
+    return whole.point(lambda grey: 255 if grey > 127 else 0).convert("1")
 
 
-def draw_pdf(shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6") -> bytes:
+def draw_pdf(
+    shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6", only: int | None = None
+) -> bytes:
     """Draw one page for each package of a shipment."""
     buffer = io.BytesIO()
     width, height = SIZES[size]
     canvas = Canvas(buffer, pagesize=(width, height), invariant=True)
     scale = min(1.0, width / WIDTH, height / HEIGHT)
     canvas.setTitle(f"{carrier} {shipment['tracking_number']}")
-    total = len(shipment["packages"])
-    for number, package in enumerate(shipment["packages"], start=1):
+    for page_number, package in number_pages(shipment, only):
         canvas.translate(0, height - HEIGHT * scale)
         canvas.scale(scale, scale)
-        _draw_page(canvas, shipment, package, write_title(shipment, carrier), f"{number} of {total}")
+        _draw_page(canvas, shipment, package, write_title(shipment, carrier), page_number)
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()

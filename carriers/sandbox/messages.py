@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 @dataclass
@@ -32,6 +33,10 @@ class Request:
         if not isinstance(value, dict):
             raise ValueError("an object is expected")
         return value
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form body (``application/x-www-form-urlencoded``)."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     def masked_body(self) -> Any:
         """Return the body without secrets, for the record of calls."""

@@ -13,7 +13,16 @@ import pypdfium2
 from PIL import Image, ImageOps
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import DOT, DPI, SIZES, TEST_NOTICE, barcode_text, find_blocks, write_title
+from carriers.sandbox.label_contents import (
+    DOT,
+    DPI,
+    SIZES,
+    TEST_NOTICE,
+    barcode_text,
+    find_blocks,
+    number_pages,
+    write_title,
+)
 from carriers.sandbox.typesetting import BOLD, draw_line, wrap
 
 _LEFT, _TOP, _GAP = 30, 90, 6
@@ -23,13 +32,14 @@ _SMALLEST = 12  # dots
 _DOTS = {"TO": 40}
 
 
-def draw_zpl(shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6") -> bytes:
-    """Write one label for each package."""
+def draw_zpl(
+    shipment: Mapping[str, Any], *, carrier: str = "Pickit", size: str = "4x6", only: int | None = None
+) -> bytes:
+    """Write one label for each package, or for the one with the index ``only``."""
     width, height = (round(side / DOT) for side in SIZES[size])
-    total = len(shipment["packages"])
     pages = [
-        _write_page(shipment, package, carrier, f"{number} of {total}", width, height)
-        for number, package in enumerate(shipment["packages"], start=1)
+        _write_page(shipment, package, carrier, page_number, width, height)
+        for page_number, package in number_pages(shipment, only)
     ]
     return "".join(pages).encode()
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from carriers.sandbox.carrier import SimulatedCarrier
+from carriers.sandbox.geography import distance_km
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.pickit.errors import PickitRefusal
 from carriers.sandbox.pickit.validation import query_number
@@ -55,7 +56,7 @@ def search(carrier: SimulatedCarrier, request: Request) -> Answer:
     radius_km = query_number(request, "radius", 0.1, 50, 5.0)
     limit = int(query_number(request, "limit", 1, 100, 20))
     points = [DOCUMENTED, *(_point_in_cell(row, column) for row, column in _cells_around(lat, lng, radius_km))]
-    measured = [(_distance_km(lat, lng, **point["location"]), point) for point in points]
+    measured = [(distance_km(lat, lng, **point["location"]), point) for point in points]
     inside = sorted(
         ((distance, point) for distance, point in measured if distance <= radius_km), key=lambda pair: pair[0]
     )
@@ -97,14 +98,6 @@ def summary(point: dict[str, Any]) -> dict[str, Any]:
     address = point["address"]
     line = f"{address['street']}, {address['city']}, {address['state']} {address['postal_code']}"
     return {"id": point["id"], "name": point["name"], "type": point["type"], "address": line}
-
-
-def _distance_km(one_lat: float, one_lng: float, lat: float, lng: float) -> float:
-    """Return the great-circle distance."""
-    a, b = math.radians(one_lat), math.radians(lat)
-    half = math.sin((b - a) / 2) ** 2
-    half += math.cos(a) * math.cos(b) * math.sin(math.radians(lng - one_lng) / 2) ** 2
-    return 2 * 6371 * math.asin(min(1.0, math.sqrt(half)))
 
 
 def _cells_around(lat: float, lng: float, radius_km: float) -> list[tuple[int, int]]:
