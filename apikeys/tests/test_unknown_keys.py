@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client import REGISTRY
 
+from apikeys.access import unknown_keys  # noqa: F401 registers the metrics
 from apikeys.db.redis_client import RedisUnavailable
 from apikeys.keys.format import generate_key
 from apikeys.models import Event, SecurityNotice
