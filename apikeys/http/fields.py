@@ -173,6 +173,28 @@ class Moment(NamedTuple):
         """The calendar day as it was written, not converted to UTC."""
         return date.fromisoformat(self.text[: 10 if self.text[4] == "-" else 8])
 
+    @property
+    def is_day(self) -> bool:
+        """Whether it was written as a calendar date without a time."""
+        return len(self.text) <= 10
+
+    @property
+    def local(self) -> datetime:
+        """The instant with the offset that it was written with."""
+        parsed = _parse_moment(self.text)
+        return self.at if parsed is None or parsed.tzinfo is None else parsed
+
+
+def _parse_moment(text: str) -> datetime | None:
+    """Return a time as it is written, or None if it has another form. Raises ``ValueError`` for a 13th month."""
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    day, time, offset = found.groups()
+    offset = (offset or "").upper()
+    offset = offset.strip() if offset.endswith("Z") else offset.replace(" ", "+")
+    return datetime.fromisoformat(f"{day}T{time}{offset}" if time else day)
+
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class MomentField(serializers.Field):
@@ -182,14 +204,10 @@ class MomentField(serializers.Field):
 
     def to_internal_value(self, data: Any) -> Moment:
         text = data.strip() if isinstance(data, str) and len(data) <= 64 else ""
-        found = _MOMENT.fullmatch(text)
-        if found is None:
-            self.fail("invalid")
-        day, time, offset = found.groups()
-        offset = (offset or "").upper()
-        offset = offset.strip() if offset.endswith("Z") else offset.replace(" ", "+")
         try:
-            parsed = datetime.fromisoformat(f"{day}T{time}{offset}" if time else day)
+            parsed = _parse_moment(text)
+            if parsed is None:
+                self.fail("invalid")
             at = (parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail("invalid")

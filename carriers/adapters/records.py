@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from decimal import Decimal
 from math import isfinite
 from types import MappingProxyType
@@ -105,6 +105,19 @@ class Record:
         """Return an instant in UTC; a time without an offset is in the record's ``zone``."""
         text = self.text(name, default)
         return default if text is default else values.read_time(text, self._at(name), zone=self.zone)[0]
+
+    def local_time(self, name: str, default: Any = _REQUIRED) -> datetime:
+        """Return an instant with the offset that it was reported with, so that its date is the reported day."""
+        text = self.text(name, default)
+        return default if text is default else values.read_local_time(text, self._at(name), zone=self.zone)[0]
+
+    def deadline(self, name: str, default: Any = _REQUIRED) -> datetime:
+        """Return an instant in UTC; of a day without a time, the last minute in the record's ``zone``."""
+        text = self.text(name, default)
+        if text is default or not values.is_day(text):
+            return self.time(name, default)
+        day = values.read_local_time(text, self._at(name), zone=self.zone)[0].date()
+        return datetime.combine(day, time(23, 59), tzinfo=self.zone).astimezone(UTC)
 
     def record(self, name: str, default: Any = _REQUIRED) -> Record:
         """Return a nested object."""

@@ -23,6 +23,7 @@ _TIME_FORMATS = tuple(
     for day in ("%Y/%m/%d", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%b %d %Y")
     for time in ("", " %H:%M:%S", " %H:%M", ", %H:%M:%S", ", %H:%M", " %I:%M %p", ", %I:%M %p", " %I:%M:%S %p")
 )
+_TIME_OF_DAY = re.compile(r":|\d[Tt]\d")
 _EPOCH = re.compile(r"\d{10}(\d{3})?", re.A)  # seconds or milliseconds
 
 
@@ -62,7 +63,13 @@ def read_flag(value: Any, name: str) -> bool:
 
 
 def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple[datetime, bool]:
-    """Return a time in UTC, and whether ``zone`` had to be assumed. Raises ``ValueError``.
+    """Return a time in UTC, and whether ``zone`` had to be assumed: ``read_local_time``."""
+    moment, assumed = read_local_time(text, name, zone=zone)
+    return moment.astimezone(UTC), assumed
+
+
+def read_local_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple[datetime, bool]:
+    """Return a time with its own offset, and whether ``zone`` had to be assumed. Raises ``ValueError``.
 
     Read are ISO 8601, seconds or milliseconds since 1970, RFC 5322, and forms with the year first or the month's name.
     When clocks are set back, an ambiguous time is the earlier one; when they are set forward, a skipped time has the
@@ -71,9 +78,16 @@ def read_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) -> tuple
     try:
         moment = _parse_time(text.strip())
         assumed = moment.tzinfo is None
-        return (moment.replace(tzinfo=zone) if assumed else moment).astimezone(UTC), assumed
+        local = moment.replace(tzinfo=zone) if assumed else moment
+        local.astimezone(UTC)  # raises for a time outside the calendar there
+        return local, assumed
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{name} is not a time") from error
+
+
+def is_day(text: str) -> bool:
+    """Return whether a time is a calendar date without a time of day."""
+    return not _TIME_OF_DAY.search(text) and not _EPOCH.fullmatch(text.strip())
 
 
 def _parse_time(text: str) -> datetime:

@@ -16,7 +16,7 @@ from carriers.adapters.refusals import find_refusal
 from carriers.adapters.values import read_time
 from carriers.tests.damage import skipped
 
-PARIS = ZoneInfo("Europe/Paris")
+PARIS, INDIA = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Kolkata")
 
 
 @pytest.mark.parametrize(
@@ -267,3 +267,19 @@ def test_merchants_send_currencies_of_todays_tender_only(code):
     assert [field.run_validation(one) for one in ("usd", "KWD", "JPY")] == ["USD", "KWD", "JPY"]
     with pytest.raises(ValidationError):
         field.run_validation(code)
+
+
+@pytest.mark.parametrize("day", ["2026-12-16", "20261216", "16 Dec 2026", "2026/12/16"])
+@pytest.mark.parametrize(("zone", "end"), [(UTC, "2026-12-16T23:59:00+00:00"), (INDIA, "2026-12-16T18:29:00+00:00")])
+def test_deadline_of_a_day_is_its_end_and_of_a_time_the_time(day, zone, end):
+    assert Record({"at": day}, zone=zone).deadline("at").isoformat() == end
+    for text in ("2026-12-16T00:00:00Z", "20261216T000000Z", "1797379200", "1797379200000"):
+        assert Record({"at": text}, zone=zone).deadline("at").isoformat() == "2026-12-16T00:00:00+00:00", text
+    assert Record({}).deadline("at", None) is None
+
+
+def test_local_time_keeps_its_day():
+    assert Record({"at": "2026-12-16T00:30:00+05:30"}).local_time("at").isoformat() == "2026-12-16T00:30:00+05:30"
+    assert Record({"at": "2026-12-16"}, zone=INDIA).local_time("at").date().isoformat() == "2026-12-16"
+    with pytest.raises(ValueError, match="at is not a time"):
+        Record({"at": "0001-01-01T00:00:00+05:30"}).local_time("at")

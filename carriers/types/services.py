@@ -16,7 +16,7 @@ class PickupRequest:
     """A pickup to book."""
 
     reference: str  # Waybill's, unique
-    pickup_date: datetime
+    pickup_date: datetime  # offset kept; its date is the local day
     window_start: str  # HH:MM, local
     window_end: str  # HH:MM, local
     address: Address
@@ -32,7 +32,7 @@ class BookedPickup:
 
     carrier_pickup_id: str
     confirmation_number: str
-    scheduled_date: datetime
+    scheduled_date: datetime  # offset kept; its date is the local day
     window_start: str
     window_end: str
     status: str = "scheduled"

@@ -50,20 +50,20 @@ class PickupAdmin(ShippingAdmin):
         "name",
         "state_badge",
         "shown_carrier",
-        "scheduled_date",
+        "scheduled_day",
         "window",
         "packages_count",
         "merchant",
         "mode",
     )
     list_select_related = ("merchant",)
-    list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_date")
+    list_filter = ("state", CarrierFilter, MerchantFilter, "mode", "scheduled_day")
     list_defer = ("address", "request", "carrier_details", "failure", "pending_reason")
     search_fields = ("confirmation_number__prefix", "carrier_pickup_id__prefix", "shipments__search")
     search_help_text = (
         "Confirmation number, carrier's pickup id, pickup id, or any text that finds one of its shipments."
     )
-    date_hierarchy = "scheduled_date"
+    date_hierarchy = "scheduled_day"
     ordering = ("-id",)
     actions = ("nothing_booked",)
     sections = (shipments_section, calls_section, events_section)
@@ -77,6 +77,7 @@ class PickupAdmin(ShippingAdmin):
                     "failure_text",
                     "pending_text",
                     "scheduled_date",
+                    "scheduled_day",
                     "window",
                     "packages_count",
                     "total_weight_kg",

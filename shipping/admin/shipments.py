@@ -90,7 +90,7 @@ def pickups_section(request: HttpRequest, row: Shipment) -> Section | None:
         {
             "confirmation": str,
             "state": pickup_badge,
-            "day": lambda one: f"{one.scheduled_date:%Y-%m-%d}, {one.window_start}–{one.window_end}",
+            "day": lambda one: f"{one.day}, {one.window_start}–{one.window_end}",
             "packages": lambda one: one.packages_count,
         },
         shipments=row.pk,

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from apikeys.db.search import fold_number
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import Conflict, ShipmentNotFound, UnsupportedOperation
+from apikeys.http.errors import Conflict, ShipmentNotFound, UnsupportedOperation, ValidationFailed, WaybillError
 from apikeys.http.text import normalize_identifier, number_key
 from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
 from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment, ShipmentSearch
 
@@ -38,7 +39,7 @@ def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
     """Return a shipment by our id, tracking number, carrier's shipment id or generated number, in this order.
 
     If several share a number, the newest is returned. ``carrier`` (a slug) narrows the search.
-    Raises: ``ShipmentNotFound``, also for another merchant's.
+    Raises: ``ShipmentNotFound``, also for another merchant's; ``ValidationFailed`` if the carrier has no such numbers.
     """
     name = clean_name(name)
     rows = Shipment.objects.of(tenant).order_by(exact_first(name), "-id")
@@ -52,7 +53,15 @@ def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
             return shipment
     if found := _search(rows, [name]):
         return rows.get(id=found[name])
-    raise ShipmentNotFound
+    raise describe_missing(name, carrier)
+
+
+def describe_missing(name: str, carrier: str) -> WaybillError:
+    """Return the error for a name that no shipment has: a wrong format, if the carrier (a slug) has no such numbers."""
+    # Only after the search, because our ids and the carrier's shipment ids are names of a shipment too.
+    if not carrier or is_id(name) or adapter_class(carrier).is_number(name):
+        return ShipmentNotFound()
+    return ValidationFailed(details={"tracking_number": [_("Invalid tracking number format")]})
 
 
 def find_shipments(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -> dict[str, Shipment]:

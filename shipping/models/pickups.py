@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.db import models
 from django.utils import timezone
 
@@ -29,6 +31,9 @@ class Pickup(TenantRow):
     carrier_pickup_id = models.CharField(max_length=64, blank=True)
     confirmation_number = models.CharField(max_length=64, blank=True)
     scheduled_date = models.DateTimeField()
+    scheduled_day = models.DateField(
+        null=True, blank=True, help_text="The calendar day where the parcels are, which is not always that in UTC."
+    )
     window_start = models.CharField(max_length=5)
     window_end = models.CharField(max_length=5)
     address = models.JSONField(default=dict)
@@ -68,3 +73,8 @@ class Pickup(TenantRow):
 
     def __str__(self) -> str:
         return self.confirmation_number or str(self.id)
+
+    @property
+    def day(self) -> date:
+        """The calendar day of the pickup."""
+        return self.scheduled_day or self.scheduled_date.date()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from datetime import timezone as timezone_class
 from decimal import Decimal
 from typing import Any
@@ -70,7 +70,7 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[War
         mark_failed(pickup, error)
         raise
     try:
-        return _store_confirmation(pickup.id, confirmed), warnings
+        return _store_confirmation(pickup.id, confirmed, order["pickup_date"].local), warnings
     except IntegrityError:
         error = OutcomeUnknown(
             carrier=adapter.name,
@@ -100,9 +100,11 @@ def filter_pickups(tenant: Tenant, filters: Mapping[str, Any]) -> QuerySet[Picku
         rows = rows.filter(state=filters["status"])
     if "carrier" in filters:
         rows = rows.filter(carrier=adapter_class(filters["carrier"]).slug)
-    return rows.filter(
-        *build_range_filters("scheduled_date", filters.get("scheduled_from"), filters.get("scheduled_to"))
-    )
+    since, until = filters.get("scheduled_from"), filters.get("scheduled_to")
+    days = {"gte": since, "lte": until}
+    rows = rows.filter(**{f"scheduled_day__{end}": one.day for end, one in days.items() if one and one.is_day})
+    times = (None if one and one.is_day else one for one in (since, until))
+    return rows.filter(*build_range_filters("scheduled_date", *times))
 
 
 def prefetch_shipments(rows: QuerySet[Pickup]) -> QuerySet[Pickup]:
@@ -172,15 +174,19 @@ def _spellings(name: str) -> set[str]:
 def _check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
     """Return the shipments to collect, each once; ``names`` may name one several times."""
     holders = lookup.resolve_numbers(credential.id, [row.tracking_number for row in found.values()])
-    reasons = {number: _refusal_reason(found.get(name), credential, holders) for number, name in enumerate(names)}
+    reasons = {number: _refusal_reason(name, found.get(name), credential, holders) for number, name in enumerate(names)}
     problems = {f"shipment_ids[{number}]": [reason] for number, reason in reasons.items() if reason}
     if problems:
         raise ValidationFailed(details=problems)
     return list({found[name].id: found[name] for name in names}.values())
 
 
-def _refusal_reason(shipment: Shipment | None, credential: Credential, holders: Mapping[str, uuid.UUID]) -> str:
+def _refusal_reason(
+    name: str, shipment: Shipment | None, credential: Credential, holders: Mapping[str, uuid.UUID]
+) -> str:
     """Return why a shipment cannot be collected; empty if it can."""
+    if shipment is None and not lookup.is_id(name) and not adapter_class(credential.carrier).is_number(name):
+        return _("Invalid tracking number format")
     if shipment is None:
         return _("No shipment of this carrier has this id or tracking number.")
     if shipment.booking_state != BookingState.BOOKED:
@@ -236,6 +242,7 @@ def _reserve(
             carrier=credential.carrier,
             credential=credential,
             scheduled_date=order["pickup_date"].at,
+            scheduled_day=order["pickup_date"].day,
             window_start=order["pickup_window_start"],
             window_end=order["pickup_window_end"],
             address=to_builtins(order["address"]),
@@ -253,7 +260,7 @@ def _build_request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence
     weight = order.get("total_weight_kg")
     return PickupRequest(
         reference=str(pickup.id),
-        pickup_date=pickup.scheduled_date,
+        pickup_date=order["pickup_date"].local,
         window_start=pickup.window_start,
         window_end=pickup.window_end,
         address=to_address(order["address"] | {name: text for name, text in contact.items() if text}),
@@ -264,12 +271,21 @@ def _build_request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence
     )
 
 
-def _store_confirmation(pickup_id: uuid.UUID, confirmed: BookedPickup) -> Pickup:
+def _local_day(confirmed: datetime, requested: datetime) -> date:
+    """Return the calendar day of a confirmed pickup, which the carrier may report in UTC."""
+    is_bare_date = confirmed.time() == time.min
+    if confirmed == requested or (not is_bare_date and not confirmed.utcoffset()):
+        return confirmed.astimezone(requested.tzinfo).date()
+    return confirmed.date()
+
+
+def _store_confirmation(pickup_id: uuid.UUID, confirmed: BookedPickup, requested: datetime) -> Pickup:
     with transaction.atomic():
         row = Pickup.objects.select_for_update().get(id=pickup_id)
         row.state, row.pending_reason = Pickup.State.SCHEDULED, None
         row.carrier_pickup_id, row.confirmation_number = confirmed.carrier_pickup_id, confirmed.confirmation_number
         row.scheduled_date = confirmed.scheduled_date
+        row.scheduled_day = _local_day(confirmed.scheduled_date, requested)
         row.window_start, row.window_end = confirmed.window_start[:5], confirmed.window_end[:5]
         row.carrier_details = to_builtins(confirmed.extras)
         row.save()
@@ -320,5 +336,6 @@ def _event_data(pickup: Pickup) -> dict[str, object]:
         "confirmation_number": pickup.confirmation_number,
         "status": pickup.state,
         "scheduled_date": rfc3339(pickup.scheduled_date),
+        "scheduled_day": pickup.day.isoformat(),
         "shipment_ids": [str(value) for value in pickup.shipments.values_list("id", flat=True)],
     }

@@ -18,6 +18,7 @@ class PickupSerializer(serializers.Serializer):
     pickup_id = serializers.UUIDField()
     confirmation_number = serializers.CharField()
     scheduled_date = serializers.DateTimeField()
+    scheduled_day = serializers.DateField(help_text="The calendar day of `scheduled_date` where the parcels are.")
     pickup_window_start = serializers.CharField()
     pickup_window_end = serializers.CharField()
     status = serializers.ChoiceField(choices=Pickup.State.choices)
@@ -42,6 +43,7 @@ def pickup(row: Pickup) -> dict[str, Any]:
         "pickup_id": str(row.id),
         "confirmation_number": row.confirmation_number,
         "scheduled_date": rfc3339(row.scheduled_date),
+        "scheduled_day": row.day.isoformat(),
         "pickup_window_start": row.window_start,
         "pickup_window_end": row.window_end,
         "status": row.state,

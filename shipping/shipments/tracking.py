@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from apikeys.db.tenancy import Tenant
-from apikeys.http.errors import ShipmentNotFound, ValidationFailed, WaybillError
+from apikeys.http.errors import ShipmentNotFound, WaybillError
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
 from carriers.types import ProofOfDelivery, Track
@@ -42,14 +41,7 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     one merchant's parcels to another; ``ValidationFailed`` if the carrier has no such numbers; the carrier's error
     if nothing is stored yet.
     """
-    kind = adapter_class(carrier)
-    try:
-        shipment = lookup.get_shipment(tenant, number, carrier=kind.slug)
-    except ShipmentNotFound:
-        # Only now, because our ids and the carrier's shipment ids are names of a shipment too.
-        if not lookup.is_id(number) and not kind.is_number(number):
-            raise ValidationFailed(details={"tracking_number": [_("Invalid tracking number format")]}) from None
-        raise
+    shipment = lookup.get_shipment(tenant, number, carrier=adapter_class(carrier).slug)
     if shipment.booking_state != BookingState.BOOKED:
         raise ShipmentNotFound
     if not lookup.owns_number(shipment):
@@ -70,7 +62,8 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
 
 def track_many(tenant: Tenant, *, carrier: str, names: Sequence[str]) -> list[TrackResult]:
     """Track many parcels with one call per credential. Each result, in order, is what ``track`` returns or raises."""
-    found = lookup.find_shipments(tenant, names, carrier=adapter_class(carrier).slug)
+    slug = adapter_class(carrier).slug
+    found = lookup.find_shipments(tenant, names, carrier=slug)
     booked = {name: row for name, row in found.items() if row.booking_state == BookingState.BOOKED}
     by_credential: dict[object, dict[uuid.UUID, Shipment]] = defaultdict(dict)
     for row in booked.values():  # two names may identify one shipment
@@ -79,7 +72,13 @@ def track_many(tenant: Tenant, *, carrier: str, names: Sequence[str]) -> list[Tr
     for rows in by_credential.values():
         missing |= _refresh(list(rows.values()))
     current = Shipment.objects.of(tenant).in_bulk([row.id for row in booked.values()])
-    return [_build_result(name, current.get(booked[name].id) if name in booked else None, missing) for name in names]
+    errors = {name: lookup.describe_missing(name, slug) for name in names if name not in found}
+    return [
+        TrackResult(name, errors[name])
+        if name in errors
+        else _build_result(name, current.get(booked[name].id) if name in booked else None, missing)
+        for name in names
+    ]
 
 
 def get_proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofOfDelivery:

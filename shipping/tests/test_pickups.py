@@ -105,7 +105,9 @@ def test_finished_or_unconfirmed_pickup_is_not_cancelled(api, sandbox, number, s
 
 def test_pickups_are_listed_by_state_carrier_and_day(api, number, django_assert_max_num_queries):
     names = [api.post("/api/v1/pickups", pickup(number)).json()["pickup_id"] for _ in range(3)]
-    Pickup.objects.filter(id=names[0]).update(state="completed", scheduled_date="2026-12-18T10:00:00Z")
+    Pickup.objects.filter(id=names[0]).update(
+        state="completed", scheduled_date="2026-12-18T10:00:00Z", scheduled_day="2026-12-18"
+    )
 
     def listed(query=""):
         body = api.get(f"/api/v1/pickups?{query}").json()
@@ -124,9 +126,9 @@ def test_pickups_are_listed_by_state_carrier_and_day(api, number, django_assert_
 
 
 def test_unknown_shipment_of_a_pickup_is_named(api, number):
-    response = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, "PKT-NOBODY"]))
+    response = api.post("/api/v1/pickups", pickup(number, shipment_ids=[number, "PKT-NOBODY", "1Z9"]))
     assert response.status_code == 400
-    assert set(response.json()["details"]) == {"shipment_ids[1]"}
+    assert set(response.json()["details"]) == {"shipment_ids[1]", "shipment_ids[2]"}
 
 
 def test_pickup_uses_the_credential_of_its_shipments_only(api, sandbox, credential, order):

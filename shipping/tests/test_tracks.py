@@ -248,8 +248,19 @@ def test_older_track_does_not_replace_a_newer_estimate(api, indian_numbers):
 
 
 def test_number_that_the_carrier_cannot_have_is_refused_before_it_is_called(api, sandbox):
-    for number, status in {"PKT_40817": 400, "1Z999AA10123456784": 400, "PKT-0000000000": 404, "pkt-a b1": 404}.items():
-        refused = api.post(PATH, {"carrier": "pickit", "tracking_number": number})
-        assert refused.status_code == status
-        if status == 400:
-            assert refused.json()["details"] == {"tracking_number": ["Invalid tracking number format"]}
+    names = {"PKT_40817": 400, "1Z999AA10123456784": 400, "PKT-0000000000": 404, "pkt-a b1": 404}
+    wrong = {"tracking_number": ["Invalid tracking number format"]}
+    results = [
+        [api.post(PATH, {"carrier": "pickit", "tracking_number": name}) for name in names],
+        [api.post(f"/api/v1/pickit/shipments/{name}/cancel", {}) for name in names],
+        [api.get(f"/api/v1/pickit/shipments/{name}/proof-of-delivery") for name in names],
+    ]
+    for answers in results:
+        assert [one.status_code for one in answers] == list(names.values())
+        assert [one.json()["details"] for one in answers[:2]] == [wrong, wrong]
+    many = api.post(PATH, {"carrier": "pickit", "tracking_numbers": list(names)}).json()["results"]
+    assert [one["error"] for one in many] == ["validation_error"] * 2 + ["shipment_not_found"] * 2
+    assert [one.get("details") for one in many[:2]] == [wrong, wrong]
+    free = [api.post(f"/api/v1/{path}", {}) for path in ("shipments/PKT_1/cancel", "velocity/shipments/PKT_1/cancel")]
+    assert [one.status_code for one in free] == [404, 404]
+    assert not sandbox.calls(carrier="pickit")

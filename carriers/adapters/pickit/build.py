@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from carriers import types
@@ -39,7 +38,7 @@ def shipment(order: types.Order) -> dict[str, Any]:
 def pickup(request: types.PickupRequest) -> dict[str, Any]:
     address = request.address
     return {
-        "pickup_date": request.pickup_date.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "pickup_date": request.pickup_date.isoformat().replace("+00:00", "Z"),  # in UTC it may be another day
         "window": {"start": request.window_start, "end": request.window_end},
         "address": _address(address),
         "contact": {"name": address.contact_name, "phone": address.contact_phone, "email": address.contact_email},

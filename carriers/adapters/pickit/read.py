@@ -76,9 +76,9 @@ def offer(answer: Record, service_type: str, country: str) -> types.Offer:
         currency=answer.currency("currency", country),
         breakdown=breakdown,
         transit_days=answer.lenient(Record.integer, "estimated_transit_days", None),
-        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
+        estimated_delivery=answer.lenient(Record.deadline, "estimated_delivery", None),
         carrier_quote_id=answer.lenient(Record.text, "quote_id", "", most=64),
-        valid_until=answer.lenient(Record.time, "valid_until", None),
+        valid_until=answer.lenient(Record.deadline, "valid_until", None),
         extras={
             "service_level": answer.lenient(Record.text, "service_level", ""),
             "pickup_point_available": answer.lenient(Record.flag, "pickup_point_available", False),
@@ -110,7 +110,7 @@ def label(answer: Record, country: str) -> types.BookedLabel:
         label_size=label.lenient(Record.text, "size", "", most=8),
         created_at=answer.lenient(Record.time, "created_at", None) or now(),
         carrier_label_url=label.lenient(Record.text, "url", ""),
-        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
+        estimated_delivery=answer.lenient(Record.deadline, "estimated_delivery", None),
         total_price=total,
         currency="" if total is None else answer.currency("currency", country),
         pickup_code=answer.lenient(Record.text, "pickup_code", ""),
@@ -151,7 +151,7 @@ def track(answer: Record, number: str) -> types.Track:
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(answer.each("events", _track_scan), key=lambda scan: scan.occurred_at)),
-        estimated_delivery=answer.lenient(Record.time, "estimated_delivery", None),
+        estimated_delivery=answer.lenient(Record.deadline, "estimated_delivery", None),
         current_location=answer.lenient(Record.text, "current_location", ""),
         extras={name: value for name, value in extras.items() if value},
     )
@@ -186,7 +186,7 @@ def pickup(answer: Record, request: types.PickupRequest) -> types.BookedPickup:
     return types.BookedPickup(
         carrier_pickup_id=answer.text("pickup_id", most=64).strip(),
         confirmation_number=answer.lenient(Record.text, "confirmation_number", "", most=64),
-        scheduled_date=answer.lenient(Record.time, "scheduled_date", request.pickup_date),
+        scheduled_date=answer.lenient(Record.local_time, "scheduled_date", request.pickup_date),
         window_start=window.lenient(Record.text, "start", request.window_start),
         window_end=window.lenient(Record.text, "end", request.window_end),
         status=answer.lenient(Record.text, "status", "scheduled"),
@@ -266,7 +266,7 @@ def _shipment_report(kind: str, sent_at: str, data: Record) -> types.WebhookRepo
         location=data.lenient(Record.text, location, "") or data.lenient(_name_of, "pickup_point", ""),
         details={name: value for name, value in data.value.items() if name not in columns},
     )
-    estimates = (data.lenient(Record.time, name, None) for name in ("estimated_delivery", "rescheduled_for"))
+    estimates = (data.lenient(Record.deadline, name, None) for name in ("estimated_delivery", "rescheduled_for"))
     estimate = next((time for time in estimates if time), None)
     number = data.text("tracking_number")
     return types.WebhookReport(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from carriers import types
 from carriers.adapters.records import Record, lookup_key, now, to_storable
 from carriers.adapters.scans import MAX_CODE, MAX_TEXT, build_scan
-from carriers.adapters.values import read_time
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -145,7 +144,7 @@ def _track(item: Record, number: str) -> types.Track:
     return types.Track(
         tracking_number=number,
         scans=tuple(sorted(scans, key=lambda scan: scan.occurred_at)),
-        estimated_delivery=item.lenient(_day, "estimated_delivery", None),
+        estimated_delivery=item.lenient(Record.deadline, "estimated_delivery", None),
         current_location=item.lenient(Record.text, "current_location", "")[:MAX_TEXT],
         extras={name: item.lenient(Record.text, name, "") for name in ("courier_name", "status_code")},
     )
@@ -191,15 +190,6 @@ def code_of(word: str) -> str:
     return upper if upper in STATUSES else CODES_BY_WORD.get(word.strip().lower(), word)
 
 
-def _day(item: Record, name: str, default: None) -> datetime | None:
-    """Return a time; for a day without a time its last minute in India, which is the same day in UTC."""
-    text = item.text(name, default)
-    if text is default or len(text) > 10:
-        return item.time(name, default)
-    day = read_time(text, name, zone=ZONE)[0].astimezone(ZONE).date()
-    return datetime.combine(day, time(23, 59), tzinfo=ZONE).astimezone(UTC)
-
-
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
     """Return a cancellation; Velocity does not report its time."""
     if code_of(answer.text("status")) != "CANCELLED":
@@ -238,6 +228,6 @@ def webhook(event: Record) -> types.WebhookReport:
     kind = event.text("event", "status_update", most=MAX_CODE) if number else event.text("event", most=MAX_CODE)
     if not number or not (event.text("status_code", "") or event.text("status", "")):
         return types.WebhookReport(event_type=kind)
-    estimate = event.lenient(_day, "estimated_delivery", None)
+    estimate = event.lenient(Record.deadline, "estimated_delivery", None)
     reported = types.ReportedScan(tracking_number=number, scan=_scan(event), estimated_delivery=estimate)
     return types.WebhookReport(event_type=kind, scans=(reported,))
