@@ -1,6 +1,7 @@
 """Parse JSON strictly: UTF-8, no NaN, no lone surrogates, no NUL (PostgreSQL cannot store it), bounded depth.
 
-A key that an object has twice is refused: parsers disagree which value counts. Bodies may be compressed with gzip.
+A byte-order mark before the body is ignored. A key that an object has twice is refused: parsers disagree which value
+counts. Bodies may be compressed with gzip.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +33,7 @@ class JsonParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        return _parse(_read(stream, parser_context))
+        return _parse(_read(stream, parser_context).removeprefix(BOM_UTF8))
 
 
 class NdjsonParser(BaseParser):
@@ -43,7 +45,16 @@ class NdjsonParser(BaseParser):
     media_type = "application/x-ndjson"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> list[Any]:
-        return [_parse_line(line) for line in _read(stream, parser_context).split(b"\n") if line.strip()]
+        body = _read(stream, parser_context).removeprefix(BOM_UTF8)
+        return [parse_line(line) for line in body.splitlines() if line.strip()]
+
+
+def parse_line(raw: bytes) -> Any:
+    """Return the value of a line, or the ``ValidationFailed`` that says why there is none."""
+    try:
+        return _parse(raw)
+    except ValidationFailed as error:
+        return error
 
 
 def _read(stream: Any, parser_context: Any) -> bytes:
@@ -67,13 +78,6 @@ def _read(stream: Any, parser_context: Any) -> bytes:
     if not reader.eof or reader.unused_data:
         raise ValidationFailed(details={"body": [_("The body is not valid gzip.")]})
     return body
-
-
-def _parse_line(raw: bytes) -> Any:
-    try:
-        return _parse(raw)
-    except ValidationFailed as error:
-        return error
 
 
 def _parse(raw: bytes) -> Any:

@@ -126,6 +126,20 @@ def test_ndjson_is_read_line_by_line(api):
     assert kinds(response.json()) == ["stored", "refused", "stored", "refused"]
 
 
+def test_files_of_windows_are_read(api):
+    """A byte-order mark is ignored, and lines may end with CR LF or CR."""
+    lines = [json.dumps(item(number)) for number in range(3)]
+    for body, kind in ((f"{lines[0]}\r\n{lines[1]}\r{lines[2]}\r\n", "x-ndjson"), (f"[{','.join(lines)}]", "json")):
+        response = Client().post(
+            URL, body.encode("utf-8-sig"), content_type=f"application/{kind}", headers={"X-API-Key": api.key}
+        )
+        assert len(set(kinds(response.json()))) == 1 and len(response.json()["results"]) == 3, response.content
+    refused = Client().post(
+        URL, lines[0].encode("utf-16"), content_type="application/json", headers={"X-API-Key": api.key}
+    )
+    assert (refused.status_code, refused.json()["details"]) == (400, {"body": ["The body is not valid UTF-8."]})
+
+
 @pytest.mark.parametrize("body", [[], {}, {"checkpoints": []}, [item()] * 1001])
 def test_invalid_body_is_refused(api, body):
     refused = Client().post(URL, json.dumps(body), content_type="application/json", headers={"X-API-Key": api.key})
