@@ -97,7 +97,8 @@ def _build_other_filters(query: Mapping[str, Any]) -> list[Q]:
     if order_id := query.get("order_id"):
         filters.append(Q(order_id__any_case=order_id))
     if text := query.get("q"):
+        texts = dict.fromkeys(SEARCHED, text) | {"tracking_number": "".join(text.split())}
         # The second condition is redundant, but the indexes leave out empty values and need it to be used.
-        matches = (Q(**{f"{name}__istartswith": text}) & ~Q(**{name: ""}) for name in SEARCHED)
+        matches = (Q(**{f"{name}__istartswith": one}) & ~Q(**{name: ""}) for name, one in texts.items())
         filters.append(Q(*matches, _connector="OR"))
     return filters

@@ -118,11 +118,17 @@ def test_invalid_data_names_every_field(api):
     assert not Shipment.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["UNIT/0001", "UNIT 0001", "UNIT%0001", "UNIT?0001", "UNIT#0001", "UNIT\\0001"])
+@pytest.mark.parametrize("name", ["UNIT/0001", "UNIT\t0001", "UNIT%0001", "UNIT?0001", "UNIT#0001", "UNIT\\0001"])
 def test_tracking_id_with_path_characters_is_refused(api, name):
     response = post(api, tracking_id=name)
     assert response.status_code == 400
     assert set(response.json()["details"]) == {"tracking_id"}
+
+
+def test_blanks_of_a_tracking_id_are_not_stored(api):
+    assert post(api, tracking_id=" 1Z 999\u00a0AA1 ").status_code == 201
+    assert set(post(api, tracking_id="1 2 3 4").json()["details"]) == {"tracking_id"}
+    assert Shipment.objects.get().tracking_number == "1Z999AA1"
 
 
 def test_unknown_field_is_ignored(api):
