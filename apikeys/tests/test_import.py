@@ -20,7 +20,7 @@ HEADER = "merchant,name,key,mode,scopes,store\n"
 def run(tmp_path):
     def import_lines(text, **options):
         file = tmp_path / "keys.csv"
-        file.write_text(HEADER + text)
+        file.write_bytes(text if isinstance(text, bytes) else (HEADER + text).encode())
         out = StringIO()
         call_command("import_api_keys", str(file), stdout=out, stderr=StringIO(), **options)
         return out.getvalue()
@@ -91,16 +91,36 @@ def test_importing_the_same_file_again_changes_nothing(run, merchant):
         ("acme,,{},live,,", "name"),
         ("acme,shop,{},live,shipments:buy,", "shipments:buy"),
         ("acme,shop,{},live,,nowhere", "store"),
+        ("acme,shop,'{},live,,", "key: It starts with the apostrophe"),
+        ("acme,shop,9.26129E+21,live,,", "key: .*exponent"),
+        ("acme,shop, Inc,{},live,,shop", "row: It has a cell without a column"),
+        ('acme,shop,"{}"x,live,,', "row: Its quotes"),
+        ("acme,shop,{}", "mode: The row has only 3 of 6 cells"),
     ],
 )
 def test_invalid_line_prevents_the_whole_import(run, merchant, line, word):
     good, bad = secrets.token_hex(16), secrets.token_hex(16)
     with pytest.raises(CommandError, match=word) as refusal:
         run(f"acme,good,{good},live,,\n{line.format(bad)}\n")
-    assert "line 3" in str(refusal.value)
+    assert "row 3" in str(refusal.value)
     assert good not in str(refusal.value)
     assert bad not in str(refusal.value)
     assert not ApiKey.objects.exists()
+
+
+def test_file_of_a_spreadsheet_is_imported(run, merchant):
+    Store.objects.create(merchant=merchant, name="Shop", code="007")
+    keys = [secrets.token_hex(16) for _ in range(2)]
+    text = (
+        "sep=;\r\nMerchant;Name;Key;Mode;Scopes;Store;Note\r\n"
+        f'acme;Niños;"=""{keys[0]}""";Test;"tracking:read, shipments:read";"=""007""";x\r\n'
+        f"acme;b;{keys[1]};LIVE\r\n;;;;;;\r\n"
+    )
+    assert "2 keys can be imported" in run(text.encode("utf-16"), check=True)
+    assert "2 keys were imported" in run(text.encode("cp1252"), encoding="windows-1252")
+    first, second = (ApiKey.objects.get(name=name) for name in ("Niños", "b"))
+    assert (first.name, first.scopes, first.store.code) == ("Niños", ["shipments:read", "tracking:read"], "007")
+    assert (second.name, second.mode, second.store) == ("b", "live", None)
 
 
 def test_command_creates_a_key(merchant, client):

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from apikeys.db.tenancy import Tenant
 from apikeys.http import request_data
-from apikeys.http.errors import ValidationFailed
+from apikeys.http.errors import ValidationFailed, WaybillError
 from apikeys.http.fields import make_reusable
 from apikeys.http.handler import flatten_details
 from apikeys.http.request_data import Warning_
@@ -30,16 +30,21 @@ def post(tenant: Tenant, items: Any) -> list[Outcome]:
     """
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         raise ValidationFailed(details={"body": [_("A list of 1 to %d checkpoints is expected.") % MAX_ITEMS]})
+    return store(tenant, validate(items))
+
+
+def store(tenant: Tenant, results: Sequence[Item | WaybillError]) -> list[Outcome]:
+    """Store validated items together. Returns the outcome of each result, in order; errors are kept."""
     outcomes: dict[int, Outcome] = {}
     valid: dict[int, Item] = {}
-    for index, result in enumerate(validate(items)):
+    for index, result in enumerate(results):
         if isinstance(result, Item):
             valid[index] = result
         else:
             outcomes[index] = result
     if valid:
         outcomes |= zip(valid, posting.post_many(tenant, list(valid.values())), strict=True)
-    return [outcomes[index] for index in range(len(items))]
+    return [outcomes[index] for index in range(len(results))]
 
 
 def find_unknown(data: Any) -> Iterator[Warning_]:

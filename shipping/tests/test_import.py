@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from apikeys.models import Merchant
 from shipping.checkpoints import batches
 from shipping.models import Checkpoint, Shipment
 
@@ -19,12 +20,18 @@ def line(number, status="CREATED", hour=9):
 
 @pytest.fixture
 def run(tmp_path, merchant):
-    def one(text=None, name="scans.csv"):
-        file = tmp_path / name
+    def one(text=None, name="scans.csv", **options):
+        """Return what the command prints; a refusal of rows is added to it."""
+        file, out = tmp_path / name, StringIO()
         if text is not None:
-            file.write_text(text)
-        out = StringIO()
-        call_command("import_checkpoints", str(file), merchant="acme", mode="test", stdout=out, stderr=StringIO())
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        options = {"merchant": "acme", "mode": "test"} | options
+        try:
+            call_command("import_checkpoints", str(file), stdout=out, stderr=out, **options)
+        except CommandError as error:
+            if "; see " not in str(error):
+                raise
+            out.write(f"exit 1: {error}")
         return out.getvalue()
 
     return one
@@ -44,19 +51,44 @@ def test_ndjson_file_is_imported(run):
     assert "3 stored" in run("\n".join(json.dumps(row) for row in rows) + "\n\n", "scans.ndjson")
 
 
+def read_refused(tmp_path, name="scans.csv.refused.ndjson"):
+    return [json.loads(row) for row in (tmp_path / name).read_text().splitlines()]
+
+
 def test_refused_rows_are_written_to_a_file_with_the_reason(run, tmp_path):
     output = run(HEADER + line(1) + line(2, "DELIVERED") + "123,CREATED,,,never\n" + line(1, "PICKED_UP", 10))
-    assert "2 stored, 0 existing, 2 refused" in output
-    refused = [json.loads(row) for row in (tmp_path / "scans.csv.refused.ndjson").read_text().splitlines()]
-    assert [(row["row"], row["error"]) for row in refused] == [(2, "business_error"), (3, "validation_error")]
+    assert "exit 1: 2 stored, 0 existing, 2 refused" in output
+    assert "row 4, timestamp 'never': An ISO 8601 date" in output
+    refused = read_refused(tmp_path)
+    assert [(row["row"], row["error"]) for row in refused] == [(3, "business_error"), (4, "validation_error")]
     assert refused[1]["given"]["tracking_id"] == "123"
     assert set(refused[1]["details"]) == {"tracking_id", "location", "description", "timestamp"}
+
+
+def test_later_rows_of_a_unit_wait_for_its_refused_row(run, tmp_path):
+    bad = line(1, "IN_TRANSIT", 11).replace("2024-01-15", "15/01/2024")
+    start = HEADER + line(1) + line(1, "PICKED_UP", 10)
+    output = run(start + bad + line(1, "IN_TRANSIT", 12).lower() + line(2))
+    assert "row 5, tracking_id 'unit-000001': Row 4 of the same unit was refused" in output
+    assert "exit 1: 3 stored, 0 existing, 2 refused" in output
+    output = run(start + line(1, "IN_TRANSIT", 11) + line(1, "IN_TRANSIT", 12) + line(2))
+    assert "2 stored, 3 existing, 0 refused" in output
+    assert not (tmp_path / "scans.csv.refused.ndjson").exists()
+
+
+def test_dry_run_stores_nothing(run, tmp_path):
+    output = run(HEADER + line(1) + line(2, "SENT") + line(3), dry_run=True)
+    assert "exit 1: 2 can be stored, 1 refused" in output
+    assert [row["row"] for row in read_refused(tmp_path, "scans.csv.dry-run.ndjson")] == [3]
+    assert "2 can be stored, 0 refused" in run(HEADER + line(1) + line(3), dry_run=True)
+    assert not Checkpoint.objects.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["scans.csv"]
 
 
 def test_interrupted_import_continues(run, tmp_path, monkeypatch):
     monkeypatch.setattr("shipping.management.commands.import_checkpoints._BATCH_SIZE", 10)
     text = HEADER + "".join(line(number) for number in range(35)) + "bad,row,,,\n"
-    plain, calls = batches.post, []
+    plain, calls = batches.store, []
 
     def killed_at_the_third(tenant, chunk):
         calls.append(len(chunk))
@@ -65,19 +97,58 @@ def test_interrupted_import_continues(run, tmp_path, monkeypatch):
         return plain(tenant, chunk)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches, "post", killed_at_the_third)
+        patch.setattr(batches, "store", killed_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             run(text)
     assert Checkpoint.objects.count() == 20
+    position = (tmp_path / "scans.csv.progress").read_text()
+    Merchant.objects.create(name="Other", slug="other")
+    # Another merchant's import and a changed file start from the beginning.
+    assert "35 stored, 0 existing, 1 refused" in run(merchant="other")
+    (tmp_path / "scans.csv.progress").write_text(position)
     assert "15 stored, 0 existing, 1 refused" in run()
-    assert Checkpoint.objects.count() == 35
+    assert Checkpoint.objects.filter(merchant__slug="acme").count() == 35
     assert not (tmp_path / "scans.csv.progress").exists()
+    (tmp_path / "scans.csv.progress").write_text(position)
+    assert "1 stored, 35 existing, 0 refused" in run(text.replace("bad,row,,,", "") + line(35))
 
 
-@pytest.mark.parametrize("text", ["tracking_id,status\n", ""])
-def test_file_without_the_columns_is_refused(run, text):
-    with pytest.raises(CommandError, match="timestamp"):
-        run(text)
+def test_interrupted_import_keeps_its_refused_rows(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("shipping.management.commands.import_checkpoints._BATCH_SIZE", 1)
+    plain = batches.store
+
+    def killed_at_the_second(tenant, chunk):
+        if getattr(chunk[0], "tracking_id", "") == "UNIT-000002":
+            raise KeyboardInterrupt
+        return plain(tenant, chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "store", killed_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            run(HEADER + line(1).replace("2024", "24") + line(2) + line(1))
+    assert "exit 1: 1 stored, 0 existing, 1 refused" in run()
+    assert [row["row"] for row in read_refused(tmp_path)] == [2, 4]
+
+
+UNUSABLE = {
+    "tracking_id,status\n": "missing: location, description, timestamp",
+    "": "empty",
+    "PK\x03\x04": "workbook",
+    '[{"tracking_id": "U"}]': "array",
+    HEADER.replace("status", "Tracking ID"): "missing: status",
+    HEADER.replace("\n", ",TIMESTAMP\n"): "twice: timestamp",
+    (HEADER + line(1)).encode("cp1252"): r"not UTF-8: line 2: .*Bogot\\xe1",
+}
+
+
+def test_unusable_file_is_refused_with_the_reason(run, tmp_path):
+    for text, reason in UNUSABLE.items():
+        with pytest.raises(CommandError, match=reason):
+            run(text)
+    with pytest.raises(CommandError, match="no time zone"):
+        run(HEADER + line(1), zone="Bogota")
+    assert [file.name for file in tmp_path.iterdir()] == ["scans.csv"]
+    assert not Checkpoint.objects.exists()
 
 
 def test_missing_file_is_named(run):

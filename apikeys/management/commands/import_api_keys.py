@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
@@ -14,17 +14,27 @@ from tqdm import tqdm
 
 from apikeys.audit import events, security
 from apikeys.db.tenancy import Mode, Tenant
+from apikeys.files import cells, tables
+from apikeys.http.text import normalize_text
 from apikeys.keys import lifecycle
 from apikeys.keys.format import key_digest
 from apikeys.keys.strength import find_weakness
 from apikeys.models import ApiKey, Merchant, Store, scopes
 
-COLUMNS = ("merchant", "name", "key", "mode", "scopes", "store")
+COLUMNS = {
+    "merchant": cells.read_identifier,
+    "name": cells.read_text,
+    "key": cells.read_secret,
+    "mode": cells.read_text,
+    "scopes": cells.read_text,
+    "store": cells.read_identifier,
+}
+_REQUIRED = frozenset(("merchant", "name", "key", "mode"))
 
 
 @dataclass(frozen=True)
 class Line:
-    """A valid line of the file."""
+    """A valid row of the file."""
 
     tenant: Tenant
     name: str
@@ -34,19 +44,23 @@ class Line:
 
 class Command(BaseCommand):
     help = f"""Import API keys from a CSV file with the columns {", ".join(COLUMNS)} (scopes separated by blanks; scopes
-    and store may be empty). Nothing is imported unless every line is valid. Invalid lines are listed without their key.
+    and store may be empty). Nothing is imported unless every row is valid. Invalid rows are listed without their key.
     Keys that exist already are not changed, so the same file can be imported again."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--check", action="store_true", help="Only list invalid lines.")
+        parser.add_argument("--check", "--dry-run", action="store_true", help="Only list invalid rows.")
+        parser.add_argument("--encoding", default="", help="Encoding of a file that is not Unicode, like windows-1252.")
 
-    def handle(self, *args: Any, file: Path, check: bool, **options: Any) -> None:
+    def handle(self, *args: Any, file: Path, check: bool, encoding: str, **options: Any) -> None:
         try:
-            with file.open(newline="", encoding="utf-8") as source:
-                lines, errors = _read_lines(source)
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{file} cannot be read: {error}") from error
+            with tables.inspect(file, encoding).open() as source:
+                table = tables.read_table(source, COLUMNS, _REQUIRED)
+                lines, errors = _read_lines(table)
+        except (tables.UnreadableFile, OSError) as error:
+            raise CommandError(str(error)) from error
+        if table.ignored:
+            self.stderr.write(f"Not imported: the columns {', '.join(table.ignored)}.")
         if errors:
             raise CommandError("Nothing was imported.\n" + "\n".join(errors))
         known = set(ApiKey.objects.values_list("digest", flat=True)) if lines else set()
@@ -61,20 +75,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(new)} keys {verb} imported, {len(lines) - len(new)} existed already.")
 
 
-def _read_lines(source: TextIO) -> tuple[list[Line], list[str]]:
-    rows = csv.DictReader(source)
-    missing = {"merchant", "name", "key", "mode"} - set(rows.fieldnames or ())
-    if missing:
-        raise CommandError(f"The first line must name the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}.")
+def _read_lines(table: tables.Table) -> tuple[list[Line], list[str]]:
+    """Return the valid lines, and what is wrong with the others: never a part of a key."""
     lines, errors, seen = [], [], set()
     stores = _read_stores()
-    for row in rows:
+    for row in table.rows:
         try:
-            line = _validate_line({name: row.get(name) or "" for name in COLUMNS}, stores)
+            if row.errors:
+                raise CommandError(" ".join(f"{name}: {' '.join(reasons)}" for name, reasons in row.errors.items()))
+            line = _validate_line({name: row.cells.get(name, "") for name in COLUMNS}, stores)
             if line.key in seen:
-                raise CommandError("An earlier line has the same key.")
+                raise CommandError("key: an earlier row has the same one.")
         except CommandError as error:
-            errors.append(f"line {rows.line_num}: {error}")
+            errors.append(f"row {row.number}: {error}")
         else:
             seen.add(line.key)
             lines.append(line)
@@ -91,12 +104,13 @@ def _read_stores() -> dict[tuple[str, str], tuple[Any, Any]]:
 def _validate_line(row: dict[str, str], stores: dict[tuple[str, str], tuple[Any, Any]]) -> Line:
     if weakness := find_weakness(row["key"]):
         raise CommandError(f"key: {weakness}")
-    mode, name, slug, store = (row[column].strip() for column in ("mode", "name", "merchant", "store"))
+    mode, slug, store = row["mode"].strip().lower(), row["merchant"].strip(), row["store"].strip()
+    name = normalize_text(row["name"])
     if mode not in Mode.values:
         raise CommandError(f"mode: {', '.join(Mode.values)} is expected.")
     if not 1 <= len(name) <= 100:
         raise CommandError("name: 1 to 100 characters are expected.")
-    key_scopes = tuple(row["scopes"].split()) or scopes.DEFAULT
+    key_scopes = tuple(filter(None, re.split(r"[\s,;]+", row["scopes"]))) or scopes.DEFAULT
     if unknown := sorted(set(key_scopes) - set(scopes.OF_KEYS)):
         raise CommandError(f"scopes: there is no {', '.join(unknown)}.")
     if (slug, "") not in stores:
