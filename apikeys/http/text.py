@@ -14,19 +14,20 @@ _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u18
     map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
 )
 _LINES = "\t\n\r"
+_BLANK = _BLANK_LETTERS.union(_JOINERS, " \t\n\r\f\v")
 _UPPER_CASE = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 
 
 def normalize_text(text: str) -> str:
     """Return a text in NFC without surrounding blanks and invisible characters; all blanks become spaces.
 
-    Line ends stay, as instructions may have several lines.
+    Line ends stay, as instructions may have several lines. A text that prints nothing is empty.
     """
     if text.isascii() and text.isprintable():
         return text.strip()
     composed = unicodedata.normalize("NFC", text)
     shown = "".join(" " if unicodedata.category(one) == "Zs" else one for one in composed if _is_kept(one))
-    return shown.strip(_JOINERS + " \t\n\r\f\v")
+    return "" if _BLANK.issuperset(shown) else shown.strip(_JOINERS + " \t\n\r\f\v")
 
 
 def normalize_identifier(text: str) -> str:

@@ -181,8 +181,13 @@ def test_text_has_one_form_and_nothing_invisible_decides(api):
     for invisible in "\u200b\u200d\u202e\u00ad\ufeff\u2060\ufe0f\u3164":
         answer = api.post("/api/v1/checkpoints", CHECKPOINT | {"tracking_id": f"UNIT{invisible}0001"})
         assert (answer.status_code, list(answer.json()["details"])) == (400, ["tracking_id"]), ascii(invisible)
-    answer = api.post("/api/v1/checkpoints", CHECKPOINT | {"location": "\u200b\u202e "})
-    assert list(answer.json()["details"]) == ["location"]
+    for blank in ("\u200b\u202e ", "\u3164\u2800", "\ufe0f\u200d"):
+        answer = api.post("/api/v1/checkpoints", CHECKPOINT | {"location": blank})
+        assert list(answer.json()["details"]) == ["location"]
+
+
+def test_body_may_begin_with_a_byte_order_mark(api):
+    assert send(api, "/api/v1/checkpoints", b"\xef\xbb\xbf" + json.dumps(CHECKPOINT).encode()).status_code == 201
 
 
 def test_numbers_are_compared_without_case_and_blanks(api, tenant, credential):
