@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("
 VALUES = (
     None, True, False, 0, -1, 1.5, 1e308, -0.0, 2**63, 10**400, "", " ", "\u200b", "\ufeff", "\u202e", "\u3164",
     "x" * 5000, "1_000", "١٢", "NaN", "Infinity", "2024-W03-1", "0001-01-01", "9999-12-31T23:59:59-14:00", [], [[]],
-    [None], {}, {"a": {"b": []}}, "'; DROP TABLE x; --", "<script>", "%00", "../..", "\U0001f4e6", "ﬀ", "e\u0301" * 200, "a\x00b",
-    "\ud800", "constructor", "^XZ~JA",
+    [None], {}, {"a": {"b": []}}, "'; DROP TABLE x; --", "<script>", "%00", "../..", "\U0001f4e6", "ﬀ", "e\u0301" * 200,
+    "a\x00b", "\ud800", "constructor", "^XZ~JA",
 )  # fmt: skip
 NAMES = ("__proto__", "constructor", "__class__", "toString", "", " ", "a.b", "a[0]", "$ref", "x" * 300, "\u202e", "ﬀ")
 # Bodies that are no valid JSON object, or say a thing twice, and the fields that the refusal names.
@@ -54,7 +54,7 @@ def endpoints(order, settings):
     settings.RATE_LIMITS_ENABLED = False
     settings.CARRIER_BREAKER_FAILURES = 10**6
     return {
-        "labels": order | {"items": [{"name": "Mug", "quantity": 1}], "billing_address": order["destination"]},
+        "labels": order | {"items": [{"name": "Mug", "quantity": 1}], "billing_address": dict(order["destination"])},
         "quotes": order,
         "tracking": {"carrier": "pickit", "tracking_number": "PKT-1234567890"},
         "checkpoints": CHECKPOINT,

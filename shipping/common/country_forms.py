@@ -15,7 +15,8 @@ from apikeys.db.search import fold
 _WRITTEN_AS_CODE = frozenset(("US", "CA", "AU", "BR", "IT"))
 # Names of states that the data does not have: former and second names, larger regions that people write instead.
 _OTHER_NAMES = {
-    "IN": "Orissa;Pondicherry;Uttaranchal;New Delhi;NCT of Delhi;NCT;Daman and Diu;Dadra and Nagar Haveli;J&K;TS",
+    "IN": "Orissa;Pondicherry;Uttaranchal;New Delhi;NCT of Delhi;NCT;Daman and Diu;Dadra and Nagar Haveli;J&K;TS"
+    ";Maharastra;Chattisgarh;Chhatisgarh;Telengana;Uttranchal;Keralam",
     "MX": "Distrito Federal;DF;Estado de Mexico;Edomex;Ciudad de Mexico;NL;SLP;QR;BC;BCS;Jal;Ver;Tamps;Mich",
     "CA": "PQ;NF;NWT;PEI;Newfoundland;Yukon Territory",
     "CO": "Bogota DC;Distrito Capital;DC;Valle",
@@ -23,21 +24,34 @@ _OTHER_NAMES = {
     "ES": "Andalucia;Aragon;Principado de Asturias;Baleares;Islas Baleares;Illes Balears;Canarias;Cantabria"
     ";Castilla y Leon;Castilla-La Mancha;Cataluna;Catalunya;Comunidad Valenciana;Comunitat Valenciana;Extremadura"
     ";Galicia;Madrid;Comunidad de Madrid;Murcia;Navarra;Nafarroa;Pais Vasco;Euskadi;La Rioja;Ceuta;Melilla;Vizcaya"
-    ";Bizkaia;Guipuzcoa;Gipuzkoa;Alava;Araba;Gerona;Lerida;Orense;La Coruna;Coruna",
+    ";Bizkaia;Guipuzcoa;Gipuzkoa;Alava;Araba;Gerona;Lerida;Orense;La Coruna;Coruna;Mallorca;Menorca;Ibiza;Eivissa"
+    ";Tenerife;Gran Canaria;Lanzarote;Fuerteventura",
     "IT": "Lombardia;Lazio;Piemonte;Toscana;Sicilia;Sardegna;Veneto;Emilia-Romagna;Liguria;Campania;Puglia;Calabria"
-    ";Abruzzo;Molise;Basilicata;Umbria;Marche;Friuli-Venezia Giulia;Trentino-Alto Adige;Valle d'Aosta;Roma",
-    "CN": "Peking;Canton;Tibet;Inner Mongolia;Ningxia;Xinjiang;Guangxi;Hong Kong;Macao;Taiwan",
+    ";Abruzzo;Molise;Basilicata;Umbria;Marche;Friuli-Venezia Giulia;Trentino-Alto Adige;Valle d'Aosta;Roma"
+    ";Bozen;Sudtirol;Alto Adige",
+    "CN": "Peking;Canton;Tibet;Inner Mongolia;Nei Mongol;Nei Menggu;HK;Macau;Ningxia;Xinjiang;Guangxi"
+    ";Hong Kong;Macao;Taiwan",
     "KR": "Chungbuk;Chungnam;Gyeongbuk;Gyeongnam;Jeonbuk;Jeonnam;Pusan;Taegu;Inchon;Kwangju;Jeju;Cheju",
     "AE": "AD;AUH;DXB;SHJ;AJM;FUJ;RAK;UAQ",
-    "UA": "Kiev;Kyiv;Odessa;Lvov;Kharkov;Zaporozhye",
-    "RU": "Moscow;Moskva;Saint Petersburg;St Petersburg;SPb;Leningrad Oblast;Tatarstan;Bashkortostan",
-    "VN": "Saigon;HCMC;TP HCM;Ho Chi Minh;Ha Noi;Danang;Thua Thien Hue",
+    "UA": "Kiev;Kyiv;Odessa;Odesa;Zaporizhzhia;Mykolaiv;Kharkiv;Chernihiv;Lviv;Luhansk;Lvov;Kharkov;Zaporozhye",
+    "RU": "Moscow;Moskva;Saint Petersburg;SPb;СПб;Leningrad Oblast;Tatarstan;Bashkortostan",
+    "VN": "Saigon;Sai Gon;Hue;HCMC;TP HCM;Ho Chi Minh;Ha Noi;Danang;Thua Thien Hue",
     "TR": "Icel;Afyon;Maras;Urfa;Antep",
-    "TH": "Bangkok;BKK;Krung Thep;Ayutthaya",
-    "MY": "KL;Penang;Malacca;WP Kuala Lumpur;JB",
+    "TH": "กทม;กรุงเทพฯ;กรุงเทพ;Bangkok;BKK;Krung Thep;Ayutthaya",
+    "MY": "Negri Sembilan;N9;KL;Penang;Malacca;WP Kuala Lumpur;JB",
     "ID": "DKI Jakarta;Jakarta;DIY;Jogja;NTB;NTT;DI Yogyakarta",
-    "PH": "NCR;Metro Manila;Manila",
-    "IE": "Dublin 1;D1",
+    "PH": "NCR;National Capital Region;Metro Manila;Manila",
+    "IE": "Dublin 1;D1;Baile Atha Cliath",
+    "US": "NYC;APO AE;APO AP;APO AA;FPO AE;FPO AP;FPO AA;DPO AE;DPO AP;DPO AA",
+    "CL": "I;II;III;IV;V;VI;VII;VIII;IX;X;XI;XII;RM;XIV;XV;XVI",
+    "PE": "Cusco;Lima Metropolitana",
+    "JP": "Gumma",
+    "EG": "Al Qahirah;Al Jizah;Al Iskandariyah",
+    "NG": "FCT;Abuja",
+    "VE": "Distrito Capital;DC;Caracas;La Guaira",
+    "HK": "NT;HK;HK Island;HKI;KLN",
+    "BS": "Nassau;Freeport",
+    "CV": "Praia",
 }
 # Left out of a name: the kind of a region, in the languages of the data.
 _KINDS = re.compile(
@@ -48,8 +62,9 @@ _KINDS = re.compile(
 )
 _LOCAL_KINDS = ("特別自治道", "特别行政区", "都", "府", "県", "县", "省", "市", "特별시", "광역시", "도", "시")
 # Letters that have no accent to leave out.
-_PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "ð": "d", "þ": "th"})
+_PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "ð": "d", "þ": "th", "臺": "台"})
 _MIN_WORD = 4  # letters of a word that alone names a state
+_MIN_ABBREVIATION = 3  # letters
 
 
 @lru_cache(maxsize=4000)
@@ -90,14 +105,16 @@ def format_postal_code(country: str, text: str) -> str:
 def find_states(country: str, text: str) -> set[str] | None:
     """Return the keys of the states that a text may name: its code, or its name in any language of the country.
 
-    Returns: an empty set if the text names a region that has no key in the data, and None for no state of the country.
+    Returns: an empty set for an abbreviation or a region that has no key in the data, and None for no state of the
+        country.
     """
     names = _state_names(country)
     core = _core(text.removeprefix(f"{country}-").removeprefix(f"{country.lower()}-"))
     for given in (_letters(text), _letters(text.upper().removeprefix(f"{country}-")), core.replace(" ", "")):
         if given in names:
             return names[given]
-    return _find_by_words(names, core)
+    found = _find_by_words(names, core)
+    return set() if found is None and _is_abbreviation(names, core) else found
 
 
 def format_state(country: str, text: str) -> str:
@@ -145,6 +162,7 @@ def _core(text: str) -> str:
     for kind in _LOCAL_KINDS:
         if len(folded) > len(kind) + 1:
             folded = folded.removesuffix(fold(kind))
+    folded = re.sub(r"\b(?:saint|sainte|ste)\b", "st", folded)
     return " ".join(_KINDS.sub(" ", folded).split()) or folded
 
 
@@ -175,10 +193,20 @@ def _state_names(country: str) -> dict[str, set[str]]:
 def _find_by_words(names: dict[str, set[str]], core: str) -> set[str] | None:
     """Return the states of which a long word or its shortened form is in the text; None if there are none."""
     whole = core.replace(" ", "")
-    found = {
-        key
+    found = [
+        keys
         for name, keys in names.items()
         if len(name) >= _MIN_WORD and (name in whole or (len(whole) >= _MIN_WORD and whole in name))
-        for key in keys
-    }
-    return found or None
+    ]
+    return set().union(*found) if found else None
+
+
+def _is_abbreviation(names: dict[str, set[str]], core: str) -> bool:
+    """Return whether a text has some letters of a state's name in their order: ``Tex.``, ``Q. Roo``, ``Alta.``."""
+    whole = core.replace(" ", "")
+    return len(whole) >= _MIN_ABBREVIATION and any(name[0] == whole[0] and _is_within(whole, name) for name in names)
+
+
+def _is_within(letters: str, name: str) -> bool:
+    rest = iter(name)
+    return all(letter in rest for letter in letters)

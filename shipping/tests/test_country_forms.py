@@ -66,22 +66,35 @@ def test_postal_code_is_stored_in_its_countrys_form(country, written, formatted)
 @pytest.mark.parametrize(
     ("country", "states"),
     {
-        "US": "N.Y.;us-ny;new york;D.C.;Puerto Rico",
-        "IN": "IN-KA;KA;Karnataka;कर्नाटक;Orissa;Pondicherry;Delhi;New Delhi;NCT of Delhi;Tamilnadu;J&K",
-        "MX": "CDMX;D.F.;Distrito Federal;Jal;Jalisco;Estado de México;Nuevo Leon;MX-JAL",
-        "ES": "Cataluña;Barcelona;Vizcaya;Bizkaia;A Coruña;La Coruña;Illes Balears;Madrid;Gerona",
-        "JP": "Tokyo;東京;東京都;Osaka-fu;Kyōto;JP-13",
-        "CN": "Beijing;北京;北京市;Guangdong;Guangdong Province;Guangxi;Xinjiang",
-        "KR": "Seoul;서울;서울특별시;Gyeonggi;Pusan",
-        "CA": "Québec;Quebec;QC;PQ;Newfoundland;British Columbia;B.C.",
+        "US": "N.Y.;us-ny;new york;D.C.;Puerto Rico;Tex.;Calif.;APO AE;NYC;Guam",
+        "IN": "IN-KA;KA;Karnataka;कर्नाटक;Orissa;Pondicherry;Delhi;New Delhi;NCT of Delhi;Tamilnadu;J&K"
+        ";Maharastra;Chattisgarh;Telengana",
+        "MX": "CDMX;D.F.;Distrito Federal;Jal;Jalisco;Estado de México;Nuevo Leon;MX-JAL;Q. Roo;QROO;Edo. Mex.;Gto.",
+        "ES": "Cataluña;Barcelona;Vizcaya;Bizkaia;A Coruña;La Coruña;Illes Balears;Madrid;Gerona"
+        ";Mallorca;Islas Canarias",
+        "JP": "Tokyo;東京;東京都;Osaka-fu;Kyōto;JP-13;Gumma;北海道",
+        "CN": "Beijing;北京;北京市;Guangdong;Guangdong Province;Guangxi;Xinjiang;Nei Mongol;HK",
+        "KR": "Seoul;서울;서울특별시;Gyeonggi;Pusan;전북특별자치도;서울시",
+        "CA": "Québec;Quebec;QC;PQ;Newfoundland;British Columbia;B.C.;Ont.;Que.;Man.;Alta",
         "AU": "nsw;N.S.W.;Victoria;Qld",
-        "IT": "Milano;MI;Lombardia;Reggio Emilia",
+        "IT": "Milano;MI;Lombardia;Reggio Emilia;Bozen;Südtirol",
         "AE": "Dubai;دبي;Abu Dhabi;Ras Al-Khaimah",
         "CO": "Bogotá D.C.;Bogota;Cundinamarca;Valle del Cauca;CO-ANT",
-        "AR": "CABA;Capital Federal;Provincia de Buenos Aires;Cordoba",
+        "AR": "CABA;Capital Federal;Provincia de Buenos Aires;Cordoba;Bs. As.;Sgo. del Estero;CBA",
         "BR": "São Paulo;Sao Paulo;SP;BR-SP",
-        "EG": "Cairo;القاهرة",
-        "IE": "Co. Cork;Cork;County Cork",
+        "EG": "Cairo;القاهرة;Al Qahirah",
+        "IE": "Co. Cork;Cork;County Cork;Baile Átha Cliath",
+        "CL": "RM;V Región;Biobío;O'Higgins",
+        "TW": "台北市;臺北市;New Taipei",
+        "UA": "Odesa;Zaporizhzhia;Київська обл.",
+        "MY": "N. Sembilan;Negri Sembilan;Penang",
+        "TH": "กทม.;กรุงเทพฯ;Chon Buri",
+        "PH": "NCR;National Capital Region",
+        "VN": "TP. Hồ Chí Minh;HCM;Huế",
+        "NG": "FCT;Abuja;Lagos State",
+        "HK": "NT;Kowloon;HK Island",
+        "JM": "St. Ann;Saint Ann",
+        "PE": "Cusco;Lima Metropolitana",
     }.items(),
 )
 def test_states_as_people_of_the_country_write_them(country, states):
@@ -89,7 +102,7 @@ def test_states_as_people_of_the_country_write_them(country, states):
 
 
 def test_doubtful_states_are_warned_of():
-    for country, state in (("US", "Texxas"), ("US", "Bavaria"), ("IN", "Ontario"), ("CN", "Tokyo")):
+    for country, state in (("US", "Texxas"), ("US", "Bavaria"), ("IN", "Ontario"), ("CN", "Tokyo"), ("US", "Xas")):
         assert warn(country, state=state) == ["a.state"], state
     assert country_forms.format_state("US", "new york") == "NY"
     assert [country_forms.format_state("IN", one) for one in ("IN-KA", "Karnataka")] == ["KA", "Karnataka"]
