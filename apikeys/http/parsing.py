@@ -81,7 +81,6 @@ def _read(stream: Any, parser_context: Any) -> bytes:
 
 
 def _parse(raw: bytes) -> Any:
-    raw = raw.removeprefix(BOM_UTF8)  # Windows programs write one
     try:
         raw.decode()
         value = orjson.loads(raw)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,14 +13,23 @@ from rest_framework.response import Response
 from apikeys.http.fields import CountryField, TextField
 from apikeys.models import scopes
 from carriers.api.base import CARRIER, CarrierViewSet
+from carriers.types.countries import needs_postal_code
 
 
 class CoverageSearchSerializer(serializers.Serializer):
     """The location whose coverage is requested."""
 
-    postal_code = TextField(max_length=20)
+    postal_code = TextField(
+        max_length=20, required=False, default="", help_text="Required where the country's addresses have one."
+    )
     city = TextField(max_length=100)
     country = CountryField(default="US")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        country = attrs["country"]
+        if not attrs["postal_code"] and needs_postal_code(country):
+            raise serializers.ValidationError({"postal_code": [_("Addresses in %s need a postal code.") % country]})
+        return attrs
 
 
 class CoverageSerializer(serializers.Serializer):

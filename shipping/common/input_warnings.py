@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Merchant
 from carriers.types import Address, Order, Package
+from carriers.types.countries import load_rules
 from shipping.common import country_forms
 from shipping.common.conversion import to_order
 
@@ -60,7 +61,7 @@ def read_setting(tenant: Tenant) -> dict[str, bool]:
 
 
 def _check_address(name: str, address: Address) -> Iterator[Warning_]:
-    country, rules = address.country, country_forms.load_rules(address.country)
+    country, rules = address.country, load_rules(address.country)
     postal_code, state = address.postal_code, address.state
     states = country_forms.find_states(country, state) if state else None
     if rules is None and country not in phonenumbers.SUPPORTED_REGIONS:
@@ -83,7 +84,7 @@ def _check_address(name: str, address: Address) -> Iterator[Warning_]:
 
 
 def _is_in_state(country: str, state: str, postal_code: str) -> bool:
-    rules = country_forms.load_rules(country, state)
+    rules = load_rules(country, state)
     return rules is None or country_forms.matches(rules, postal_code)
 
 

@@ -23,6 +23,7 @@ from apikeys.http.fields import (
 )
 from apikeys.http.text import normalize_identifier
 from carriers.types import PaymentMethod
+from carriers.types.countries import needs_postal_code
 from shipping.common import country_forms
 
 MAX_PACKAGES = 100
@@ -47,7 +48,7 @@ def in_country_form(address: dict[str, Any]) -> dict[str, Any]:
     Raises ``ValidationError`` if it lacks a postal code that the country needs.
     """
     country, postal_code, state = address["country"], address.get("postal_code"), address.get("state")
-    if not postal_code and country_forms.needs_postal_code(country):
+    if not postal_code and needs_postal_code(country):
         raise serializers.ValidationError({"postal_code": [_("Addresses in %s need a postal code.") % country]})
     if postal_code:
         address["postal_code"] = country_forms.format_postal_code(country, postal_code)

@@ -128,6 +128,13 @@ def test_coverage_uses_the_default_country(api):
     }
 
 
+def test_coverage_needs_a_postal_code_where_the_country_has_them(api):
+    path = "/api/v1/service-coverage?carrier=pickit&city=Kowloon"
+    assert api.get(f"{path}&country=HK").json()["coverage"]["service_available"] is True
+    response = api.get(f"{path}&country=DE")
+    assert (response.status_code, list(response.json()["details"])) == (400, ["postal_code"])
+
+
 def test_tracking_returns_the_carriers_scans(api, sandbox, number):
     advance(sandbox, number, to="picked_up")
     advance(sandbox, number, to="in_transit")
