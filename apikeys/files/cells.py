@@ -95,6 +95,18 @@ def read_time(cell: str, *, order: str = "", zone: ZoneInfo | None = None) -> st
     return earlier.isoformat()
 
 
+def find_order(cell: str) -> str:
+    """Return ``dmy`` or ``mdy`` if a date can be read in this order only, else an empty string."""
+    orders = []
+    for order in ("dmy", "mdy"):
+        try:
+            read_time(cell, order=order)
+            orders.append(order)
+        except ValueError:
+            pass
+    return orders[0] if len(orders) == 1 else ""
+
+
 def _unwrap(cell: str) -> tuple[str, bool]:
     """Return the text of a cell, and whether it is a text formula."""
     text = cell.strip()
@@ -102,6 +114,8 @@ def _unwrap(cell: str) -> tuple[str, bool]:
         raise ValueError("It contains a null character.")
     if "\ufffd" in text:
         raise ValueError("It contains characters that were lost when the file was saved.")
+    if re.search("[\ud800-\udfff]", text):
+        raise ValueError("It contains a byte that is not UTF-8.")
     if found := _TEXT_FORMULA.fullmatch(text):
         return found[1].replace('""', '"'), True
     if text.startswith("="):

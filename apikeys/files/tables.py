@@ -61,16 +61,20 @@ class Table:
 
 @dataclass(frozen=True)
 class File:
-    """A text file that can be decoded from start to end."""
+    """A text file that can be decoded from start to end.
+
+    In a UTF-8 file, a few bad bytes are kept as surrogates: they cost only their row.
+    """
 
     path: Path
     encoding: str
+    errors: str
     lines: int
     is_json: bool
 
     def open(self) -> TextIO:
         """Open the file; line ends stay as they are."""
-        return self.path.open(encoding=self.encoding, newline="")
+        return self.path.open(encoding=self.encoding, errors=self.errors, newline="")
 
 
 def inspect(path: Path, encoding: str = "") -> File:
@@ -90,21 +94,16 @@ def inspect(path: Path, encoding: str = "") -> File:
         found = next((name for mark, name in _MARKS if head.startswith(mark)), "")
         if not found and len(head) > 1 and 0 in head[:2]:  # UTF-16 of an ASCII character
             found = "utf-16-be" if head[0] == 0 else "utf-16-le"
-        for name in [found or "utf-8", *([encoding] if encoding and not found else [])]:
-            try:
-                return _decode(path, name)
-            except UnicodeDecodeError:
-                pass
+        try:
+            return _decode(path, found or "utf-8")
+        except UnicodeDecodeError:
+            return _decode_damaged(path, found, encoding)
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be read: {error}") from error
     except LookupError as error:
         raise UnreadableFile(f"There is no encoding {encoding!r}.") from error
-    if found or encoding:
-        raise UnreadableFile(f"{path} is not {found or encoding} throughout.")
-    raise UnreadableFile(
-        f"{path} is not UTF-8: {_find_bad_byte(path)}. Save it as CSV UTF-8, or name its encoding: Excel's CSV is"
-        " --encoding windows-1252 in Western Europe and the Americas."
-    )
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path} is not {error.encoding} throughout.") from error
 
 
 def read_table(source: TextIO, columns: Mapping[str, Reader], required: frozenset[str]) -> Table:
@@ -184,9 +183,9 @@ class _Lines:
         self.taken.clear()
 
 
-def _decode(path: Path, encoding: str) -> File:
+def _decode(path: Path, encoding: str, errors: str = "strict") -> File:
     lines, start = 0, ""
-    with path.open(encoding=encoding) as file:
+    with path.open(encoding=encoding, errors=errors) as file:
         while text := file.read(_MAX_LINE):
             lines += text.count("\n")
             start = start or text.lstrip()[:1]
@@ -194,19 +193,30 @@ def _decode(path: Path, encoding: str) -> File:
         raise UnreadableFile(f"{path} is empty.")
     if start == "[":
         raise UnreadableFile(f"{path} is a JSON array; CSV or one JSON object per line is expected.")
-    return File(path, encoding, lines, start == "{")
+    return File(path, encoding, errors, lines, start == "{")
 
 
-def _find_bad_byte(path: Path) -> str:
-    """Return the first line that is not UTF-8, and the text around the byte."""
+def _decode_damaged(path: Path, found: str, encoding: str) -> File:
+    """Decode a file that is not UTF-8 throughout: as UTF-8 if most lines with other characters than ASCII are it."""
+    if found and found != "utf-8-sig":
+        return _decode(path, found)
+    bad, valid, first = 0, 0, ""
     with path.open("rb") as file:
         for number, line in enumerate(iter(partial(file.readline, _MAX_LINE), b""), 1):
             try:
-                line.decode()
+                valid += not line.decode().isascii()
             except UnicodeDecodeError as error:
-                part = line[max(error.start - 20, 0) : error.start + 20]
-                return f"line {number}: {part.decode(errors='backslashreplace').strip()}"
-    return "its last character is cut"
+                bad += 1
+                part = line[max(error.start - 20, 0) : error.start + 20].decode(errors="backslashreplace")
+                first = first or f"line {number}: {part.strip()}"
+    if found or valid > bad:
+        return _decode(path, found or "utf-8", "surrogateescape")
+    if encoding:
+        return _decode(path, encoding)
+    raise UnreadableFile(
+        f"{path} is not UTF-8: {first}. Save it as CSV UTF-8, or name its encoding: Excel's CSV is --encoding"
+        " windows-1252 in Western Europe and the Americas."
+    )
 
 
 def _name_key(name: str) -> str:

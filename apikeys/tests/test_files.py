@@ -165,3 +165,8 @@ def test_named_encoding_is_used_for_a_file_that_is_not_unicode(tmp_path):
         tables.inspect(file, "ascii")
     file.write_text("code,note\n1,é€\n", encoding="utf-8")
     assert tables.inspect(file, "windows-1252").encoding == "utf-8"
+    # A bad byte in a UTF-8 file costs its row only, also if another encoding is named.
+    file.write_bytes("code,note\n1,é€\n2,ü\n".encode() + b"3,\xe9\n4,ok")
+    with tables.inspect(file, "windows-1252").open() as source:
+        rows = list(tables.read_table(source, READERS, frozenset()).rows)
+    assert [(row.cells["code"], list(row.errors)) for row in rows] == [("1", []), ("2", []), ("3", ["note"]), ("4", [])]

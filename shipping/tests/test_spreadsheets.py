@@ -159,6 +159,35 @@ def test_numbers_that_all_end_in_zero_are_pointed_out(run, tmp_path):
         assert ("All 3 tracking ids of 16 and 17 digits end in zero" in run("file.csv", dry_run=True)[1]) == is_shown
 
 
+def test_wrong_order_of_dates_stores_nothing(run, tmp_path):
+    def write(*days):
+        rows = [",".join((f"UNIT-{number:06}", *GOOD[1:4], day)) for number, day in enumerate(days)]
+        (tmp_path / "file.csv").write_text("\n".join([",".join(COLUMNS), *rows]), encoding="utf-8")
+
+    write("03/04/2024", "16/04/2024")
+    status, output = run("file.csv", dates="mdy")
+    assert (status, "The dates are in the order dmy, not mdy" in output) == (1, True)
+    assert not Checkpoint.objects.exists()
+    # Where other rows confirm the order, a wrong date costs only its row.
+    write("03/04/2024", "16/04/2024", "04/16/2024")
+    status, output = run("file.csv", dates="dmy")
+    assert (status, "2 stored, 0 existing, 1 refused" in output) == (1, True)
+
+
+def test_bad_bytes_cost_only_their_rows(run, tmp_path):
+    rows = [",".join((f"UNIT-{number:06}", *GOOD[1:])) for number in range(4)]
+    lines = "\n".join([",".join(COLUMNS), *rows])
+    good = "000002,CREATED,Bogotá"
+    (tmp_path / "file.csv").write_bytes(lines.encode().replace(good.encode(), good.encode("cp1252")))
+    status, output = run("file.csv")
+    assert (status, "3 stored, 0 existing, 1 refused" in output) == (1, True)
+    assert "row 4, location 'Bogot\\udce1': It contains a byte that is not UTF-8." in output
+    item = json.dumps(dict(zip(COLUMNS, GOOD, strict=True)), ensure_ascii=False)
+    (tmp_path / "file.ndjson").write_bytes(f"{item}\n{item}\n".encode() + item.encode("cp1252"))
+    status, output = run("file.ndjson")
+    assert (status, "0 stored, 2 existing, 1 refused" in output) == (1, True)
+
+
 def test_ndjson_of_windows_is_read(run, tmp_path):
     rows = [dict(zip(COLUMNS, (f"UNIT-{number:06}", *GOOD[1:]), strict=True)) | {"note": 1} for number in range(3)]
     lines = [json.dumps(row) for row in rows] + [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -59,6 +60,8 @@ class Command(BaseCommand):
         chosen = [merchant, mode, options["dates"], options["zone"], options["encoding"]]
         try:
             found = tables.inspect(file, options["encoding"])
+            if not found.is_json:
+                _check_order(found, options["dates"])
             with found.open() as source:
                 rows = _read_ndjson(source) if found.is_json else self._read_table(source, options)
                 progress = None if dry_run else importing.Progress(file, chosen)
@@ -72,7 +75,7 @@ class Command(BaseCommand):
     ) -> None:
         done = progress.read() if progress else 0
         refused = Path(f"{file}.{'refused' if progress else 'dry-run'}.ndjson")
-        with refused.open("a" if done else "w", encoding="utf-8") as out:
+        with refused.open("a" if done else "w", encoding="utf-8", errors="backslashreplace") as out:
             report = importing.Report(out, self.stderr.write)
             if done:
                 report.read_waiting(refused)
@@ -122,6 +125,23 @@ class Command(BaseCommand):
         self.stdout.write(text)
 
 
+def _check_order(found: tables.File, order: str) -> None:
+    """Check that the dates were not written in the other order than the declared one.
+
+    Else those up to the twelfth would be stored as other days, and only the rest refused.
+    """
+    other = {"dmy": "mdy", "mdy": "dmy"}.get(order)
+    if not other:
+        return
+    with found.open() as source:
+        times = [name for name, one in FIELDS.items() if isinstance(one, MomentField | DateField)]
+        orders = Counter()
+        for row in tables.read_table(source, dict.fromkeys(FIELDS, str), _REQUIRED).rows:
+            orders.update(cells.find_order(row.cells.get(name, "")) for name in times)
+    if orders[other] and not orders[order]:
+        raise tables.UnreadableFile(f"The dates are in the order {other}, not {order}. Nothing was imported.")
+
+
 def _reader(one: Any, read_time: tables.Reader) -> tables.Reader:
     """Return the function that reads the cells of a field's column."""
     if isinstance(one, MomentField | DateField):
@@ -132,5 +152,5 @@ def _reader(one: Any, read_time: tables.Reader) -> tables.Reader:
 def _read_ndjson(source: TextIO) -> Iterator[Row]:
     for number, line in enumerate(tables.read_lines(source), 1):
         if text := line.strip():
-            item = parse_line(text.encode())
+            item = parse_line(text.encode(errors="surrogateescape"))
             yield Row(number, text[:1000] if isinstance(item, ValidationFailed) else item, item)
