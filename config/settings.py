@@ -348,6 +348,7 @@ WEBHOOK_LEASE = timedelta(seconds=env.int("WEBHOOK_LEASE_S", default=60, minimum
 WEBHOOK_RETRY_SCALE = env.float("WEBHOOK_RETRY_SCALE", default=1.0)
 WEBHOOK_ALLOW_LOOPBACK = DEMO
 WORKER_POLL_S = env.float("WORKER_POLL_S", default=0.5, minimum=0.01)
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0, maximum=65535)
 WORKER_HEARTBEAT_S = env.float("WORKER_HEARTBEAT_S", default=5.0, minimum=0.01)
 # Work is queued in database rows; the worker status reports that no broker is used.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")

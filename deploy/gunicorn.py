@@ -10,7 +10,6 @@ from typing import Any
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
-from prometheus_client import multiprocess
 
 from apikeys.http.logs import JsonFormatter
 from config import startup
@@ -64,18 +63,30 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
 
 
-def prepare_metrics() -> None:
-    """Choose the directory in which several processes count, so that /metrics shows the sums of all."""
-    chosen = env.str("PROMETHEUS_MULTIPROC_DIR")
-    directory = Path(chosen or Path(env.str("DATA_DIR", default=BASE_DIR / "var"), "metrics"))
-    if chosen or workers > 1:
+def use_metrics_directory() -> bool:
+    """Choose the directory in which several processes count, so that /metrics shows the sums of all.
+
+    Returns: whether only these processes use it.
+    """
+    if chosen := env.str("PROMETHEUS_MULTIPROC_DIR"):
+        Path(chosen).mkdir(parents=True, exist_ok=True)
+        return False
+    if workers > 1:
+        directory = Path(env.str("DATA_DIR", default=BASE_DIR / "var"), "metrics")
         directory.mkdir(parents=True, exist_ok=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    return workers > 1
 
 
 def on_starting(server: Any) -> None:
-    """Show the warnings about the configuration, once for all processes."""
+    """Show the warnings about the configuration, once for all processes, and start to count at zero.
+
+    A new master that replaces a running one (USR2) continues its counts.
+    """
     startup.warn_once(server.log.warning)
+    if owns_metrics and not os.environ.get("GUNICORN_PID"):
+        for left_over in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+            left_over.unlink()
 
 
 def child_exit(server: Any, worker: Any) -> None:
@@ -84,4 +95,6 @@ def child_exit(server: Any, worker: Any) -> None:
         multiprocess.mark_process_dead(worker.pid)
 
 
-prepare_metrics()
+owns_metrics = use_metrics_directory()
+# The library chooses at its import whether to count in files.
+from prometheus_client import multiprocess  # noqa: E402

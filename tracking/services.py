@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from tracking import numbers
+from tracking import metrics, numbers
 from tracking.models import IssuedNumber
 from tracking.numbers import NumberRequest, Secret
 
@@ -67,6 +67,11 @@ def issue_all(requests: Sequence[tuple[NumberRequest, str]]) -> list[Issued]:
 
     Raises: NumbersExhausted after ``MAX_DERIVATIONS``.
     """
+    with metrics.observe_call() as call:
+        return _issue_all(requests, call)
+
+
+def _issue_all(requests: Sequence[tuple[NumberRequest, str]], call: metrics.Call) -> list[Issued]:
     secret = numbers.first_secret(settings.TRACKING_NUMBER_SECRETS)
     candidates = []
     for request, correlation_id in requests:
@@ -76,14 +81,18 @@ def issue_all(requests: Sequence[tuple[NumberRequest, str]]) -> list[Issued]:
     missing = {candidate.fingerprint: candidate for candidate in sorted(candidates, key=lambda one: one.fingerprint)}
     found: dict[str, Issued] = {}
     for derivation in range(MAX_DERIVATIONS):
-        found |= _insert(missing.values(), secret, derivation)
+        inserted = _insert(missing.values(), secret, derivation)
+        call.generated += len(inserted)
+        found |= inserted
         missing = {fingerprint: candidate for fingerprint, candidate in missing.items() if fingerprint not in found}
         if missing:
             for row in IssuedNumber.objects.filter(fingerprint__in=list(missing)):
                 found[row.fingerprint] = Issued(row.number, row.correlation_id, row.created_at)
                 del missing[row.fingerprint]
         if not missing:
+            call.count = len(candidates)
             return [found[candidate.fingerprint] for candidate in candidates]
+        metrics.collisions.inc(len(missing))
         log.warning("tracking numbers are taken, deriving the next", extra={"count": len(missing)})
     raise NumbersExhausted(f"{MAX_DERIVATIONS} derivations are taken for {len(missing)} requests.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -12,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -54,11 +55,26 @@ class HealthViewSet(ViewSet):
         return response
 
 
+class _State:
+    """A collector for Prometheus over functions that read the state of the installation."""
+
+    def __init__(self, sources: Sequence[Callable[[], Iterable[Metric]]]) -> None:
+        self.sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        for source in self.sources:
+            try:
+                yield from list(source())
+            except DatabaseError:  # what the processes have counted is shown all the same
+                log.exception("metrics: the database cannot be read")
+
+
 @csrf_exempt
-def metrics(request: HttpRequest) -> HttpResponse:
+def metrics(request: HttpRequest, sources: Sequence[Callable[[], Iterable[Metric]]] = ()) -> HttpResponse:
     """Return the metrics in Prometheus' text format, to METRICS_ADDRESSES or with METRICS_TOKEN as bearer token.
 
-    If PROMETHEUS_MULTIPROC_DIR is set, they cover all processes.
+    They are what this process has counted, or all processes with this PROMETHEUS_MULTIPROC_DIR, and what the sources
+    read from the database.
     """
     if request.method not in ("GET", "HEAD"):
         return error_response(MethodNotAllowed())
@@ -67,11 +83,19 @@ def metrics(request: HttpRequest) -> HttpResponse:
     has_token = token and hmac.compare_digest(sent, token)
     if not has_token and not actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES):
         return error_response(PermissionRefused())
-    registry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    state = CollectorRegistry()
+    state.register(_State(sources))
+    body = generate_latest(counted_registry()) + generate_latest(state)
+    return HttpResponse(body, content_type=CONTENT_TYPE_LATEST)
+
+
+def counted_registry() -> CollectorRegistry:
+    """Return what this process has counted, or all processes with this PROMETHEUS_MULTIPROC_DIR."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
 
 
 def _check_database() -> str:

@@ -20,6 +20,7 @@ from functools import lru_cache
 
 from django.conf import settings
 from django_ratelimit.core import get_usage
+from prometheus_client import Counter
 
 from apikeys.audit import events
 from apikeys.audit.events import EventType
@@ -31,6 +32,8 @@ from apikeys.http.errors import RateLimited, Unavailable
 log = logging.getLogger(__name__)
 _RATE = re.compile(r"(\d+)/(\d*)([smhd])?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_EXCEEDED = Counter("waybill_rate_limit_exceeded_total", "Requests over a rate limit of Waybill", ["policy"])
+_NOT_COUNTED = Counter("waybill_rate_limit_not_counted_total", "Requests without a count, since Redis was unavailable")
 _MARGIN_S = 5  # a counter outlives its window, since clocks of processes differ
 # Recorded once per window and caller.
 EXCEEDED = EventType("rate_limit.exceeded", audit=True)
@@ -161,11 +164,14 @@ def count(facts: RequestFacts, names: Sequence[str]) -> Usage | None:
     try:
         usages = _count_together(rates) if facts.caller else [_count_alone(*one) for one in rates]
     except RedisUnavailable as error:
+        _NOT_COUNTED.inc()
         if any(policy.fails_closed for policy in policies):
             raise Unavailable(retry_after_s=5) from error
         log.warning("rate limits not counted: Redis is unavailable")
         return None
     for usage in usages:
+        if usage.exceeded:
+            _EXCEEDED.labels(usage.policy).inc()
         # Counts are exact, so exactly one request of all processes is the first over the limit.
         if usage.count == usage.limit + 1:
             data = {"limit": usage.policy, "allowed": usage.limit, "reset": usage.reset_at.isoformat()}

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from apikeys.http import actors
+from apikeys.http import actors, metrics
 
 log = logging.getLogger(__name__)
 HEADER = "X-Correlation-ID"
@@ -58,7 +58,9 @@ class CorrelationMiddleware:
             started = time.monotonic()
             response = self.get_response(request)
             response[HEADER] = correlation_id
-            _log_request(request, response, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            metrics.observe(request, response.status_code, seconds)
+            _log_request(request, response, seconds)
             return response
 
 

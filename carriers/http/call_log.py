@@ -1,4 +1,4 @@
-"""Log each HTTP exchange with a carrier: a row, metrics, usage counters and an event for a failure."""
+"""Log each HTTP exchange with a carrier: a row, a log line, metrics, usage counters and an event for a failure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from django.conf import settings
 from django.db import transaction
 
 from apikeys.access import usage
@@ -66,6 +68,7 @@ def log_call(
         url, shown = request.url.partition("?")[0], f"<a file of {len(answer.content)} bytes>" if answer else ""
     elif answer:
         shown = mask_body(answer.content, secrets=secrets, people=find_personal_values(request.body or b""))
+    masked_url = mask_url(url, secrets=secrets)
     row = CarrierCall(
         credential_id=credential.id,
         merchant_id=caller.merchant_id,
@@ -74,7 +77,7 @@ def log_call(
         operation=operation,
         subject_id=caller.subject_id,
         method=request.method,
-        url=mask_url(url, secrets=secrets)[:500],
+        url=masked_url[:500],
         request_body=mask_body(request.body or b"", secrets=secrets),
         status=answer.status if answer else None,
         outcome=outcome,
@@ -84,6 +87,7 @@ def log_call(
         duration_ms=round(seconds * 1000),
         correlation_id=correlation.current(),
     )
+    _write_line(row, masked_url, environment=credential.environment, seconds=seconds)
     failed = outcome != CarrierCall.Outcome.OK
     tenant = Tenant(row.merchant_id, row.mode) if row.merchant_id else None
     if tenant:
@@ -97,3 +101,34 @@ def log_call(
                 events.record(CALL_FAILED, tenant=tenant, subject_id=row.subject_id, data=data)
     except Exception:  # the carrier has acted: its answer must not be lost with the log row
         log.exception("call not logged", extra={"operation": operation, "outcome": outcome})
+
+
+def _write_line(row: CarrierCall, masked_url: str, *, environment: str, seconds: float) -> None:
+    """Log the exchange as ``pickit_api_call`` with the documented fields. ``endpoint`` is below the base URL.
+
+    The request's and answer's bodies are only in the row.
+    """
+    level = logging.INFO if row.outcome in (CarrierCall.Outcome.OK, CarrierCall.Outcome.REFUSED) else logging.WARNING
+    if not log.isEnabledFor(level):
+        return
+    head, _, query = masked_url.partition("?")
+    default = adapter_class(row.carrier).base_urls[environment]
+    base = settings.CARRIER_BASE_URLS.get((row.carrier, environment), default).rstrip("/")
+    extra = {
+        "endpoint": head.removeprefix(base) if head.startswith(f"{base}/") else urlsplit(head).path,
+        "params": dict(parse_qsl(query, keep_blank_values=True)),
+        "response_time": round(seconds, 3),
+        "status_code": row.status,
+        "method": row.method,
+        "operation": row.operation,
+        "environment": environment,
+        "outcome": row.outcome,
+        "attempt": row.attempt,
+        "call_id": str(row.id),
+        "credential_id": str(row.credential_id),
+        "merchant_id": str(row.merchant_id) if row.merchant_id else None,
+        "subject_id": str(row.subject_id) if row.subject_id else None,
+    }
+    if row.error:
+        extra["error"] = row.error
+    log.log(level, "%s_api_call", row.carrier, extra=extra)

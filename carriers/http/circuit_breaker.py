@@ -13,7 +13,7 @@ from math import ceil
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from apikeys.audit import events
@@ -89,6 +89,20 @@ def request_permission(credential: Credential, operation: str) -> Permission:
     if lease := LEASES.acquire(unchanged):
         return Permission(credential, operation, failures=row.failures, lease=lease)
     raise Open(_RETRY_DURING_PROBE_S)
+
+
+def count_states() -> list[tuple[str, str, str, int]]:
+    """Count circuit breakers by carrier, operation and state. One that never saw a failure has no row."""
+    is_open = Q(opened_at__isnull=False)
+    paused = leases.still_lasting("retry_at", breaker_pause())
+    states = {"closed": ~is_open, "open": is_open & paused, "half_open": is_open & ~paused}
+    counts = {state: Count("id", filter=condition) for state, condition in states.items()}
+    rows = Breaker.objects.values("credential__carrier", "operation").order_by("credential__carrier", "operation")
+    return [
+        (row["credential__carrier"], row["operation"], state, row[state])
+        for row in rows.annotate(**counts)
+        for state in states
+    ]
 
 
 def close_manually(row: Breaker) -> bool:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apikeys.http.guards import seconds_left
 from carriers.adapters.operations import is_read
-from carriers.http import call_log, circuit_breaker, connection_pool, rate_limits
+from carriers.http import call_log, circuit_breaker, connection_pool, metrics, rate_limits
 from carriers.http.answers import Answer
 from carriers.http.call_log import Caller
 from carriers.http.masking import hide_secrets
@@ -110,6 +110,7 @@ class Exchange:
         try:
             wait = rate_limits.reserve_turn(self.caller.credential, self.operation, most_s=most_s)
         except rate_limits.RateExceeded as error:
+            metrics.observe_exceeded(self.caller.credential.carrier, self.operation)
             rate = _("%(limit)d requests per %(per)s") % {"limit": error.rate.limit, "per": error.rate.per}
             raise errors.CarrierRateLimited(
                 carrier=self.caller.carrier_name,
@@ -118,6 +119,7 @@ class Exchange:
                 retry_after_s=error.retry_after_s,
             ) from error
         if wait > 0:
+            metrics.observe_wait(self.caller.credential.carrier, self.operation, wait)
             time.sleep(wait)
 
     def _send_and_classify(self) -> tuple[Answer | None, str, str]:

@@ -35,6 +35,26 @@ def token_expiry(carrier: str) -> Gauge:
     return Gauge(f"{carrier}_token_expiry_seconds", "Seconds until token expiry", multiprocess_mode="mostrecent")
 
 
+_WAITS = Counter(
+    "waybill_carrier_rate_wait_seconds_total",
+    "Seconds that calls waited for the carrier's rate",
+    ["carrier", "operation"],
+)
+_EXCEEDED = Counter(
+    "waybill_carrier_rate_exceeded_total", "Calls not sent because of the carrier's rate", ["carrier", "operation"]
+)
+
+
+def observe_wait(carrier: str, operation: str, seconds: float) -> None:
+    """Record how long a call waits for its turn."""
+    _WAITS.labels(carrier, operation).inc(seconds)
+
+
+def observe_exceeded(carrier: str, operation: str) -> None:
+    """Record a call that is not sent, since its turn would come too late."""
+    _EXCEEDED.labels(carrier, operation).inc()
+
+
 def observe(carrier: str, operation: str, status: int | str, seconds: float) -> None:
     """Record one exchange."""
     _requests(carrier).labels(endpoint=operation, status=str(status)).inc()

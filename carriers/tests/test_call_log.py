@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from apikeys.http.logs import JsonFormatter
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.models import CarrierCall
@@ -64,3 +65,33 @@ def test_token_without_scheme_is_masked(send, carrier):
     carrier.answers = [(400, b'{"message": "bad token canary-token-1"}', {})]
     assert b"canary" not in send(headers={"Authorization": "canary-token-1"}).content
     assert "canary" not in CarrierCall.objects.get().response_body
+
+
+def test_each_call_is_one_log_line_with_the_documented_fields(credential, carrier, caplog, settings):
+    settings.CARRIER_BASE_URLS = {("pickit", credential.environment): f"{carrier.url}/v2"}
+    carrier.answers = [(200, b'{"pickup_points": []}', {}), (400, b'{"message": "canary-answer"}', {})]
+    http = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
+    headers = {"Authorization": "Bearer canary-token"}
+    query = {"lat": 40.7128, "lng": "-74.0060", "email": "canary@shop.example", "token": "canary-token"}
+    with caplog.at_level("INFO", "carriers.http.call_log"):
+        http.send("track", "GET", f"{carrier.url}/v2/pickup-points", headers=headers, params=query)
+        http.send("quote", "POST", f"{carrier.url}/other", headers=headers, json={"name": "canary-body"})
+    found, refused = caplog.records
+    assert found.getMessage() == refused.getMessage() == "pickit_api_call"
+    assert (found.endpoint, found.status_code, found.outcome) == ("/pickup-points", 200, "ok")
+    assert found.params == {"lat": "40.7128", "lng": "-74.0060", "email": "***", "token": "***"}
+    assert 0 <= found.response_time < 30
+    assert (refused.endpoint, refused.status_code, refused.outcome) == ("/other", 400, "refused")
+    calls = {str(call.id): call for call in CarrierCall.objects.all()}
+    assert set(calls) == {found.call_id, refused.call_id}
+    lines = "".join(JsonFormatter().format(record) for record in caplog.records)
+    assert "canary" not in lines
+
+
+def test_call_without_an_answer_is_logged_as_a_warning(credential, carrier, caplog, settings):
+    settings.CARRIER_MAX_RETRIES = 0
+    carrier.answers = [(503, b"", {})]
+    with caplog.at_level("WARNING", "carriers.http.call_log"), pytest.raises(errors.CarrierUnavailable):
+        HttpTransport(Caller(credential, None, "Pickit")).send("quote", "POST", carrier.url)
+    (line,) = [record for record in caplog.records if record.getMessage() == "pickit_api_call"]
+    assert (line.levelname, line.status_code, line.error) == ("WARNING", 503, "HTTP 503")

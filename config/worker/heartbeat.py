@@ -138,7 +138,7 @@ def count_work(now: datetime) -> dict[str, dict[str, int]]:
     sources = {
         CHECKPOINTS: [_count_by_lease(inbound.LEASES, received)],
         NOTIFICATIONS: [
-            {"active": 0, "queued": _count(Outbox.objects.all())},
+            {"active": 0, "queued": count_rows(Outbox.objects.all())},
             _count_by_lease(deliveries.LEASES, due),
             _count_by_lease(notices.LEASES, SecurityNotice.objects.all()),
         ],
@@ -150,8 +150,9 @@ def count_work(now: datetime) -> dict[str, dict[str, int]]:
 
 
 def _count_by_lease(kind: Leases, rows: QuerySet) -> dict[str, int]:
-    return {"active": _count(rows.filter(kind.running())), "queued": _count(rows.filter(kind.free()))}
+    return {"active": count_rows(rows.filter(kind.running())), "queued": count_rows(rows.filter(kind.free()))}
 
 
-def _count(rows: QuerySet) -> int:
+def count_rows(rows: QuerySet) -> int:
+    """Count rows, to ``MAX_COUNTED``."""
     return rows.order_by().values("pk")[:MAX_COUNTED].count()

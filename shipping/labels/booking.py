@@ -119,8 +119,20 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     label.save(force_insert=True)
     carrier_reports.add_scans(row, [_build_first_scan(row, booked)])
     events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
-    transaction.on_commit(lambda: metrics.shipments_created(row.carrier).labels(service_type=row.service_type).inc())
+    transaction.on_commit(lambda: _report_booking(row))
     return row
+
+
+def _report_booking(row: Shipment) -> None:
+    """Count the shipment and write the documented log line."""
+    metrics.shipments_created(row.carrier).labels(service_type=row.service_type).inc()
+    extra = {
+        "orderId": row.order_id,
+        "awb": row.tracking_number,
+        "carrier": row.carrier_details.get("courier_name") or row.carrier,
+        "shipment_id": str(row.id),
+    }
+    log.info("%s order created", adapter_class(row.carrier).name, extra=extra)
 
 
 def _check_number_is_free(row: Shipment, number: str) -> None:
