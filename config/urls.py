@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from apikeys.access.health import HealthViewSet, metrics
 from apikeys.api.openapi import DocsView, SchemaView
+from carriers.api.figures import figure_metrics
 from config.worker.metrics import breaker_metrics, work_metrics
 from shipping.reports.views import BusinessMetricsViewSet
 
@@ -17,7 +18,7 @@ api = [
 
 urlpatterns = [
     path("health", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
-    path("metrics", metrics, {"sources": (work_metrics, breaker_metrics)}, name="metrics"),
+    path("metrics", metrics, {"sources": (work_metrics, breaker_metrics, figure_metrics)}, name="metrics"),
     path(
         "metrics/business",
         BusinessMetricsViewSet.as_view({"get": "retrieve"}),

@@ -34,6 +34,15 @@ class CarrierHealthSerializer(serializers.Serializer):
         allow_null=True, help_text="Share of these calls that the carrier did not answer or answered with 5xx."
     )
     latency_ms = serializers.IntegerField(allow_null=True, help_text="Mean of the answered calls.")
+    latency_p95_ms = serializers.IntegerField(
+        allow_null=True,
+        help_text="95 % of the answered calls of your requests in the last 24 hours took no longer (the latest 1,000).",
+    )
+    availability = serializers.FloatField(
+        allow_null=True,
+        help_text="Share of the calls of your requests in the last 30 days (the latest 100,000) that the carrier "
+        "answered, other than with 5xx. These two figures can be a minute old.",
+    )
 
 
 class CarrierSerializer(serializers.Serializer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,12 +16,13 @@ from apikeys.db.tenancy import Tenant, first_id_at
 from apikeys.models import Merchant
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.api import figures
+from carriers.api.figures import ANSWERED, Figures
 from carriers.models import Breaker, CarrierCall, Credential, breaker_pause
 
 _PERIOD = timedelta(hours=1)
 _FAILING = 0.2  # share of the calls
 Outcome = CarrierCall.Outcome
-_ANSWERED = (Outcome.OK, Outcome.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Health:
     calls: int
     error_rate: float | None
     latency_ms: int | None
+    latency_p95_ms: int | None
+    availability: float | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Overview:
 
 
 def describe_all(tenant: Tenant) -> list[Overview]:
-    """Return an overview of every carrier, with four queries."""
+    """Return an overview of every carrier, with four queries, and two more each minute."""
     return _describe(tenant, ADAPTERS.values())
 
 
@@ -61,14 +64,17 @@ def describe_one(tenant: Tenant, carrier: str) -> Overview:
 
 def _describe(tenant: Tenant, adapters: Iterable[type[CarrierAdapter]]) -> list[Overview]:
     adapters = list(adapters)
-    credentials, figures = _used_credentials(tenant), _call_figures(tenant)
+    credentials, last_hour = _used_credentials(tenant), _call_figures(tenant)
     last_successes = _last_successes(tenant, [one.slug for one in adapters])
+    latest = figures.of_tenant(tenant, list(ADAPTERS))
     breakers = _open_breakers([row.id for row in credentials.values()])
     overviews = []
     for adapter in adapters:
         row = credentials.get(adapter.slug)
         opened = breakers.get(row.id, []) if row else []
-        health = _health(opened, figures.get(adapter.slug), last_successes[adapter.slug])
+        health = _health(
+            opened, last_hour.get(adapter.slug), last_successes[adapter.slug], latest.get(adapter.slug, Figures())
+        )
         owner = "none" if row is None else "own" if row.merchant_id else "platform"
         overviews.append(Overview(adapter, owner, row.refused_at if row else None, health))
     return overviews
@@ -99,13 +105,13 @@ def _open_breakers(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, lis
 def _call_figures(tenant: Tenant) -> dict[str, dict[str, Any]]:
     since = first_id_at(timezone.now() - _PERIOD)
     rows = CarrierCall.objects.of(tenant).filter(id__gte=since).order_by().values("carrier")
-    answered = Q(outcome__in=_ANSWERED)
-    figures = rows.annotate(
+    answered = Q(outcome__in=ANSWERED)
+    found = rows.annotate(
         calls=Count("id"),
         answered=Count("id", filter=answered),
         latency_ms=Avg("duration_ms", filter=answered),
     )
-    return {row["carrier"]: row for row in figures}
+    return {row["carrier"]: row for row in found}
 
 
 def _last_successes(tenant: Tenant, slugs: Collection[str]) -> dict[str, datetime | None]:
@@ -116,17 +122,21 @@ def _last_successes(tenant: Tenant, slugs: Collection[str]) -> dict[str, datetim
     return {slug: found[f"of_{slug}"] for slug in slugs}
 
 
-def _health(opened: list[str], figures: dict[str, Any] | None, last_success_at: datetime | None) -> Health:
-    if figures is None:
-        return Health("down" if opened else "unknown", opened, last_success_at, 0, None, None)
-    error_rate = round(1 - figures["answered"] / figures["calls"], 4)
+def _health(
+    opened: list[str], last_hour: dict[str, Any] | None, last_success_at: datetime | None, latest: Figures
+) -> Health:
+    if last_hour is None:
+        status = "down" if opened else "unknown"
+        return Health(status, opened, last_success_at, 0, None, None, **asdict(latest))
+    error_rate = round(1 - last_hour["answered"] / last_hour["calls"], 4)
     status = "down" if opened else "failing" if error_rate > _FAILING else "up"
-    latency = figures["latency_ms"]
+    latency = last_hour["latency_ms"]
     return Health(
         status,
         opened,
         last_success_at,
-        figures["calls"],
+        last_hour["calls"],
         error_rate,
         None if latency is None else round(latency),
+        **asdict(latest),
     )

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from carriers.api import converters  # noqa: F401 registers "carrier" for paths
+from carriers.api.calls import CarrierCallViewSet
 from carriers.api.carriers import CarrierListViewSet
 from carriers.api.coverage import CoverageViewSet
 from carriers.api.credentials import CarrierCredentialViewSet, CourierCredentialViewSet
@@ -23,6 +24,8 @@ rotate_credential = CourierCredentialViewSet.as_view({"post": "rotate"})
 
 urlpatterns = [
     path("carriers", carriers, name="carriers"),
+    path("carrier-calls", CarrierCallViewSet.as_view({"get": "list"}), name="carrier-calls"),
+    path("carrier-calls/<uuid:call_id>", CarrierCallViewSet.as_view({"get": "retrieve"}), name="carrier-call"),
     path("carriers/<carrier:carrier>", carrier, name="carrier"),
     path("carriers/<carrier:carrier>/health", health, name="carrier-health"),
     path("<carrier:carrier>/health", health, name="documented-carrier-health"),

@@ -115,7 +115,10 @@ class CarrierCall(Row):
         BROKEN = "broken", "connection lost or unreadable"
 
     credential = models.ForeignKey(Credential, null=True, on_delete=models.SET_NULL, related_name="+")
-    merchant = models.ForeignKey("apikeys.Merchant", null=True, on_delete=models.PROTECT, related_name="+")
+    # ``call_by_tenant`` serves lookups by merchant alone.
+    merchant = models.ForeignKey(
+        "apikeys.Merchant", null=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     mode = models.CharField(max_length=4, choices=Mode.choices)
     carrier = models.CharField(max_length=20)
     operation = models.CharField(max_length=32)
@@ -141,6 +144,14 @@ class CarrierCall(Row):
             models.Index(fields=["correlation_id", "id"], name="call_by_correlation"),
             models.Index(fields=["subject_id", "id"], name="call_by_subject"),
             models.Index(fields=["merchant", "mode", "id"], name="call_by_tenant"),
+            # For the merchants' list; the two more columns of the first are for its figures (carriers.api.figures).
+            models.Index(
+                fields=["merchant", "mode", "carrier", "id", "outcome", "duration_ms"], name="call_figures_of_tenant"
+            ),
+            models.Index(fields=["merchant", "mode", "operation", "id"], name="call_of_tenant_by_operation"),
+            models.Index(fields=["merchant", "mode", "outcome", "id"], name="call_of_tenant_by_outcome"),
+            models.Index(fields=["merchant", "mode", "status", "id"], name="call_of_tenant_by_status"),
+            models.Index(fields=["carrier", "mode", "id", "outcome", "duration_ms"], name="call_figures"),
             models.Index(fields=["created_at"], name="call_by_age"),
             models.Index(
                 fields=["merchant", "mode", "carrier", "id"],

@@ -20,6 +20,7 @@ from apikeys.models import Membership, Merchant, Store, User
 from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_PLATFORM_KEYS, OF_ROLES
 from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
+from carriers.models import CarrierCall
 from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +136,16 @@ def rows(merchant, mode, store):
     warehouse = Warehouse.objects.create(
         merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={}
     )
+    call = CarrierCall.objects.create(
+        merchant_id=tenant.merchant_id,
+        mode=mode,
+        carrier="pickit",
+        operation="track",
+        method="GET",
+        url="https://example.com/CANARY",
+        outcome="ok",
+        duration_ms=1,
+    )
     key = store_key(tenant, generate_key(mode), name="CANARY")
     person = User.objects.create(username="canary", email="canary@example.com", first_name="CANARY")
     member = Membership.objects.create(merchant=merchant, user=person, role="viewer")
@@ -143,13 +154,14 @@ def rows(merchant, mode, store):
         "pickup": [str(pickup.id), "PCK-CANARY0001", "CONF-CANARY0001"],
         "warehouse_id": [str(warehouse.id)],
         "own_credential_id": [str(credential.id)],
+        "call_id": [str(call.id)],
         "key_id": [str(key.id)],
         "member_id": [str(member.id)],
     }
 
 
 # Parameters of paths that name a row of the merchant, and the values of the others.
-OBJECTS = {"name", "pickup", "own_credential_id", "warehouse_id", "key_id", "member_id"}
+OBJECTS = {"name", "pickup", "call_id", "own_credential_id", "warehouse_id", "key_id", "member_id"}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 

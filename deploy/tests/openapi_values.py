@@ -15,6 +15,7 @@ from deploy.tests.things import CARRIER, Things
 PATH: dict[str, Callable[[Things], str]] = {
     "{carrier}": lambda _: CARRIER,
     "{key_id}": things.api_key,
+    "{call_id}": things.carrier_call,
     "{credential_id}": lambda _: str(OWN_CREDENTIAL),
     "{member_id}": things.member,
     "{own_credential_id}": lambda _: str(OWN_CREDENTIAL),

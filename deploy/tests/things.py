@@ -180,6 +180,12 @@ def access_token(things: Things) -> str:
     return things.request("POST", "/api/v1/auth/token", PERSON)["access"]
 
 
+def carrier_call(things: Things) -> str:
+    """Return the id of a call to a carrier."""
+    things.some(shipment)
+    return things.request("GET", "/api/v1/carrier-calls")["carrier_calls"][0]["id"]
+
+
 def platform_key(things: Things) -> str:
     """Create a key of the platform's operator."""
     command = ("create_api_key", "demo", "--name", "siem", "--scope", "audit:export")
