@@ -1,4 +1,4 @@
-"""Currencies that are legal tender today, and their minor units (ISO 4217, by CLDR)."""
+"""Currencies that are legal tender today (CLDR), and their minor units (ISO 4217)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ from functools import cache
 
 from babel.core import get_global
 from babel.numbers import get_territory_currencies
+
+# ISO 4217, list one. CLDR counts fewer decimals for some, where no coins of the minor unit are left.
+_WITHOUT_DECIMALS = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+_WITH_THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+
+
+def minor_digits(currency: str) -> int:
+    """Return the number of decimals of a currency's amounts; two for an unknown one."""
+    if currency in _WITHOUT_DECIMALS:
+        return 0
+    return 3 if currency in _WITH_THREE_DECIMALS else 2
 
 
 @cache

@@ -112,6 +112,19 @@ class MeasureField(DecimalField):
     rounds_all = True
 
 
+class MoneyField(DecimalField):
+    """An amount of money with up to three decimals. ``shipping.common.amounts`` checks it against its currency."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_digits": 13, "decimal_places": 3, **kwargs})
+
+    def quantize(self, value: Decimal) -> Decimal:
+        """Return the amount with three decimals only if it needs them."""
+        amount = super().quantize(value)
+        short = amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return short if short == amount else amount
+
+
 class DateField(serializers.DateField):
     """A calendar date, ``2024-01-15``."""
 

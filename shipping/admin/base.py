@@ -22,6 +22,7 @@ from apikeys.admin.base import (
     join_lines,
     matching_keys,
 )
+from apikeys.http.currencies import minor_digits
 from apikeys.models import Event
 from carriers.admin.base import CarrierFilter, carrier_name
 from carriers.admin.calls import outcome_badge
@@ -170,7 +171,10 @@ def events_section(request: HttpRequest, row: Shipment | Pickup) -> Section | No
 
 
 def _money(amount: Any, currency: str) -> str:
-    return f"{amount} {currency}".strip() if amount is not None else NOTHING
+    if amount is None:
+        return NOTHING
+    usual = round(amount, minor_digits(currency))
+    return f"{usual if usual == amount else amount.normalize():f} {currency}".strip()
 
 
 class ShippingAdmin(ReadOnlyAdmin):

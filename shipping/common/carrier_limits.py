@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from apikeys.http.errors import ValidationFailed
 from carriers.adapters.base import CarrierAdapter
 from carriers.types import Address, Order, PaymentMethod
+from shipping.common import amounts
 
 Problems = Iterator[tuple[str, list[str]]]
 
@@ -85,6 +86,7 @@ def _find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
     for number, package in enumerate(order.packages):
         if not _is_known(kind.currencies, package.currency):
             yield f"packages[{number}].currency", _expect_one_of(kind.currencies)
+    yield from amounts.find_problems(order)
     if kind.service_pattern and not re.fullmatch(kind.service_pattern, order.service_type):
         yield "service_type", _expect_one_of(kind.services)
 

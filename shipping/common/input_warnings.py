@@ -17,7 +17,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.models import Merchant
 from carriers.types import Address, Order, Package
 from carriers.types.countries import load_rules
-from shipping.common import country_forms
+from shipping.common import amounts, country_forms
 from shipping.common.conversion import to_order
 
 _MAX_SIDE_CM = Decimal(300)
@@ -39,7 +39,8 @@ def check_order(order: Order) -> list[Warning_]:
     Each is ``{"field", "code", "message"}`` in the language of the request.
     """
     addresses = {name: getattr(order, name) for name in ("origin", "destination", "billing_address")}
-    return [*_check_recipient(order), *check_addresses(addresses), *_check_packages(order.packages)]
+    doubtful = [_warning(field, "amount", text) for field, text in amounts.find_doubtful(order)]
+    return [*_check_recipient(order), *check_addresses(addresses), *_check_packages(order.packages), *doubtful]
 
 
 def _check_recipient(order: Order) -> Iterator[Warning_]:

@@ -15,10 +15,10 @@ from rest_framework import serializers
 from apikeys.http.fields import (
     CountryField,
     CurrencyField,
-    DecimalField,
     IdentifierField,
     IntegerField,
     MeasureField,
+    MoneyField,
     TextField,
 )
 from apikeys.http.text import normalize_identifier
@@ -99,7 +99,7 @@ class PackageSerializer(serializers.Serializer):
     length_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
     width_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
     height_cm = MeasureField(max_digits=8, decimal_places=2, min_value=Decimal("0.01"), required=False)
-    declared_value = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), required=False)
+    declared_value = MoneyField(min_value=Decimal(0), required=False)
     currency = CurrencyField(required=False)
     description = TextField(max_length=200, required=False, allow_blank=True)
 
@@ -142,9 +142,9 @@ class ItemSerializer(serializers.Serializer):
     name = TextField(max_length=200)
     quantity = IntegerField(min_value=1, max_value=100_000, default=1)
     sku = IdentifierField(max_length=64, required=False, allow_blank=True)
-    unit_price = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
-    discount = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
-    tax = DecimalField(max_digits=12, decimal_places=2, min_value=Decimal(0), default=Decimal(0))
+    unit_price = MoneyField(min_value=Decimal(0), default=Decimal(0))
+    discount = MoneyField(min_value=Decimal(0), default=Decimal(0))
+    tax = MoneyField(min_value=Decimal(0), default=Decimal(0))
     hs_code = TextField(max_length=14, required=False, allow_blank=True)
     origin_country = CountryField(required=False)
 
@@ -158,9 +158,7 @@ class PaymentRequestSerializer(serializers.Serializer):
     """The payment for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
 
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
-    cod_amount = DecimalField(
-        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
-    )
+    cod_amount = MoneyField(min_value=Decimal("0.001"), required=False, help_text="Only with cod.")
     currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -233,7 +233,7 @@ class Parcel(models.Model):
     length_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     width_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     height_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
-    declared_value = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    declared_value = models.DecimalField(max_digits=13, decimal_places=3, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     description = models.CharField(max_length=200, blank=True)
 

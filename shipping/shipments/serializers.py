@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import DecimalField, IdentifierField, IntegerField, MomentField, TextField
+from apikeys.http.fields import IdentifierField, IntegerField, MomentField, MoneyField, TextField
 from apikeys.http.text import number_key
 from apikeys.models import Store
 from carriers.types import PaymentMethod, Status
@@ -71,9 +71,7 @@ class ShipmentUpdateSerializer(serializers.Serializer):
     )
     items = ItemSerializer(many=True, allow_empty=False, max_length=MAX_ITEMS, required=False)
     payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], required=False)
-    cod_amount = DecimalField(
-        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), required=False, help_text="Only with cod."
-    )
+    cod_amount = MoneyField(min_value=Decimal("0.001"), required=False, help_text="Only with cod.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:

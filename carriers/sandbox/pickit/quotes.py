@@ -12,6 +12,9 @@ from carriers.sandbox.pickit import points
 from carriers.sandbox.pickit.errors import Invalid
 from carriers.sandbox.pickit.validation import UNSERVED, check_route, is_without_postal_codes
 
+# Decimals of currencies that do not have two (ISO 4217).
+_DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0)
+_DECIMALS |= dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
 FACTORS = {"standard": 1.0, "express": 1.8, "pickup_point": 0.9}
 DAYS = {"standard": 2, "express": 1, "pickup_point": 2}
 
@@ -31,18 +34,20 @@ def price(body: dict[str, Any], service: str) -> dict[str, Any]:
     declared value and 0.50 per package.
     """
     packages = body["packages"]
-    base = round((7.5 + sum(float(package["weight_kg"]) for package in packages)) * FACTORS[service], 2)
+    currency = packages[0].get("currency") or "USD"
+    digits = _DECIMALS.get(currency, 2)
+    base = round((7.5 + sum(float(package["weight_kg"]) for package in packages)) * FACTORS[service], digits)
     parts = {
         "base_rate": base,
-        "fuel_surcharge": round(base * 0.15, 2),
-        "insurance": round(sum(float(package.get("declared_value") or 0) for package in packages) * 0.005, 2),
-        "handling_fee": round(0.5 * len(packages), 2),
+        "fuel_surcharge": round(base * 0.15, digits),
+        "insurance": round(sum(float(package.get("declared_value") or 0) for package in packages) * 0.005, digits),
+        "handling_fee": round(0.5 * len(packages), digits),
         "pickup_point_fee": 0.0,
     }
     delivery = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0) + timedelta(days=DAYS[service])
     return parts | {
-        "total_price": round(sum(parts.values()), 2),
-        "currency": packages[0].get("currency") or "USD",
+        "total_price": round(sum(parts.values()), digits),
+        "currency": currency,
         "estimated_transit_days": DAYS[service],
         "service_level": service.upper(),
         "estimated_delivery": rfc3339(delivery),
