@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carriers.sandbox import faults
+from carriers.sandbox.bring.carrier import Bring
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.pickit.carrier import Pickit
@@ -22,7 +23,7 @@ class Sandbox:
     def __init__(self, directory: Path, *, retry_scale: float = 1.0) -> None:
         self.store = Store(directory)
         self.sender = WebhookSender(self.store, retry_scale=retry_scale)
-        carriers = (Pickit(self.store, self.sender), Velocity(self.store, self.sender))
+        carriers = (kind(self.store, self.sender) for kind in (Pickit, Velocity, Bring))
         self.carriers: dict[str, SimulatedCarrier] = {carrier.name: carrier for carrier in carriers}
         self.faults: list[dict[str, Any]] = []
         self.faults_lock = threading.Lock()

@@ -16,7 +16,10 @@ import requests
 
 START_S = 30
 # Accounts that exist without configuration.
-STANDARD_ACCOUNTS = {"test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"}
+STANDARD_ACCOUNTS = {
+    *("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"),
+    *("test@bring.example", "platform@bring.example"),
+}
 # Ends of the paths of the carrier's own words (codes, kinds, flags, sentences). These values must be equal.
 EXACT_KEYS = (
     "error.code",

@@ -1,6 +1,7 @@
 import pytest
 
 from carriers.sandbox.testing import SandboxProcess
+from carriers.sandbox.tests.bring_client import BringClient
 from carriers.sandbox.tests.pickit_client import PickitClient
 from carriers.sandbox.tests.receiver import WebhookReceiver
 from carriers.sandbox.tests.velocity_client import VelocityClient
@@ -23,6 +24,13 @@ def pickit(process):
 @pytest.fixture
 def velocity(process):
     return VelocityClient(process)
+
+
+@pytest.fixture
+def bring(process):
+    process.control("DELETE", "/_sandbox/faults")
+    process.clear()
+    return BringClient(process)
 
 
 @pytest.fixture
