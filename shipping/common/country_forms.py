@@ -43,7 +43,7 @@ _OTHER_NAMES = {
     "ID": "DKI Jakarta;Jakarta;DIY;Jogja;NTB;NTT;DI Yogyakarta",
     "PH": "NCR;National Capital Region;Metro Manila;Manila",
     "IE": "Dublin 1;D1;Baile Atha Cliath",
-    "US": "NYC;APO AE;APO AP;APO AA;FPO AE;FPO AP;FPO AA;DPO AE;DPO AP;DPO AA",
+    "US": "NYC;Kansas City;APO AE;APO AP;APO AA;FPO AE;FPO AP;FPO AA;DPO AE;DPO AP;DPO AA",
     "CL": "I;II;III;IV;V;VI;VII;VIII;IX;X;XI;XII;RM;XIV;XV;XVI",
     "PE": "Cusco;Lima Metropolitana",
     "JP": "Gumma",
@@ -89,18 +89,19 @@ def format_postal_code(country: str, text: str) -> str:
 
 
 def find_states(country: str, text: str) -> set[str] | None:
-    """Return the keys of the states that a text may name: its code, or its name in any language of the country.
+    """Return the keys of the states that a text names: by code, or by name in any language of the country.
 
-    Returns: an empty set for an abbreviation or a region that has no key in the data, and None for no state of the
-        country.
+    Returns: an empty set for an abbreviation, a text that contains a name, and a region that has no key in the data;
+        None for no state of the country.
     """
     names = _state_names(country)
     core = _core(text.removeprefix(f"{country}-").removeprefix(f"{country.lower()}-"))
-    for given in (_letters(text), _letters(text.upper().removeprefix(f"{country}-")), core.replace(" ", "")):
+    whole = core.replace(" ", "")
+    for given in (_letters(text), _letters(text.upper().removeprefix(f"{country}-")), whole):
         if given in names:
             return names[given]
-    found = _find_by_words(names, core)
-    return set() if found is None and _is_abbreviation(names, core) else found
+    # What these name is a guess: "Washington, D.C." contains a state's name.
+    return set() if _contains_name(names, whole) or _is_abbreviation(names, whole) else None
 
 
 def format_state(country: str, text: str) -> str:
@@ -176,20 +177,15 @@ def _state_names(country: str) -> dict[str, set[str]]:
     return names
 
 
-def _find_by_words(names: dict[str, set[str]], core: str) -> set[str] | None:
-    """Return the states of which a long word or its shortened form is in the text; None if there are none."""
-    whole = core.replace(" ", "")
-    found = [
-        keys
-        for name, keys in names.items()
-        if len(name) >= _MIN_WORD and (name in whole or (len(whole) >= _MIN_WORD and whole in name))
-    ]
-    return set().union(*found) if found else None
+def _contains_name(names: dict[str, set[str]], whole: str) -> bool:
+    """Return whether a long name of a state is in a text, or the text is a long part of a name."""
+    return any(
+        len(name) >= _MIN_WORD and (name in whole or (len(whole) >= _MIN_WORD and whole in name)) for name in names
+    )
 
 
-def _is_abbreviation(names: dict[str, set[str]], core: str) -> bool:
+def _is_abbreviation(names: dict[str, set[str]], whole: str) -> bool:
     """Return whether a text has some letters of a state's name in their order: ``Tex.``, ``Q. Roo``, ``Alta.``."""
-    whole = core.replace(" ", "")
     return len(whole) >= _MIN_ABBREVIATION and any(name[0] == whole[0] and _is_within(whole, name) for name in names)
 
 

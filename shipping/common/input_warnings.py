@@ -112,8 +112,10 @@ def _is_phone(text: str, country: str) -> bool:
 
 
 def _is_one_phone(text: str, country: str) -> bool:
-    # "00" instead of "+", and the digit that followed +52 before mobile numbers until 2019.
+    # "00" instead of "+", and the digits that were dialled before Mexican numbers until 2019.
     written = re.sub(r"^(\+52\W*)1(?=\W*\d{2})", r"\1", re.sub(r"^\s*00(?=[1-9])", "+", text))
+    if country == "MX":
+        written = re.sub(r"^\W*0(?:44|45|1)(?=\W*\d{2})", "", written)
     try:
         numbers = [phonenumbers.parse(one, country) for one in (text, written)]
     except phonenumbers.NumberParseException:

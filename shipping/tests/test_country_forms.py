@@ -105,6 +105,8 @@ def test_doubtful_states_are_warned_of():
     for country, state in (("US", "Texxas"), ("US", "Bavaria"), ("IN", "Ontario"), ("CN", "Tokyo"), ("US", "Xas")):
         assert warn(country, state=state) == ["a.state"], state
     assert country_forms.format_state("US", "new york") == "NY"
+    for guess in ("Washington DC", "Kansas City", "Mexico", "Tex."):
+        assert country_forms.format_state("US", guess) == guess
     assert [country_forms.format_state("IN", one) for one in ("IN-KA", "Karnataka")] == ["KA", "Karnataka"]
 
 
@@ -116,6 +118,8 @@ def test_doubtful_states_are_warned_of():
         ("DE", "030 123456 / 0171 2345678"),
         ("US", "512 555 0100 ext. 5"),
         ("MX", "+52 1 55 1234 5678"),
+        ("MX", "044 55 1234 5678"),
+        ("MX", "01 (55) 1234-5678"),
         ("SA", "٠٥٠١٢٣٤٥٦٧"),
         ("FR", "+49 30 123456"),
         ("IN", "98765 43210"),
