@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from math import isfinite
 from types import MappingProxyType
@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 from carriers.adapters import values
 from carriers.adapters.currencies import currency_code
 from carriers.adapters.skipping import skip
+from carriers.types import EARLIEST_TIME
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 # Errors of parsing and reading a carrier's JSON: wrong types, extreme numbers, extreme nesting.
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
+_MAX_AHEAD = timedelta(days=2 * 366)
 _MAX_DEPTH = 20  # levels of objects and lists
 _REQUIRED: Any = object()
 
@@ -102,22 +104,29 @@ class Record:
         return default if value is default else values.read_flag(value, self._at(name))
 
     def time(self, name: str, default: Any = _REQUIRED) -> datetime:
-        """Return an instant in UTC; a time without an offset is in the record's ``zone``."""
-        text = self.text(name, default)
-        return default if text is default else values.read_time(text, self._at(name), zone=self.zone)[0]
+        """Return an instant in UTC; a time without an offset is in the record's ``zone``. See ``local_time``."""
+        moment = self.local_time(name, default)
+        return default if moment is default else moment.astimezone(UTC)
 
     def local_time(self, name: str, default: Any = _REQUIRED) -> datetime:
-        """Return an instant with the offset that it was reported with, so that its date is the reported day."""
+        """Return an instant with the offset that it was reported with, so that its date is the reported day.
+
+        A time before 2000 or years ahead is unreadable: it is that of an empty field or of a clock that is not set.
+        """
         text = self.text(name, default)
-        return default if text is default else values.read_local_time(text, self._at(name), zone=self.zone)[0]
+        if text is default:
+            return default
+        moment = values.read_local_time(text, self._at(name), zone=self.zone)[0]
+        if not EARLIEST_TIME <= moment <= datetime.now(UTC) + _MAX_AHEAD:
+            raise ValueError(f"{self._at(name)} is not a possible time")
+        return moment
 
     def deadline(self, name: str, default: Any = _REQUIRED) -> datetime:
         """Return an instant in UTC; of a day without a time, the last minute in the record's ``zone``."""
         text = self.text(name, default)
         if text is default or not values.is_day(text):
             return self.time(name, default)
-        day = values.read_local_time(text, self._at(name), zone=self.zone)[0].date()
-        return datetime.combine(day, time(23, 59), tzinfo=self.zone).astimezone(UTC)
+        return datetime.combine(self.local_time(name).date(), time(23, 59), tzinfo=self.zone).astimezone(UTC)
 
     def record(self, name: str, default: Any = _REQUIRED) -> Record:
         """Return a nested object."""

@@ -31,6 +31,7 @@ from carriers.types.services import (
     WarehouseRequest,
 )
 from carriers.types.tracking import (
+    EARLIEST_TIME,
     Cancellation,
     ProofOfDelivery,
     ReportedPickup,
@@ -39,9 +40,12 @@ from carriers.types.tracking import (
     Status,
     Track,
     WebhookReport,
+    is_suspect_estimate,
+    is_suspect_time,
 )
 
 __all__ = [
+    "EARLIEST_TIME",
     "Address",
     "BookedLabel",
     "BookedPickup",
@@ -71,4 +75,6 @@ __all__ = [
     "Warehouse",
     "WarehouseRequest",
     "WebhookReport",
+    "is_suspect_estimate",
+    "is_suspect_time",
 ]

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from carriers.types.orders import Extras
+
+# No parcel is older: an earlier time comes from a clock that is not set, or from an empty field.
+EARLIEST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+_MAX_AHEAD, _MAX_BEFORE_BOOKING = timedelta(hours=48), timedelta(days=60)
+_MAX_ESTIMATE = timedelta(days=366)
+
+
+def is_suspect_time(moment: datetime, *, booked_at: datetime, received_at: datetime) -> bool:
+    """Return whether a time that a carrier reports of a shipment or pickup cannot be right.
+
+    Nothing may depend on such a time: a clock that is ahead by ten years would decide the status for ten years.
+    """
+    return not _earliest(booked_at) <= moment <= received_at + _MAX_AHEAD
+
+
+def is_suspect_estimate(moment: datetime, *, booked_at: datetime, reported_at: datetime) -> bool:
+    """Return whether an estimated delivery cannot be right."""
+    return not _earliest(booked_at) <= moment <= reported_at + _MAX_ESTIMATE
+
+
+def _earliest(booked_at: datetime) -> datetime:
+    return max(EARLIEST_TIME, booked_at - _MAX_BEFORE_BOOKING)
 
 
 class Status(StrEnum):
@@ -31,7 +53,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """A checkpoint that a carrier reports. (Shipment, ``code``, ``occurred_at``) identifies it."""
+    """A checkpoint that a carrier reports.
+
+    (Shipment, ``code``, ``occurred_at``, location) identifies it in one source. All sources must report the same code
+    and instant.
+    """
 
     code: str  # the carrier's
     status: Status  # mapped from the code

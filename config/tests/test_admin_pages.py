@@ -22,6 +22,7 @@ from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointA
 from shipping.models import (
     BookingState,
     Checkpoint,
+    CheckpointReport,
     Label,
     Orphan,
     Parcel,
@@ -45,6 +46,7 @@ READ_ONLY = {
     "CallBudget",
     "CarrierCall",
     "Checkpoint",
+    "CheckpointReport",
     "Delivery",
     "DeliveryTally",
     "Event",
@@ -151,9 +153,10 @@ def populate(merchant, tenant, number=1):
     label = Label(shipment=shipment, format="PDF", size="4x6")
     label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
     Orphan.objects.create(**owned, shipment=shipment, tracking_number=f"PKT-LATE-{number}")
-    Checkpoint.objects.create(
+    scan = Checkpoint.objects.create(
         **owned, shipment=shipment, source="carrier", status="in_transit", code="transit", occurred_at=WHEN
     )
+    CheckpointReport.objects.create(checkpoint=scan, reported_by="poll", location="Brooklyn")
     StatusCode.objects.create(carrier="pickit", code=f"teleported_{number}", example="Teleported", status="in_transit")
     Quote.objects.create(
         **owned, carrier="pickit", credential=credential, service_type="standard", total_price=9, currency="USD"

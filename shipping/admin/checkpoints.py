@@ -22,6 +22,7 @@ from shipping.admin.base import ShipmentCarrierFilter, ShippingAdmin, status_bad
 from shipping.checkpoints import status_codes
 from shipping.models import (
     Checkpoint,
+    CheckpointReport,
     StatusCode,
 )
 
@@ -47,13 +48,29 @@ def unknown_section(request: HttpRequest, row: StatusCode) -> Section | None:
     )
 
 
+def reports_section(request: HttpRequest, row: Checkpoint) -> Section | None:
+    """Return the reports of a scan by other sources."""
+    return build_section(
+        request,
+        "Further reports",
+        CheckpointReport.objects.filter(checkpoint=row).order_by("id"),
+        {
+            "reported by": lambda one: one.get_reported_by_display(),
+            "location": lambda one: one.location,
+            "text": lambda one: one.description,
+        },
+        checkpoint=row.pk,
+    )
+
+
 @admin.register(Checkpoint)
 class CheckpointAdmin(ShippingAdmin):
     """Scans and events of shipments."""
 
     list_display = ("shipment", "occurred_at", "shown_status", "code", "location", "source", "merchant", "mode")
     list_select_related = ("shipment", "merchant")
-    list_filter = ("status", "source", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
+    list_filter = ("status", "source", "suspect_time", ShipmentCarrierFilter, "mode", MerchantFilter, "occurred_at")
+    sections = (reports_section,)
     list_defer = ("details", "shipment__request", "shipment__carrier_details")
     search_fields = ("shipment__search",)
     search_help_text = "Any text that finds the shipment, or its id."
@@ -70,6 +87,34 @@ class CheckpointAdmin(ShippingAdmin):
         "description",
         "location",
         "occurred_at",
+        "occurred_text",
+        "tz_assumed",
+        "suspect_time",
+        "reported_by",
+        "shown_details",
+        "created_at",
+    )
+    shown_details = json_display("details")
+
+
+@admin.register(CheckpointReport)
+class CheckpointReportAdmin(ShippingAdmin):
+    """What a second source reports of a scan."""
+
+    list_display = ("checkpoint", "reported_by", "location", "description", "created_at")
+    list_select_related = ("checkpoint",)
+    list_filter = ("reported_by", ("checkpoint__mode", admin.ChoicesFieldListFilter))
+    list_defer = ("details", "checkpoint__details")
+    search_fields = ("checkpoint__shipment__search",)
+    search_help_text = "Any text that finds the shipment, or an id."
+    id_search = ("id", "checkpoint_id")
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "checkpoint",
+        "reported_by",
+        "description",
+        "location",
         "occurred_text",
         "tz_assumed",
         "shown_details",

@@ -1,57 +1,93 @@
 """Store the checkpoints that carriers report, and fold them into the shipment's row.
 
-A scan is a fact: it is stored once, and the order of arrival makes no difference.
+A scan is a fact: it is stored once, whichever sources report it, and the order of arrival makes no difference.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from apikeys.audit import events
 from carriers.types import Scan, Status, Track
-from shipping.checkpoints import cancelled_scans
-from shipping.checkpoints.fold import CheckpointFacts, summarize
+from shipping.checkpoints import cancelled_scans, merging
+from shipping.checkpoints.fold import summarize
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import scan_facts, shipment_facts
-from shipping.models import Checkpoint, Shipment, StatusCode
+from shipping.models import Checkpoint, CheckpointReport, Shipment, StatusCode
 from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHANGED
 
 log = logging.getLogger(__name__)
+Source = Checkpoint.ReportedBy
 _MAX_CODE = 64
 
 
 def store_scans(
-    shipment_id: uuid.UUID, scans: Sequence[Scan], *, estimates: Iterable[tuple[datetime, datetime]] = ()
+    shipment_id: uuid.UUID,
+    scans: Sequence[Scan],
+    *,
+    estimates: Iterable[tuple[datetime, datetime]] = (),
+    received_at: datetime | None = None,
 ) -> int:
-    """Store the scans of a report, each once. Returns the number of new ones.
+    """Store the scans of a webhook, each once. Returns the number of new ones.
 
-    ``estimates``: pairs of the estimated delivery and the time at which the carrier estimated it.
+    Args:
+        estimates: pairs of the estimated delivery and the time at which the carrier estimated it.
+        received_at: when the webhook arrived; None: now.
     """
+    received_at = received_at or timezone.now()
     with transaction.atomic():
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
         changed = {
-            name for moment, reported_at in estimates for name in shipment.estimate(moment, reported_at=reported_at)
+            name
+            for moment, reported_at in estimates
+            if not shipment.is_suspect(reported_at, received_at=received_at)
+            for name in shipment.estimate(moment, reported_at=reported_at)
         }
         if changed:
             shipment.save(update_fields=changed)
-        return add_scans(shipment, scans)
+        return add_scans(shipment, scans, source=Source.WEBHOOK, received_at=received_at)
 
 
-def add_scans(shipment: Shipment, scans: Iterable[Scan]) -> int:
-    """Store the scans of a shipment that the caller's transaction has locked. Returns the number of new ones."""
-    known = set(shipment.checkpoints.filter(source=Checkpoint.Source.CARRIER).values_list("code", "occurred_at"))
-    fresh = {(scan.code, scan.occurred_at): scan for scan in scans if (scan.code, scan.occurred_at) not in known}
-    mapped = _mapped_statuses(shipment.carrier, [scan for scan in fresh.values() if scan.status == Status.UNKNOWN])
-    rows = [_build_checkpoint(shipment, scan, mapped) for scan in fresh.values()]
-    if rows:
-        Checkpoint.objects.bulk_create(rows)
-        _update_shipment(shipment, rows)
-    return len(rows)
+def add_scans(shipment: Shipment, scans: Iterable[Scan], *, source: str, received_at: datetime | None = None) -> int:
+    """Store the scans of a shipment that the caller's transaction has locked. Returns the number of new ones.
+
+    A scan that ``source`` has reported already is not stored again. One that only other sources have reported gets
+    this report too. Two scans with one code in one second at two locations are two.
+    """
+    rows = _select_checkpoints(shipment)
+    known: dict[tuple[Any, ...], list[tuple[Checkpoint | None, dict[str, str]]]] = defaultdict(list)
+    for row in rows:  # the oldest first, each with the location keys by source
+        keys = {report.reported_by: report.location_key for report in merging.all_reports(row)}
+        known[(row.parcel, row.code, row.occurred_at)].append((row, keys))
+    fresh, reports = [], []
+    for scan in scans:
+        same = known[(None, scan.code[:_MAX_CODE], scan.occurred_at)]
+        key = merging.make_location_key(scan.location)
+        if any(keys.get(source) == key for _row, keys in same):
+            continue
+        others = [(row, keys) for row, keys in same if source not in keys]
+        row, keys = next((one for one in others if key in one[1].values()), others[0] if others else (None, {}))
+        keys[source] = key
+        if row is None:
+            same.append((None, keys))
+            fresh.append(scan)
+        else:
+            reports.append(_build_report(row, scan, source))
+    mapped = _mapped_statuses(shipment.carrier, [scan for scan in fresh if scan.status == Status.UNKNOWN])
+    new = [_build_checkpoint(shipment, scan, source, mapped, received_at or timezone.now()) for scan in fresh]
+    if new or reports:
+        Checkpoint.objects.bulk_create(new)
+        CheckpointReport.objects.bulk_create(reports)
+        _update_shipment(shipment, [*rows, *new], new=new)
+    return len(new)
 
 
 def map_unknown_scans(shipment_id: uuid.UUID, code: str, status: str) -> bool:
@@ -60,7 +96,7 @@ def map_unknown_scans(shipment_id: uuid.UUID, code: str, status: str) -> bool:
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
         if not shipment.checkpoints.filter(code=code, status=Status.UNKNOWN).update(status=status):
             return False
-        _update_shipment(shipment, [])
+        _update_shipment(shipment, _select_checkpoints(shipment))
         return True
 
 
@@ -76,7 +112,7 @@ def store_track(shipment: Shipment, track: Track, *, asked_at: datetime) -> int:
         if any(row.carrier_details.get(key) != value for key, value in extras.items()):
             row.carrier_details = row.carrier_details | extras
             row.save(update_fields=["carrier_details", "updated_at"])
-        return add_scans(row, track.scans)
+        return add_scans(row, track.scans, source=Source.POLL)
 
 
 def try_store_track(shipment: Shipment, track: Track, *, asked_at: datetime) -> int | None:
@@ -101,45 +137,78 @@ def _mapped_statuses(carrier: str, unknown: Sequence[Scan]) -> dict[str, str]:
     return {code: status for code, status in known.items() if status}
 
 
-def _build_checkpoint(shipment: Shipment, scan: Scan, mapped: Mapping[str, str]) -> Checkpoint:
+def _select_checkpoints(shipment: Shipment) -> list[Any]:
+    """Return the stored checkpoints with all their reports, the oldest first."""
+    return list(shipment.checkpoints.annotate(other_reports=merging.OtherReports()).order_by("id"))
+
+
+def _build_checkpoint(
+    shipment: Shipment, scan: Scan, source: str, mapped: Mapping[str, str], received_at: datetime
+) -> Any:
     code, status = scan.code[:_MAX_CODE], scan.status.value
-    return Checkpoint(
+    row: Any = Checkpoint(
         merchant_id=shipment.merchant_id,
         mode=shipment.mode,
         shipment=shipment,
         source=Checkpoint.Source.CARRIER,
         status=mapped.get(code, status) if scan.status == Status.UNKNOWN else status,
         code=code,
-        description=scan.description[:500],
-        location=scan.location[:200],
-        details=dict(scan.details),
         occurred_at=scan.occurred_at,
-        occurred_text=scan.occurred_text[:64],
-        tz_assumed=scan.tz_assumed,
+        suspect_time=shipment.is_suspect(scan.occurred_at, received_at=received_at),
+        **_reported_fields(scan, source),
     )
+    row.other_reports = None
+    return row
 
 
-def _update_shipment(shipment: Shipment, new: Sequence[Checkpoint]) -> None:
+def _build_report(row: Any, scan: Scan, source: str) -> CheckpointReport:
+    """Return the report of a known scan, and add it to the checkpoint's row."""
+    report = CheckpointReport(checkpoint=row, **_reported_fields(scan, source))
+    values = [report.reported_by, report.location_key, report.location, report.description, report.details]
+    row.other_reports = [*(row.other_reports or ()), values]
+    return report
+
+
+def _reported_fields(scan: Scan, source: str) -> dict[str, Any]:
+    """Return the columns that a checkpoint and a further report of it have in common."""
+    return {
+        "reported_by": source,
+        "location_key": merging.make_location_key(scan.location),
+        "location": scan.location[:200],
+        "description": scan.description[:500],
+        "details": dict(scan.details),
+        "occurred_text": scan.occurred_text[:64],
+        "tz_assumed": scan.tz_assumed,
+    }
+
+
+def _update_shipment(shipment: Shipment, rows: Sequence[Any], *, new: Sequence[Checkpoint] = ()) -> None:
     """Fold all checkpoints into the shipment's row. Record an event per new one and for a changed status."""
     before = shipment.status
-    columns = shipment.checkpoints.values_list("occurred_at", "status", "code", "location")
-    checkpoints = [CheckpointFacts(*values) for values in columns]
-    summary = summarize(checkpoints)
-    shipment.status = summary.status
-    shipment.frees_order |= summary.status == Status.CANCELLED
-    shipment.delivered_at, shipment.picked_up_at = summary.delivered_at, summary.picked_up_at
-    shipment.location = summary.location
-    shipment.checkpoint_count = summary.count
-    shipment.first_at, shipment.last_at = summary.first_at, summary.last_at
-    alarm = cancelled_scans.update_alarm(shipment, checkpoints)
-    shipment.save(
-        update_fields=[
-            "status", "delivered_at", "location", "checkpoint_count", "first_at", "last_at", "picked_up_at",
-            "frees_order", "updated_at", *(cancelled_scans.COLUMNS if alarm else ()),
-        ]
-    )  # fmt: skip
+    summary = summarize(merging.merge(rows))
+    shown = merging.arrange(rows)
+    values = {
+        "status": summary.status,
+        "frees_order": shipment.frees_order or summary.status == Status.CANCELLED,
+        "delivered_at": summary.delivered_at,
+        "picked_up_at": summary.picked_up_at,
+        "location": summary.location,
+        "checkpoint_count": summary.count,
+        "first_at": summary.first_at,
+        "last_at": summary.last_at,
+    }
+    is_same = all(getattr(shipment, name) == value for name, value in values.items())
+    for name, value in values.items():
+        setattr(shipment, name, value)
+    alarm = cancelled_scans.update_alarm(shipment, [row for row in shown if not row.suspect_time])
+    if is_same and not alarm:  # a further report of a known scan
+        return
+    shipment.save(update_fields=[*values, "updated_at", *(cancelled_scans.COLUMNS if alarm else ())])
     facts, about = shipment_facts(shipment), {"tenant": shipment.tenant, "subject_id": shipment.id}
-    recorded = [events.build_row(SHIPMENT_CHECKPOINT, data=facts | _scan_facts(row), **about) for row in new]
+    statuses = {row.id: row.status for row in shown}
+    recorded = [
+        events.build_row(SHIPMENT_CHECKPOINT, data=facts | _scan_facts(row, statuses[row.id]), **about) for row in new
+    ]
     if shipment.status != before:
         data = facts | {"previous_status": before or None}
         recorded.append(events.build_row(SHIPMENT_STATUS_CHANGED, data=data, **about))
@@ -148,13 +217,14 @@ def _update_shipment(shipment: Shipment, new: Sequence[Checkpoint]) -> None:
     events.record_all(recorded)
 
 
-def _scan_facts(row: Checkpoint) -> dict[str, object]:
+def _scan_facts(row: Checkpoint, status: str) -> dict[str, object]:
     return scan_facts(
         row.id,
-        status=row.status,
+        status=status,
         code=row.code,
         description=row.description,
         location=row.location,
         occurred_at=row.occurred_at,
         tz_assumed=row.tz_assumed,
+        suspect_time=bool(row.suspect_time),
     )

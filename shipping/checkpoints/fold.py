@@ -1,12 +1,13 @@
 """A shipment's status as a pure function of its checkpoints, so every order of arrival gives the same result.
 
 Only the latest *leg* counts; a return opens a new one. In a leg, delivered, returned and cancelled are final: they win
-over later scans. Otherwise the latest checkpoint decides. Unknown codes never decide.
+over later scans. Otherwise the latest checkpoint decides. After RTO, delivered means back at the sender. Unknown codes
+and suspect times never decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ class CheckpointFacts:
     status: str
     code: str
     location: str = ""
+    suspect_time: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -71,22 +73,36 @@ def sort_checkpoints(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.occurred_at, RANK[Status(row.status)], row.code, row.location))
 
 
+def read_statuses(ordered: Sequence[Any]) -> list[str]:
+    """Return the status of each checkpoint in its leg: after RTO, delivered reads as returned.
+
+    ``ordered``: checkpoints in the order of ``sort_checkpoints``.
+    """
+    statuses, is_returning = [], False
+    for row in ordered:
+        is_returning |= row.status == Status.RTO and not row.suspect_time
+        statuses.append(Status.RETURNED if is_returning and row.status == Status.DELIVERED else row.status)
+    return statuses
+
+
 def summarize(checkpoints: Iterable[CheckpointFacts]) -> Summary:
-    """Fold a set of checkpoints."""
-    ordered = sort_checkpoints(checkpoints)
-    leg = [point for point in ordered if point.status != Status.UNKNOWN]
-    if openings := [number for number, point in enumerate(leg) if point.status in OPENS_LEG]:
+    """Fold a set of checkpoints. If there are some but none decides, the status is unknown."""
+    stored = list(checkpoints)
+    ordered = sort_checkpoints(row for row in stored if not row.suspect_time)
+    timed = zip(read_statuses(ordered), (row.occurred_at for row in ordered), strict=True)
+    leg = [(status, at) for status, at in timed if status != Status.UNKNOWN]
+    if openings := [number for number, (status, _at) in enumerate(leg) if status in OPENS_LEG]:
         leg = leg[openings[-1] :]
-    final = [point for point in leg if point.status in FINAL]
-    decisive = (final or leg)[-1:] or ordered[-1:]
-    status = decisive[0].status if decisive else ""
-    delivered = [point.occurred_at for point in leg if point.status == Status.DELIVERED]
+    final = [status for status, _at in leg if status in FINAL]
+    undecided = Status.UNKNOWN if stored else ""
+    status = (final or [status for status, _at in leg] or [undecided])[-1]
+    delivered = [at for each, at in leg if each == Status.DELIVERED]
     return Summary(
         status=status,
-        count=len(ordered),
-        location=next((point.location for point in reversed(ordered) if point.location), ""),
+        count=len(stored),
+        location=next((row.location for row in reversed(ordered) if row.location), ""),
         delivered_at=delivered[0] if status == Status.DELIVERED else None,
         first_at=ordered[0].occurred_at if ordered else None,
         last_at=ordered[-1].occurred_at if ordered else None,
-        picked_up_at=next((point.occurred_at for point in ordered if point.status == Status.PICKED_UP), None),
+        picked_up_at=next((row.occurred_at for row in ordered if row.status == Status.PICKED_UP), None),
     )

@@ -24,7 +24,7 @@ from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed
 from apikeys.http.fields import Moment
 from apikeys.http.rendering import rfc3339
 from apikeys.http.text import number_key
-from carriers.types import Status
+from carriers.types import EARLIEST_TIME, Status
 from shipping.checkpoints.posting_rows import (
     CheckpointRow,
     NewUnitRow,
@@ -220,6 +220,8 @@ def _plan_unit(
 def _check(unit: Unit, item: Item) -> WaybillError | None:
     if item.moment.at > timezone.now() + _MAX_AHEAD:
         return ValidationFailed(details={"timestamp": [_("This time lies in the future.")]})
+    if item.moment.at < EARLIEST_TIME:
+        return ValidationFailed(details={"timestamp": [_("This time is before the year 2000.")]})
     if item.status not in TRANSITIONS.get(unit.status, ()):
         if not unit.status:
             text = _("A new unit starts with CREATED, not %s.") % item.status.upper()

@@ -9,6 +9,8 @@ from rest_framework import serializers
 
 from shipping.checkpoints.posting import Outcome, Posted
 
+SUSPECT_TIME_HELP = "The carrier's time cannot be right, so the checkpoint decides no status."
+
 
 class CheckpointDataSerializer(serializers.Serializer):
     tracking_id = serializers.CharField()
@@ -54,6 +56,7 @@ class HistoryItemSerializer(serializers.Serializer):
     description = serializers.CharField()
     timestamp = serializers.DateTimeField()
     details = serializers.DictField()
+    suspect_time = serializers.BooleanField(help_text=SUSPECT_TIME_HELP)
 
 
 def checkpoint(result: Posted, message: str) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def batch(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def history_item(row: Any) -> dict[str, Any]:
-    """Render one checkpoint of a unit's history. ``row`` is a ``Checkpoint`` or has its columns."""
+    """Render one checkpoint of a unit's history, as ``merging.arrange`` returns it."""
     return {
         "id": row.id,
         "status": row.status.upper(),
@@ -77,6 +80,7 @@ def history_item(row: Any) -> dict[str, Any]:
         "description": row.description,
         "timestamp": row.occurred_at,
         "details": row.details,
+        "suspect_time": bool(row.suspect_time),
     }
 
 

@@ -32,6 +32,7 @@ def scan_facts(
     location: str,
     occurred_at: datetime,
     tz_assumed: bool,
+    suspect_time: bool = False,
 ) -> dict[str, object]:
     """Return the event data of one checkpoint."""
     return {
@@ -43,5 +44,6 @@ def scan_facts(
             "location": location,
             "occurred_at": rfc3339(occurred_at),
             "tz_assumed": tz_assumed,
+            "suspect_time": suspect_time,
         }
     }

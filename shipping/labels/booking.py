@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
@@ -24,7 +25,7 @@ from shipping.common import lookup
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
-from shipping.models import BookingState, Label, Shipment
+from shipping.models import BookingState, Checkpoint, Label, Shipment
 from shipping.models.event_types import SHIPMENT_BOOKED, SHIPMENT_FAILED, SHIPMENT_NEEDS_REVIEW
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     row.booking_state, row.failure, row.reconcile_at = BookingState.BOOKED, None, reconcile_at
     row.pending_reason = None
     row.tracking_number, row.carrier_shipment_id = booked.tracking_number, booked.carrier_shipment_id
+    if row.is_suspect(booked.created_at, received_at=timezone.now()):  # the shipment is created in spite of it
+        booked = replace(booked, created_at=timezone.now().replace(microsecond=0))
     row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
@@ -117,7 +120,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
     row.save()
     label.size = label.size or row.request.get("label_size") or "4x6"
     label.save(force_insert=True)
-    carrier_reports.add_scans(row, [_build_first_scan(row, booked)])
+    carrier_reports.add_scans(row, [_build_first_scan(row, booked)], source=Checkpoint.ReportedBy.BOOKING)
     events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     transaction.on_commit(lambda: _report_booking(row))
     return row

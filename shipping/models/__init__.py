@@ -1,6 +1,6 @@
 """Shipments and the tables that belong to them."""
 
-from shipping.models.checkpoints import MAPPED_STATUSES, Checkpoint, StatusCode
+from shipping.models.checkpoints import MAPPED_STATUSES, Checkpoint, CheckpointReport, StatusCode
 from shipping.models.labels import LABEL_TYPES, MANIFEST_TYPE, Download, Label, label_path
 from shipping.models.pickups import Pickup
 from shipping.models.quotes import Quote
@@ -8,16 +8,18 @@ from shipping.models.search import ShipmentSearch
 from shipping.models.shipments import Orphan, Parcel, Shipment
 from shipping.models.states import UNIT_STATES, UNSETTLED, BookingState, StatusChoices
 from shipping.models.tallies import DeliveryTally, UnitTally
-from shipping.models.triggers import COUNTS, FROZEN_CHECKPOINTS, SEARCH_ROWS
+from shipping.models.triggers import COUNTS, FROZEN_CHECKPOINTS, FROZEN_REPORTS, SEARCH_ROWS
 from shipping.models.warehouses import Warehouse, WarehouseRegistration
 
 __all__ = [
     "BookingState",
     "COUNTS",
     "Checkpoint",
+    "CheckpointReport",
     "DeliveryTally",
     "Download",
     "FROZEN_CHECKPOINTS",
+    "FROZEN_REPORTS",
     "LABEL_TYPES",
     "Label",
     "MANIFEST_TYPE",

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 SHIPMENTS = "shipping_shipment"
 _UNIT = "{r}booking_state IN ('none', 'booked')"
-_DELIVERED = "{r}delivered_at IS NOT NULL AND {r}first_at IS NOT NULL"
+# A carrier's or merchant's clock before 2000 was not set.
+_DELIVERED = "{r}delivered_at >= '2000-01-01 00:00:00+00' AND {r}first_at >= '2000-01-01 00:00:00+00'"
 # From the pickup, else from the first checkpoint.
 _SINCE = "COALESCE({r}picked_up_at, {r}first_at)"
 MAX_DAYS = 365

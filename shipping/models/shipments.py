@@ -13,9 +13,12 @@ from apikeys.db.search import CaseKey
 from apikeys.db.tenancy import TenantRow, new_id
 from carriers.adapters.registry import adapter_class
 from carriers.models import Credential
+from carriers.types import is_suspect_estimate, is_suspect_time
 from shipping.models.search import SEARCHED_FIELDS, store_search_rows
 from shipping.models.states import BookingState, StatusChoices
 from shipping.models.warehouses import Warehouse
+
+_RETURNING = (StatusChoices.RTO, StatusChoices.RETURNED)
 
 
 class Shipment(TenantRow):
@@ -183,17 +186,29 @@ class Shipment(TenantRow):
         return adapter_class(self.carrier).name if self.carrier else ""
 
     @property
+    def is_returning(self) -> bool:
+        """Return whether the parcel returns to the sender, or has returned."""
+        return self.status in _RETURNING
+
+    @property
     def delivery_time(self) -> Any:
-        """Return the delivery time, else the estimate, else None."""
-        return self.delivered_at or self.estimated_delivery
+        """Return the delivery time, else the estimate, else None. A parcel that returns has none."""
+        return None if self.is_returning else self.delivered_at or self.estimated_delivery
+
+    def is_suspect(self, moment: datetime, *, received_at: datetime) -> bool:
+        """Return whether a time that the carrier reports of this shipment cannot be right."""
+        return is_suspect_time(moment, booked_at=self.created_at, received_at=received_at)
 
     def estimate(self, moment: datetime | None, *, reported_at: datetime) -> list[str]:
         """Store a carrier's delivery estimate and return the names of the changed fields.
 
-        The latest estimate counts, in every order of arrival; of two made at the same time, the later delivery.
+        The latest estimate counts, in every order of arrival; of two made at the same time, the later delivery. One
+        that cannot be right is ignored.
         """
+        if not moment or is_suspect_estimate(moment, booked_at=self.created_at, reported_at=reported_at):
+            return []
         known = (self.estimated_at, self.estimated_delivery)
-        if not moment or (None not in known and (reported_at, moment) <= known):
+        if None not in known and (reported_at, moment) <= known:
             return []
         self.estimated_at = reported_at
         if moment == self.estimated_delivery:  # repeated: the shipment has not changed

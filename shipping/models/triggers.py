@@ -5,7 +5,7 @@ Only the status of a checkpoint with an unknown code may be set, when operations
 
 from __future__ import annotations
 
-from apikeys.db.triggers import Trigger, declare
+from apikeys.db.triggers import Trigger, declare, refuse_changes
 from shipping.models.counting import SHIPMENTS, append, facts, repair, tallies
 
 CHECKPOINTS = "shipping_checkpoint"
@@ -24,6 +24,10 @@ _FROZEN_COLUMNS = (
     "tz_assumed",
     "created_at",
     "details",
+    "parcel",
+    "reported_by",
+    "location_key",
+    "suspect_time",
 )
 # No count depends on the other columns.
 _COUNTED_COLUMNS = (
@@ -61,6 +65,7 @@ def _frozen_checkpoints(vendor: str) -> list[Trigger]:
 
 
 FROZEN_CHECKPOINTS = declare("shipping.frozen_checkpoints", _frozen_checkpoints)
+FROZEN_REPORTS = declare("shipping.frozen_reports", refuse_changes("shipping_checkpointreport"))
 
 
 def _counts(vendor: str) -> list[Trigger]:

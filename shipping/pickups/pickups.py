@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as timezone_class
 from decimal import Decimal
@@ -25,7 +26,7 @@ from apikeys.http.text import number_key
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
-from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status
+from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status, is_suspect_time
 from carriers.types.errors import CarrierError, OutcomeUnknown
 from shipping.common import lookup
 from shipping.common.conversion import to_address, to_builtins
@@ -142,6 +143,8 @@ def store_report(credential_id: uuid.UUID, report: ReportedPickup) -> bool:
         row = rows.filter(carrier_pickup_id__any_case_in=names).first()
         if row is None:
             return False
+        if is_suspect_time(report.occurred_at, booked_at=row.created_at, received_at=timezone.now()):
+            report = replace(report, occurred_at=timezone.now())
         _store_details(row, report)
         if report.status == Pickup.State.COMPLETED and row.state != Pickup.State.COMPLETED:
             row.state, row.completed_at = Pickup.State.COMPLETED, report.occurred_at

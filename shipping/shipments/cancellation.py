@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,7 +26,7 @@ from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
-from shipping.models import Shipment
+from shipping.models import Checkpoint, Shipment
 from shipping.models.event_types import SHIPMENT_CANCELLED
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def cancel_at_carrier(adapter: CarrierAdapter, shipment: Shipment, reason: str) 
         if not _is_cancelled_in_track(adapter, shipment):
             raise
         return None
-    if answer.cancelled_at is None:
+    if answer.cancelled_at is None or shipment.is_suspect(answer.cancelled_at, received_at=timezone.now()):
         return None if _is_cancelled_in_track(adapter, shipment) else replace(answer, cancelled_at=timezone.now())
     return answer
 
@@ -83,14 +84,19 @@ def _is_cancelled_in_track(adapter: CarrierAdapter, shipment: Shipment) -> bool:
 
 def _read_from_scan(shipment: Shipment, reason: str) -> dict[str, Any]:
     """Return the cancellation that the carrier's own scan reports."""
-    scan = shipment.checkpoints.filter(status=Status.CANCELLED).order_by("-occurred_at").first()
+    scan = _cancelled_scans(shipment).order_by("-occurred_at").first()
     return {
         "tracking_number": shipment.tracking_number,
-        "cancelled_at": rfc3339(scan.occurred_at),
+        "cancelled_at": rfc3339(scan.occurred_at if scan else timezone.now()),
         "reason": reason,
         "refund_status": "",
         "refund_amount": None,
     }
+
+
+def _cancelled_scans(shipment: Shipment) -> QuerySet[Checkpoint]:
+    """Select the carrier's scans of a cancellation. One with a suspect time is stored, but cancels nothing."""
+    return shipment.checkpoints.filter(status=Status.CANCELLED).exclude(suspect_time=True)
 
 
 def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> Shipment:
@@ -100,7 +106,7 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
             return row
         row.cancellation, row.frees_order = dict(cancellation), True
         row.save(update_fields=["cancellation", "frees_order", "updated_at"])
-        if not row.checkpoints.filter(status=Status.CANCELLED).exists():
+        if not _cancelled_scans(row).exists():
             text, reason = cancellation["cancelled_at"], cancellation.get("reason")
             scan = Scan(
                 code=adapter_class(row.carrier).cancelled_code,
@@ -110,6 +116,6 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
                 description="Shipment cancelled",
                 details={"reason": reason} if reason else {},
             )
-            add_scans(row, [scan])
+            add_scans(row, [scan], source=Checkpoint.ReportedBy.BOOKING)
         events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     return row

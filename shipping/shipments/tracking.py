@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
@@ -82,13 +82,17 @@ def track_many(tenant: Tenant, *, carrier: str, names: Sequence[str]) -> list[Tr
 
 
 def get_proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> ProofOfDelivery:
-    """Return the carrier's proof of delivery.
+    """Return the carrier's proof of delivery. After RTO it proves the return, so it has no delivery time.
 
     Raises ``ShipmentNotFound``, ``UnsupportedOperation``, and ``CarrierNotFound`` before delivery.
     """
     shipment = lookup.get_shipment(tenant, name, carrier=carrier)
     lookup.require_booking(shipment)
-    return lookup.open_adapter(shipment).proof_of_delivery(shipment.tracking_number)
+    proof = lookup.open_adapter(shipment).proof_of_delivery(shipment.tracking_number)
+    at = proof.delivered_at
+    if at and (shipment.is_returning or shipment.is_suspect(at, received_at=timezone.now())):
+        return replace(proof, delivered_at=None)
+    return proof
 
 
 def _refresh(rows: list[Shipment]) -> _Missing:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
-from shipping.checkpoints.fold import sort_checkpoints
-from shipping.checkpoints.rendering import HistoryItemSerializer, history_item
+from carriers.types import Status
+from shipping.checkpoints import merging
+from shipping.checkpoints.rendering import SUSPECT_TIME_HELP, HistoryItemSerializer, history_item
 from shipping.labels.rendering import carrier_metadata
 from shipping.models import Checkpoint, Shipment
 from shipping.shipments.tracking import TrackResult
@@ -26,6 +27,7 @@ class TrackEventSerializer(serializers.Serializer):
     description = serializers.CharField()
     location = serializers.CharField()
     details = serializers.DictField()
+    suspect_time = serializers.BooleanField(help_text=SUSPECT_TIME_HELP)
 
 
 class TrackSerializer(serializers.Serializer):
@@ -93,7 +95,7 @@ def track(shipment: Shipment, *, stale: bool) -> dict[str, Any]:
 def tracks(results: Sequence[TrackResult]) -> dict[str, Any]:
     """Render many parcels, each as ``track`` does, or as its error."""
     shipments = [one.outcome for one in results if isinstance(one.outcome, Shipment)]
-    latest = Checkpoint.objects.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
+    latest = _select_latest(Checkpoint.objects)
     prefetch_related_objects(shipments, Prefetch("checkpoints", latest, to_attr="latest_checkpoints"))
     return {
         "results": [
@@ -105,7 +107,7 @@ def tracks(results: Sequence[TrackResult]) -> dict[str, Any]:
     }
 
 
-def track_event(row: Checkpoint) -> dict[str, Any]:
+def track_event(row: Any) -> dict[str, Any]:
     """Render one scan."""
     return {
         "timestamp": rfc3339(row.occurred_at),
@@ -113,15 +115,20 @@ def track_event(row: Checkpoint) -> dict[str, Any]:
         "description": row.description,
         "location": row.location,
         "details": row.details,
+        "suspect_time": bool(row.suspect_time),
     }
 
 
-def load_checkpoints(shipment: Shipment) -> list[Checkpoint]:
-    """Return a shipment's latest thousand checkpoints, the oldest first."""
+def load_checkpoints(shipment: Shipment) -> list[Any]:
+    """Return a shipment's latest thousand checkpoints with all reports of each, the oldest first."""
     rows = getattr(shipment, "latest_checkpoints", None)  # prefetched by ``tracks``
     if rows is None:
-        rows = shipment.checkpoints.order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
-    return sort_checkpoints(rows)
+        rows = _select_latest(shipment.checkpoints)
+    return merging.arrange(list(rows))
+
+
+def _select_latest(checkpoints: Any) -> QuerySet[Checkpoint]:
+    return checkpoints.annotate(other_reports=merging.OtherReports()).order_by(*_LATEST)[:MAX_SHOWN_CHECKPOINTS]
 
 
 class HistorySerializer(serializers.Serializer):
@@ -152,12 +159,13 @@ def history(shipment: Shipment) -> dict[str, Any]:
 def history_from_rows(rows: Sequence[Any]) -> dict[str, Any]:
     """Render the same from the rows of ``histories.read_history``."""
     unit = rows[0]
+    is_returning = unit.shipment__status in (Status.RTO, Status.RETURNED)
     return {
         "success": True,
         "tracking_id": unit.shipment__tracking_number,
         "current_status": unit.shipment__status.upper(),
-        "delivery_time": unit.shipment__delivered_at or unit.shipment__estimated_delivery,
-        "checkpoints": [history_item(row) for row in rows],
+        "delivery_time": None if is_returning else unit.shipment__delivered_at or unit.shipment__estimated_delivery,
+        "checkpoints": [history_item(row) for row in merging.arrange(rows)],
         "total_checkpoints": unit.shipment__checkpoint_count,
         "created_at": unit.shipment__first_at,
         "updated_at": unit.shipment__last_at,

@@ -25,7 +25,7 @@ def known(hours=0, status=Status.PICKED_UP):
 
 def create_shipment(credential, number, *scans):
     """Create a booked shipment with these scans."""
-    shipment = make(credential, f"{number:010}", status="", carrier=credential.carrier)
+    shipment = make(credential, f"{number:010}", status="", carrier=credential.carrier, created_at=WHEN)
     carrier_reports.store_scans(shipment.id, scans)
     shipment.refresh_from_db()
     return shipment

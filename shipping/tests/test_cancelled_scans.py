@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -19,7 +19,7 @@ from shipping.tests.velocity import warehouse as warehouse
 
 pytestmark = pytest.mark.django_db
 indian_order = velocity_order
-START = datetime(2026, 11, 1, 8, tzinfo=UTC)
+START = timezone.now().replace(microsecond=0) - timedelta(hours=6)
 ALARM = "shipment.scanned_after_cancellation"
 
 

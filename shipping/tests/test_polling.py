@@ -112,10 +112,10 @@ def test_track_that_cannot_be_stored_does_not_stop_the_others(api, order, advanc
         advance(number, "in_transit")
     add, broken = carrier_reports.add_scans, {numbers[1]}
 
-    def add_unless_broken(row, scans):
+    def add_unless_broken(row, scans, **more):
         if row.tracking_number in broken:
             raise RuntimeError
-        return add(row, scans)
+        return add(row, scans, **more)
 
     monkeypatch.setattr(carrier_reports, "add_scans", add_unless_broken)
     with later(hours=7):

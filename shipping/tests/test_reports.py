@@ -46,6 +46,7 @@ def booked(tenant):
             booking_state=BookingState.BOOKED,
             tracking_number=number,
             reference=f"{of.mode}-{number}",
+            created_at=WHEN,
             origin={"country": lane[:2]},
             destination={"country": lane[3:]},
         )

@@ -177,7 +177,9 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
     for number, shipment_id in shipment_ids.items():
         reported = by_number[number]
         estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]
-        carrier_reports.store_scans(shipment_id, [one.scan for one in reported], estimates=estimates)
+        carrier_reports.store_scans(
+            shipment_id, [one.scan for one in reported], estimates=estimates, received_at=row.received_at
+        )
     unknown += [(number, False) for number in by_number if number not in shipment_ids]
     state = State.UNMATCHED if unknown else State.PROCESSED
     _set_state(row, state, event_type=report.event_type, unknown=unknown)

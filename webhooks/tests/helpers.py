@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from concurrent.futures import wait
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from django.test import Client
@@ -18,6 +18,11 @@ from shipping.models import BookingState, Pickup, Shipment
 from webhooks.outbound import deliveries
 
 NUMBER = "PKT-0000000001"
+# Times of events: a scan that is far from its booking has a suspect time.
+NOW = datetime.now(UTC).replace(microsecond=0)
+AT = NOW.isoformat()
+SOON = (NOW + timedelta(hours=1)).isoformat()
+YEAR_2024 = {"created_at": datetime(2024, 1, 15, 9, tzinfo=UTC)}
 
 
 class WebhookReceiver:
@@ -76,7 +81,7 @@ def book(credential, number=NUMBER, **changes):
     )
 
 
-def schedule_pickup(credential, number="PCK-1"):
+def schedule_pickup(credential, number="PCK-1", **changes):
     return Pickup.objects.create(
         merchant_id=credential.merchant_id,
         mode="test",
@@ -88,10 +93,11 @@ def schedule_pickup(credential, number="PCK-1"):
         window_start="10:00",
         window_end="14:00",
         packages_count=2,
+        **changes,
     )
 
 
-def event(name="shipment.in_transit", number=NUMBER, at="2024-01-16T08:00:00Z", **data):
+def event(name="shipment.in_transit", number=NUMBER, at=AT, **data):
     return {"event_type": name, "timestamp": at, "data": {"tracking_number": number} | data}
 
 

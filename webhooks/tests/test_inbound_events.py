@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shipping.models import Shipment
-from webhooks.tests.helpers import book, schedule_pickup, send_webhook
+from webhooks.tests.helpers import YEAR_2024, book, schedule_pickup, send_webhook
 
 pytestmark = pytest.mark.django_db
 FIXTURES = Path(__file__).parents[2] / "carriers" / "tests" / "fixtures" / "pickit"
@@ -39,7 +39,7 @@ def test_eight_documented_events_have_fixtures():
 def test_all_data_of_a_shipment_event_is_shown_to_the_merchant(api, credential, name):
     body = EVENTS[name]
     number = body["data"]["tracking_number"]
-    book(credential, number)
+    book(credential, number, **YEAR_2024)
     assert send_webhook(body, credential).status_code == 200
     (scan,) = api.get(f"/api/v1/shipments/{number}").json()["checkpoints"]
     assert_shows(scan, body, but=("tracking_number", "shipment_id"))
@@ -48,13 +48,13 @@ def test_all_data_of_a_shipment_event_is_shown_to_the_merchant(api, credential, 
 @pytest.mark.parametrize("name", PICKUP_EVENTS)
 def test_all_data_of_a_pickup_event_is_shown_to_the_merchant(api, credential, name):
     body = EVENTS[name]
-    pickup = schedule_pickup(credential, body["data"]["pickup_id"])
+    pickup = schedule_pickup(credential, body["data"]["pickup_id"], **YEAR_2024)
     assert send_webhook(body, credential).status_code == 200
     assert_shows(api.get(f"/api/v1/pickups/{pickup.id}").json(), body, but=("shipment_ids",))
 
 
 def test_latest_pickup_event_counts_in_any_order_of_arrival(api, credential):
-    pickup = schedule_pickup(credential)
+    pickup = schedule_pickup(credential, **YEAR_2024)
     for at, driver in (
         ("2024-01-15T09:00:00Z", "D-1"),
         ("2024-01-15T11:00:00.5Z", "D-3"),
@@ -70,8 +70,8 @@ def test_latest_pickup_event_counts_in_any_order_of_arrival(api, credential):
 
 
 def test_completed_pickup_sets_its_shipments_to_picked_up(credential):
-    shipments = [book(credential, f"PKT-000000000{number}") for number in (1, 2)]
-    pickup = schedule_pickup(credential)
+    shipments = [book(credential, f"PKT-000000000{number}", **YEAR_2024) for number in (1, 2)]
+    pickup = schedule_pickup(credential, **YEAR_2024)
     body = {
         "event_type": "pickup.completed",
         "timestamp": "2024-01-16T11:30:00Z",
@@ -88,7 +88,7 @@ def test_completed_pickup_sets_its_shipments_to_picked_up(credential):
 
 
 def test_pickup_event_needs_the_credential_of_the_booking(credential, other_credential):
-    pickup = schedule_pickup(credential)
+    pickup = schedule_pickup(credential, **YEAR_2024)
     done_at = "2024-01-16T11:30:00Z"
     done = {"pickup_id": "PCK-1", "completed_at": done_at, "shipment_ids": []}
     body = {"event_type": "pickup.completed", "timestamp": done_at, "data": done}

@@ -11,7 +11,7 @@ from django.test import Client
 from apikeys.models import Event
 from webhooks.inbound import service
 from webhooks.models import UnmatchedNumber
-from webhooks.tests.helpers import book, event, schedule_pickup, send_webhook
+from webhooks.tests.helpers import YEAR_2024, book, event, schedule_pickup, send_webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def test_every_order_of_six_events_has_the_same_result(credential):
     ends = set()
     for number, order in enumerate(itertools.islice(itertools.permutations(HISTORY), 0, 720, 37)):
         name = f"PKT-{number:010}"
-        shipment = book(credential, name)
+        shipment = book(credential, name, **YEAR_2024)
         for one in order:
             send_webhook(one | {"data": one["data"] | {"tracking_number": name}}, credential)
         shipment.refresh_from_db()
@@ -47,7 +47,7 @@ def test_number_in_another_spelling_finds_its_shipment_at_once_and_later(credent
         send_webhook(one | {"data": one["data"] | {"tracking_number": name}}, credential)
 
     send(HISTORY[1])
-    shipment = book(credential, stored)
+    shipment = book(credential, stored, **YEAR_2024)
     assert service.process_pending() == 1
     send(HISTORY[2])
     shipment.refresh_from_db()
@@ -69,7 +69,7 @@ def test_pickup_in_another_spelling_is_found_at_once_and_later(api, credential, 
 
 
 def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(credential):
-    shipment = book(credential)
+    shipment = book(credential, **YEAR_2024)
     send_webhook(event("shipment.cancelled", at="2024-01-15T12:00:00Z"), credential)
     assert not Event.objects.filter(type="shipment.scanned_after_cancellation").exists()
     send_webhook(HISTORY[1], credential)
@@ -82,7 +82,7 @@ def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(cr
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_scans_of_one_shipment_give_the_right_status(credential):
-    shipment = book(credential)
+    shipment = book(credential, **YEAR_2024)
 
     def one(body):
         try:
@@ -106,7 +106,7 @@ def test_latest_delivery_estimate_counts_in_any_order_of_arrival(credential):
     ]
     events.append(event("shipment.in_transit", at="2024-01-15T15:00:00Z"))
     for number, order in enumerate(itertools.permutations(events)):
-        shipment = book(credential, f"PKT-{number:010}")
+        shipment = book(credential, f"PKT-{number:010}", **YEAR_2024)
         for one in order:
             send_webhook(one | {"data": one["data"] | {"tracking_number": shipment.tracking_number}}, credential)
         shipment.refresh_from_db()
@@ -115,8 +115,11 @@ def test_latest_delivery_estimate_counts_in_any_order_of_arrival(credential):
 
 @pytest.mark.parametrize("days", [(20, 21), (21, 20)])
 def test_later_of_two_simultaneous_estimates_counts(credential, days):
-    shipment = book(credential)
+    shipment = book(credential, **YEAR_2024)
     for day in days:
-        send_webhook(event("shipment.created", estimated_delivery=f"2024-01-{day}T15:00:00Z"), credential)
+        send_webhook(
+            event("shipment.created", at="2024-01-16T08:00:00Z", estimated_delivery=f"2024-01-{day}T15:00:00Z"),
+            credential,
+        )
     shipment.refresh_from_db()
     assert shipment.estimated_delivery == datetime(2024, 1, 21, 15, tzinfo=UTC)

@@ -13,7 +13,15 @@ from carriers.models import Credential
 from shipping.models import BookingState, Shipment
 from webhooks.inbound import service
 from webhooks.models import InboundWebhook, UnmatchedNumber
-from webhooks.tests.helpers import NUMBER, book, event, save_platform_credential, schedule_pickup, send_webhook
+from webhooks.tests.helpers import (
+    NUMBER,
+    SOON,
+    book,
+    event,
+    save_platform_credential,
+    schedule_pickup,
+    send_webhook,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -131,7 +139,7 @@ def test_unreadable_second_credential_makes_the_carrier_repeat(merchant):
     sealed.update(fields=Ciphertext("v1.demo.AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
     assert send_webhook(event(), secret="one-for-both").status_code == 503
     shipment = book(both["test"])  # so it is not a shipment of the other credential
-    assert send_webhook(event(at="2024-01-17T08:00:00Z"), secret="one-for-both").status_code == 200
+    assert send_webhook(event(at=SOON), secret="one-for-both").status_code == 200
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
     storage.delete_credential(both["live"])
@@ -155,7 +163,7 @@ def test_deleted_credential_applies_earlier_events_and_refuses_later_ones(creden
     assert service.process_pending() == 1
     shipment.refresh_from_db()
     assert shipment.status == "in_transit"
-    assert send_webhook(event(at="2024-01-17T08:00:00Z"), credential).status_code == 404
+    assert send_webhook(event(at=SOON), credential).status_code == 404
 
 
 def test_event_that_fails_repeatedly_is_listed_as_failed(credential, monkeypatch):
