@@ -31,17 +31,18 @@ from carriers.sandbox.store import Store
 from carriers.sandbox.webhooks import WebhookSender
 
 SECRET = "test-secret"  # noqa: S105 a test value
-# Requests a second by operation. Operations with the same name share a limit. That of pickup orders is assumed.
+# Requests a second by operation. Operations with the same name share a limit. That of pickup orders is assumed, and no
+# paper states one for tracking.
 LIMITS = {
     **dict.fromkeys(("create_label", "create_return", "check_credential", "error_codes"), ("booking", 18)),
     "schedule_pickup": ("pickups", 18),
     "quote": ("guide", 120),
     **dict.fromkeys(("pickup_points", "pickup_point"), ("points", 80)),
     "coverage": ("postal_codes", 300),
+    **dict.fromkeys(("track", "proof_of_delivery"), ("tracking", math.inf)),
 }
 # Requests of a user at the same time.
-CONCURRENT = {"test_subscription": 10}
-_MAX_CONCURRENT = 50
+CONCURRENT = {**dict.fromkeys(errors.SUBSCRIPTIONS, ("subscriptions", 50)), "test_subscription": ("test_webhooks", 10)}
 _ID, _COUNTRY = r"([0-9a-fA-F-]{36})", "(NO|SE|DK|FI)"
 _POINTS, _CAST = "/pickuppoint/api/pickuppoint", "/event-cast"
 _CODE, _DEGREES = "([0-9 ]{3,6})", r"(-?[0-9]{1,3}(?:\.[0-9]+)?)"
@@ -143,7 +144,7 @@ class Bring(SimulatedCarrier):
         if operation in LIMITS and account["rate_limit"]:
             name, documented = LIMITS[operation]
             limit = account["limits"].get(name, documented)
-            if self.seconds_over_limit((request.account, name), limit or math.inf, 1) is not None:
+            if self.seconds_over_limit((request.account, name), limit, 1) is not None:
                 raise BringRefusal(429, operation)
 
     def unreadable(self, message: str) -> Answer:
@@ -177,15 +178,17 @@ class Bring(SimulatedCarrier):
     @contextmanager
     def _count_running(self, account: str, operation: str) -> Iterator[bool]:
         """Count a request to Event Cast while it runs; yield whether the user may make it."""
-        if operation not in errors.SUBSCRIPTIONS:
+        row = self.store.get("account", account)
+        if operation not in CONCURRENT or not row or not row["rate_limit"]:
             yield True
             return
-        key = (account, operation if operation in CONCURRENT else "")
+        name, documented = CONCURRENT[operation]
+        key = (account, name)
         with self._running_lock:
             self._running[key] += 1
-            is_allowed = self._running[key] <= CONCURRENT.get(operation, _MAX_CONCURRENT)
+            running = self._running[key]
         try:
-            yield is_allowed
+            yield running <= row["limits"].get(name, documented)
         finally:
             with self._running_lock:
                 self._running[key] -= 1

@@ -19,6 +19,7 @@ from carriers.sandbox.bring.errors import BringRefusal
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Refusal, Request
 
+# The barcode of a label holds the package number alone. A real one is GS1-128 with the identifier 00.
 _VALID_S = 900
 _TYPES = {"pdf": "application/pdf", "zpl": "application/octet-stream"}
 

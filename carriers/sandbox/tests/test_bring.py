@@ -81,10 +81,14 @@ def test_requests_need_the_key_headers(bring):
 
 
 def test_requests_over_a_limit_get_429(bring):
-    bring.configure(rate_limit=1, limits={"guide": 1, "points": 1, "booking": 1, "postal_codes": 1})
-    for operation in ("quote", "pickup_points", "check_credential", "coverage"):
+    groups = ("guide", "points", "booking", "postal_codes", "tracking", "pickups")
+    bring.configure(rate_limit=1, limits=dict.fromkeys(groups, 1) | {"subscriptions": 0, "test_webhooks": 0})
+    for operation in ("quote", "pickup_points", "check_credential", "coverage", "track", "schedule_pickup"):
         answers = [bring(*REQUESTS[operation]) for _ in range(8)]
         assert {answer.status_code for answer in answers} == {200, 429}
+    for operation in ("subscribe", "list_subscriptions", "unsubscribe", "test_subscription"):
+        answer = bring(*REQUESTS[operation])
+        assert (answer.status_code, answer.json()["status"]) == (429, "429")
 
 
 def test_faults_work_for_each_operation(bring):
