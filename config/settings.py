@@ -7,6 +7,7 @@ to start on a missing or demo secret.
 from datetime import timedelta
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from config.databases import cache_configuration, database_pool
@@ -215,6 +216,8 @@ METRICS_ADDRESSES = env.networks(
     "METRICS_ADDRESSES", default=["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 )
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if _metrics_directory := env.str("PROMETHEUS_MULTIPROC_DIR"):
+    Path(_metrics_directory).mkdir(parents=True, exist_ok=True)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "apikeys.access.authentication.ApiKeyAuthentication",
@@ -317,9 +320,12 @@ CARRIER_BREAKER_FAILURES = env.int("CARRIER_BREAKER_FAILURES", default=5, minimu
 CARRIER_BREAKER_OPEN_S = env.float("CARRIER_BREAKER_OPEN_S", default=60.0)
 PICKUP_POINTS_FRESH = timedelta(seconds=env.float("PICKUP_POINTS_FRESH_S", default=3600))
 PICKUP_POINTS_KEEP = timedelta(seconds=env.float("PICKUP_POINTS_KEEP_S", default=86_400))
+if PICKUP_POINTS_KEEP < PICKUP_POINTS_FRESH:
+    raise ImproperlyConfigured("PICKUP_POINTS_KEEP_S must not be shorter than PICKUP_POINTS_FRESH_S.")
 CARRIER_CALL_KEEP = timedelta(days=env.int("CARRIER_CALL_KEEP_DAYS", default=90, minimum=1, maximum=MAX_DAYS))
 INBOUND_WEBHOOK_KEEP = timedelta(days=env.int("INBOUND_WEBHOOK_KEEP_DAYS", default=90, minimum=1, maximum=MAX_DAYS))
-REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0, minimum=0.01)
+# Below gunicorn's 90 seconds, after which it kills the process.
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=45.0, minimum=0.01, maximum=85)
 # Concurrent carrier calls per process. Below the number of web threads (deploy/gunicorn.py), so that hanging carriers
 # leave threads for other requests.
 CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10, minimum=1)

@@ -18,13 +18,14 @@ from typing import Any
 
 import requests
 
+from config.environment import env
 from deploy.demo_receiver import Receiver
 
 WEB = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
 SANDBOX = f"http://127.0.0.1:{os.environ.get('SANDBOX_PORT', '8010')}"
-RECEIVER_PORT = int(os.environ.get("RECEIVER_PORT", "8020"))
+RECEIVER_PORT = env.int("RECEIVER_PORT", default=8020, minimum=1, maximum=65535)
 KEY = os.environ.get("API_KEY", "test-api-key")
-PATIENCE_S = float(os.environ.get("DEMO_PATIENCE_S", "30"))
+PATIENCE_S = env.float("DEMO_PATIENCE_S", default=30)
 LABELS = Path(os.environ.get("DATA_DIR", "var"))
 
 SHOP = {

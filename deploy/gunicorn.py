@@ -68,8 +68,7 @@ def use_metrics_directory() -> bool:
 
     Returns: whether only these processes use it.
     """
-    if chosen := env.str("PROMETHEUS_MULTIPROC_DIR"):
-        Path(chosen).mkdir(parents=True, exist_ok=True)
+    if env.str("PROMETHEUS_MULTIPROC_DIR"):
         return False
     if workers > 1:
         directory = Path(env.str("DATA_DIR", default=BASE_DIR / "var"), "metrics")
@@ -84,6 +83,8 @@ def on_starting(server: Any) -> None:
     A new master that replaces a running one (USR2) continues its counts.
     """
     startup.warn_once(server.log.warning)
+    if env.int("CARRIER_CONCURRENCY", default=10) >= threads:
+        server.log.warning("CARRIER_CONCURRENCY is not below WEB_THREADS: hanging carriers can block all requests.")
     if owns_metrics and not os.environ.get("GUNICORN_PID"):
         for left_over in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
             left_over.unlink()

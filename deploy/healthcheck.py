@@ -12,7 +12,7 @@ def host_header() -> str:
 
 def main() -> int:
     """Send one request; the container's scheduler repeats the check."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=4)
+    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT") or "8000"), timeout=4)
     try:
         connection.request("GET", "/health", headers={"Host": host_header()})
         status = connection.getresponse().status

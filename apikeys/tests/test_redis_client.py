@@ -44,3 +44,12 @@ def test_without_a_url_redis_is_unavailable(settings):
     settings.REDIS_URL = ""
     with pytest.raises(RedisUnavailable), redis_client.connected():
         raise AssertionError
+
+
+def test_pool_with_a_limit_lets_threads_wait_instead_of_failing(settings):
+    settings.REDIS_POOL_SIZE = 3
+    pool = redis_client.client("redis://127.0.0.1:2/0").connection_pool
+    assert isinstance(pool, redis.BlockingConnectionPool)
+    assert (pool.max_connections, pool.connection_kwargs["socket_timeout"]) == (3, 0.5)
+    settings.REDIS_POOL_SIZE = 0
+    assert not isinstance(redis_client.client("redis://127.0.0.1:3/0").connection_pool, redis.BlockingConnectionPool)

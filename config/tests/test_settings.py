@@ -15,7 +15,7 @@ from config import environment, startup
 from config.environment import any_text, env, read_file
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = re.compile(r"""environ\.get\(\s*["']([A-Z_]+)["']""")
+READ = re.compile(r"""(?:environ\.get|env\.\w+)\(\s*["']([A-Z_]+)["']""")
 # Read by tests and tools only.
 OF_TESTS = {"DEMO_PATIENCE_S", "BENCH_SECONDS", "ENV_FILE", "PATH"}
 CREDENTIALS = {name for adapter in ADAPTERS.values() for name in adapter.environment_names}
@@ -32,6 +32,46 @@ DOCUMENTED = set(
 )
 # Two installations that together read every variable.
 KINDS = ({"DATABASE_URL": "sqlite:///db.sqlite3"}, {"DATABASE_URL": "postgresql://waybill:pw@db.example/waybill"})
+# The environment files of the documents, as they are written there.
+FILES = {
+    "Pickit in production": """
+# Production .env file
+PICKIT_CLIENT_ID=${PICKIT_CLIENT_ID}
+PICKIT_API_URL=https://api.pickit.net/v2
+PICKIT_TIMEOUT=30
+PICKIT_MAX_RETRIES=3
+DATABASE_URL=postgresql://carrier:${DB_PASSWORD}@db-cluster.aws.com:5432/carrier_db
+DATABASE_POOL_SIZE=20
+DATABASE_MAX_OVERFLOW=10
+REDIS_URL=redis://redis-cluster.aws.com:6379/1
+REDIS_POOL_SIZE=10
+ENCRYPTION_KEY=${ENCRYPTION_KEY}
+SECRET_KEY=${SECRET_KEY}
+ALLOWED_ORIGINS=https://app.quenty.com,https://api.quenty.com
+SENTRY_DSN=${SENTRY_DSN}
+DATADOG_API_KEY=${DATADOG_API_KEY}
+LOG_LEVEL=INFO
+WORKERS=4
+WORKER_CLASS=uvicorn.workers.UvicornWorker
+WORKER_CONNECTIONS=1000
+KEEPALIVE=5
+""",
+    "Coordinadora": """
+API_KEY=test-api-key
+DATABASE_URL=postgresql://user:password@db:5432/tracking_db
+REDIS_URL=redis://redis:6379/0
+CELERY_BROKER_URL=redis://redis:6379/0
+CELERY_RESULT_BACKEND=redis://redis:6379/0
+""",
+    "Velocity": """
+DATABASE_URL=postgresql://user:password@host:5432/database
+VELOCITY_BASE_URL=https://shazam.velocity.in
+VELOCITY_USERNAME="+910000000000"
+VELOCITY_PASSWORD="<password>"
+VELOCITY_TEST_WAREHOUSE_ID="WHYYB5"
+USE_VELOCITY_MOCK=false
+""",
+}
 
 
 @pytest.fixture
@@ -151,6 +191,8 @@ def test_wrong_values_stop_the_start_with_the_name_of_the_variable(load, read):
         ("DATABASE_POOL_MIN", "21", "DATABASE_POOL_SIZE"),
         ("RATE_LIMIT_PER_HOUR", "0", "1 or more"),
         ("PORT", "70000", "1 to 65535"),
+        ("REQUEST_DEADLINE_S", "120", "to 85"),
+        ("PICKUP_POINTS_KEEP_S", "60", "PICKUP_POINTS_FRESH_S"),
         ("USER_RATES", "60", "10/15m"),
         ("ALLOWED_HOSTS", "https://api.example.com", "without scheme"),
         ("CORS_ALLOWED_ORIGINS", "app.example.com", "https://shop.example"),
@@ -188,6 +230,18 @@ def test_file_is_overridden_by_the_environment_and_references_are_resolved(tmp_p
     }
     with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL in \.env .*DB_PASSWORD is not set"):
         read_file(file, {})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_the_documents_are_read(load, tmp_path, name):
+    file = tmp_path / ".env"
+    file.write_text(FILES[name])
+    given = dict.fromkeys(("PICKIT_CLIENT_ID", "DB_PASSWORD", "ENCRYPTION_KEY", "SECRET_KEY"), "ab" * 32)
+    read_file(file, given)
+    settings = load(**given)
+    assert settings["DATABASES"]["default"]["ENGINE"] == "apikeys.db.postgresql"
+    warned = {text.split()[0] for text in startup.find_warnings(given, {})}
+    assert warned == set(startup.UNUSED) & set(given) - {"USE_VELOCITY_MOCK"}
 
 
 def test_unknown_names_in_the_file_are_reported_with_the_similar_one():

@@ -7,6 +7,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.services import free_port
 from deploy.tests.system import System
 
 pytestmark = [pytest.mark.system, pytest.mark.once]
@@ -24,7 +25,8 @@ QUERY = {
 
 @pytest.fixture
 def system():
-    one = System(WEB_CONCURRENCY="2", RATE_LIMITS_ENABLED="false").start("web")
+    port = str(free_port())
+    one = System(WEB_CONCURRENCY="2", RATE_LIMITS_ENABLED="false", WORKER_METRICS_PORT=port).start("web")
     yield one
     one.close()
 
@@ -65,3 +67,17 @@ def replaced(system, workers):
     except requests.ConnectionError:  # the killed process had accepted the connection
         return False
     return int(response.headers["X-Worker"]) not in workers
+
+
+def test_worker_serves_its_counts_at_a_port_of_its_own(system):
+    system.start("worker")
+
+    def read():
+        try:
+            return requests.get(
+                f"http://127.0.0.1:{system.environment['WORKER_METRICS_PORT']}/metrics", timeout=30
+            ).text
+        except requests.ConnectionError:
+            return ""
+
+    assert "waybill_rate_limit_not_counted_total 0.0" in system.wait_for(read)
