@@ -99,9 +99,12 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
 
 
 def checkpoint(world: Things, body: dict[str, Any]) -> dict[str, Any]:
-    """Use a unit that may take this status next, and a past time."""
+    """Use a unit that may take this status next, a past time, and an estimate close to it."""
     name = things.unit(world, before=body["status"].lower())
-    return body | {"tracking_id": name, "timestamp": _past(body["timestamp"])}
+    changes = {"tracking_id": name, "timestamp": _past(body["timestamp"])}
+    if body.get("estimated_delivery"):
+        changes["estimated_delivery"] = changes["timestamp"]
+    return body | changes
 
 
 def pickup(world: Things, body: dict[str, Any]) -> dict[str, Any]:

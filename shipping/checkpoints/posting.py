@@ -9,8 +9,8 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -21,7 +21,7 @@ from apikeys.audit import events
 from apikeys.db.search import fold_number
 from apikeys.db.tenancy import Tenant, new_id
 from apikeys.http.errors import BusinessRuleViolated, Conflict, ValidationFailed, WaybillError
-from apikeys.http.fields import Moment
+from apikeys.http.fields import Moment, MomentField
 from apikeys.http.rendering import rfc3339
 from apikeys.http.text import number_key
 from carriers.types import EARLIEST_TIME, Status
@@ -65,6 +65,21 @@ class Item:
     location: str
     description: str
     moment: Moment
+    estimated_delivery: Moment | None = None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The estimate; a day ends in the offset of the checkpoint's time."""
+        estimate = self.estimated_delivery
+        if estimate is None or not estimate.is_day:
+            return estimate and estimate.at
+        return datetime.combine(estimate.day, time(23, 59), self.moment.local.tzinfo or UTC).astimezone(UTC)
+
+    @property
+    def shown_estimate(self) -> str | None:
+        """The estimate as responses show it; a day stays as it was written."""
+        estimate = self.estimated_delivery
+        return estimate and (estimate.day.isoformat() if estimate.is_day else rfc3339(estimate.at))
 
     @property
     def identity(self) -> tuple[str, datetime, str]:
@@ -137,7 +152,15 @@ def get_posted(tenant: Tenant, checkpoint_id: uuid.UUID) -> Posted:
     row = Checkpoint.objects.of(tenant).select_related("shipment").get(id=checkpoint_id)
     first = row.shipment.checkpoints.order_by("occurred_at", "id").values_list("id", flat=True).first()
     moment = Moment(row.occurred_at, row.occurred_text, row.tz_assumed)
-    item = Item(row.shipment.tracking_number, row.status, row.location, row.description, moment)
+    estimate = row.details.get("estimated_delivery")
+    item = Item(
+        row.shipment.tracking_number,
+        row.status,
+        row.location,
+        row.description,
+        moment,
+        estimate and MomentField().to_internal_value(estimate),
+    )
     return Posted(row.id, item, unit_created=first == row.id, repeated=True)
 
 
@@ -207,7 +230,7 @@ def _plan_unit(
         # A valid item can be a repeated one only where the status may follow itself.
         is_doubtful = problem or (item.status == plan.unit.status and item.moment.at == plan.unit.last_at)
         if item.identity in seen:
-            plan.outcomes[number] = Posted(seen[item.identity], item, repeated=True)
+            plan.outcomes[number] = Posted(seen[item.identity], replace(item, estimated_delivery=None), repeated=True)
         elif known is None and not target.is_new and is_doubtful:
             return None
         elif problem:
@@ -247,6 +270,9 @@ def _add_checkpoint(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uui
         picked_up_at=before.picked_up_at or (at if status == Status.PICKED_UP else None),
         delivered_at=at if status == Status.DELIVERED else None,
     )
+    if deadline := item.deadline:
+        promised = before.promised_delivery or deadline
+        plan.unit = plan.unit._replace(estimated_delivery=deadline, estimated_at=at, promised_delivery=promised)
     row = CheckpointRow(
         id=new_id(),
         merchant=tenant.merchant_id,
@@ -257,7 +283,7 @@ def _add_checkpoint(tenant: Tenant, plan: _Plan, number: int, item: Item) -> uui
         code=status,
         location=item.location,
         description=item.description,
-        details={},
+        details={"estimated_delivery": item.shown_estimate} if deadline else {},
         occurred_at=at,
         occurred_text=item.moment.text,
         tz_assumed=item.moment.tz_assumed,
@@ -319,6 +345,9 @@ def _write(tenant: Tenant, plans: Sequence[_Plan]) -> None:
             last_at=unit.last_at,
             picked_up_at=unit.picked_up_at,
             delivered_at=unit.delivered_at,
+            estimated_delivery=unit.estimated_delivery,
+            estimated_at=unit.estimated_at,
+            promised_delivery=unit.promised_delivery,
             updated_at=now,
         )
         for unit in (plan.unit for plan in touched if not plan.is_new)

@@ -31,6 +31,8 @@ class Unit(NamedTuple):
     picked_up_at: datetime | None = None
     delivered_at: datetime | None = None
     estimated_delivery: datetime | None = None
+    estimated_at: datetime | None = None
+    promised_delivery: datetime | None = None
 
     @property
     def carrier_name(self) -> str:
@@ -71,6 +73,9 @@ class UnitChange(NamedTuple):
     last_at: datetime | None
     picked_up_at: datetime | None
     delivered_at: datetime | None
+    estimated_delivery: datetime | None
+    estimated_at: datetime | None
+    promised_delivery: datetime | None
     updated_at: datetime
 
 

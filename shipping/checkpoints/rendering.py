@@ -20,6 +20,7 @@ class CheckpointDataSerializer(serializers.Serializer):
     description = serializers.CharField()
     timestamp = serializers.DateTimeField()
     unit_created = serializers.BooleanField()
+    estimated_delivery = serializers.CharField(required=False, help_text="As it was given, if it was.")
 
 
 class CheckpointSerializer(serializers.Serializer):
@@ -93,7 +94,7 @@ def _batch_result(index: int, outcome: Outcome) -> dict[str, Any]:
 
 def _checkpoint_data(result: Posted) -> dict[str, Any]:
     item = result.item
-    return {
+    data = {
         "tracking_id": item.tracking_id,
         "checkpoint_id": result.checkpoint_id,
         "status": item.status.upper(),
@@ -102,3 +103,4 @@ def _checkpoint_data(result: Posted) -> dict[str, Any]:
         "timestamp": item.moment.at,
         "unit_created": result.unit_created,
     }
+    return data | ({"estimated_delivery": item.shown_estimate} if item.estimated_delivery else {})

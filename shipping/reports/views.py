@@ -40,7 +40,9 @@ class PerformanceQuerySerializer(UsageQuerySerializer):
 
 class FiguresSerializer(serializers.Serializer):
     deliveries = serializers.IntegerField()
-    promised = serializers.IntegerField(help_text="Deliveries for which the carrier gave an estimate.")
+    promised = serializers.IntegerField(
+        help_text="Deliveries for which the carrier, or you in a checkpoint, gave an estimate."
+    )
     on_time = serializers.IntegerField(help_text="Promised deliveries that were no later than the first estimate.")
     late = serializers.IntegerField()
     on_time_rate = serializers.FloatField(allow_null=True)

@@ -38,7 +38,8 @@ class UnitSerializer(serializers.Serializer):
     tracking_id = serializers.CharField()
     status = serializers.CharField()
     location = serializers.CharField()
-    delivery_time = serializers.DateTimeField(allow_null=True)
+    delivery_time = serializers.DateTimeField(allow_null=True, help_text="The delivery, else the latest estimate.")
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
     total_checkpoints = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -80,6 +81,7 @@ def _unit(row: Shipment) -> dict[str, Any]:
         "status": row.status.upper(),
         "location": row.location,
         "delivery_time": rfc3339(row.delivery_time),
+        "estimated_delivery": rfc3339(row.estimated_delivery),
         "total_checkpoints": row.checkpoint_count,
         "created_at": rfc3339(row.first_at or row.created_at),
         "updated_at": rfc3339(row.last_at or row.created_at),

@@ -135,7 +135,8 @@ class HistorySerializer(serializers.Serializer):
     success = serializers.BooleanField()
     tracking_id = serializers.CharField()
     current_status = serializers.CharField()
-    delivery_time = serializers.DateTimeField(allow_null=True)
+    delivery_time = serializers.DateTimeField(allow_null=True, help_text="The delivery, else the latest estimate.")
+    estimated_delivery = serializers.DateTimeField(allow_null=True)
     checkpoints = HistoryItemSerializer(many=True)
     total_checkpoints = serializers.IntegerField()
     created_at = serializers.DateTimeField()
@@ -149,6 +150,7 @@ def history(shipment: Shipment) -> dict[str, Any]:
         "tracking_id": shipment.tracking_number,
         "current_status": shipment.status.upper(),
         "delivery_time": shipment.delivery_time,
+        "estimated_delivery": shipment.estimated_delivery,
         "checkpoints": [history_item(row) for row in load_checkpoints(shipment)],
         "total_checkpoints": shipment.checkpoint_count,
         "created_at": shipment.first_at or shipment.created_at,
@@ -165,6 +167,7 @@ def history_from_rows(rows: Sequence[Any]) -> dict[str, Any]:
         "tracking_id": unit.shipment__tracking_number,
         "current_status": unit.shipment__status.upper(),
         "delivery_time": None if is_returning else unit.shipment__delivered_at or unit.shipment__estimated_delivery,
+        "estimated_delivery": unit.shipment__estimated_delivery,
         "checkpoints": [history_item(row) for row in merging.arrange(rows)],
         "total_checkpoints": unit.shipment__checkpoint_count,
         "created_at": unit.shipment__first_at,
