@@ -10,6 +10,7 @@ from django.test import Client
 
 from apikeys.http.fields import DecimalField, IntegerField, MeasureField, MomentField
 from carriers.adapters.pickit import PickitAdapter
+from shipping.common import lookup
 from shipping.models import Shipment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential")]
@@ -202,6 +203,23 @@ def test_numbers_are_compared_without_case_and_blanks(api, tenant, credential):
     for query in ({"order_id": "ORDER-1 "}, {"carrier": " PickIt"}):
         assert len(api.get("/api/v1/shipments", **query).json()["units"]) == 1
     assert api.get("/api/v1/tracking/PKT\u200b-12345").status_code == 404
+
+
+def test_same_spelling_comes_before_another(api, tenant, credential):
+    made = {"merchant_id": tenant.merchant_id, "mode": tenant.mode, "carrier": "pickit", "credential": credential}
+    numbers = ("PKT-A1", "pkt-a1")
+    rows = {text: Shipment.objects.create(**made, tracking_number=text, reference=text) for text in numbers}
+    for text, row in rows.items():
+        assert lookup.get_shipment(tenant, text) == row
+        assert lookup.find_shipments(tenant, [f" {text}"]) == {f" {text}": row}
+    assert (
+        lookup.get_shipment(tenant, "Pkt-A1") == lookup.find_shipments(tenant, ["Pkt-A1"])["Pkt-A1"] == rows["pkt-a1"]
+    )
+
+
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_id_of_a_pickup_point_may_be_padded(api):
+    assert api.get("/api/v1/pickit/pickup-points/ PP-12345 ").json()["pickup_point"]["id"] == "PP-12345"
 
 
 def test_unit_is_one_in_any_case(api):

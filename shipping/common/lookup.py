@@ -81,8 +81,9 @@ def find_shipments(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -
         texts = [wanted[name] for name in left]
         # Ordered, so that the newest of several with one number stays in the dictionary.
         selected = rows.filter(**{f"{lookup}_in" if "__" in lookup else f"{lookup}__in": texts}).order_by("id")
-        by_key = {number_key(text): id_ for text, id_ in selected.values_list(column, "id")}
-        ids |= {name: by_key[key] for name, key in left.items() if key in by_key}
+        stored = list(selected.values_list(column, "id"))
+        by_text, by_key = dict(stored), {number_key(text): id_ for text, id_ in stored}
+        ids |= {name: by_text.get(wanted[name], by_key[key]) for name, key in left.items() if key in by_key}
     ids |= _search(rows, [name for name in wanted if name not in ids])
     found = rows.select_related("credential").in_bulk(ids.values())
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}

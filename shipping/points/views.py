@@ -12,6 +12,7 @@ from apikeys.http.rendering import rfc3339
 from apikeys.models import scopes
 from carriers.api.base import CARRIER, CarrierViewSet
 from carriers.http import metrics
+from shipping.common import lookup
 from shipping.points import points, rendering, serializers
 
 
@@ -36,5 +37,5 @@ class PickupPointViewSet(CarrierViewSet):
     @extend_schema(parameters=[CARRIER], responses={200: rendering.PickupPointDetailSerializer}, tags=["pickup points"])
     def retrieve(self, request: Request, point_id: str, carrier: str = "") -> Response:
         """Get one point with all its details."""
-        found = points.get_point(*self.open_carrier(request, carrier), point_id)
+        found = points.get_point(*self.open_carrier(request, carrier), lookup.clean_name(point_id))
         return Response(rendering.pickup_point(found.points[0]) | {"as_of": rfc3339(found.as_of)})
