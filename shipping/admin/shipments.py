@@ -54,6 +54,7 @@ def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
         Checkpoint.objects.filter(shipment=row).order_by("-occurred_at", "-id"),
         {
             "occurred (UTC)": lambda one: one.occurred_at,
+            "suspect": lambda one: "yes" if one.suspect_time else "",
             "status": status_badge,
             "location": lambda one: one.location,
             "text": lambda one: one.description,

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apikeys.models import Event
 from carriers.adapters.pickit import read
 from carriers.adapters.records import Record
+from carriers.types import Scan, Status, Track
 from shipping.checkpoints import carrier_reports
 from shipping.models import Checkpoint, CheckpointReport, StatusCode
 from shipping.reports import counters
@@ -92,6 +95,23 @@ def test_every_order_of_arrival_from_two_sources_shows_the_same(rto, api, creden
     )
     assert (seen[0]["delivery_time"] is None) == (seen[0]["status"] != "delivered")
     assert not any(counters.differences().values())
+
+
+def test_report_takes_few_statements(credential):
+    shipment = book(credential, created_at=BOOKED)
+
+    def statements(source):
+        with CaptureQueriesContext(connection) as captured:
+            if source == "webhook":
+                carrier_reports.store_scans(shipment.id, [scan], received_at=BOOKED)
+            else:
+                carrier_reports.store_track(shipment, Track(tracking_number="", scans=(scan,)), asked_at=BOOKED)
+        return [one["sql"].split()[0] for one in captured if one["sql"].split()[0] in ("SELECT", "INSERT", "UPDATE")]
+
+    scan = Scan(code="x", status=Status.IN_TRANSIT, occurred_at=BOOKED, occurred_text="x", location="Oslo")
+    assert statements("webhook") == ["SELECT", "SELECT", "INSERT", "UPDATE", "INSERT"]  # the last are the events
+    assert statements("webhook") == ["SELECT", "SELECT"]
+    assert statements("poll") == ["SELECT", "SELECT", "INSERT"]
 
 
 def test_second_source_completes_a_scan_and_one_location_more_is_another_scan(api, credential):
