@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from carriers.sandbox import labels, pictures, zpl
 from carriers.sandbox.bring.errors import BringRefusal
+from carriers.sandbox.bring.validation import as_object
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Refusal, Request
 
@@ -28,7 +29,7 @@ def save_label(carrier: SimulatedCarrier, shipment: dict[str, Any]) -> None:
     """Store what the label shows. It outlives the shipment's record."""
     point, additional = shipment["pickup_point"], shipment["additional_services"]
     facts = [f"Shipment {shipment['shipment_number']}   Customer {shipment['customer']}"]
-    facts += [" ".join(filter(None, (one["id"], str(one.get("message") or "")))) for one in additional]
+    facts += [f"{one['id']} {one.get('message') or ''}" for one in additional]
     printed = {
         "tracking_number": shipment["shipment_number"],
         "service_type": f"{shipment['product_code']} {shipment['product_name']}",
@@ -113,7 +114,7 @@ def _sign(label_id: str, expires: str) -> str:
 
 
 def _address(party: dict[str, Any]) -> dict[str, str]:
-    contact = party.get("contact") or {}
+    contact = as_object(party.get("contact"))
     texts = {
         "company": party.get("name"),
         "contact_name": contact.get("name") if contact.get("name") != party.get("name") else "",

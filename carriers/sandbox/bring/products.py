@@ -13,7 +13,7 @@ NORDIC = "Parcel Sweden, Denmark, Finland & Parcel Norway cross-border"
 _MAX_KG = {CARGO_NORWAY: 9999}
 # Assumed: one package for each booking.
 _ONE_PACKAGE = {"3584", "3570", "3639", "0360"}
-# Services that notify the recipient or need somebody at home: a phone number or an e-mail address is required.
+# Services that notify the recipient, who needs a phone number or an e-mail address.
 NEEDS_CONTACT = {"3584", "3570", "5600", "5800", "DOUBLE_INDOOR", "CURBSIDE", "CURBSIDE_EVENING", "3332"}
 WITH_PICKUP_POINT = {
     *("5800", "4850", "5000", "9000", "9350"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from carriers.sandbox.bring import subscriptions
-from carriers.sandbox.bring.validation import ZONE
+from carriers.sandbox.bring.validation import ZONE, as_object
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import now
 
@@ -122,7 +122,7 @@ def make_event(shipment: dict[str, Any], status: str, at: str, details: dict[str
     if point and status in ("READY_FOR_PICKUP", "DELIVERED"):
         event |= {"unit_id": point["unitId"], "postal_code": point["postalCode"], "city": point["city"]}
     if status == "DELIVERED":
-        event["name"] = (party.get("contact") or {}).get("name") or party.get("name") or ""
+        event["name"] = as_object(party.get("contact")).get("name") or party.get("name") or ""
     return event | details
 
 

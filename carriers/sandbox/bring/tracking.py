@@ -30,7 +30,7 @@ _EXAMPLES = {
 _COUNTRIES = {"NO": "Norway", "SE": "Sweden", "DK": "Denmark", "FI": "Finland"}
 # Assumed: Bring states neither how many misses block a user nor for how long.
 _MISSES_S, _BLOCKED_S = 600, 300
-_NOBODY = {"addressLine1": "", "addressLine2": "", "postalCode": "", "city": "", "countryCode": "", "country": ""}
+_NO_ADDRESS = {"addressLine1": "", "addressLine2": "", "postalCode": "", "city": "", "countryCode": "", "country": ""}
 
 
 def search(carrier: SimulatedCarrier, request: Request) -> Answer:
@@ -224,7 +224,7 @@ def _show_address(party: dict[str, Any], *, is_own: bool) -> dict[str, str]:
     shown = {"postalCode": str(party.get("postalCode") or ""), "city": str(party.get("city") or "").upper()}
     streets = {f"addressLine{n}": str(party.get(f"addressLine{n if n > 1 else ''}") or "") for n in (1, 2)}
     places = {"countryCode": country, "country": _COUNTRIES.get(country, country)}
-    return _NOBODY | shown | (streets | places if is_own else {})
+    return _NO_ADDRESS | shown | (streets | places if is_own else {})
 
 
 def _volume(package: dict[str, Any]) -> float:
