@@ -14,7 +14,7 @@ from typing import Any
 from carriers.sandbox.bring import places, products
 from carriers.sandbox.bring.errors import GuideRefusal
 from carriers.sandbox.bring.products import AdditionalService, Service
-from carriers.sandbox.bring.validation import ZONE, as_list, as_number, as_object, as_text, country_of
+from carriers.sandbox.bring.validation import MAX_YEAR, ZONE, as_list, as_number, as_object, as_text, country_of
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 
@@ -236,9 +236,10 @@ def _show_date(day: date) -> dict[str, str]:
 def _shipping_date(consignment: dict[str, Any]) -> date | None:
     parts = as_object(consignment.get("shippingDate"))
     try:
-        return date(*(int(as_text(parts.get(name))) for name in ("year", "month", "day")))
+        day = date(*(int(as_text(parts.get(name))) for name in ("year", "month", "day")))
     except (ValueError, OverflowError):
         return None
+    return day if day.year <= MAX_YEAR else None
 
 
 def _countries(consignment: dict[str, Any]) -> tuple[str, str]:

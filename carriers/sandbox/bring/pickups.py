@@ -10,7 +10,7 @@ from typing import Any
 
 from carriers.sandbox.bring import numbers, places, products
 from carriers.sandbox.bring.errors import make_error
-from carriers.sandbox.bring.validation import ZONE, as_number, as_object, as_text
+from carriers.sandbox.bring.validation import MAX_YEAR, ZONE, as_number, as_object, as_text
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Refusal, Request
 
@@ -71,6 +71,8 @@ def _check_time(body: dict[str, Any], *, needs_time: bool) -> list[str]:
             ZONE,
         )
     except ValueError:
+        return ["PICKUP-INPUT-006"]
+    if moment.year > MAX_YEAR:
         return ["PICKUP-INPUT-006"]
     if moment <= datetime.now(ZONE):
         return ["PICKUP-INPUT-013" if ready else "PICKUP-INPUT-007"]

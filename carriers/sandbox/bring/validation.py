@@ -20,6 +20,7 @@ from carriers.sandbox.bring.errors import BookingRefusal, make_error
 from carriers.sandbox.bring.products import Service
 
 ZONE = ZoneInfo("Europe/Oslo")
+MAX_YEAR = 2200
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s.]+"
 # Longest texts, from the RAML, which gives none for names.
 _MOST = {"name": 35, "addressLine": 35, "addressLine2": 35, "postalCode": 35, "city": 35, "reference": 35}
@@ -91,10 +92,11 @@ def check(body: dict[str, Any], customers: list[str]) -> dict[str, Any]:
 def read_time(value: Any) -> datetime | None:
     """Return a time: milliseconds since 1970, or ISO 8601, without an offset in Norwegian time. None if unreadable."""
     try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000, UTC)
-        moment = datetime.fromisoformat(as_text(value))
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        moment = datetime.fromtimestamp(value / 1000, UTC) if is_number else datetime.fromisoformat(as_text(value))
     except (ValueError, OverflowError, OSError):
+        return None
+    if moment.year > MAX_YEAR:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
 
