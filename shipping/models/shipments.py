@@ -76,6 +76,7 @@ class Shipment(TenantRow):
     estimated_delivery = models.DateTimeField(null=True, blank=True)
     estimated_at = models.DateTimeField(null=True, blank=True, help_text="When the carrier made the estimate.")
     promised_delivery = models.DateTimeField(null=True, blank=True, help_text="The carrier's first estimate.")
+    promised_at = models.DateTimeField(null=True, editable=False, help_text="When the carrier made its first estimate.")
     picked_up_at = models.DateTimeField(null=True, blank=True, help_text="Time of the first pickup scan.")
     delivered_at = models.DateTimeField(null=True, blank=True)
     location = models.CharField(max_length=200, blank=True, help_text="Location of the last checkpoint.")
@@ -202,19 +203,31 @@ class Shipment(TenantRow):
     def estimate(self, moment: datetime | None, *, reported_at: datetime) -> list[str]:
         """Store a carrier's delivery estimate and return the names of the changed fields.
 
-        The latest estimate counts, in every order of arrival; of two made at the same time, the later delivery. One
-        that cannot be right is ignored.
+        The latest estimate counts and the first is the promise, in every order of arrival; of two made at the same
+        time, the later delivery. One that cannot be right is ignored.
         """
         if not moment or is_suspect_estimate(moment, booked_at=self.created_at, reported_at=reported_at):
             return []
+        changed = self._promise(moment, reported_at)
         known = (self.estimated_at, self.estimated_delivery)
         if None not in known and (reported_at, moment) <= known:
-            return []
+            return changed
         self.estimated_at = reported_at
         if moment == self.estimated_delivery:  # repeated: the shipment has not changed
-            return ["estimated_at"]
-        self.estimated_delivery, self.promised_delivery = moment, self.promised_delivery or moment
-        return ["estimated_delivery", "estimated_at", "promised_delivery", "updated_at"]
+            return [*changed, "estimated_at"]
+        self.estimated_delivery = moment
+        return [*changed, "estimated_delivery", "estimated_at", "updated_at"]
+
+    def _promise(self, moment: datetime, reported_at: datetime) -> list[str]:
+        """Store an estimate that was made before all others and return the names of the changed fields."""
+        if self.promised_delivery and (
+            self.promised_at is None  # stored before this column was
+            or reported_at > self.promised_at
+            or (reported_at == self.promised_at and moment <= self.promised_delivery)
+        ):
+            return []
+        self.promised_delivery, self.promised_at = moment, reported_at
+        return ["promised_delivery", "promised_at"]
 
 
 class Orphan(TenantRow):

@@ -111,6 +111,7 @@ def test_latest_delivery_estimate_counts_in_any_order_of_arrival(credential):
             send_webhook(one | {"data": one["data"] | {"tracking_number": shipment.tracking_number}}, credential)
         shipment.refresh_from_db()
         assert shipment.estimated_delivery == datetime(2024, 1, 22, 15, tzinfo=UTC)
+        assert shipment.promised_delivery == datetime(2024, 1, 20, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("days", [(20, 21), (21, 20)])
