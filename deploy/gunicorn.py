@@ -4,6 +4,9 @@ More than one process (``WEB_CONCURRENCY``) needs ``REDIS_URL``, so that rate li
 """
 
 import os
+import secrets
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from apikeys.http.logs import JsonFormatter
 from config import startup
-from config.environment import BASE_DIR, env
+from config.environment import env
+
+METRICS_PREFIX = "waybill-metrics-"
 
 
 class SilentWorker(ThreadWorker):
@@ -63,31 +68,37 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
 
 
-def use_metrics_directory() -> bool:
-    """Choose the directory in which several processes count, so that /metrics shows the sums of all.
+def use_metrics_directory() -> Path | None:
+    """Choose a new directory in which several processes count, so that /metrics shows the sums of all.
 
-    Returns: whether only these processes use it.
+    Returns: the directory; None for a single process, or if PROMETHEUS_MULTIPROC_DIR names one. Settings create it.
     """
-    if env.str("PROMETHEUS_MULTIPROC_DIR"):
-        return False
-    if workers > 1:
-        directory = Path(env.str("DATA_DIR", default=BASE_DIR / "var"), "metrics")
-        directory.mkdir(parents=True, exist_ok=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    return workers > 1
+    if workers == 1 or env.str("PROMETHEUS_MULTIPROC_DIR"):
+        return None
+    name = f"{METRICS_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    directory = Path(worker_tmp_dir or tempfile.gettempdir(), name)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    return directory
+
+
+def delete_left_over(parent: Path) -> None:
+    """Delete the directories of killed masters, which /dev/shm would keep in memory."""
+    for directory in parent.glob(f"{METRICS_PREFIX}*"):
+        try:
+            os.kill(int(directory.name.removeprefix(METRICS_PREFIX).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(directory, ignore_errors=True)
+        except (ValueError, OSError):  # not ours, or a process of another user
+            continue
 
 
 def on_starting(server: Any) -> None:
-    """Show the warnings about the configuration, once for all processes, and start to count at zero.
-
-    A new master that replaces a running one (USR2) continues its counts.
-    """
+    """Show the warnings about the configuration, once for all processes."""
+    if metrics_directory:
+        delete_left_over(metrics_directory.parent)
     startup.warn_once(server.log.warning)
     if env.int("CARRIER_CONCURRENCY", default=10) >= threads:
         server.log.warning("CARRIER_CONCURRENCY is not below WEB_THREADS: hanging carriers can block all requests.")
-    if owns_metrics and not os.environ.get("GUNICORN_PID"):
-        for left_over in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
-            left_over.unlink()
 
 
 def child_exit(server: Any, worker: Any) -> None:
@@ -96,6 +107,12 @@ def child_exit(server: Any, worker: Any) -> None:
         multiprocess.mark_process_dead(worker.pid)
 
 
-owns_metrics = use_metrics_directory()
+def on_exit(server: Any) -> None:
+    """Delete the directory of the metrics, unless PROMETHEUS_MULTIPROC_DIR names it."""
+    if metrics_directory:
+        shutil.rmtree(metrics_directory, ignore_errors=True)
+
+
+metrics_directory = use_metrics_directory()
 # The library chooses at its import whether to count in files.
 from prometheus_client import multiprocess  # noqa: E402
