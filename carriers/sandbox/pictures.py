@@ -1,4 +1,4 @@
-"""Small pictures as data URLs: signatures, photos, QR codes."""
+"""Small pictures, most as data URLs: signatures, photos, QR codes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
 
 def signature(name: str) -> str:
+    """Return a scribble as PNG."""
+    return _data_url(draw_signature(name), "PNG")
+
+
+def draw_signature(name: str) -> Image.Image:
     """Draw a scribble. It depends only on the name."""
     image = Image.new("L", (240, 80), 255)
     generator = random.Random(name)
     points = [(10 + 11 * n, 40 + generator.randint(-28, 28)) for n in range(21)]
     ImageDraw.Draw(image).line(points, fill=0, width=2, joint="curve")
-    return _data_url(image, "PNG")
+    return image
 
 
 def photo(text: str) -> str:

@@ -18,7 +18,7 @@ from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
-MAX_BODY = 2 * 1024 * 1024
+MAX_BODY = 24 * 1024 * 1024  # thirteen files of one megabyte in base64
 
 
 class SandboxServer(ThreadingHTTPServer):
