@@ -13,6 +13,7 @@ from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.pickit.carrier import Pickit
 from carriers.sandbox.store import Store
+from carriers.sandbox.ups.carrier import Ups
 from carriers.sandbox.velocity.carrier import Velocity
 from carriers.sandbox.webhooks import WebhookSender
 
@@ -23,7 +24,7 @@ class Sandbox:
     def __init__(self, directory: Path, *, retry_scale: float = 1.0) -> None:
         self.store = Store(directory)
         self.sender = WebhookSender(self.store, retry_scale=retry_scale)
-        carriers = (kind(self.store, self.sender) for kind in (Pickit, Velocity, Bring))
+        carriers = (kind(self.store, self.sender) for kind in (Pickit, Velocity, Bring, Ups))
         self.carriers: dict[str, SimulatedCarrier] = {carrier.name: carrier for carrier in carriers}
         self.faults: list[dict[str, Any]] = []
         self.faults_lock = threading.Lock()

@@ -19,6 +19,7 @@ START_S = 30
 STANDARD_ACCOUNTS = {
     *("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"),
     *("test@bring.example", "platform@bring.example"),
+    *("ups-client", "ups-platform"),
 }
 # Ends of the paths of the carrier's own words (codes, kinds, flags, sentences). These values must be equal.
 EXACT_KEYS = (

@@ -1,0 +1,1 @@
+"""Scans, tracking answers, Track Alert and Quantum View of the simulated UPS."""

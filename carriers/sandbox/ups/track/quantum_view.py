@@ -1,0 +1,84 @@
+"""Quantum View: the scans of a client's shipments since its last question, as one subscription.
+
+Only the parts that every subscription has: origin, delivery and exception scans, and a bookmark. Names, files and the
+meaning of the bookmark are assumed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from carriers.sandbox.carrier import SimulatedCarrier
+from carriers.sandbox.messages import Answer, Request, now
+from carriers.sandbox.ups.errors import NotValid
+from carriers.sandbox.ups.validation import element
+
+_NAME = "OutboundXML"
+
+
+def list_events(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
+    body = request.json().get("QuantumViewRequest")
+    if not isinstance(body, dict) or element(body, "Request").get("RequestAction") != "QVEvents":
+        raise NotValid("QuantumViewRequest.Request.RequestAction")
+    since, until = _read_bookmark(body.get("Bookmark")), now()
+    content: dict[str, list[dict[str, Any]]] = {"Origin": [], "Exception": [], "Delivery": []}
+    for shipment in carrier.store.all("ups_shipment"):
+        if shipment["account"] != request.account:
+            continue
+        for package in shipment["packages"]:
+            for activity in reversed(package["activity"]):
+                kind = {"OR": "Origin", "PU": "Origin"}.get(activity["code"], _KINDS.get(activity["type"], ""))
+                if kind and since < activity["recorded_at"] <= until:
+                    content[kind].append(_show(shipment, package, activity, is_delivery=kind == "Delivery"))
+    subscription: dict[str, Any] = {"Name": _NAME, "SubscriptionStatus": {"Code": "A", "Description": "Active"}}
+    files = {name: events for name, events in content.items() if events}
+    if files:
+        status = {"Code": "U", "Description": "Unread"}
+        subscription["SubscriptionFile"] = [
+            {"FileName": until[2:16].replace("-", "").replace("T", "_"), "StatusType": status} | files
+        ]
+    answer = {
+        "Response": {"TransactionReference": {}, "ResponseStatusCode": "1", "ResponseStatusDescription": "Success"},
+        "QuantumViewEvents": {"SubscriberID": request.account[:16], "SubscriptionEvents": [subscription]},
+        "Bookmark": base64.b64encode(until.encode()).decode(),
+    }
+    return Answer(200, {"QuantumViewResponse": answer})
+
+
+_KINDS = {"X": "Exception", "D": "Delivery"}
+
+
+def _show(
+    shipment: dict[str, Any], package: dict[str, Any], activity: dict[str, Any], *, is_delivery: bool
+) -> dict[str, Any]:
+    place = activity["place"]
+    names = {"PoliticalDivision2": "city", "PoliticalDivision1": "state", "CountryCode": "country"}
+    address = {name: place[key] for name, key in names.items() if place[key]}
+    shown = {
+        "ShipperNumber": shipment["shipper_number"],
+        "TrackingNumber": package["tracking_number"],
+        "Date": activity["date"],
+        "Time": activity["time"],
+        "ActivityLocation": {"AddressArtifactFormat": address},
+        "PackageReferenceNumber": [{"Value": value} for value in package["references"]],
+        "ShipmentReferenceNumber": [{"Value": value} for value in shipment["references"]],
+    }
+    if is_delivery:
+        shown["DeliveryLocation"] = {
+            "AddressArtifactFormat": address,
+            "Code": activity["code"],
+            "Description": activity.get("location", ""),
+            "SignedForByName": activity.get("received_by", ""),
+        }
+    elif activity["type"] == "X":
+        shown |= {"StatusCode": "01", "ReasonCode": activity["code"], "ReasonDescription": activity["description"]}
+    return shown
+
+
+def _read_bookmark(bookmark: Any) -> str:
+    try:
+        return base64.b64decode(str(bookmark or ""), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise NotValid("QuantumViewRequest.Bookmark") from None
