@@ -83,6 +83,7 @@ class ResponseContract(ContractBase):
         found = call(self.open(answer(body)))
         label = found if isinstance(found, BookedLabel) else found[-1]
         assert label.content.startswith(FILE_STARTS[label.label_format] if label.content else b"")
+        assert self.adapter.is_number(label.tracking_number)
         before, after = change(label)
         if not before or before not in json.dumps(body):
             pytest.skip("the response does not contain it")

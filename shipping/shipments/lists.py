@@ -26,7 +26,6 @@ _SHOWN = (
 )  # fmt: skip
 # The times as responses show them and as they are indexed.
 _SHOWN_TIMES = {"created": Coalesce("first_at", "created_at"), "updated": Coalesce("last_at", "created_at")}
-_DATE_LENGTH = 10  # characters of a date without a time
 
 
 def list_units(tenant: Tenant, query: Mapping[str, Any]) -> tuple[list[Shipment], dict[str, Any]]:
@@ -62,7 +61,7 @@ def build_range_filters(name: str, since: Moment | None, until: Moment | None) -
     filters = []
     if since:
         filters.append(Q(**{f"{name}__gte": since.at}))
-    if until and len(until.text) == _DATE_LENGTH and until.at < datetime.max.replace(tzinfo=UTC) - timedelta(days=1):
+    if until and until.is_day and until.at < datetime.max.replace(tzinfo=UTC) - timedelta(days=1):
         filters.append(Q(**{f"{name}__lt": until.at + timedelta(days=1)}))
     elif until:
         filters.append(Q(**{f"{name}__lte": until.at}))

@@ -86,6 +86,7 @@ def test_each_filter_selects_units_and_is_shown_in_the_response(listed, unit, st
         ({"created_from": "2024-01-17T10:00:00Z"}, ["UNIT-C", "UNIT-B"]),
         ({"created_from": "2024-01-17T12:00:00+02:00", "created_to": "2024-01-17T10:00:00Z"}, ["UNIT-B"]),
         ({"created_to": "2024-01-16"}, ["UNIT-A"]),
+        ({"created_to": "20240116"}, ["UNIT-A"]),
         ({"created_to": "2024-01-16T00:00:00Z"}, []),
         ({"updated_from": "2024-01-20"}, ["UNIT-C"]),
         ({"updated_to": "2024-01-17"}, ["UNIT-B", "UNIT-A"]),
