@@ -9,13 +9,14 @@ import atexit
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Max, Sum
 from django.utils import timezone
 
 from apikeys.audit import events, security
@@ -124,6 +125,23 @@ def by_day(tenant: Tenant, since: date, until: date) -> list[dict[str, Any]]:
         else:
             day["credentials"].append(used)
     return list(days.values())
+
+
+def totals(tenant: Tenant, subject_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
+    """Return ``{requests, failures, last_used_at}`` of keys or credentials; unused ones are left out."""
+    flush()
+    rows = UsageDay.objects.of(tenant).filter(subject_id__in=subject_ids).order_by().values("subject_id")
+    sums = rows.annotate(
+        total_requests=Sum("requests"), failed_requests=Sum("failures"), latest_use=Max("last_used_at")
+    )
+    return {
+        row["subject_id"]: {
+            "requests": row["total_requests"],
+            "failures": row["failed_requests"],
+            "last_used_at": row["latest_use"],
+        }
+        for row in sums
+    }
 
 
 def summarise_days(limit: int = 500) -> int:

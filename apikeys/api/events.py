@@ -62,6 +62,8 @@ class EventListSerializer(PageSerializer):
     subject_id = serializers.UUIDField(required=False)
     since = MomentField(required=False)
     until = MomentField(required=False, help_text="Exclusive.")
+    actor = TextField(max_length=64, required=False, help_text="key:… or person:… with an id, as in the events.")
+    correlation_id = TextField(max_length=64, required=False)
     after = AfterField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -148,17 +150,18 @@ class EventViewSet(ApiViewSet):
     def list(self, request: Request) -> Response:
         """List events, newest first; with ``after``, oldest first in a stable order that loses no event."""
         query = self.validate(EventListSerializer, request.query_params)
-        types, subject_id = query.get("type", ()), query.get("subject_id")
+        equal = {name: query[name] for name in ("subject_id", "actor", "correlation_id") if name in query}
+        types = query.get("type", ())
         if "after" in query:
             page, page_info = feeds.read_merchant_feed(
-                self.tenant, query["after"], limit=query["limit"], types=types, subject_id=subject_id
+                self.tenant, query["after"], limit=query["limit"], types=types, **equal
             )
             page_info = {"next_cursor": None} | page_info
         else:
             rows = events.merchant_events(
                 self.tenant,
                 types=types,
-                subject_id=subject_id,
+                **equal,
                 since=query["since"].at if "since" in query else None,
                 until=query["until"].at if "until" in query else None,
             )

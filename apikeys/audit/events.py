@@ -138,20 +138,19 @@ def merchant_events(
     tenant: Tenant,
     *,
     types: Sequence[str] = (),
-    subject_id: uuid.UUID | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    **equal: Any,
 ) -> QuerySet[Event]:
     """Return the events that a merchant may read, newest first.
 
     Args:
         types: names, or prefixes such as ``shipment.*``.
+        equal: values of columns.
     """
-    rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL).order_by("-id")
+    rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL).filter(**equal).order_by("-id")
     if types:
         rows = rows.filter(match_types(types))
-    if subject_id:
-        rows = rows.filter(subject_id=subject_id)
     # Ids contain their time (UUIDv7), so one index serves both order and range.
     if since:
         rows = rows.filter(id__gte=first_id_at(since))

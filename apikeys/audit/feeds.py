@@ -58,12 +58,14 @@ def parse_cursor(text: str) -> Cursor:
 
 
 def read_merchant_feed(
-    tenant: Tenant, after: Cursor, *, limit: int, types: Sequence[str] = (), subject_id: uuid.UUID | None = None
+    tenant: Tenant, after: Cursor, *, limit: int, types: Sequence[str] = (), **equal: Any
 ) -> tuple[list[Event], dict[str, Any]]:
-    """Return a page of the events that a merchant may read, and its ``pagination``."""
+    """Return a page of the events that a merchant may read, and its ``pagination``.
+
+    equal: values of columns.
+    """
     filters = [match_types(types)] if types else []
-    if subject_id:
-        filters.append(Q(subject_id=subject_id))
+    filters += [Q(**{name: value}) for name, value in equal.items()]
     rows = Event.objects.of(tenant).exclude(visibility=Event.Visibility.INTERNAL)
     return _read_page(rows, filters, after, limit)
 

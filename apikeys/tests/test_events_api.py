@@ -9,7 +9,7 @@ from django.utils import timezone
 from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.db.tenancy import Tenant, first_id_at
-from apikeys.http import actors
+from apikeys.http import actors, correlation
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Event, Merchant, Store
@@ -59,6 +59,16 @@ def test_list_is_filtered_by_type_prefix_and_subject(listed, tenant):
     assert types(listed(type="other.audit,thing.audit")) == ["other.audit", "thing.audit"]
     assert types(listed(subject_id=str(subject))) == ["thing.audit"]
     assert listed(type="thing") == []
+
+
+def test_list_is_filtered_by_actor_and_correlation_id(listed, tenant):
+    with actors.from_address(None), correlation.scope("abc"):
+        actors.identify("key:1")
+        events.record(AUDIT, tenant=tenant)
+    events.record(PUBLIC, tenant=tenant)
+    for query in ({"actor": "key:1"}, {"correlation_id": "abc"}):
+        assert types(listed(**query)) == ["thing.audit"]
+    assert listed(actor="key:2") == []
 
 
 def test_list_is_filtered_by_time(listed, tenant):

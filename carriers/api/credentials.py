@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apikeys.access import usage
 from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.http import pagination
@@ -87,10 +89,31 @@ class CredentialSerializer(serializers.ModelSerializer):
         return sorted(decrypt_fields(row) or {})
 
 
+class CredentialUsageSerializer(serializers.Serializer):
+    """Calls to the carrier with a credential, for requests of the merchant."""
+
+    requests = serializers.IntegerField()
+    failures = serializers.IntegerField(help_text="Refused with 4xx, failed or not answered.")
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class UsedCredentialSerializer(CredentialSerializer):
+    """A stored credential with its use."""
+
+    usage = serializers.SerializerMethodField(help_text="Per day: GET /api/v1/usage.")
+
+    class Meta(CredentialSerializer.Meta):
+        fields = [*CredentialSerializer.Meta.fields, "usage"]
+
+    @extend_schema_field(CredentialUsageSerializer)
+    def get_usage(self, row: Credential) -> dict[str, Any]:
+        return self.context["usage"].get(row.id, {"requests": 0, "failures": 0, "last_used_at": None})
+
+
 class CredentialPageSerializer(serializers.Serializer):
     """The merchant's own credentials."""
 
-    credentials = CredentialSerializer(many=True)
+    credentials = UsedCredentialSerializer(many=True)
     pagination = PaginationSerializer()
 
 
@@ -120,18 +143,27 @@ class CourierCredentialViewSet(ApiViewSet):
     """The merchant's own credentials. Secrets are write-only."""
 
     scopes: ClassVar = dict.fromkeys(
-        ("list", "create", "update", "destroy", "test", "rotate"), scopes.CREDENTIALS_MANAGE
+        ("list", "retrieve", "create", "update", "destroy", "test", "rotate"), scopes.CREDENTIALS_MANAGE
     )
     sensitive = frozenset({"create", "update", "destroy", "test", "rotate"})
     merchant_wide = True
 
     @extend_schema(parameters=[PageSerializer], responses={200: CredentialPageSerializer}, tags=["carriers"])
     def list(self, request: Request) -> Response:
-        """List credentials, newest first, with the names of their stored fields and the result of the last test."""
+        """List credentials, newest first, with the names of their stored fields, last test and use."""
         page_query = self.validate(PageSerializer, request.query_params)
         rows = Credential.objects.of(self.tenant).filter(is_active=True)
         page, page_info = pagination.newest_first(rows, **page_query)
-        return Response({"credentials": CredentialSerializer(page, many=True).data, "pagination": page_info})
+        return Response({"credentials": self._with_usage(page), "pagination": page_info})
+
+    @extend_schema(responses={200: UsedCredentialSerializer}, tags=["carriers"])
+    def retrieve(self, request: Request, own_credential_id: uuid.UUID) -> Response:
+        """Show one credential."""
+        return Response(self._with_usage([selection.get_own_credential(self.tenant, own_credential_id)])[0])
+
+    def _with_usage(self, rows: Sequence[Credential]) -> Any:
+        context = {"usage": usage.totals(self.tenant, [row.id for row in rows])}
+        return UsedCredentialSerializer(rows, many=True, context=context).data
 
     def render(self, request: Request, credential_id: uuid.UUID) -> Response:
         """Return the response to the request that created this credential."""

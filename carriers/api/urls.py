@@ -18,7 +18,7 @@ carrier = CarrierListViewSet.as_view({"get": "retrieve"})
 health = CarrierListViewSet.as_view({"get": "health"})
 rate_limit = CarrierListViewSet.as_view({"get": "rate_limit"})
 own_credentials = CourierCredentialViewSet.as_view({"get": "list", "post": "create"})
-own_credential = CourierCredentialViewSet.as_view({"put": "update", "delete": "destroy"})
+own_credential = CourierCredentialViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
 test_credential = CourierCredentialViewSet.as_view({"post": "test"})
 rotate_credential = CourierCredentialViewSet.as_view({"post": "rotate"})
 

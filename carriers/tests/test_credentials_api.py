@@ -8,12 +8,14 @@ from contextlib import suppress
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from apikeys.access import usage
 from apikeys.db.crypto import Ciphertext
 from apikeys.db.tenancy import Tenant
 from apikeys.models import Event, Merchant
 from carriers.credentials import checks, storage
-from carriers.models import Credential
+from carriers.models import CarrierCall, Credential
 from carriers.tests.samples import FIELDS, MOUNTS, NEW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("sandbox", "relaxed_rates")]
@@ -242,3 +244,18 @@ def test_successful_login_with_outdated_fields_does_not_clear_refusal(api, put, 
     assert checks.check_login(before)["ok"] is True
     (shown,) = api.get("/api/v1/courier-credentials").json()["credentials"]
     assert shown["refused_at"]
+
+
+def test_use_of_a_credential_is_shown_with_one_query_for_all(api, credential, sandbox, order, merchant):
+    url = f"/api/v1/courier-credentials/{credential.id}"
+    assert api.get(url).json()["usage"] == {"requests": 0, "failures": 0, "last_used_at": None}
+    api.post("/api/v1/quotes", order)
+    usage.count("credential", credential.id, Tenant(merchant.id, "test"), failed=True)
+    shown = api.get(url).json()
+    calls = CarrierCall.objects.filter(credential=credential).count()
+    assert (shown["usage"]["requests"], shown["usage"]["failures"]) == (calls + 1, 1)
+    assert shown["usage"]["last_used_at"]
+    with CaptureQueriesContext(connection) as captured:
+        (listed,) = api.get("/api/v1/courier-credentials").json()["credentials"]
+    assert listed == shown
+    assert sum("apikeys_usageday" in query["sql"] and "SUM" in query["sql"] for query in captured) == 1
