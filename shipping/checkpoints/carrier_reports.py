@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys.audit import events
+from apikeys.db.prepared import Select
 from carriers.types import Scan, Status, Track
 from shipping.checkpoints import cancelled_scans, merging
 from shipping.checkpoints.fold import summarize
@@ -27,6 +28,14 @@ from shipping.models.event_types import SHIPMENT_CHECKPOINT, SHIPMENT_STATUS_CHA
 log = logging.getLogger(__name__)
 Source = Checkpoint.ReportedBy
 _MAX_CODE = 64
+# All checkpoints of a shipment with all their reports, the oldest first.
+_select_stored = Select(
+    lambda shipment_id: (
+        Checkpoint.objects.filter(shipment_id=shipment_id).annotate(other_reports=merging.OtherReports()).order_by("id")
+    ),
+    merging.COLUMNS,
+    [uuid.UUID(int=1)],
+)
 
 
 def store_scans(
@@ -62,25 +71,28 @@ def add_scans(shipment: Shipment, scans: Iterable[Scan], *, source: str, receive
     A scan that ``source`` has reported already is not stored again. One that only other sources have reported gets
     this report too. Two scans with one code in one second at two locations are two.
     """
-    rows = _select_checkpoints(shipment)
-    known: dict[tuple[Any, ...], list[tuple[Checkpoint | None, dict[str, str]]]] = defaultdict(list)
-    for row in rows:  # the oldest first, each with the location keys by source
+    rows = _select_stored.all(shipment.id)
+    # Of a scan, each checkpoint's position in ``rows`` and location keys by source; a new one has no position.
+    known: dict[tuple[Any, ...], list[tuple[int | None, dict[str, str]]]] = defaultdict(list)
+    for number, row in enumerate(rows):
         keys = {report.reported_by: report.location_key for report in merging.all_reports(row)}
-        known[(row.parcel, row.code, row.occurred_at)].append((row, keys))
+        known[(row.parcel, row.code, row.occurred_at)].append((number, keys))
     fresh, reports = [], []
     for scan in scans:
         same = known[(None, scan.code[:_MAX_CODE], scan.occurred_at)]
         key = merging.make_location_key(scan.location)
-        if any(keys.get(source) == key for _row, keys in same):
+        if any(keys.get(source) == key for _number, keys in same):
             continue
-        others = [(row, keys) for row, keys in same if source not in keys]
-        row, keys = next((one for one in others if key in one[1].values()), others[0] if others else (None, {}))
+        others = [one for one in same if source not in one[1]]
+        number, keys = next((one for one in others if key in one[1].values()), others[0] if others else (None, {}))
         keys[source] = key
-        if row is None:
+        if number is None:
             same.append((None, keys))
             fresh.append(scan)
         else:
-            reports.append(_build_report(row, scan, source))
+            report = CheckpointReport(checkpoint_id=rows[number].id, **_reported_fields(scan, source))
+            rows[number] = merging.add_report(rows[number], report)
+            reports.append(report)
     mapped = _mapped_statuses(shipment.carrier, [scan for scan in fresh if scan.status == Status.UNKNOWN])
     new = [_build_checkpoint(shipment, scan, source, mapped, received_at or timezone.now()) for scan in fresh]
     if new or reports:
@@ -96,7 +108,7 @@ def map_unknown_scans(shipment_id: uuid.UUID, code: str, status: str) -> bool:
         shipment = Shipment.objects.select_for_update().get(id=shipment_id)
         if not shipment.checkpoints.filter(code=code, status=Status.UNKNOWN).update(status=status):
             return False
-        _update_shipment(shipment, _select_checkpoints(shipment))
+        _update_shipment(shipment, _select_stored.all(shipment.id))
         return True
 
 
@@ -137,11 +149,6 @@ def _mapped_statuses(carrier: str, unknown: Sequence[Scan]) -> dict[str, str]:
     return {code: status for code, status in known.items() if status}
 
 
-def _select_checkpoints(shipment: Shipment) -> list[Any]:
-    """Return the stored checkpoints with all their reports, the oldest first."""
-    return list(shipment.checkpoints.annotate(other_reports=merging.OtherReports()).order_by("id"))
-
-
 def _build_checkpoint(
     shipment: Shipment, scan: Scan, source: str, mapped: Mapping[str, str], received_at: datetime
 ) -> Any:
@@ -159,14 +166,6 @@ def _build_checkpoint(
     )
     row.other_reports = None
     return row
-
-
-def _build_report(row: Any, scan: Scan, source: str) -> CheckpointReport:
-    """Return the report of a known scan, and add it to the checkpoint's row."""
-    report = CheckpointReport(checkpoint=row, **_reported_fields(scan, source))
-    values = [report.reported_by, report.location_key, report.location, report.description, report.details]
-    row.other_reports = [*(row.other_reports or ()), values]
-    return report
 
 
 def _reported_fields(scan: Scan, source: str) -> dict[str, Any]:

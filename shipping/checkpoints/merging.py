@@ -18,7 +18,7 @@ from django.db.models import F, Func, JSONField
 from apikeys.db.search import fold
 from carriers.types import Status
 from shipping.checkpoints.fold import read_statuses, sort_checkpoints
-from shipping.models import Checkpoint
+from shipping.models import Checkpoint, CheckpointReport
 
 _MAX_KEY = 100
 # Each field is shown from the first of these that has it. Checkpoints of version 1 have no source.
@@ -94,6 +94,12 @@ def own_report(row: Any) -> Report:
 def all_reports(row: Any) -> list[Report]:
     """Return the reports of a checkpoint, its own first."""
     return [own_report(row), *(Report(*values) for values in row.other_reports or ())]
+
+
+def add_report(row: Any, report: CheckpointReport) -> Any:
+    """Return a row with one report more."""
+    values = (report.reported_by, report.location_key, report.location, report.description, report.details)
+    return row._replace(other_reports=[*(row.other_reports or ()), values])
 
 
 def arrange(rows: Sequence[Any]) -> list[Any]:
