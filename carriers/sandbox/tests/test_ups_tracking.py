@@ -80,9 +80,17 @@ def test_every_step_and_any_published_code_can_be_scanned(process, ups):
     ups.advance(number, "X/K9/046")
     shown = {(one["status"]["type"], one["status"]["code"]) for one in ups.track(number)["activity"]}
     assert shown == {(scan.type, scan.code) for scan in STEPS.values()} | {("X", "K9")}
+    assert "pickupByDate" in ups.track(number)["accessPointInformation"]
     url = f"{process.url}/_sandbox/ups/shipments"
     assert process.session.post(f"{url}/{number}/advance", json={"to": "nothing"}).status_code == 400
     assert process.session.post(f"{url}/1ZNONE/advance", json={}).status_code == 404
+
+
+def test_new_delivery_date_is_shown_beside_the_first_one(ups):
+    number = ups.buy_number()
+    first = ups.track(number)["deliveryDate"]
+    ups.advance(number, "rescheduled", details={"date": "20350120"})
+    assert ups.track(number)["deliveryDate"] == [*first, {"type": "RDD", "date": "20350120"}]
 
 
 def test_shipment_advances_to_delivery_by_itself(process, ups):

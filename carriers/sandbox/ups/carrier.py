@@ -14,7 +14,7 @@ from carriers.sandbox.ups.errors import FAILURES, Invalid, UpsRefusal
 from carriers.sandbox.ups.track import alerts, details, quantum_view, scans
 
 SECRET = "test-secret"  # noqa: S105 of the sandbox's own accounts
-# Requests a second. UPS publishes no numbers: assumed. It documents no Retry-After either.
+# Requests a second, of each operation. UPS publishes no numbers: assumed. It documents no Retry-After either.
 RATE_LIMIT = 20
 _VERSIONS = r"v(\d+)"
 _TRACK = "/api/track/v1"

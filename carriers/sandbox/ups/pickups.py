@@ -150,12 +150,12 @@ def list_service_centers(carrier: SimulatedCarrier, request: Request, version: s
     if not isinstance(body, dict) or not body.get("Locale"):
         raise NotValid("PickupGetServiceCenterFacilitiesRequest.Locale")
     address = {"AddressLine": "5356 GEORGIA HWY 85, SUITE 100", "City": "FOREST PARK", "StateProvince": "GA"}
-    address |= {"PostalCode": "30297", "CountryCode": "US"}
+    address |= {"PostalCode": "30297", "CountryCode": "US", "ResidentialIndicator": "N"}
     days = [
         {"Day": day, "OpenHours": "0600", "CloseHours": "2100", "LastDrop": "1930"} for day in ("Monday", "Tuesday")
     ]
     facility = {"Name": "ATLANTA", "Address": address, "SLIC": "0973", "Type": "FRT", "Timezone": "America/New_York"}
-    facility |= {"Phone": "8004238848", "FacilityTime": {"DayOfWeek": days}}
+    facility |= {"OriginOrDestination": "01", "Fax": ""} | {"Phone": "8004238848", "FacilityTime": {"DayOfWeek": days}}
     content = {"ServiceCenterLocation": {"DropOffFacilities": [facility]}}
     return success("PickupGetServiceCenterFacilitiesResponse", body.get("Request"), content)
 

@@ -29,8 +29,8 @@ def ship(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     body = request.json().get("ShipmentRequest")
     if not isinstance(body, dict) or not isinstance(body.get("Shipment"), dict):
         raise NotValid("ShipmentRequest.Shipment")
-    asked = body.get("Request")
-    if not isinstance(asked, dict) or asked.get("RequestOption") not in ("validate", "nonvalidate"):
+    envelope = body.get("Request")
+    if not isinstance(envelope, dict) or envelope.get("RequestOption") not in ("validate", "nonvalidate"):
         raise Invalid("120051", "Invalid RequestOption")
     account = carrier.store.get("account", request.account) or {}
     consignment = validation.read(body["Shipment"], "12", account)
@@ -41,8 +41,8 @@ def ship(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     scans.announce(carrier, shipment)
     answer = success(
         "ShipmentResponse",
-        asked,
-        {"ShipmentResults": _show(shipment, consignment, version, asked)},
+        envelope,
+        {"ShipmentResults": _show(shipment, consignment, version, envelope)},
         _alerts(consignment),
     )
     for step in next(
@@ -94,7 +94,8 @@ def recover(carrier: SimulatedCarrier, request: Request, version: str) -> Answer
         raise Invalid(*_NOT_FOUND)
     if len(found) > 1:  # published only as candidates "in the event" of a search by reference
         candidates = [_show_candidate(shipment) for shipment in found]
-        return success("LabelRecoveryResponse", body.get("Request"), {"TrackingCandidate": candidates})
+        content = {"LabelResults": [], "TrackingCandidate": candidates}
+        return success("LabelRecoveryResponse", body.get("Request"), content)
     (shipment,) = found
     kept = [(at, package) for at, package in enumerate(shipment["packages"]) if not scans.is_voided(package)]
     if not kept:
@@ -208,7 +209,7 @@ def _alerts(consignment: Consignment) -> tuple[tuple[str, str], ...]:
     return tuple(alerts)
 
 
-def _show(shipment: dict[str, Any], consignment: Consignment, version: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _show(shipment: dict[str, Any], consignment: Consignment, version: str, envelope: dict[str, Any]) -> dict[str, Any]:
     amounts = rates.price(consignment, shipment["service"])
     code = shipment["return_code"]
     shown = {
@@ -216,7 +217,7 @@ def _show(shipment: dict[str, Any], consignment: Consignment, version: str, aske
         "BillingWeight": rates.show_billing_weight(consignment),
         "ShipmentIdentificationNumber": shipment["tracking_number"],
     }
-    if str(asked.get("SubVersion") or "") >= "1601":
+    if str(envelope.get("SubVersion") or "") >= "1601":
         shown["ShipmentCharges"]["ItemizedCharges"] = rates.itemized(amounts)
     if amounts["negotiated"] is not None:
         shown["NegotiatedRateCharges"] = {"TotalCharge": rates.money(amounts["negotiated"], amounts["currency"])}

@@ -146,6 +146,9 @@ def _check_types(body: dict[str, Any]) -> None:
 
 def _parse(text: Any, form: str, default: date) -> date:
     try:
-        return datetime.strptime(str(text), form).replace(tzinfo=UTC).date() if text else default
+        found = datetime.strptime(str(text), form).replace(tzinfo=UTC).date() if text else default
     except ValueError:
         raise NotValid("date") from None
+    if not 1900 < found.year < 2200:
+        raise NotValid("date")
+    return found

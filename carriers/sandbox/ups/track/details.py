@@ -20,6 +20,7 @@ from carriers.sandbox.ups.track import scans
 _NOT_FOUND = {"code": "TW0001", "message": "Tracking Information Not Found"}
 _REFERENCE_DAYS = 14
 _MOST_PACKAGES = 50
+_HELD_DAYS = 7  # at an Access Point (assumed)
 
 
 def check_headers(request: Request) -> None:
@@ -67,7 +68,7 @@ def track_reference(carrier: SimulatedCarrier, request: Request, reference: str)
             continue
         with_it = [one for one in shipment["packages"] if reference in one["references"]] or shipment["packages"]
         packages = [_show(request, shipment, package) for package in with_it]
-        shown.append({"inquiryNumber": reference, "package": packages, "userRelation": ["MYCHOICE_HOME"]})
+        shown.append({"inquiryNumber": reference, "package": packages})
     return Answer(200, {"trackResponse": {"shipment": shown}}) if shown else _answer(reference, None, [])
 
 
@@ -90,11 +91,11 @@ def _show(request: Request, shipment: dict[str, Any], package: dict[str, Any]) -
     shown = {
         "trackingNumber": package["tracking_number"],
         "deliveryDate": [{"type": "SDD", "date": shipment["scheduled_date"]}],
-        "deliveryTime": {"type": "EOD", "endTime": ""},
+        "deliveryTime": {"type": "EOD"},
         "activity": [_show_activity(one) for one in activity],
         "currentStatus": _show_status(next(one for one in activity if one["type"] != "U")),
         "packageCount": len(shipment["packages"]),
-        "service": {"code": shipment["service"], "description": SERVICES[shipment["service"]].name},
+        "service": {"levelCode": f"0{shipment['service']}", "description": SERVICES[shipment["service"]].name},
         "weight": {"unitOfMeasurement": package["unit"], "weight": package["weight"]},
     }
     if is_own:
@@ -105,9 +106,13 @@ def _show(request: Request, shipment: dict[str, Any], package: dict[str, Any]) -
             {"type": kind, "name": shipment[end]["company"], "address": _show_address(shipment[end])}
             for kind, end in (("ORIGIN", "origin"), ("DESTINATION", "destination"))
         ]
-    if shipment["point"]:
-        last = datetime.fromisoformat(activity[0]["at"]) + timedelta(days=7)
+    arrived = next((one for one in activity if one["code"] == scans.STEPS["at_pickup_point"].code), None)
+    if arrived:
+        last = datetime.fromisoformat(arrived["at"]) + timedelta(days=_HELD_DAYS)
         shown["accessPointInformation"] = {"pickupByDate": f"{last:%Y%m%d}"}
+    rescheduled = next((one for one in activity if "new_date" in one), None)
+    if rescheduled:
+        shown["deliveryDate"].append({"type": "RDD", "date": rescheduled["new_date"]})
     delivered = next((one for one in activity if "received_by" in one), None)
     if delivered:
         shown["deliveryDate"] = [{"type": "DEL", "date": delivered["date"]}]

@@ -106,8 +106,8 @@ def advance(carrier: SimulatedCarrier, number: str, change: dict[str, Any]) -> d
 
     Args:
         change: ``to`` (a step, or codes like ``X/48/022`` with ``force``; default: the next step), ``at``, ``details``
-            (``description``, ``city``, ``state``, ``postal_code``, ``country``, ``received_by``, ``location``),
-            ``webhook``, and ``whole_shipment`` to scan all packages of the shipment.
+            (``description``, ``city``, ``state``, ``postal_code``, ``country``, ``received_by``, ``location``, and
+            ``date`` of a new delivery date), ``webhook``, and ``whole_shipment`` to scan all packages of the shipment.
 
     Raises: KeyError for an unknown number, ValueError for an unknown step.
     """
@@ -141,6 +141,8 @@ def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: di
     details = change.get("details") or {}
     place = _place(shipment, scan, details)
     moment = datetime.fromisoformat(change["at"]) if change.get("at") else datetime.now(UTC)
+    if not 1900 < moment.year < 2200:
+        raise ValueError("at: a year from 1901 to 2199 is expected")
     moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(_zone(place))
     utc, offset = moment.astimezone(UTC), f"{moment:%z}"
     activity = {
@@ -162,6 +164,9 @@ def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: di
         name = shipment["destination"]["contact_name"] or shipment["destination"]["company"]
         activity["received_by"] = details.get("received_by", name)
         activity["location"] = details.get("location", "Front Door")
+    if step == "rescheduled":
+        planned = datetime.strptime(shipment["scheduled_date"], "%Y%m%d").replace(tzinfo=UTC).date()
+        activity["new_date"] = str(details.get("date") or f"{transit.arrival(planned, 1):%Y%m%d}")
     package["activity"] = sorted([activity, *package["activity"]], key=_moment, reverse=True)
     return activity
 
