@@ -14,11 +14,11 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
-from carriers.sandbox import labels, pictures, zpl
 from carriers.sandbox.bring.errors import BringRefusal
 from carriers.sandbox.bring.validation import as_object
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Refusal, Request
+from carriers.sandbox.printing import labels, pictures, zpl
 
 # The barcode of a label holds the package number alone. A real one is GS1-128 with the identifier 00.
 _VALID_S = 900

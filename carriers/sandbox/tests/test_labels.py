@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from carriers.sandbox import labels
+from carriers.sandbox.printing import labels
 from carriers.sandbox.velocity import manifests
 from carriers.tests.scripts import NAMES, STREETS
 

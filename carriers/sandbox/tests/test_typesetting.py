@@ -7,8 +7,8 @@ import pytest
 from PIL import ImageChops
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox import typesetting
-from carriers.sandbox.typesetting import BOLD, REGULAR
+from carriers.sandbox.printing import typesetting
+from carriers.sandbox.printing.typesetting import BOLD, REGULAR
 from carriers.tests.scripts import NAMES, STREETS
 
 TEXTS = [*NAMES.items(), *STREETS.items()]

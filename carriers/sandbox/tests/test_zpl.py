@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image, ImageChops
 
-from carriers.sandbox import labels
+from carriers.sandbox.printing import labels
 from carriers.sandbox.tests.test_labels import shipment
 from carriers.tests.scripts import NAMES, STREETS
 

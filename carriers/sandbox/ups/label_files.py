@@ -17,12 +17,12 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import TEST_NOTICE
-from carriers.sandbox.labels import draw_pdf, draw_picture, save_picture
-from carriers.sandbox.typesetting import BOLD, REGULAR, draw_line, fit, replace_missing
+from carriers.sandbox.printing.contents import TEST_NOTICE
+from carriers.sandbox.printing.labels import draw_pdf, draw_picture, save_picture
+from carriers.sandbox.printing.typesetting import BOLD, REGULAR, draw_line, fit, replace_missing
+from carriers.sandbox.printing.zpl import draw_zpl
 from carriers.sandbox.ups.services import SERVICES
 from carriers.sandbox.ups.validation import decimal, element, one_or_many
-from carriers.sandbox.zpl import draw_zpl
 
 _LEFT, _WIDTH = 15 * mm, A4[0] - 30 * mm
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from carriers.sandbox import labels
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Refusal, Request
+from carriers.sandbox.printing import labels
 from carriers.sandbox.velocity import manifests
 
 

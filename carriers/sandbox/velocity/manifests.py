@@ -11,8 +11,8 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import TEST_NOTICE
-from carriers.sandbox.typesetting import BOLD, REGULAR, draw_line, fit, replace_missing
+from carriers.sandbox.printing.contents import TEST_NOTICE
+from carriers.sandbox.printing.typesetting import BOLD, REGULAR, draw_line, fit, replace_missing
 
 _LEFT, _TOP = 20 * mm, A4[1] - 25 * mm
 _WIDTH, _HEIGHT = A4[0] - 2 * _LEFT, 48 * mm

@@ -7,11 +7,11 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from carriers.sandbox import pictures
 from carriers.sandbox.carrier import SimulatedCarrier
-from carriers.sandbox.label_contents import TEST_NOTICE
-from carriers.sandbox.labels import save_picture
 from carriers.sandbox.messages import Answer, Request
+from carriers.sandbox.printing import pictures
+from carriers.sandbox.printing.contents import TEST_NOTICE
+from carriers.sandbox.printing.labels import save_picture
 from carriers.sandbox.ups import label_files
 from carriers.sandbox.ups.errors import Invalid
 from carriers.sandbox.ups.services import SERVICES

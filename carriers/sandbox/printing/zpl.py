@@ -13,7 +13,7 @@ import pypdfium2
 from PIL import Image, ImageOps
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import (
+from carriers.sandbox.printing.contents import (
     DOT,
     DPI,
     SIZES,
@@ -23,7 +23,7 @@ from carriers.sandbox.label_contents import (
     number_pages,
     write_title,
 )
-from carriers.sandbox.typesetting import BOLD, draw_line, wrap
+from carriers.sandbox.printing.typesetting import BOLD, draw_line, wrap
 
 _LEFT, _TOP, _GAP = 30, 90, 6
 _BARCODE_HEIGHT, _BARCODE_ROOM = 170, 250

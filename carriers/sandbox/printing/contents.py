@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from reportlab.lib.pagesizes import A4, A6, inch
 
-from carriers.sandbox.typesetting import replace_missing
+from carriers.sandbox.printing.typesetting import replace_missing
 
 WIDTH, HEIGHT = 4 * inch, 6 * inch
 MARGIN = 0.15 * inch

@@ -17,7 +17,7 @@ from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib.units import inch
 from reportlab.pdfgen.canvas import Canvas
 
-from carriers.sandbox.label_contents import (
+from carriers.sandbox.printing.contents import (
     DOT,
     DPI,
     HEIGHT,
@@ -31,8 +31,8 @@ from carriers.sandbox.label_contents import (
     number_pages,
     write_title,
 )
-from carriers.sandbox.typesetting import BOLD, LINE_HEIGHT, REGULAR, draw_line, fit, largest_size
-from carriers.sandbox.zpl import draw_zpl
+from carriers.sandbox.printing.typesetting import BOLD, LINE_HEIGHT, REGULAR, draw_line, fit, largest_size
+from carriers.sandbox.printing.zpl import draw_zpl
 
 
 def draw(shipment: Mapping[str, Any], label_format: str, size: str) -> bytes:

@@ -1,0 +1,1 @@
+"""Labels, pictures and texts in all scripts, which the simulated carriers print."""
