@@ -1,17 +1,22 @@
 """A time that cannot be right decides no status, no delivery time and no figure."""
 
+import importlib
 import itertools
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.utils import timezone
 
+from apikeys.db.triggers import dropped
 from apikeys.models import Event
 from carriers.adapters.records import Record
 from carriers.types import Cancellation, ProofOfDelivery, Scan, Status, Track
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.merging import make_location_key
-from shipping.models import Checkpoint, Shipment
+from shipping.models import FROZEN_CHECKPOINTS, Checkpoint, Shipment
 from shipping.reports import counters
 from shipping.tests.labels import buy
 from shipping.tests.test_checkpoints_api import checkpoint
@@ -139,3 +144,33 @@ def test_locations_are_compared_by_letters_and_digits():
         assert make_location_key(one) == make_location_key(other)
     assert make_location_key("Oslo 1") != make_location_key("Oslo 2")
     assert len(make_location_key("ﷺ" * 200)) <= 100
+
+
+def test_migration_marks_stored_times_and_decides_their_shipments_again(tenant):
+    def store(name, status, *scans):
+        shipment = book(tenant, name)
+        owner = {"shipment": shipment, "merchant_id": tenant.merchant_id, "mode": tenant.mode, "source": "carrier"}
+        for each, at in scans:
+            Checkpoint.objects.create(**owner, status=each, code=each, occurred_at=at)
+        Shipment.objects.filter(id=shipment.id).update(status=status, delivered_at=START, estimated_delivery=EPOCH)
+
+    ahead = timezone.now() + timedelta(days=3650)
+    store("PKT-AHEAD", "lost", ("picked_up", START), ("lost", ahead))
+    store("PKT-EPOCH", "delivered", ("in_transit", START), ("delivered", EPOCH))
+    store("PKT-RTO", "delivered", ("rto", START), ("delivered", START + timedelta(hours=1)))
+    store("PKT-GOOD", "delivered", ("delivered", START))
+    migration = importlib.import_module("shipping.migrations.0028_suspect_times")
+    with dropped(connection, FROZEN_CHECKPOINTS):
+        migration.mark(apps, SimpleNamespace(connection=connection))
+    found = {
+        row.tracking_number: (row.status, row.delivered_at, row.poll_at is not None) for row in Shipment.objects.all()
+    }
+    assert found == {
+        "PKT-AHEAD": ("picked_up", None, True),
+        "PKT-EPOCH": ("in_transit", None, True),
+        "PKT-RTO": ("returned", None, False),
+        "PKT-GOOD": ("delivered", START, False),
+    }
+    assert Checkpoint.objects.filter(suspect_time=True).count() == 2
+    assert not Shipment.objects.filter(estimated_delivery__isnull=False).exists()
+    assert not any(counters.differences().values())
