@@ -28,7 +28,7 @@ SCANNED = Counter(
     "shipments_scanned_after_cancellation_total", "Alarms for scans of cancelled shipments by carrier", ["carrier"]
 )
 # The carrier has the parcel. Back at the sender, it needs no alarm.
-_MOVED = frozenset(
+MOVED = frozenset(
     {
         Status.PICKED_UP,
         Status.IN_TRANSIT,
@@ -56,7 +56,7 @@ def update_alarm(shipment: Shipment, checkpoints: Iterable[CheckpointFacts]) -> 
     """
     rows = list(checkpoints)
     cancelled = [row.occurred_at for row in rows if row.status == Status.CANCELLED]
-    moved = [row for row in rows if row.status in _MOVED and cancelled and row.occurred_at > min(cancelled)]
+    moved = [row for row in rows if row.status in MOVED and cancelled and row.occurred_at > min(cancelled)]
     last = max(moved, key=lambda row: row.occurred_at, default=None)
     known = shipment.scanned_after_cancel_at
     if last is None or (known and last.occurred_at <= known):

@@ -36,6 +36,7 @@ from carriers.types.errors import (
 )
 from shipping.common import lookup
 from shipping.labels import booking
+from shipping.labels.orphans import SCANNED
 from shipping.models import BookingState, Orphan, Shipment
 from shipping.models.event_types import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 
@@ -90,6 +91,7 @@ def request_voiding(rows: QuerySet[Orphan]) -> int:
     settled = (BookingState.BOOKED, BookingState.FAILED)
     due = Shipment.objects.filter(pk__in=left.values("shipment"), booking_state__in=settled)
     due.update(reconcile_at=timezone.now(), updated_at=F("updated_at"))
+    Orphan.objects.filter(pk__in=left.values("pk"), refusal=SCANNED).update(refusal="")
     return count
 
 
@@ -250,7 +252,9 @@ def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence
 
 def _record_voided(shipment: Shipment, orphan: Orphan | None) -> None:
     with transaction.atomic():
-        if orphan and Orphan.objects.filter(id=orphan.id, voided_at=None).update(voided_at=timezone.now()):
+        # A label that moved after it was voided stays listed until staff request a lookup.
+        rows = Orphan.objects.filter(voided_at=None).exclude(refusal=SCANNED)
+        if orphan and rows.filter(id=orphan.id).update(voided_at=timezone.now()):
             events.record(ORPHAN_VOIDED, tenant=shipment.tenant, subject_id=shipment.id, data=_orphan_facts(orphan))
 
 

@@ -17,6 +17,7 @@ SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
 SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")
 ORPHAN_VOIDED = EventType("shipment.orphan_voided")  # an orphaned label was voided
 ORPHAN_NOT_VOIDED = EventType("shipment.orphan_not_voided")  # the carrier refused to void it
+ORPHAN_SCANNED = EventType("shipment.orphan_scanned")  # a voided label moves all the same
 PICKUP_NEEDS_REVIEW = EventType("pickup.needs_review")
 SHIPMENT_UPDATED = EventType("shipment.updated", public=True)  # the carrier accepted a change of the order
 WAREHOUSE_CHANGED = EventType("warehouse.changed")

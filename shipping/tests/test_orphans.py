@@ -11,8 +11,9 @@ from apikeys.http.errors import BusinessRuleViolated
 from apikeys.models import Event
 from carriers.adapters.registry import PickitAdapter
 from carriers.credentials import opening, storage
+from carriers.types import Scan, Status
 from shipping.common.conversion import to_order
-from shipping.labels import booking, reconciliation
+from shipping.labels import booking, orphans, reconciliation
 from shipping.models import BookingState, Orphan, Shipment
 from shipping.tests.labels import buy as buy
 from shipping.tests.labels import count_events as count_events
@@ -246,6 +247,23 @@ def test_answer_after_the_booking_failed_is_voided_at_once(sandbox, credential, 
     assert booking.store_booking(failed_booking.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert label_statuses(sandbox, failed_booking) == ["cancelled"]
+
+
+def test_voided_label_that_moves_is_listed_until_staff_request_a_lookup(api, sandbox, order, short_timeout):
+    fault(sandbox, "hang_after", delay_s=3, count=1)
+    buy(api, order)
+    Shipment.objects.update(booking_state=BookingState.FAILED)
+    assert reconcile_now() == {"orphan": 1}
+    orphan = Orphan.objects.get()
+    at = timezone.now()
+    scan = Scan(code="picked_up", status=Status.PICKED_UP, occurred_at=at, occurred_text=at.isoformat())
+    orphans.report_scans(orphan.shipment.credential_id, {orphan.tracking_number.lower(): [scan]})
+    for is_requested in (False, True):
+        if is_requested:
+            assert reconciliation.request_voiding(Orphan.objects.all()) == 1
+        assert reconcile_now() == {"watched": 1}
+        orphan.refresh_from_db()
+        assert bool(orphan.voided_at) == is_requested
 
 
 def test_own_label_in_another_case_is_not_voided(api, sandbox, order, monkeypatch):

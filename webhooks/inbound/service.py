@@ -28,6 +28,7 @@ from carriers.types import ReportedScan, WebhookReport
 from carriers.types.errors import CredentialUnreadable
 from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
+from shipping.labels import orphans
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.pickups import pickups
 from webhooks.models import InboundWebhook, UnmatchedNumber
@@ -180,7 +181,12 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
         carrier_reports.store_scans(
             shipment_id, [one.scan for one in reported], estimates=estimates, received_at=row.received_at
         )
-    unknown += [(number, False) for number in by_number if number not in shipment_ids]
+    unmatched = {number: found for number, found in by_number.items() if number not in shipment_ids}
+    if unmatched:
+        orphans.report_scans(
+            row.credential_id, {name: [one.scan for one in found] for name, found in unmatched.items()}
+        )
+    unknown += [(number, False) for number in unmatched]
     state = State.UNMATCHED if unknown else State.PROCESSED
     _set_state(row, state, event_type=report.event_type, unknown=unknown)
 

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from apikeys.models import Event
+from shipping.models import Orphan
 from webhooks.inbound import service
 from webhooks.models import UnmatchedNumber
 from webhooks.tests.helpers import YEAR_2024, book, event, schedule_pickup, send_webhook
@@ -78,6 +79,17 @@ def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(cr
     alarm = Event.objects.get(type="shipment.scanned_after_cancellation")
     assert (alarm.visibility, alarm.data["checkpoint"]["status"]) == ("public", "picked_up")
     assert alarm.data["cancelled_at"] == "2024-01-15T12:00:00Z"
+
+
+def test_scan_of_a_voided_label_puts_it_back_on_the_list(credential, merchant):
+    failed = book(credential, "")
+    made = {"merchant_id": merchant.id, "mode": "test", "shipment": failed, "tracking_number": "PKT-0000000001"}
+    orphan = Orphan.objects.create(**made, voided_at=datetime.now(UTC))
+    for name, is_voided in (("shipment.created", True), ("shipment.picked_up", False), ("shipment.in_transit", False)):
+        send_webhook(event(name, "pkt-0000000001", pickup_time="2024-01-15T14:00:00Z"), credential)
+        orphan.refresh_from_db()
+        assert bool(orphan.voided_at) == is_voided, name
+    assert Event.objects.filter(type="shipment.orphan_scanned", subject_id=failed.id).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
