@@ -15,8 +15,8 @@ from rest_framework.request import Request
 
 from apikeys.access import unknown_keys
 from apikeys.audit import security
+from apikeys.db.tenancy import Caller
 from apikeys.http import actors
-from apikeys.http.callers import Caller
 from apikeys.http.errors import InvalidApiKey, PermissionRefused
 from apikeys.keys.verification import caller_for_key, refusal_reason, verify_key
 from apikeys.people import access_tokens

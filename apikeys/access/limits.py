@@ -26,7 +26,7 @@ from apikeys.audit import events
 from apikeys.audit.events import EventType
 from apikeys.db import counters
 from apikeys.db.redis_client import RedisUnavailable
-from apikeys.http.callers import Caller
+from apikeys.db.tenancy import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)

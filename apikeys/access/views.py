@@ -14,9 +14,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from apikeys.access import limits, usage
 from apikeys.access.limits import RequestFacts
-from apikeys.db.tenancy import Tenant
+from apikeys.db.tenancy import Caller, Tenant
 from apikeys.http import actors, request_data
-from apikeys.http.callers import Caller
 from apikeys.http.errors import InvalidApiKey, NotAuthenticated, PermissionRefused, ValidationFailed
 from apikeys.models import UsageDay
 

@@ -16,8 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apikeys.audit import events, security
-from apikeys.db.tenancy import Tenant
-from apikeys.http.callers import Caller
+from apikeys.db.tenancy import Caller, Tenant
 from apikeys.http.errors import Conflict, NotFound, PermissionRefused
 from apikeys.http.rendering import rfc3339
 from apikeys.keys.format import generate_key, is_well_formed, key_digest

@@ -14,9 +14,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from apikeys.db.prepared import Select
-from apikeys.db.tenancy import Tenant
+from apikeys.db.tenancy import Caller, Tenant
 from apikeys.http import actors
-from apikeys.http.callers import Caller
 from apikeys.keys.format import is_well_formed, key_digest
 from apikeys.models import ApiKey
 

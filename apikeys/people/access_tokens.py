@@ -19,8 +19,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from apikeys.audit import events, security
-from apikeys.db.tenancy import Mode, Tenant
-from apikeys.http.callers import Caller
+from apikeys.db.tenancy import Caller, Mode, Tenant
 from apikeys.http.errors import NotAuthenticated
 from apikeys.models import Membership, User
 from apikeys.models.scopes import OF_ROLES

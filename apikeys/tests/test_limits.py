@@ -11,9 +11,8 @@ from django_ratelimit.core import get_usage
 from apikeys.access import limits
 from apikeys.access.limits import RequestFacts
 from apikeys.db import counters, redis_client
-from apikeys.db.tenancy import Tenant
+from apikeys.db.tenancy import Caller, Tenant
 from apikeys.http import actors
-from apikeys.http.callers import Caller
 from apikeys.http.errors import RateLimited, Unavailable
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
