@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from apikeys.db.positions import next_position
 from apikeys.db.prepared import Insert
 from apikeys.db.tenancy import Tenant, first_id_at, new_id
 from apikeys.http import actors, correlation
@@ -112,7 +113,7 @@ _COLUMNS = (
     "correlation_id",
     "created_at",
 )
-_insert = Insert(Event, *_COLUMNS)
+_insert = Insert(Event, *_COLUMNS, on_sqlite={"position": next_position(Event._meta.db_table)})
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

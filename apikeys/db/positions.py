@@ -63,11 +63,17 @@ class SettledPosition(_PostgresFunction):
     name, other = _SETTLED, "9223372036854775807"
 
 
-def number_row(table: str) -> str:
-    """Return the body of a SQLite trigger that numbers a new row.
+def next_position(table: str) -> str:
+    """Return an expression of SQLite for the position of new rows, for INSERT statements.
 
     The table's implicit rowid is the order of insertion. The time keeps positions growing after all rows were deleted.
     """
+    latest = f"SELECT position FROM {table} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 the table name is a constant
+    return f"MAX(COALESCE(({latest}), 0) + 1, {_NOW_MS})"
+
+
+def number_row(table: str) -> str:
+    """Return the body of a SQLite trigger that numbers a new row which was inserted without ``next_position``."""
     latest = f"SELECT position FROM {table} WHERE rowid < NEW.rowid ORDER BY rowid DESC LIMIT 1"  # noqa: S608 the table name is a constant
     return f"UPDATE {table} SET position = MAX(COALESCE(({latest}), 0) + 1, {_NOW_MS}) WHERE id = NEW.id;"  # noqa: S608 the table name is a constant
 

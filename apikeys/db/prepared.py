@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -72,11 +72,11 @@ class Select:
 class Insert:
     """INSERT of rows of plain values, in the order of ``columns``; a column that is left out must have a default.
 
-    It makes no instances, sends no signals and needs no savepoint.
+    It makes no instances, sends no signals and needs no savepoint. ``on_sqlite`` has SQL for further columns there.
     """
 
-    def __init__(self, model: type[Model], *columns: str) -> None:
-        self._table = model._meta.db_table
+    def __init__(self, model: type[Model], *columns: str, on_sqlite: Mapping[str, str] | None = None) -> None:
+        self._table, self._on_sqlite = model._meta.db_table, dict(on_sqlite or {})
         self._fields = [model._meta.get_field(name) for name in columns]
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -85,14 +85,15 @@ class Insert:
             return
         table, *columns = _quote_names(self._table, *(field.column for field in self._fields))
         values = _adapt_rows(self._fields, rows)
-        target = f"{table} ({', '.join(columns)})"
+        computed = {} if connection.vendor == "postgresql" else self._on_sqlite
+        target = f"{table} ({', '.join([*columns, *_quote_names(*computed)])})"
         with prepared_cursor() as cursor:
             if connection.vendor == "postgresql" and len(rows) >= _MANY:
                 with connection.wrap_database_errors, cursor.copy(f"COPY {target} FROM STDIN") as copy:
                     for row in values:
                         copy.write_row(row)
             else:
-                marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
+                marks = ", ".join([f"({', '.join([*['%s'] * len(columns), *computed.values()])})"] * len(rows))
                 cursor.execute(f"INSERT INTO {target} VALUES {marks}", [value for row in values for value in row])  # noqa: S608 names come from the model
 
 
