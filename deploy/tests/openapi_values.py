@@ -40,8 +40,8 @@ def _future(text: str | None) -> str | None:
 
 
 def _past(text: str) -> str:
-    """Move a time to a past year."""
-    return f"{1970 + int(text[:4]) % 50}{text[4:]}"
+    """Move a time to a past leap year of this century: one before 2000 is refused."""
+    return f"{2004 + 4 * (int(text[:4]) % 5)}{text[4:]}"
 
 
 def _rounded(places: int, most: float = 1e15) -> Callable[[Things, Any], Any]:
