@@ -18,7 +18,7 @@ from carriers.sandbox.tests.ups_client import (
     error_of,
     ship_body,
 )
-from carriers.sandbox.ups.shipments import check_digit
+from carriers.sandbox.ups.shipments import compute_check_digit
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_missing_expired_and_blocked_tokens_are_refused(process):
 
 
 def test_limits_of_operations_and_of_a_client(process):
-    ups = UpsClient(process, "ups-limited", limits={"quote": 2})
+    ups = UpsClient(process, "ups-limited", limits={"quote": [2, 3600]})
     answers = [ups.rate() for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert error_of(answers[-1]) == (429, "10429") and "Retry-After" not in answers[-1].headers
@@ -163,7 +163,9 @@ def test_each_package_has_a_number_and_a_label_in_the_requested_format(ups):
         results = ups.buy(image_format, Package=[PACKAGE, PACKAGE, PACKAGE])
         numbers = [one["TrackingNumber"] for one in results["PackageResults"]]
         assert results["ShipmentIdentificationNumber"] == numbers[0] and len(set(numbers)) == 3
-        assert all(number.startswith("1ZA1B2C303") and check_digit(number[2:17]) == number[17] for number in numbers)
+        assert all(
+            number.startswith("1ZA1B2C303") and compute_check_digit(number[2:17]) == number[17] for number in numbers
+        )
         labels = [one["ShippingLabel"] for one in results["PackageResults"]]
         assert {label["ImageFormat"]["Code"] for label in labels} == {image_format}
         pictures[image_format] = [read_picture(decode(label["GraphicImage"]), image_format) for label in labels]
@@ -175,6 +177,11 @@ def test_each_package_has_a_number_and_a_label_in_the_requested_format(ups):
     other = ups.buy(ShipTo=RECIPIENT | {"Name": "Katherine Noor"})["PackageResults"][0]["ShippingLabel"]
     changed = read_picture(decode(other["GraphicImage"]), "GIF").crop(box)
     assert ImageChops.difference(first.convert("L"), changed.convert("L")).getbbox()
+
+
+def test_check_digits_of_published_numbers():
+    for number in ("1Z1442YY7229014688", "1Z204W4R0308071865", "1Z023E2X0214323462", "1ZCIETST0111111114"):
+        assert compute_check_digit(number[2:17]) == number[17]
 
 
 def test_zpl_labels_print_recipient_place_and_own_number(ups):

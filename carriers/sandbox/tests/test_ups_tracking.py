@@ -170,9 +170,18 @@ def test_subscribed_scans_are_sent_with_the_credential_of_the_client(process, re
     ups.advance(other, "delivered")
     assert receiver.wait_for(3)[2]["receivedBy"] == "Grace Hill"
     ups("DELETE", "/track/v2/subscription/enhanced/account", shipper_account_number="A1B2C3")
-    ups.advance(other, "photo")
+    ups.advance(other, "photo")  # not subscribed
     ups.advance(number, "returned")
     assert receiver.wait_for(4)[3]["trackingNumber"] == number
+
+
+def test_void_is_sent_as_a_manifest_scan(process, receiver):
+    ups = UpsClient(process, "ups-voiding", webhook_url=receiver.url)
+    number = ups.buy_number()
+    subscribe(ups, trackingNumberList=[number], eventPreferences=["M"])
+    ups("DELETE", f"/shipments/v2409/void/cancel/{number}")
+    (event,) = receiver.wait_for(1)
+    assert (event["activityStatus"]["type"], event["activityStatus"]["descriptionCode"]) == ("MV", "007")
 
 
 def test_subscriptions_are_refused_with_the_published_codes(process, ups):

@@ -43,6 +43,8 @@ METRIC = PACKAGE | {
     "PackageWeight": {"UnitOfMeasurement": {"Code": "KGS"}, "Weight": "2"},
     "Dimensions": INCHES | {"UnitOfMeasurement": {"Code": "CM"}},
 }
+TRANSPORTATION = {"Type": "01", "BillShipper": {"AccountNumber": "A1B2C3"}}
+DUTIES = TRANSPORTATION | {"Type": "02"}
 POINT = {"ShipmentIndicationType": [{"Code": "01"}]}
 CANADA = of(RECIPIENT, StateProvinceCode="ON", PostalCode="M5C2M6", CountryCode="CA")
 REFUSALS = [
@@ -69,6 +71,7 @@ REFUSALS = [
         {"PaymentInformation": {"ShipmentCharge": [{"Type": "01", "BillShipper": {"AccountNumber": "Z9Z9Z9"}}]}},
         "120415",
     ),
+    ({"PaymentInformation": {"ShipmentCharge": [TRANSPORTATION, DUTIES]}}, "121521"),
     # packages and units
     ({"Package": []}, "120002"),
     ({"Package": [PACKAGE] * 201}, "120020"),

@@ -7,6 +7,7 @@ import binascii
 import hmac
 import secrets
 import time
+from typing import Any
 
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
@@ -18,14 +19,7 @@ TOKEN_SECONDS = 14_399
 
 def issue_token(carrier: SimulatedCarrier, request: Request) -> Answer:
     """Issue a token. All values of the answer are strings."""
-    client_id, secret = _read_basic(request)
-    account = carrier.store.get("account", client_id)
-    if not account or "shipper_numbers" not in account:
-        raise UpsRefusal(401, "10401", "ClientId is Invalid")  # assumed
-    if not hmac.compare_digest(account["secret"].encode(), secret.encode()):
-        raise UpsRefusal(401, "250002", "Invalid Authentication Information.")
-    if account["blocked"]:
-        raise UpsRefusal(403, *FAILURES[403])
+    client_id, account = _check_client(carrier, request)
     if request.form().get("grant_type") != "client_credentials":
         raise UpsRefusal(400, "10400", "Invalid/Missing grant_type")  # the code is published, the text is assumed
     token = secrets.token_urlsafe(96)
@@ -43,6 +37,19 @@ def issue_token(carrier: SimulatedCarrier, request: Request) -> Answer:
         "status": "approved",
     }
     return Answer(200, answer)
+
+
+def _check_client(carrier: SimulatedCarrier, request: Request) -> tuple[str, dict[str, Any]]:
+    """Return the client id of a Basic header and its account. Raises ``UpsRefusal``."""
+    client_id, secret = _read_basic(request)
+    account = carrier.store.get("account", client_id)
+    if not account or "shipper_numbers" not in account:
+        raise UpsRefusal(401, "10401", "ClientId is Invalid")  # assumed
+    if not hmac.compare_digest(account["secret"].encode(), secret.encode()):
+        raise UpsRefusal(401, *FAILURES[401])
+    if account["blocked"]:
+        raise UpsRefusal(403, *FAILURES[403])
+    return client_id, account
 
 
 def authenticate(carrier: SimulatedCarrier, request: Request) -> None:

@@ -31,7 +31,7 @@ class Ups(SimulatedCarrier):
     prefix = "/ups"
     accounts = ("ups-client", "ups-platform")
     # discount: percent of the negotiated rates. token_seconds 0: tokens that are expired at once. rate_limit 0: none.
-    # limits: requests a second of single operations, like {"quote": 5}.
+    # limits: requests and seconds of single operations, like {"quote": [5, 60]}.
     new_account = {
         "secret": SECRET,
         "shipper_numbers": ["A1B2C3"],
@@ -84,8 +84,9 @@ class Ups(SimulatedCarrier):
 
     def admit(self, request: Request, operation: str) -> None:
         account = self.store.get("account", request.account) or {}
-        limit = account.get("limits", {}).get(operation) or account.get("rate_limit", RATE_LIMIT) or math.inf
-        if self.seconds_over_limit((request.account, operation), limit, 1) is not None:
+        of_all = (account.get("rate_limit", RATE_LIMIT) or math.inf, 1)
+        requests, seconds = account.get("limits", {}).get(operation, of_all)
+        if self.seconds_over_limit((request.account, operation), requests, seconds) is not None:
             raise UpsRefusal(429, *FAILURES[429])
         if operation == "token":
             return

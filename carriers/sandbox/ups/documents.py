@@ -11,8 +11,8 @@ from typing import Any
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import auth
-from carriers.sandbox.ups.errors import Invalid, NotValid, success
-from carriers.sandbox.ups.validation import element, one_or_many
+from carriers.sandbox.ups.errors import Invalid, NotValid, succeed
+from carriers.sandbox.ups.validation import get_element, one_or_many
 
 _FORMATS = {"bmp", "doc", "gif", "jpg", "pdf", "png", "rtf", "tif", "txt", "xls", "docx", "xlsx"}
 _TYPES = {f"{number:03}" for number in range(1, 14)}
@@ -40,13 +40,13 @@ def upload(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
             carrier.store.put("ups_document", name, row)
             names.append(name)
     content = {"FormsHistoryDocumentID": {"DocumentID": names}}
-    return success("UploadResponse", body.get("Request"), content)
+    return succeed("UploadResponse", body.get("Request"), content)
 
 
 def push(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     """Attach uploaded documents to a shipment."""
     body = _read(carrier, request, "PushToImageRepositoryRequest")
-    names = one_or_many(element(body, "FormsHistoryDocumentID").get("DocumentID"))
+    names = one_or_many(get_element(body, "FormsHistoryDocumentID").get("DocumentID"))
     number = str(body.get("ShipmentIdentifier") or "")
     if not names or body.get("ShipmentType") not in ("1", "2"):
         raise NotValid("PushToImageRepositoryRequest.FormsHistoryDocumentID, ShipmentType")
@@ -59,7 +59,7 @@ def push(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
         for name in map(str, names):
             carrier.store.put("ups_document", name, _get(carrier, request, name) | {"pushed_to": number})
     content = {"FormsGroupID": str(body.get("FormsGroupID") or _new_name())}
-    return success("PushToImageRepositoryResponse", body.get("Request"), content)
+    return succeed("PushToImageRepositoryResponse", body.get("Request"), content)
 
 
 def delete(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
@@ -69,7 +69,7 @@ def delete(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     with carrier.store.atomic():
         _get(carrier, request, name)
         carrier.store.put("ups_document", name, {"account": ""})
-    return success("DeleteResponse", None, {})
+    return succeed("DeleteResponse", None, {})
 
 
 def _read(carrier: SimulatedCarrier, request: Request, root: str) -> dict[str, Any]:

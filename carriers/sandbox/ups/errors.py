@@ -97,7 +97,7 @@ class UpsRefusal(Refusal):
     """A refusal in UPS's error format."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
-        super().__init__(status, error(code, message), **headers)
+        super().__init__(status, make_error(code, message), **headers)
 
 
 class Invalid(UpsRefusal):
@@ -114,17 +114,17 @@ class NotValid(Invalid):
         super().__init__("10002", f"{NOT_VALID}: {field}")
 
 
-def error(code: str, message: str) -> dict[str, Any]:
+def make_error(code: str, message: str) -> dict[str, Any]:
     return {"response": {"errors": [{"code": code, "message": message}]}}
 
 
 def error_body(status: int, message: str = "") -> dict[str, Any]:
     """Return the body of a failure, with UPS's text unless one is given."""
     code, default = FAILURES.get(status, _BROKEN)
-    return error(code, message or default)
+    return make_error(code, message or default)
 
 
-def success(root: str, request: Any, content: dict[str, Any], alerts: tuple[tuple[str, str], ...] = ()) -> Answer:
+def succeed(root: str, request: Any, content: dict[str, Any], alerts: tuple[tuple[str, str], ...] = ()) -> Answer:
     """Answer with the envelope of a success.
 
     Args:

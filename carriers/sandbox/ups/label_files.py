@@ -22,7 +22,7 @@ from carriers.sandbox.printing.labels import draw_pdf, draw_picture, save_pictur
 from carriers.sandbox.printing.typesetting import BOLD, REGULAR, draw_line, fit, replace_missing
 from carriers.sandbox.printing.zpl import draw_zpl
 from carriers.sandbox.ups.services import SERVICES
-from carriers.sandbox.ups.validation import decimal, element, one_or_many
+from carriers.sandbox.ups.validation import get_element, one_or_many, read_decimal
 
 _LEFT, _WIDTH = 15 * mm, A4[0] - 30 * mm
 
@@ -83,26 +83,31 @@ def draw_invoice(shipment: dict[str, Any], forms: dict[str, Any]) -> bytes:
     canvas.setTitle(f"UPS invoice {shipment['tracking_number']}")
     top = A4[1] - 20 * mm
     draw_line(canvas, _LEFT, top, f"COMMERCIAL INVOICE - {TEST_NOTICE}", BOLD, 14)
-    currency, total, lines = str(forms.get("CurrencyCode") or ""), Decimal(0), _invoice_head(shipment, forms)
-    for product in one_or_many(forms.get("Product")):
-        unit = element(product, "Unit")
-        value = (decimal(unit.get("Number")) or Decimal(0)) * (decimal(unit.get("Value")) or Decimal(0))
-        total += value
-        name = " ".join(map(str, one_or_many(product.get("Description"))))
-        code, origin = product.get("CommodityCode") or "-", product.get("OriginCountryCode")
-        lines.append(f"{unit.get('Number')} x {name}   HS {code}   from {origin}   {value:.2f} {currency}")
-    for name in ("FreightCharges", "InsuranceCharges"):
-        amount = decimal(element(forms, name).get("MonetaryValue"))
-        if amount:
-            total += amount
-            lines.append(f"{name.removesuffix('Charges')}: {amount} {currency}")
-    lines.append(f"Total: {total:.2f} {currency}")
-    wrapped, size = fit([replace_missing(line)[0] for line in lines], REGULAR, 10, _WIDTH, A4[1] - 50 * mm)
+    wrapped, size = fit(
+        [replace_missing(line)[0] for line in _invoice_lines(shipment, forms)], REGULAR, 10, _WIDTH, A4[1] - 50 * mm
+    )
     for number, line in enumerate(wrapped, start=1):
         draw_line(canvas, _LEFT, top - 6 * mm - number * size * 1.3, line, REGULAR, size)
     canvas.showPage()
     canvas.save()
     return buffer.getvalue()
+
+
+def _invoice_lines(shipment: dict[str, Any], forms: dict[str, Any]) -> list[str]:
+    currency, total, lines = str(forms.get("CurrencyCode") or ""), Decimal(0), _invoice_head(shipment, forms)
+    for product in one_or_many(forms.get("Product")):
+        unit = get_element(product, "Unit")
+        value = (read_decimal(unit.get("Number")) or Decimal(0)) * (read_decimal(unit.get("Value")) or Decimal(0))
+        total += value
+        name = " ".join(map(str, one_or_many(product.get("Description"))))
+        code, origin = product.get("CommodityCode") or "-", product.get("OriginCountryCode")
+        lines.append(f"{unit.get('Number')} x {name}   HS {code}   from {origin}   {value:.2f} {currency}")
+    for name in ("FreightCharges", "InsuranceCharges"):
+        amount = read_decimal(get_element(forms, name).get("MonetaryValue"))
+        if amount:
+            total += amount
+            lines.append(f"{name.removesuffix('Charges')}: {amount} {currency}")
+    return [*lines, f"Total: {total:.2f} {currency}"]
 
 
 def _invoice_head(shipment: dict[str, Any], forms: dict[str, Any]) -> list[str]:
@@ -127,11 +132,7 @@ def _contents(shipment: dict[str, Any]) -> dict[str, Any]:
         party = shipment[end]
         street, street2, street3 = (*party["lines"], "", "", "")[:3]
         parties[end] = party | {"street": street, "street2": street2, "street3": street3}
-    packages = [
-        package | {"weight": f"{package['weight']} {package['unit']}", "tracking_number": package["tracking_number"]}
-        for package in shipment["packages"]
-    ]
-    point = shipment["point"]
+    packages = [package | {"weight": f"{package['weight']} {package['unit']}"} for package in shipment["packages"]]
     facts = [f"Goods {shipment['description']}"] if shipment["description"] else []
     facts += ["UPS PRINT RETURN LABEL"] if shipment["return_code"] else []
     return {
@@ -141,5 +142,5 @@ def _contents(shipment: dict[str, Any]) -> dict[str, Any]:
         "order_id": ", ".join(shipment["references"][1:2]) or "-",
         "reference": ", ".join(shipment["references"][:1]) or "-",
         "facts": facts,
-        "pickup_point": point and {"id": point["id"], "name": point["name"], "address": point["address"]},
+        "pickup_point": shipment["point"],
     } | parties

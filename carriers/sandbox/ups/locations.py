@@ -13,8 +13,8 @@ from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.geography import distance_km
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import validation
-from carriers.sandbox.ups.errors import Invalid, NotValid, success
-from carriers.sandbox.ups.validation import COUNTRIES, UNSERVED, element
+from carriers.sandbox.ups.errors import Invalid, NotValid, succeed
+from carriers.sandbox.ups.validation import COUNTRIES, UNSERVED, get_element
 
 _OPTIONS = {"1", "8", "16", "24", "32", "40", "48", "56", "64"}
 _KM = {"MI": 1.609344, "KM": 1.0}
@@ -30,24 +30,24 @@ _AMBIGUOUS, _UNKNOWN = "AMBIGUOUS", "NOWHERE"
 def search(carrier: SimulatedCarrier, request: Request, version: str, option: str) -> Answer:
     """Answer with the points around a place, nearest first, or with the one of an id."""
     body = request.json().get("LocatorRequest")
-    if not isinstance(body, dict) or element(body, "Request").get("RequestAction") != "Locator":
+    if not isinstance(body, dict) or get_element(body, "Request").get("RequestAction") != "Locator":
         raise NotValid("LocatorRequest.Request.RequestAction")
     if option not in _OPTIONS or not isinstance(body.get("Translate"), dict):
         raise NotValid("reqOption, Translate")
-    unit = str(element(body, "UnitOfMeasurement").get("Code") or "MI")
-    criteria = element(body, "LocationSearchCriteria")
-    point_id = element(criteria, "AccessPointSearch").get("PublicAccessPointID")
+    unit = str(get_element(body, "UnitOfMeasurement").get("Code") or "MI")
+    criteria = get_element(body, "LocationSearchCriteria")
+    point_id = get_element(criteria, "AccessPointSearch").get("PublicAccessPointID")
     if point_id:
         point = carrier.store.get("ups_point", str(point_id))
         return _show(body, [(0.0, point)] if point else [], unit)
-    address = element(body, "OriginAddress", "AddressKeyFormat")
+    address = get_element(body, "OriginAddress", "AddressKeyFormat")
     country = str(address.get("CountryCode") or "")
     if country not in COUNTRIES or unit not in _KM:
         raise NotValid("OriginAddress.AddressKeyFormat.CountryCode")
     radius = _number(criteria.get("SearchRadius"), *_RADIUS[unit], _RADIUS["MI"][1])
     most = _number(criteria.get("MaximumListSize"), 1, 50, 5)
-    lat, lng = _locate(element(body, "OriginAddress"), address)
-    status = element(criteria, "AccessPointSearch").get("AccessPointStatus")
+    lat, lng = _locate(get_element(body, "OriginAddress"), address)
+    status = get_element(criteria, "AccessPointSearch").get("AccessPointStatus")
     points = [] if country in UNSERVED else _points_around(carrier, address, lat, lng)
     measured = [(distance_km(lat, lng, point["lat"], point["lng"]) / _KM[unit], point) for point in points]
     inside = sorted((pair for pair in measured if pair[0] <= radius), key=lambda pair: pair[0])
@@ -69,23 +69,26 @@ def validate_address(carrier: SimulatedCarrier, request: Request, version: str, 
     if address.get("CountryCode") not in ("US", "PR"):
         raise Invalid("9264029", "The country code is not supported")  # the code is assumed
     lines = [str(line).upper() for line in validation.one_or_many(address.get("AddressLine"))]
+    indicator, found = _find_candidates(address, lines, option)
+    content: dict[str, Any] = {indicator: ""}
+    if option != "1":
+        content["AddressClassification"] = _classify(" ".join(lines) if found else "")
+    if found and option != "2":
+        content["Candidate"] = found if version != "1" or len(found) > 1 else found[0]
+    return succeed("XAVResponse", body.get("Request"), content)
+
+
+def _find_candidates(address: dict[str, Any], lines: list[str], option: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the indicator of an outcome and its candidates."""
     state, code = str(address.get("PoliticalDivision1") or "").upper(), str(address.get("PostcodePrimaryLow") or "")
     street = " ".join(lines)
     is_place = validation.is_postal_code(code, "US") and _is_in_state(code, state, str(address["CountryCode"]))
-    found: list[dict[str, Any]] = []
-    indicator = "NoCandidatesIndicator"
-    if street and _UNKNOWN not in street and is_place:
-        is_valid = _AMBIGUOUS not in street and re.search(r"\d", street)
-        indicator = "ValidAddressIndicator" if is_valid else "AmbiguousAddressIndicator"
-        found = [_candidate(address, lines, code, option)]
-        if not is_valid:
-            found = [_candidate(address, [f"{number} {street}"], code, option) for number in (1, 101)]
-    content: dict[str, Any] = {indicator: ""}
-    if option != "1":
-        content["AddressClassification"] = _classify(street if found else "")
-    if found and option != "2":
-        content["Candidate"] = found if version != "1" or len(found) > 1 else found[0]
-    return success("XAVResponse", body.get("Request"), content)
+    if not street or _UNKNOWN in street or not is_place:
+        return "NoCandidatesIndicator", []
+    if _AMBIGUOUS not in street and re.search(r"\d", street):
+        return "ValidAddressIndicator", [_candidate(address, lines, code, option)]
+    found = [_candidate(address, [f"{number} {street}"], code, option) for number in (1, 101)]
+    return "AmbiguousAddressIndicator", found
 
 
 def _is_in_state(code: str, state: str, country: str) -> bool:
@@ -116,7 +119,7 @@ def _classify(street: str) -> dict[str, str]:
 def _show(body: dict[str, Any], found: list[tuple[float, dict[str, Any]]], unit: str) -> Answer:
     """Locator's own envelope: a search without a result is a failure inside a 200 (code and text are assumed)."""
     response: dict[str, Any] = {"ResponseStatusCode": "1", "ResponseStatusDescription": "Success"}
-    reference = element(body, "Request", "TransactionReference")
+    reference = get_element(body, "Request", "TransactionReference")
     if reference.get("CustomerContext"):
         response["TransactionReference"] = {"CustomerContext": reference["CustomerContext"]}
     if not found:
@@ -204,7 +207,7 @@ def _points_around(carrier: SimulatedCarrier, address: dict[str, Any], lat: floa
 
 
 def _locate(origin: dict[str, Any], address: dict[str, Any]) -> tuple[float, float]:
-    code = element(origin, "Geocode")
+    code = get_element(origin, "Geocode")
     try:
         return float(code["Latitude"]), float(code["Longitude"])
     except (KeyError, TypeError, ValueError):

@@ -10,7 +10,7 @@ from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.ups import locations
 from carriers.sandbox.ups.errors import Invalid, NotValid
 from carriers.sandbox.ups.services import NO_RETURNS, NOT_SIMULATED, SERVICES, services_between
-from carriers.sandbox.ups.validation import EU, Consignment, decimal, element, one_or_many, read_party
+from carriers.sandbox.ups.validation import EU, Consignment, get_element, one_or_many, read_decimal, read_party
 
 THERMAL = ("ZPL", "EPL", "SPL")
 _RETURN_CODES = {str(number) for number in (2, 3, 5, *range(8, 21))}
@@ -49,7 +49,7 @@ def check(carrier: SimulatedCarrier, account: str, consignment: Consignment, lab
 def check_label(consignment: Consignment, label: Any) -> None:
     """Check the format and size of the label."""
     label = label if isinstance(label, dict) else {}
-    code = element(label, "LabelImageFormat").get("Code")
+    code = get_element(label, "LabelImageFormat").get("Code")
     if code not in ("GIF", *THERMAL):
         consignment.refuse("0702")
     if code in THERMAL:
@@ -64,7 +64,7 @@ def check_label(consignment: Consignment, label: Any) -> None:
 
 def forms_of(consignment: Consignment) -> tuple[dict[str, Any], set[str]]:
     """Return the element of the international forms and the requested types."""
-    forms = element(consignment.options, "InternationalForms")
+    forms = get_element(consignment.options, "InternationalForms")
     return forms, {str(one) for one in one_or_many(forms.get("FormType"))}
 
 
@@ -80,16 +80,16 @@ def _check_return(consignment: Consignment) -> None:
 
 
 def _check_payment(consignment: Consignment) -> None:
-    payment = element(consignment.body, "PaymentInformation")
+    payment = get_element(consignment.body, "PaymentInformation")
     charges = [one for one in one_or_many(payment.get("ShipmentCharge")) if isinstance(one, dict)]
     if not any(one.get("Type") == "01" for one in charges):
         consignment.refuse("0410")
     for charge in charges:
         if not any(payer in charge for payer in _PAYERS):
             consignment.refuse("0410")
-        if element(charge, "BillShipper").get("AccountNumber") not in (None, consignment.shipper_number):
+        if get_element(charge, "BillShipper").get("AccountNumber") not in (None, consignment.shipper_number):
             consignment.refuse("0415")
-        if charge.get("Type") == "02" and not consignment.is_abroad:
+        if charge.get("Type") == "02" and (not consignment.is_abroad or consignment.is_within_eu):
             consignment.refuse("1521", "Invalid payer of Duty and Tax")
 
 
@@ -120,7 +120,7 @@ def _check_options(consignment: Consignment) -> None:
             consignment.refuse("0599")
         if package["is_cod"] and countries not in ({"US"}, {"PR"}, {"CA"}):
             consignment.refuse("1156")
-    kind = str(element(consignment.options, "DeliveryConfirmation").get("DCISType") or "")
+    kind = str(get_element(consignment.options, "DeliveryConfirmation").get("DCISType") or "")
     if consignment.has_signature and (kind not in ("1", "2") or is_of_packages or consignment.is_return):
         consignment.refuse("9087")
     if "COD" in consignment.options and not consignment.is_within_eu:
@@ -210,7 +210,7 @@ def _check_forms(carrier: SimulatedCarrier, account: str, consignment: Consignme
     if not consignment.is_abroad and not consignment.is_us_and_puerto_rico:
         consignment.refuse("8120")
     if _OWN_FORMS in types:
-        names = one_or_many(element(forms, "UserCreatedForm").get("DocumentID"))
+        names = one_or_many(get_element(forms, "UserCreatedForm").get("DocumentID"))
         if not names:
             consignment.refuse("8223")
         for name in names:
@@ -233,12 +233,12 @@ def _check_invoice(consignment: Consignment, forms: dict[str, Any]) -> None:
     if forms.get("TermsOfShipment") is not None and str(forms["TermsOfShipment"]) not in _TERMS:
         consignment.refuse("8068")
     for name, end in (("FreightCharges", "8073"), ("InsuranceCharges", "8112")):
-        amount = element(forms, name).get("MonetaryValue", "0")
-        if decimal(amount) is None or len(amount) > 15:
+        amount = get_element(forms, name).get("MonetaryValue", "0")
+        if read_decimal(amount) is None or len(amount) > 15:
             consignment.refuse(end)
     # The document needs it for USMCA only, the older table for invoices too; only its form is checked.
-    sold_to = element(forms, "Contacts").get("SoldTo")
-    if sold_to is not None and not (element(forms, "Contacts", "SoldTo").get("Name") and sold_to.get("Address")):
+    sold_to = get_element(forms, "Contacts").get("SoldTo")
+    if sold_to is not None and not (get_element(forms, "Contacts", "SoldTo").get("Name") and sold_to.get("Address")):
         consignment.refuse("8094")
 
 
@@ -250,13 +250,13 @@ def _check_products(consignment: Consignment, forms: dict[str, Any], *, needs_un
         consignment.refuse("8222")
     for number, product in enumerate(products, start=1):
         lines = one_or_many(product.get("Description"))
-        unit = element(product, "Unit")
+        unit = get_element(product, "Unit")
         code = product.get("CommodityCode")
-        value = decimal(unit.get("Value"))
+        value = read_decimal(unit.get("Value"))
         checks = {
             "8113": 1 <= len(lines) <= 3 and all(1 <= len(str(line)) <= 35 for line in lines),
             "8043": not needs_units or bool(re.fullmatch(r"\d{1,7}", str(unit.get("Number")))),
-            "8044": not needs_units or 1 <= len(str(element(unit, "UnitOfMeasurement").get("Code") or "")) <= 3,
+            "8044": not needs_units or 1 <= len(str(get_element(unit, "UnitOfMeasurement").get("Code") or "")) <= 3,
             "8046": not needs_units or value is not None and value > 0 and len(str(unit["Value"])) <= 19,
             "8048": code is None or bool(re.fullmatch(r"[A-Za-z0-9.]{6,15}", str(code))),
             "8049": bool(re.fullmatch("[A-Z]{2}", str(product.get("OriginCountryCode")))),

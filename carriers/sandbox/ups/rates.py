@@ -9,9 +9,9 @@ from typing import Any
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import transit, validation
-from carriers.sandbox.ups.errors import Invalid, NotValid, success
+from carriers.sandbox.ups.errors import Invalid, NotValid, succeed
 from carriers.sandbox.ups.services import NOT_SIMULATED, SERVICES, UNGUARANTEED, services_between
-from carriers.sandbox.ups.validation import EU, Consignment, element
+from carriers.sandbox.ups.validation import EU, Consignment, get_element
 
 REQUEST_OPTIONS = {"rate", "shop", "ratetimeintransit", "shoptimeintransit"}
 BILL_TYPES = {"02", "03", "04"}
@@ -46,23 +46,26 @@ def rate(carrier: SimulatedCarrier, request: Request, version: str, option: str)
     if kind not in REQUEST_OPTIONS:
         raise Invalid("110051", "Invalid RequestOption")
     consignment = validation.read(body["Shipment"], "11", carrier.store.get("account", request.account) or {})
-    codes = services_between(consignment)
-    if kind.startswith("rate"):
-        if consignment.service not in (*SERVICES, *NOT_SIMULATED):
-            consignment.refuse("0500")
-        if consignment.service not in codes:
-            consignment.refuse("1210")
-        codes = (consignment.service,)
+    codes = (_requested_code(consignment),) if kind.startswith("rate") else services_between(consignment)
     with_times = kind.endswith("timeintransit") or request.query.get("additionalinfo") == "timeintransit"
     if with_times and _bill_type(consignment) not in BILL_TYPES:
         raise NotValid("Shipment.DeliveryTimeInformation.PackageBillType")
     alerts = [MAY_VARY]
     if consignment.wants_negotiated and not consignment.discount:
         alerts.append(NOT_ELIGIBLE)
-    wants_items = str(element(body, "Request").get("SubVersion") or "") >= "1601"
+    wants_items = str(get_element(body, "Request").get("SubVersion") or "") >= "1601"
     rated = [_show(consignment, code, version, with_times=with_times, with_items=wants_items) for code in codes]
     shown = validation.list_since(rated, version, 2409)
-    return success("RateResponse", body.get("Request"), {"RatedShipment": shown}, tuple(alerts))
+    return succeed("RateResponse", body.get("Request"), {"RatedShipment": shown}, tuple(alerts))
+
+
+def _requested_code(consignment: Consignment) -> str:
+    """Return the requested service. Raises ``Invalid`` if it does not serve the route."""
+    if consignment.service not in (*SERVICES, *NOT_SIMULATED):
+        consignment.refuse("0500")
+    if consignment.service not in services_between(consignment):
+        consignment.refuse("1210")
+    return consignment.service
 
 
 def price(consignment: Consignment, code: str) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def price(consignment: Consignment, code: str) -> dict[str, Any]:
     service, factor = SERVICES[code], 2 if consignment.is_abroad else 1
     packages = []
     for package in consignment.packages:
-        pounds = billing_weight(package) * _POUNDS[package["unit"]]
+        pounds = compute_billing_weight(package) * _POUNDS[package["unit"]]
         base = _cents((Decimal(service.base) + Decimal(service.per_pound) * pounds) * factor)
         packages.append({"base": base, "fuel": _cents(base * _FUEL), "options": _options_price(package)})
     transportation = sum((one["base"] + one["fuel"] for one in packages), Decimal(0))
@@ -93,7 +96,7 @@ def price(consignment: Consignment, code: str) -> dict[str, Any]:
     }
 
 
-def billing_weight(package: dict[str, Any]) -> Decimal:
+def compute_billing_weight(package: dict[str, Any]) -> Decimal:
     """Return the higher of weight and dimensional weight (divisors 139 and 5000), rounded up to half a unit."""
     weight = Decimal(package["weight"])
     if package["dimensions"]:
@@ -102,38 +105,38 @@ def billing_weight(package: dict[str, Any]) -> Decimal:
     return Decimal(math.ceil(weight * 2)) / 2
 
 
-def charges(amounts: dict[str, Any]) -> dict[str, Any]:
+def show_charges(amounts: dict[str, Any]) -> dict[str, Any]:
     """Return the charges of a shipment, as Rating and Shipping show them."""
     names = {"TransportationCharges": "transportation", "ServiceOptionsCharges": "options", "TotalCharges": "total"}
-    return {name: money(amounts[key], amounts["currency"]) for name, key in names.items()}
+    return {name: show_money(amounts[key], amounts["currency"]) for name, key in names.items()}
 
 
 def show_billing_weight(consignment: Consignment) -> dict[str, Any]:
-    weight = sum((billing_weight(package) for package in consignment.packages), Decimal(0))
+    weight = sum((compute_billing_weight(package) for package in consignment.packages), Decimal(0))
     unit = consignment.packages[0]["unit"]
     return _weight(weight, "LBS" if unit == "OZS" else unit)
 
 
-def money(amount: Decimal, currency: str) -> dict[str, str]:
+def show_money(amount: Decimal, currency: str) -> dict[str, str]:
     return {"CurrencyCode": currency, "MonetaryValue": f"{amount:.2f}"}
 
 
-def itemized(amounts: dict[str, Any]) -> list[dict[str, str]]:
+def show_items(amounts: dict[str, Any]) -> list[dict[str, str]]:
     """Return the fuel surcharge as an itemized charge."""
-    return [{"Code": "375"} | money(amounts["fuel"], amounts["currency"])]
+    return [{"Code": "375"} | show_money(amounts["fuel"], amounts["currency"])]
 
 
 def _show(consignment: Consignment, code: str, version: str, *, with_times: bool, with_items: bool) -> dict[str, Any]:
     amounts = price(consignment, code)
     currency = amounts["currency"]
-    days = transit.business_days(consignment, SERVICES[code])
+    days = transit.count_business_days(consignment, SERVICES[code])
     packages = [
         {
-            "TransportationCharges": money(one["base"] + one["fuel"], currency),
-            "ServiceOptionsCharges": money(one["options"], currency),
-            "TotalCharges": money(one["base"] + one["fuel"] + one["options"], currency),
+            "TransportationCharges": show_money(one["base"] + one["fuel"], currency),
+            "ServiceOptionsCharges": show_money(one["options"], currency),
+            "TotalCharges": show_money(one["base"] + one["fuel"] + one["options"], currency),
             "Weight": package["weight"],
-            "BillingWeight": _weight(billing_weight(package), package["unit"]),
+            "BillingWeight": _weight(compute_billing_weight(package), package["unit"]),
         }
         for one, package in zip(amounts["packages"], consignment.packages, strict=True)
     ]
@@ -142,12 +145,12 @@ def _show(consignment: Consignment, code: str, version: str, *, with_times: bool
         "RatedShipmentAlert": validation.list_since([{"Code": MAY_VARY[0], "Description": MAY_VARY[1]}], version, 2403),
         "BillingWeight": show_billing_weight(consignment),
         "RatedPackage": validation.list_since(packages, version, 2403),
-    } | charges(amounts)
+    } | show_charges(amounts)
     if with_items:
-        shown["BaseServiceCharge"] = money(amounts["base"], currency)
-        shown["ItemizedCharges"] = validation.list_since(itemized(amounts), version, 2403)
+        shown["BaseServiceCharge"] = show_money(amounts["base"], currency)
+        shown["ItemizedCharges"] = validation.list_since(show_items(amounts), version, 2403)
     if amounts["negotiated"] is not None:
-        shown["NegotiatedRateCharges"] = {"TotalCharge": money(amounts["negotiated"], currency)}
+        shown["NegotiatedRateCharges"] = {"TotalCharge": show_money(amounts["negotiated"], currency)}
     if code not in UNGUARANTEED:
         shown["GuaranteedDelivery"] = {"BusinessDaysInTransit": str(days)}
     if with_times:
@@ -158,7 +161,7 @@ def _show(consignment: Consignment, code: str, version: str, *, with_times: bool
 
 
 def _bill_type(consignment: Consignment) -> str:
-    return str(element(consignment.body, "DeliveryTimeInformation").get("PackageBillType") or "")
+    return str(get_element(consignment.body, "DeliveryTimeInformation").get("PackageBillType") or "")
 
 
 def _options_price(package: dict[str, Any]) -> Decimal:

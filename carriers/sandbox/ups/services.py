@@ -43,7 +43,8 @@ _DOMESTIC = {
     "CA": ("14", "01", "13", "02", "12", "11"),
 }
 _ABROAD = ("54", "07", "65", "08")
-_WITHIN_EU = ("54", "07", "74", "65", "08", "11", "70")
+# Within the EU and within other countries.
+_NEAR = ("54", "07", "74", "65", "08", "11", "70")
 _STANDARD_ABROAD = {frozenset(("US", "CA")), frozenset(("US", "MX"))}
 UNGUARANTEED = {"03", "11", "17", "70", "72"}
 NO_RETURNS = {"13", "59"}
@@ -57,7 +58,7 @@ def services_between(consignment: Consignment) -> tuple[str, ...]:
     elif {origin, destination} == {"US", "PR"}:
         found = _DOMESTIC["PR"]
     elif origin == destination or (origin in EU and destination in EU):
-        found = _WITHIN_EU
+        found = _NEAR
     elif origin == "US" and destination not in ("CA", "MX"):
         found = (*_ABROAD, "17", "72")
     else:

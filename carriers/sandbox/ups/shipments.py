@@ -9,15 +9,20 @@ from typing import Any
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import auth, label_files, orders, rates, validation
-from carriers.sandbox.ups.errors import Invalid, NotValid, success
+from carriers.sandbox.ups.errors import Invalid, NotValid, succeed
 from carriers.sandbox.ups.track import scans
-from carriers.sandbox.ups.validation import Consignment, element
+from carriers.sandbox.ups.validation import Consignment, get_element
 
 _MOST_VOIDED = 20
 _NOT_FOUND = (
     "300007",
     "The shipment for the requested tracking number or the combination of reference number plus shipper number could "
     "not be found. Please check the submitted data or wait until the shipment is processed.",
+)
+_VOIDED = (
+    "300033",
+    "The shipment for which you are trying to recover a label or Receipt has been voided. Please contact the vendor "
+    "for further information",
 )
 # UPS prints and delivers these labels itself, or sends a link by e-mail.
 _LABEL_BY_UPS, _LABEL_BY_MAIL = ("2", "3", "5"), ("8",)
@@ -38,18 +43,12 @@ def ship(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     shipment = _make(carrier, request.account, consignment, _label_format(consignment, body))
     with carrier.store.atomic():
         scans.save(carrier, shipment, is_new=True)
-    scans.announce(carrier, shipment)
-    answer = success(
-        "ShipmentResponse",
-        envelope,
-        {"ShipmentResults": _show(shipment, consignment, version, envelope)},
-        _alerts(consignment),
-    )
-    for step in next(
-        (scans.ORDER_SCANS[text] for text in magic_texts(body["Shipment"]) if text in scans.ORDER_SCANS), ()
-    ):
-        scans.advance(carrier, shipment["tracking_number"], {"to": step, "whole_shipment": True, "force": True})
-    return answer
+    scans.announce(carrier, shipment, [(package, package["activity"][0]) for package in shipment["packages"]])
+    content = {"ShipmentResults": _show(shipment, consignment, version, envelope)}
+    steps = (scans.ORDER_SCANS[text] for text in magic_texts(body["Shipment"]) if text in scans.ORDER_SCANS)
+    for step in next(steps, ()):
+        scans.advance(carrier, shipment["tracking_number"], {"to": step, "whole_shipment": True})
+    return succeed("ShipmentResponse", envelope, content, _alerts(consignment))
 
 
 def void(carrier: SimulatedCarrier, request: Request, version: str, number: str) -> Answer:
@@ -68,16 +67,14 @@ def void(carrier: SimulatedCarrier, request: Request, version: str, number: str)
             raise Invalid("190102", "No shipment found within the allowed void period")
         # If one package has moved, a whole shipment is not voided; of named packages, the others are (assumed).
         voided = [package for package in packages if package not in moved] if selected or not moved else []
-        for package in voided:
-            if not scans.is_voided(package):
-                scans.add(shipment, package, "voided", {})
-        scans.save(carrier, shipment)
+        added = scans.void(carrier, shipment, voided)
+    scans.announce(carrier, shipment, added)
     results = [_show_void(package, is_voided=package in voided) for package in packages]
-    code, text = ("1", "Voided") if len(voided) == len(packages) else ("0", "Not Voided")
-    content: dict[str, Any] = {"SummaryResult": {"Status": {"Code": code, "Description": text}}}
+    is_whole = len(voided) == len(packages)
+    content: dict[str, Any] = {"SummaryResult": {"Status": _show_status(is_voided=is_whole)}}
     if selected or moved:
         content["PackageLevelResults"] = validation.list_since(results, version, 2403)
-    return success("VoidShipmentResponse", None, content)
+    return succeed("VoidShipmentResponse", None, content)
 
 
 def recover(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
@@ -88,34 +85,21 @@ def recover(carrier: SimulatedCarrier, request: Request, version: str) -> Answer
     if body.get("Translate") and body.get("Locale"):
         raise NotValid("LabelRecoveryRequest.Translate, Locale")
     number = str(body.get("TrackingNumber") or "")
-    values = element(body, "ReferenceValues")
+    values = get_element(body, "ReferenceValues")
     found = _find_by_number(carrier, request, number) if number else _find_by_reference(carrier, request, values)
     if not found:
         raise Invalid(*_NOT_FOUND)
     if len(found) > 1:  # published only as candidates "in the event" of a search by reference
         candidates = [_show_candidate(shipment) for shipment in found]
         content = {"LabelResults": [], "TrackingCandidate": candidates}
-        return success("LabelRecoveryResponse", body.get("Request"), content)
+        return succeed("LabelRecoveryResponse", body.get("Request"), content)
     (shipment,) = found
     kept = [(at, package) for at, package in enumerate(shipment["packages"]) if not scans.is_voided(package)]
     if not kept:
-        raise Invalid(
-            "300033",
-            "The shipment for which you are trying to recover a label or Receipt has been voided. Please contact the "
-            "vendor for further information",
-        )
-    labels = [
-        {
-            "TrackingNumber": package["tracking_number"],
-            "LabelImage": {
-                "LabelImageFormat": {"Code": "GIF"},
-                "GraphicImage": label_files.encode(label_files.draw_label(shipment, at, "GIF")),
-            },
-        }
-        for at, package in kept
-    ]
+        raise Invalid(*_VOIDED)
+    labels = [_show_recovered(shipment, at, package) for at, package in kept]
     content = {"ShipmentIdentificationNumber": shipment["tracking_number"], "LabelResults": labels}
-    return success("LabelRecoveryResponse", body.get("Request"), content)
+    return succeed("LabelRecoveryResponse", body.get("Request"), content)
 
 
 def magic_texts(shipment: Any) -> list[str]:
@@ -140,7 +124,7 @@ def references_of(shipment: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def check_digit(body: str) -> str:
+def compute_check_digit(body: str) -> str:
     """Return the check digit of the fifteen characters after 1Z: letters count as digits, every second twice."""
     values = [int(char) if char.isdigit() else (ord(char) - 63) % 10 for char in body]
     return str(-(sum(values[::2]) + 2 * sum(values[1::2])) % 10)
@@ -187,7 +171,7 @@ def _new_numbers(carrier: SimulatedCarrier, consignment: Consignment, count: int
     found: list[str] = []
     while len(found) < count:
         body = f"{consignment.shipper_number}{consignment.service}{secrets.randbelow(10**7):07}"
-        number = f"1Z{body}{check_digit(body)}"
+        number = f"1Z{body}{compute_check_digit(body)}"
         if number not in found and not carrier.store.get("ups_number", number):
             found.append(number)
     return found
@@ -195,7 +179,7 @@ def _new_numbers(carrier: SimulatedCarrier, consignment: Consignment, count: int
 
 def _label_format(consignment: Consignment, body: dict[str, Any]) -> str:
     """Return the format of the labels. Those of COD shipments are GIF whatever was requested."""
-    requested = element(body, "LabelSpecification", "LabelImageFormat").get("Code") or "GIF"
+    requested = get_element(body, "LabelSpecification", "LabelImageFormat").get("Code") or "GIF"
     is_cod = "COD" in consignment.options or any(package["is_cod"] for package in consignment.packages)
     return "GIF" if is_cod else str(requested)
 
@@ -213,18 +197,18 @@ def _show(shipment: dict[str, Any], consignment: Consignment, version: str, enve
     amounts = rates.price(consignment, shipment["service"])
     code = shipment["return_code"]
     shown = {
-        "ShipmentCharges": rates.charges(amounts),
+        "ShipmentCharges": rates.show_charges(amounts),
         "BillingWeight": rates.show_billing_weight(consignment),
         "ShipmentIdentificationNumber": shipment["tracking_number"],
     }
     if str(envelope.get("SubVersion") or "") >= "1601":
-        shown["ShipmentCharges"]["ItemizedCharges"] = rates.itemized(amounts)
+        shown["ShipmentCharges"]["ItemizedCharges"] = rates.show_items(amounts)
     if amounts["negotiated"] is not None:
-        shown["NegotiatedRateCharges"] = {"TotalCharge": rates.money(amounts["negotiated"], amounts["currency"])}
+        shown["NegotiatedRateCharges"] = {"TotalCharge": rates.show_money(amounts["negotiated"], amounts["currency"])}
     packages = []
     for at, package in enumerate(shipment["packages"]):
         one: dict[str, Any] = {"TrackingNumber": package["tracking_number"]}
-        one["ServiceOptionsCharges"] = rates.money(amounts["packages"][at]["options"], amounts["currency"])
+        one["ServiceOptionsCharges"] = rates.show_money(amounts["packages"][at]["options"], amounts["currency"])
         if code not in (*_LABEL_BY_UPS, *_LABEL_BY_MAIL):
             one["ShippingLabel"] = label_files.show_label(shipment, at, shipment["image_format"])
         if code == "9":
@@ -278,8 +262,11 @@ def _select(shipment: dict[str, Any], numbers: list[str]) -> list[dict[str, Any]
 
 
 def _show_void(package: dict[str, Any], *, is_voided: bool) -> dict[str, Any]:
-    status = {"Code": "1", "Description": "Voided"} if is_voided else {"Code": "0", "Description": "Not Voided"}
-    return {"TrackingNumber": package["tracking_number"], "Status": status}
+    return {"TrackingNumber": package["tracking_number"], "Status": _show_status(is_voided=is_voided)}
+
+
+def _show_status(*, is_voided: bool) -> dict[str, str]:
+    return {"Code": "1", "Description": "Voided"} if is_voided else {"Code": "0", "Description": "Not Voided"}
 
 
 def _find_by_number(carrier: SimulatedCarrier, request: Request, number: str) -> list[dict[str, Any]]:
@@ -290,7 +277,7 @@ def _find_by_number(carrier: SimulatedCarrier, request: Request, number: str) ->
 
 def _find_by_reference(carrier: SimulatedCarrier, request: Request, values: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the shipments with a reference: those not voided, or all if they all are."""
-    number = element(values, "ReferenceNumber")
+    number = get_element(values, "ReferenceNumber")
     reference, shipper = str(number.get("Value") or ""), str(values.get("ShipperNumber") or "")
     if not reference or not shipper:
         raise Invalid("300005", "Either tracking number or combination of reference plus shipper number required")
@@ -299,6 +286,12 @@ def _find_by_reference(carrier: SimulatedCarrier, request: Request, values: dict
     found = [one for one in scans.find_all(carrier, request.account, reference) if one["shipper_number"] == shipper]
     kept = [one for one in found if not all(map(scans.is_voided, one["packages"]))]
     return kept or found[-1:]
+
+
+def _show_recovered(shipment: dict[str, Any], at: int, package: dict[str, Any]) -> dict[str, Any]:
+    image = label_files.encode(label_files.draw_label(shipment, at, "GIF"))
+    label = {"LabelImageFormat": {"Code": "GIF"}, "GraphicImage": image}
+    return {"TrackingNumber": package["tracking_number"], "LabelImage": label}
 
 
 def _show_candidate(shipment: dict[str, Any]) -> dict[str, Any]:

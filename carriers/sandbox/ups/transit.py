@@ -12,7 +12,7 @@ from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import validation
 from carriers.sandbox.ups.errors import Invalid, NotValid
 from carriers.sandbox.ups.services import SERVICES, UNGUARANTEED, Service, services_between
-from carriers.sandbox.ups.validation import Consignment, element
+from carriers.sandbox.ups.validation import Consignment, get_element
 
 _NAMES = Locale("en").territories
 # Codes of the services in Time in Transit, within the US and abroad. Those abroad are published without names: assumed.
@@ -23,12 +23,12 @@ _END_OF_DAY = "23:00:00"
 _FUTURE_DAYS, _PAST_DAYS = 60, 35
 
 
-def business_days(consignment: Consignment, service: Service) -> int:
+def count_business_days(consignment: Consignment, service: Service) -> int:
     """Return the days of transit: two more abroad."""
     return service.days + (2 if consignment.is_abroad else 0)
 
 
-def arrival(start: date, days: int) -> date:
+def find_arrival(start: date, days: int) -> date:
     """Return the date after business days, Monday to Friday."""
     found = start
     while days or found.weekday() >= 5:
@@ -39,10 +39,10 @@ def arrival(start: date, days: int) -> date:
 
 def show_for_rating(consignment: Consignment, code: str, service: Service, *, bill_type: str) -> dict[str, Any]:
     """Return the element ``TimeInTransit`` of a rated shipment."""
-    requested = element(consignment.body, "DeliveryTimeInformation", "Pickup").get("Date")
+    requested = get_element(consignment.body, "DeliveryTimeInformation", "Pickup").get("Date")
     start = _parse(requested, "%Y%m%d", datetime.now(UTC).date())
-    days = business_days(consignment, service)
-    found = arrival(start, days)
+    days = count_business_days(consignment, service)
+    found = find_arrival(start, days)
     estimated = {
         "Arrival": {"Date": f"{found:%Y%m%d}", "Time": _TIMES.get(code, _END_OF_DAY).replace(":", "")},
         "BusinessDaysInTransit": str(days),
@@ -60,24 +60,14 @@ def show_times(carrier: SimulatedCarrier, request: Request, version: str) -> Ans
         raise NotValid("transId, transactionSrc")
     body = request.json()
     _check_types(body)
-    origin, destination = str(body.get("originCountryCode") or ""), str(body.get("destinationCountryCode") or "")
-    wrong = [name for name in ("originCountryCode", "destinationCountryCode") if str(body.get(name)) not in _NAMES]
-    for end, country in (("origin", origin), ("destination", destination)):
-        code = str(body.get(f"{end}PostalCode") or "")
-        if country in ("US", "PR", "CA") and not validation.is_postal_code(code, country):
-            wrong.append(f"{end}PostalCode")
-    today = datetime.now(UTC).date()
-    start = _parse(body.get("shipDate"), "%Y-%m-%d", today)
-    if not -_PAST_DAYS <= (start - today).days <= _FUTURE_DAYS:
-        wrong.append("shipDate")
-    is_abroad = origin != destination
-    if is_abroad and body.get("weight") is None:
-        wrong.append("weight")
+    origin, destination = (str(body.get(f"{end}CountryCode") or "") for end in ("origin", "destination"))
+    start = _parse(body.get("shipDate"), "%Y-%m-%d", datetime.now(UTC).date())
+    wrong = _find_wrong_fields(body, {"origin": origin, "destination": destination}, start)
     if wrong:
         # Wrong fields are listed in a success; their codes are not published.
         listed = {"invalidFieldList": wrong, "invalidFieldListCodes": [], "destinationAmbiguous": False}
         return Answer(200, {"validationList": listed | {"originAmbiguous": False}})
-    consignment = validation.between(origin, destination)
+    consignment = validation.make_route(origin, destination)
     is_served = not {origin, destination} & validation.UNSERVED
     services = [_show_service(consignment, code, start) for code in services_between(consignment)] if is_served else []
     answer = {
@@ -102,10 +92,23 @@ def show_times(carrier: SimulatedCarrier, request: Request, version: str) -> Ans
     return Answer(200, {"emsResponse": answer})
 
 
+def _find_wrong_fields(body: dict[str, Any], countries: dict[str, str], start: date) -> list[str]:
+    wrong = [f"{end}CountryCode" for end, country in countries.items() if country not in _NAMES]
+    for end, country in countries.items():
+        code = str(body.get(f"{end}PostalCode") or "")
+        if country in ("US", "PR", "CA") and not validation.is_postal_code(code, country):
+            wrong.append(f"{end}PostalCode")
+    if not -_PAST_DAYS <= (start - datetime.now(UTC).date()).days <= _FUTURE_DAYS:
+        wrong.append("shipDate")
+    if countries["origin"] != countries["destination"] and body.get("weight") is None:
+        wrong.append("weight")
+    return wrong
+
+
 def _show_service(consignment: Consignment, code: str, start: date) -> dict[str, Any]:
     service = SERVICES[code]
-    days = business_days(consignment, service)
-    found = arrival(start, days)
+    days = count_business_days(consignment, service)
+    found = find_arrival(start, days)
     time = _TIMES.get(code, _END_OF_DAY)
     levels = (
         LEVELS_US

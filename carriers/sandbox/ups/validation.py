@@ -52,7 +52,7 @@ class Consignment:
 
     @property
     def options(self) -> dict[str, Any]:
-        return element(self.body, "ShipmentServiceOptions")
+        return get_element(self.body, "ShipmentServiceOptions")
 
     @property
     def is_abroad(self) -> bool:
@@ -85,7 +85,7 @@ class Consignment:
 
     @property
     def wants_negotiated(self) -> bool:
-        return "NegotiatedRatesIndicator" in element(self.body, "ShipmentRatingOptions")
+        return "NegotiatedRatesIndicator" in get_element(self.body, "ShipmentRatingOptions")
 
     @property
     def is_negotiated(self) -> bool:
@@ -113,8 +113,8 @@ def read(body: dict[str, Any], prefix: str, account: dict[str, Any]) -> Consignm
         shipper,
         origin,
         destination,
-        service=str(element(body, "Service").get("Code") or ""),
-        shipper_number=str(element(body, "Shipper").get("ShipperNumber") or ""),
+        service=str(get_element(body, "Service").get("Code") or ""),
+        shipper_number=str(get_element(body, "Shipper").get("ShipperNumber") or ""),
         return_code=str(return_service.get("Code") or "") if isinstance(return_service, dict) else "",
         discount=account.get("discount", 0),
     )
@@ -144,7 +144,7 @@ def read_party(party: Any, role: str, prefix: str, *, is_full: bool) -> dict[str
             raise Invalid(prefix + ends[name], text or f"Missing/Invalid {role} {name.replace('_', ' ')}")
 
     lines = [str(line) for line in one_or_many(address.get("AddressLine")) if line]
-    country, phone = str(address.get("CountryCode") or ""), element(party, "Phone").get("Number")
+    country, phone = str(address.get("CountryCode") or ""), get_element(party, "Phone").get("Number")
     found = {
         "company": str(party.get("Name") or ""),
         "contact_name": str(party.get("AttentionName") or ""),
@@ -191,13 +191,13 @@ def is_postal_code(code: str, country: str) -> bool:
     return bool(_CANADIAN.fullmatch(code.replace(" ", ""))) if country == "CA" else len(code) <= 9
 
 
-def between(origin: str, destination: str) -> Consignment:
+def make_route(origin: str, destination: str) -> Consignment:
     """Return a consignment of which only the countries are known."""
     ends = [{"country": country, "is_residential": False} for country in (origin, destination)]
     return Consignment("11", {}, ends[0], *ends)
 
 
-def element(container: Any, *names: str) -> dict[str, Any]:
+def get_element(container: Any, *names: str) -> dict[str, Any]:
     """Return a nested element, or an empty one if it is missing or has another type."""
     for name in names:
         container = container.get(name) if isinstance(container, dict) else None
@@ -214,7 +214,7 @@ def list_since(items: list[Any], version: str, since: int) -> Any:
     return items[0] if len(items) == 1 and int(version) < since else items
 
 
-def decimal(value: Any) -> Decimal | None:
+def read_decimal(value: Any) -> Decimal | None:
     """Return a number that is sent as text, or None."""
     try:
         number = Decimal(value) if isinstance(value, str) else None
@@ -243,20 +243,14 @@ def _read_packages(consignment: Consignment) -> None:
 
 def _read_package(consignment: Consignment, package: dict[str, Any]) -> dict[str, Any]:
     name = "PackagingType" if consignment.prefix == "11" else "Packaging"
-    packaging = str(element(package, name).get("Code") or "")
+    packaging = str(get_element(package, name).get("Code") or "")
     if packaging not in _PACKAGINGS:
         consignment.refuse("0600")
     weighed = package.get("PackageWeight")
     weight, unit = _read_weight(consignment, weighed if isinstance(weighed, dict) else {}, packaging)
     measured = package.get("Dimensions")
     dimensions, length_unit = _read_dimensions(consignment, measured) if isinstance(measured, dict) else ([], "")
-    options = element(package, "PackageServiceOptions")
-    declared = element(options, "DeclaredValue").get("MonetaryValue")
-    value = decimal(declared) if declared is not None else Decimal(0)
-    if value is None or value < 0:
-        consignment.refuse("0604")
-    if value > _MOST_DECLARED:
-        consignment.refuse("1025")
+    options = get_element(package, "PackageServiceOptions")
     references = [one for one in one_or_many(package.get("ReferenceNumber")) if isinstance(one, dict)]
     return {
         "packaging": packaging,
@@ -266,15 +260,25 @@ def _read_package(consignment: Consignment, package: dict[str, Any]) -> dict[str
         "length_unit": length_unit,
         "description": str(package.get("Description") or ""),
         "references": [str(one.get("Value") or "") for one in references],
-        "signature": str(element(options, "DeliveryConfirmation").get("DCISType") or ""),
-        "declared_value": str(value),
+        "signature": str(get_element(options, "DeliveryConfirmation").get("DCISType") or ""),
+        "declared_value": str(_read_declared_value(consignment, options)),
         "is_cod": "COD" in options,
     }
 
 
+def _read_declared_value(consignment: Consignment, options: dict[str, Any]) -> Decimal:
+    declared = get_element(options, "DeclaredValue").get("MonetaryValue")
+    value = read_decimal(declared) if declared is not None else Decimal(0)
+    if value is None or value < 0:
+        consignment.refuse("0604")
+    if value > _MOST_DECLARED:
+        consignment.refuse("1025")
+    return value
+
+
 def _read_weight(consignment: Consignment, weighed: dict[str, Any], packaging: str) -> tuple[Decimal, str]:
-    unit = str(element(weighed, "UnitOfMeasurement").get("Code") or "")
-    weight = decimal(weighed.get("Weight"))
+    unit = str(get_element(weighed, "UnitOfMeasurement").get("Code") or "")
+    weight = read_decimal(weighed.get("Weight"))
     if packaging == _LETTER and weight is None:
         return Decimal("0.5"), "LBS" if consignment.origin["country"] in IMPERIAL else "KGS"
     if not weighed:
@@ -291,10 +295,10 @@ def _read_weight(consignment: Consignment, weighed: dict[str, Any], packaging: s
 
 
 def _read_dimensions(consignment: Consignment, measured: dict[str, Any]) -> tuple[list[str], str]:
-    unit = _LENGTH_UNITS.get(str(element(measured, "UnitOfMeasurement").get("Code") or ""))
+    unit = _LENGTH_UNITS.get(str(get_element(measured, "UnitOfMeasurement").get("Code") or ""))
     if unit is None:
         consignment.refuse("0547")
-    sides = [decimal(measured.get(name)) for name in ("Length", "Width", "Height")]
+    sides = [read_decimal(measured.get(name)) for name in ("Length", "Width", "Height")]
     if any(side is None for side in sides):
         consignment.refuse("0602")
     if min(sides) <= 0:

@@ -13,7 +13,7 @@ from typing import Any
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request
 from carriers.sandbox.ups import auth
-from carriers.sandbox.ups.errors import UpsRefusal, error
+from carriers.sandbox.ups.errors import UpsRefusal, make_error
 
 _DAYS, _MOST = 14, 100
 _NUMBER = re.compile(r"1Z[0-9A-Z]{16}|1R[0-9A-Z]{14}|1R[0-9A-Z]{26}")
@@ -40,15 +40,7 @@ _TEXTS = {
 def subscribe(carrier: SimulatedCarrier, request: Request, kind: str) -> Answer:
     """Subscribe to numbers for 14 days. A repeated subscription begins again."""
     body = _read(request, kind)
-    numbers = body.get("trackingNumberList")
-    if not isinstance(numbers, list) or not numbers:
-        raise _refusal("VSS200")
-    if len(numbers) > _MOST:
-        raise _refusal("VSS220")
-    valid = [number for number in numbers if isinstance(number, str) and _NUMBER.fullmatch(number)]
-    invalid = [number for number in numbers if number not in valid]
-    if not valid:
-        raise _refusal("VSS210", invalid)
+    valid, invalid = _read_numbers(body.get("trackingNumberList"))
     if (carrier.store.get("account", request.account) or {}).get("is_test_environment"):
         # UPS's test environment knows two numbers and creates no subscription.
         if not set(valid) <= _TEST_NUMBERS:
@@ -166,6 +158,19 @@ def _read(request: Request, kind: str) -> dict[str, Any]:
     return body
 
 
+def _read_numbers(numbers: Any) -> tuple[list[str], list[Any]]:
+    """Return the valid and the invalid numbers. Raises ``UpsRefusal`` if there is no valid one."""
+    if not isinstance(numbers, list) or not numbers:
+        raise _refusal("VSS200")
+    if len(numbers) > _MOST:
+        raise _refusal("VSS220")
+    valid = [number for number in numbers if isinstance(number, str) and _NUMBER.fullmatch(number)]
+    invalid = [number for number in numbers if number not in valid]
+    if not valid:
+        raise _refusal("VSS210", invalid)
+    return valid, invalid
+
+
 def _check_headers(request: Request) -> None:
     for name, code in (("transid", "VSS002"), ("transactionsrc", "VSS004")):
         if not request.headers.get(name):
@@ -181,5 +186,5 @@ def _put(carrier: SimulatedCarrier, request: Request, kind: str, number: str, bo
 def _refusal(code: str, invalid: list[Any] | None = None) -> UpsRefusal:
     refusal = UpsRefusal(400, code, _TEXTS[code])
     if invalid:
-        refusal.answer.body = {"invalidTrackingNumbers": invalid} | error(code, _TEXTS[code])
+        refusal.answer.body = {"invalidTrackingNumbers": invalid} | make_error(code, _TEXTS[code])
     return refusal

@@ -13,27 +13,19 @@ from typing import Any
 from carriers.sandbox.carrier import SimulatedCarrier
 from carriers.sandbox.messages import Answer, Request, now
 from carriers.sandbox.ups.errors import NotValid
-from carriers.sandbox.ups.validation import element
+from carriers.sandbox.ups.validation import get_element
 
 _NAME = "OutboundXML"
+_ORIGINS, _KINDS = {"OR": "Origin", "PU": "Origin"}, {"X": "Exception", "D": "Delivery"}
 
 
 def list_events(carrier: SimulatedCarrier, request: Request, version: str) -> Answer:
     body = request.json().get("QuantumViewRequest")
-    if not isinstance(body, dict) or element(body, "Request").get("RequestAction") != "QVEvents":
+    if not isinstance(body, dict) or get_element(body, "Request").get("RequestAction") != "QVEvents":
         raise NotValid("QuantumViewRequest.Request.RequestAction")
     since, until = _read_bookmark(body.get("Bookmark")), now()
-    content: dict[str, list[dict[str, Any]]] = {"Origin": [], "Exception": [], "Delivery": []}
-    for shipment in carrier.store.all("ups_shipment"):
-        if shipment["account"] != request.account:
-            continue
-        for package in shipment["packages"]:
-            for activity in reversed(package["activity"]):
-                kind = {"OR": "Origin", "PU": "Origin"}.get(activity["code"], _KINDS.get(activity["type"], ""))
-                if kind and since < activity["recorded_at"] <= until:
-                    content[kind].append(_show(shipment, package, activity, is_delivery=kind == "Delivery"))
+    files = _collect(carrier, request.account, since, until)
     subscription: dict[str, Any] = {"Name": _NAME, "SubscriptionStatus": {"Code": "A", "Description": "Active"}}
-    files = {name: events for name, events in content.items() if events}
     if files:
         status = {"Code": "U", "Description": "Unread"}
         subscription["SubscriptionFile"] = [
@@ -47,7 +39,17 @@ def list_events(carrier: SimulatedCarrier, request: Request, version: str) -> An
     return Answer(200, {"QuantumViewResponse": answer})
 
 
-_KINDS = {"X": "Exception", "D": "Delivery"}
+def _collect(carrier: SimulatedCarrier, account: str, since: str, until: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the events between two times by kind, without empty kinds."""
+    content: dict[str, list[dict[str, Any]]] = {}
+    for shipment in carrier.store.all("ups_shipment"):
+        for package in shipment["packages"] if shipment["account"] == account else ():
+            for activity in reversed(package["activity"]):
+                kind = _ORIGINS.get(activity["code"]) or _KINDS.get(activity["type"])
+                if kind and since < activity["recorded_at"] <= until:
+                    event = _show(shipment, package, activity, is_delivery=kind == "Delivery")
+                    content.setdefault(kind, []).append(event)
+    return content
 
 
 def _show(

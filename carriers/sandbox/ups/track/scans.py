@@ -124,15 +124,25 @@ def advance(carrier: SimulatedCarrier, number: str, change: dict[str, Any]) -> d
         added = [(one, add(shipment, one, _find_step(shipment, one, change), change)) for one in packages]
         save(carrier, shipment)
     if change.get("webhook", True):
-        for package, activity in added:
-            alerts.send(carrier, shipment, package, activity)
+        announce(carrier, shipment, added)
     return next(activity for package, activity in added if package["tracking_number"] == number or len(added) > 1)
 
 
-def announce(carrier: SimulatedCarrier, shipment: dict[str, Any]) -> None:
-    """Send the first scan of each package of a new shipment."""
-    for package in shipment["packages"]:
-        alerts.send(carrier, shipment, package, package["activity"][0])
+def announce(
+    carrier: SimulatedCarrier, shipment: dict[str, Any], added: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> None:
+    """Send new scans, each with its package, to subscribers."""
+    for package, activity in added:
+        alerts.send(carrier, shipment, package, activity)
+
+
+def void(
+    carrier: SimulatedCarrier, shipment: dict[str, Any], packages: list[dict[str, Any]]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Void packages that are not voided yet; return them with their new scans."""
+    added = [(package, add(shipment, package, "voided", {})) for package in packages if not is_voided(package)]
+    save(carrier, shipment)
+    return added
 
 
 def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: dict[str, Any]) -> dict[str, Any]:
@@ -140,19 +150,37 @@ def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: di
     scan = STEPS.get(step) or Scan(*step.split("/"), description=f"Code {step}")
     details = change.get("details") or {}
     place = _place(shipment, scan, details)
-    moment = datetime.fromisoformat(change["at"]) if change.get("at") else datetime.now(UTC)
+    activity = _make_activity(scan, place, _read_time(change.get("at"), place))
+    activity |= {"description": details["description"]} if details.get("description") else {}
+    if scan.status_code == "011":
+        name = shipment["destination"]["contact_name"] or shipment["destination"]["company"]
+        activity["received_by"] = details.get("received_by", name)
+        activity["location"] = details.get("location", "Front Door")
+    if step == "rescheduled":
+        planned = datetime.strptime(shipment["scheduled_date"], "%Y%m%d").replace(tzinfo=UTC).date()
+        activity["new_date"] = str(details.get("date") or f"{transit.find_arrival(planned, 1):%Y%m%d}")
+    package["activity"] = sorted([activity, *package["activity"]], key=_moment, reverse=True)
+    return activity
+
+
+def _read_time(text: str | None, place: dict[str, str]) -> datetime:
+    """Return a time, or the current one, in the zone of a place. Raises ``ValueError``."""
+    moment = datetime.fromisoformat(text) if text else datetime.now(UTC)
     if not 1900 < moment.year < 2200:
         raise ValueError("at: a year from 1901 to 2199 is expected")
-    moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(_zone(place))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(_zone(place))
+
+
+def _make_activity(scan: Scan, place: dict[str, str], moment: datetime) -> dict[str, Any]:
     utc, offset = moment.astimezone(UTC), f"{moment:%z}"
-    activity = {
+    return {
         "at": moment.isoformat(),
         "recorded_at": now(),
         "place": place,
         "type": scan.type,
         "code": scan.code,
         "status_code": scan.status_code,
-        "description": details.get("description") or scan.description,
+        "description": scan.description,
         "is_logical": scan.is_logical,
         "date": f"{moment:%Y%m%d}",
         "time": f"{moment:%H%M%S}",
@@ -160,15 +188,6 @@ def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: di
         "gmt_time": f"{utc:%H:%M:%S}",
         "gmt_offset": f"{offset[:3]}:{offset[3:]}",
     }
-    if scan.status_code == "011":
-        name = shipment["destination"]["contact_name"] or shipment["destination"]["company"]
-        activity["received_by"] = details.get("received_by", name)
-        activity["location"] = details.get("location", "Front Door")
-    if step == "rescheduled":
-        planned = datetime.strptime(shipment["scheduled_date"], "%Y%m%d").replace(tzinfo=UTC).date()
-        activity["new_date"] = str(details.get("date") or f"{transit.arrival(planned, 1):%Y%m%d}")
-    package["activity"] = sorted([activity, *package["activity"]], key=_moment, reverse=True)
-    return activity
 
 
 def save(carrier: SimulatedCarrier, shipment: dict[str, Any], *, is_new: bool = False) -> None:
@@ -190,9 +209,9 @@ def find_all(carrier: SimulatedCarrier, account: str, reference: str) -> list[di
 
 def plan_delivery(shipment: dict[str, Any], consignment: Consignment) -> None:
     """Set the scheduled date of delivery."""
-    days = transit.business_days(consignment, SERVICES[consignment.service])
+    days = transit.count_business_days(consignment, SERVICES[consignment.service])
     today = datetime.now(_zone(shipment["origin"])).date()
-    shipment["scheduled_date"] = f"{transit.arrival(today, days):%Y%m%d}"
+    shipment["scheduled_date"] = f"{transit.find_arrival(today, days):%Y%m%d}"
     shipment["created_at"] = datetime.now(UTC).isoformat()
 
 
