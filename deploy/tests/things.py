@@ -153,7 +153,7 @@ def unit(things: Things, *, before: str = "picked_up") -> str:
     name = f"UNIT-{uuid.uuid4().hex[:12]}"
     for status in BEFORE[before]:
         body = {"tracking_id": name, "status": status.upper(), "location": "Bogota", "description": "Seen"}
-        things.request("POST", "/api/v1/checkpoints", body | {"timestamp": "1960-01-01T00:00:00Z"})
+        things.request("POST", "/api/v1/checkpoints", body | {"timestamp": "2000-01-01T00:00:00Z"})
     return name
 
 
