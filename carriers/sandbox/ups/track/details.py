@@ -130,16 +130,15 @@ def _show_activity(activity: dict[str, Any]) -> dict[str, Any]:
         "countryCode": place["country"],
         "country": place["country"],
     }
+    names = {"gmtDate": "gmt_date", "gmtTime": "gmt_time", "gmtOffset": "gmt_offset"} if activity["has_gmt"] else {}
+    gmt = {name: activity[key] for name, key in names.items()}
     return {
         "location": {"address": {name: value for name, value in address.items() if value}, "slic": "0761"},
         "status": _show_status(activity),
         "date": activity["date"],
         "time": activity["time"],
-        "gmtDate": activity["gmt_date"],
-        "gmtTime": activity["gmt_time"],
-        "gmtOffset": activity["gmt_offset"],
         "logicalScan": activity["is_logical"],
-    }
+    } | gmt
 
 
 def _show_status(activity: dict[str, Any]) -> dict[str, str]:

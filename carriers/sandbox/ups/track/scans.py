@@ -53,7 +53,6 @@ STEPS = {
 }
 SEQUENCE = ("created", "picked_up", "departed", "in_transit", "out_for_delivery", "delivered")
 TO_A_POINT = ("created", "picked_up", "departed", "in_transit", "at_pickup_point", "delivered")
-FINAL = {"011", "034", "007"}
 _OUT = ("picked_up", "in_transit", "out_for_delivery")
 # Magic words. A shipment to one of these recipients, or with one as description or reference, gets these scans at once.
 ORDER_SCANS = {
@@ -107,7 +106,8 @@ def advance(carrier: SimulatedCarrier, number: str, change: dict[str, Any]) -> d
     Args:
         change: ``to`` (a step, or codes like ``X/48/022`` with ``force``; default: the next step), ``at``, ``details``
             (``description``, ``city``, ``state``, ``postal_code``, ``country``, ``received_by``, ``location``, and
-            ``date`` of a new delivery date), ``webhook``, and ``whole_shipment`` to scan all packages of the shipment.
+            ``date`` of a new delivery date), ``gmt`` (false: Tracking shows only the local time), ``webhook``, and
+            ``whole_shipment`` to scan all packages of the shipment.
 
     Raises: KeyError for an unknown number, ValueError for an unknown step.
     """
@@ -152,6 +152,7 @@ def add(shipment: dict[str, Any], package: dict[str, Any], step: str, change: di
     place = _place(shipment, scan, details)
     activity = _make_activity(scan, place, _read_time(change.get("at"), place))
     activity |= {"description": details["description"]} if details.get("description") else {}
+    activity["has_gmt"] = bool(change.get("gmt", True))
     if scan.status_code == "011":
         name = shipment["destination"]["contact_name"] or shipment["destination"]["company"]
         activity["received_by"] = details.get("received_by", name)
@@ -212,7 +213,6 @@ def plan_delivery(shipment: dict[str, Any], consignment: Consignment) -> None:
     days = transit.count_business_days(consignment, SERVICES[consignment.service])
     today = datetime.now(_zone(shipment["origin"])).date()
     shipment["scheduled_date"] = f"{transit.find_arrival(today, days):%Y%m%d}"
-    shipment["created_at"] = datetime.now(UTC).isoformat()
 
 
 def is_voided(package: dict[str, Any]) -> bool:
