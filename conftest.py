@@ -21,6 +21,7 @@ from apikeys.apps import create_standard_plans
 from apikeys.db import counters, leases, redis_client
 from apikeys.db.tenancy import Tenant
 from apikeys.db.triggers import TRIGGER_SETS
+from apikeys.http import actors
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
@@ -124,12 +125,15 @@ def _fast_settings():
 
 
 @pytest.fixture(autouse=True)
-def _fresh_cache():
+def _fresh_state():
+    """Forget what another test left in the process: cache, language, counters, and the actor of events."""
     cache.clear()
     translation.deactivate()
     counters.reset()
     redis_client.end_pause()
     usage.discard()
+    with actors.from_address(None):
+        yield
 
 
 @pytest.fixture(scope="session")
