@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,17 +81,24 @@ class Progress:
     file: Path
     options: Sequence[str]
 
-    def read(self) -> int:
-        """Return the number of rows to skip."""
+    def resume(self, refused: Path) -> int:
+        """Return the number of rows to skip, and remove from the report what was written after them.
+
+        A killed import may have written a part of a line there, and its last rows are handled again.
+        """
         try:
             stored = json.loads(self._path().read_text(encoding="utf-8"))
-            return stored["rows"] if stored["of"] == self._of() else 0
+            if stored["of"] != self._of() or refused.stat().st_size < stored["refused_bytes"]:
+                return 0
+            os.truncate(refused, stored["refused_bytes"])
+            return stored["rows"]
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return 0
 
-    def write(self, rows: int) -> None:
-        """Store the number of rows."""
-        self._path().write_text(json.dumps({"rows": rows, "of": self._of()}), encoding="utf-8")
+    def write(self, rows: int, refused: Path) -> None:
+        """Store the number of rows and the size of the report."""
+        stored = {"rows": rows, "refused_bytes": refused.stat().st_size, "of": self._of()}
+        self._path().write_text(json.dumps(stored), encoding="utf-8")
 
     def delete(self) -> None:
         """Forget the position."""

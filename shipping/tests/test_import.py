@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apikeys.models import Merchant
-from shipping.checkpoints import batches
+from shipping.checkpoints import batches, importing
 from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db
@@ -128,6 +128,28 @@ def test_interrupted_import_keeps_its_refused_rows(run, tmp_path, monkeypatch):
             run(HEADER + line(1).replace("2024", "24") + line(2) + line(1))
     assert "exit 1: 1 stored, 0 existing, 1 refused" in run()
     assert [row["row"] for row in read_refused(tmp_path)] == [2, 4]
+
+
+def test_killed_import_continues_after_its_last_complete_batch(run, tmp_path, monkeypatch):
+    """The process was killed after it had stored a batch and written a part of the report, before the position."""
+    monkeypatch.setattr("shipping.management.commands.import_checkpoints._BATCH_SIZE", 2)
+    plain, positions = importing.Progress.write, []
+
+    def killed_at_the_second(progress, rows, refused):
+        positions.append(rows)
+        if len(positions) == 2:
+            with refused.open("a") as report:
+                report.write('{"row": 5, "given": {"trac')
+            raise KeyboardInterrupt
+        plain(progress, rows, refused)
+
+    bad = line(2).replace("2024", "24")
+    with monkeypatch.context() as patch:
+        patch.setattr(importing.Progress, "write", killed_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            run(HEADER + line(1) + bad + line(3) + line(3, "SENT") + line(4))
+    assert "exit 1: 1 stored, 1 existing, 1 refused" in run()
+    assert [row["row"] for row in read_refused(tmp_path)] == [3, 5]
 
 
 UNUSABLE = {

@@ -73,8 +73,8 @@ class Command(BaseCommand):
     def _import(
         self, tenant: Tenant | None, file: Path, rows: Iterator[Row], progress: importing.Progress | None, bar: tqdm
     ) -> None:
-        done = progress.read() if progress else 0
         refused = Path(f"{file}.{'refused' if progress else 'dry-run'}.ndjson")
+        done = progress.resume(refused) if progress else 0
         with refused.open("a" if done else "w", encoding="utf-8", errors="backslashreplace") as out:
             report = importing.Report(out, self.stderr.write)
             if done:
@@ -85,7 +85,7 @@ class Command(BaseCommand):
                 importing.store(tenant, chunk, report)
                 done += len(chunk)
                 if progress:
-                    progress.write(done)
+                    progress.write(done, refused)
                 bar.update(len(chunk))
         if progress:
             progress.delete()
