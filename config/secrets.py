@@ -17,9 +17,12 @@ DEMO_SECRETS = {
     "API_KEY_PEPPER": "demo-pepper-for-api-keys",
     "TRACKING_NUMBER_SECRETS": "1:demo-secret-for-tracking-numbers",
 }
-# Demo secrets and the placeholders of the documents. Production refuses them.
+_DEMO_KEY = b"demo-encryption-key-32-bytes-ok!"  # the bytes of the demo encryption key
+# Demo secrets without their names and versions, and the placeholders of the documents. Production refuses them.
 KNOWN_SECRETS = {
-    *DEMO_SECRETS.values(),
+    *(value.rpartition(":")[2].rstrip("=") for value in DEMO_SECRETS.values()),
+    _DEMO_KEY.decode(),
+    _DEMO_KEY.hex(),
     "your-secret-key-here",
     "your-32-byte-encryption-key-here",
     "<32-byte-hex-string>",
@@ -65,6 +68,7 @@ def generate_secrets() -> dict[str, str]:
 
 
 def _is_known(value: str) -> bool:
-    """Return whether a secret, or the first one of a list with versions, is public."""
+    """Return whether a secret, or the first one of a list, is public: under any name or version, in any form."""
     first = value.partition(",")[0].strip()
-    return not KNOWN_SECRETS.isdisjoint({value, first, first.partition(":")[2]})
+    bare = first.rpartition(":")[2].strip().rstrip("=")
+    return not KNOWN_SECRETS.isdisjoint({value, first, bare, bare.lower()})

@@ -1,5 +1,6 @@
 """The steps of the documents' quick starts, as users type them."""
 
+import base64
 import os
 import shutil
 import stat
@@ -145,3 +146,21 @@ def test_manage_test_runs_documented_modules_with_pytest(shell):
         assert path == f"tracking/tests/{name}.py"
     assert find_test("tracking") == "tracking"
     assert find_test("tracking.tests.test_views.Class.test_one") == "tracking/tests/test_views.py::Class::test_one"
+
+
+def test_public_secrets_are_known_in_every_form():
+    key = base64.b64decode(DEMO_SECRETS["ENCRYPTION_KEYS"].partition(":")[2])
+    plain = base64.b64encode(key).decode()
+    forms = [
+        key.decode(),
+        key.hex(),
+        key.hex().upper(),
+        plain,
+        plain.rstrip("="),
+        f"k1:{plain}",
+        f"k1: {key.hex()},k2:x",
+    ]
+    for public in (*DEMO_SECRETS.values(), *forms, "2:demo-secret-for-tracking-numbers", "1:test-secret"):
+        assert secrets._is_known(public), public
+    for value in secrets.generate_secrets().values():
+        assert not secrets._is_known(value)
