@@ -21,7 +21,9 @@ MAX_AUDIT_LIMIT = 1_000
 
 
 class TypesField(TextField):
-    """Event types, separated by commas."""
+    """Event types, separated by commas. None or too many are refused: a feed would have other events than expected."""
+
+    default_error_messages = {"many": _("At most 20 types are allowed.")}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -33,7 +35,12 @@ class TypesField(TextField):
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
-        return [name.strip() for name in text.split(",") if name.strip()][:20]
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if not names:
+            self.fail("blank")
+        if len(names) > 20:
+            self.fail("many")
+        return names
 
 
 class AfterField(TextField):

@@ -61,6 +61,14 @@ def test_list_is_filtered_by_type_prefix_and_subject(listed, tenant):
     assert listed(type="thing") == []
 
 
+def test_types_are_refused_if_there_are_none_or_too_many(api):
+    for text in ("", ",", " , ", ",".join(f"a.{number}" for number in range(21))):
+        for query in ({}, {"after": "0"}):
+            refused = api.get("/api/v1/events", type=text, **query)
+            assert (refused.status_code, list(refused.json()["details"])) == (400, ["type"]), text
+    assert api.get("/api/v1/events", type=",".join(f"a.{number}" for number in range(20))).status_code == 200
+
+
 def test_list_is_filtered_by_actor_and_correlation_id(listed, tenant):
     with actors.from_address(None), correlation.scope("abc"):
         actors.identify("key:1")
