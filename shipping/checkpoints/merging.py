@@ -140,7 +140,12 @@ def _merge_scans(rows: list[Any]) -> Iterable[ShownCheckpoint]:
         owner = owners.get(number) or rest.pop(0)
         details: dict[str, Any] = {}
         for report in reversed(reports.values()):
-            details |= report.details
+            # An empty value is one that the source does not have.
+            details |= {
+                key: value
+                for key, value in report.details.items()
+                if key not in details or value not in (None, "", [], {})
+            }
         yield replace(
             _show(owner),
             location=next((report.location for report in reports.values() if report.location), ""),

@@ -122,6 +122,7 @@ def test_second_source_completes_a_scan_and_one_location_more_is_another_scan(ap
     first, second = api.get(f"/api/v1/tracking/{shipment.tracking_number}").json()["checkpoints"]
     assert first["location"] == "BOGOTA  CENTRO"
     assert first["details"]["vehicle"] == "V-BOGOTA  CENTRO"
+    assert first["details"]["driver"] == "D-Bogotá, Centro"  # polling reports an empty one
     assert (first["details"]["pickup_time"], second["location"]) == (BOOKED.isoformat(), "Medellín")
     assert (Checkpoint.objects.count(), CheckpointReport.objects.count()) == (2, 1)
     assert Event.objects.filter(type="shipment.checkpoint").count() == 2
