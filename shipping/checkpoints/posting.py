@@ -200,7 +200,11 @@ def _lock_units(tenant: Tenant, numbers: Collection[str]) -> dict[str, list[Unit
 
 
 def _choose_target(tenant: Tenant, number: str, units: Sequence[Unit]) -> _Target:
-    """Choose the merchant's own unit with this number, or a new one."""
+    """Choose the merchant's own unit with this number, or a new one.
+
+    Older versions made two units of numbers that differ in case: the one with the same spelling is meant.
+    """
+    units = [unit for unit in units if unit.tracking_number == number] or units
     if foreign := [unit for unit in units if tenant.store_id not in (None, unit.store_id)]:
         text = _("This tracking id belongs to another store.")
         return _Target(foreign[0], refusal=Conflict(details={"tracking_id": [text]}))

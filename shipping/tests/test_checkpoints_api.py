@@ -6,7 +6,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from apikeys.models import Event, Outbox
+from apikeys.db.tenancy import Tenant
+from apikeys.keys.format import generate_key
+from apikeys.keys.lifecycle import store_key
+from apikeys.models import Event, Outbox, Store
 from shipping.models import Checkpoint, Shipment
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +195,20 @@ def test_number_of_queries_does_not_grow_with_the_history(api, django_assert_num
         api.get("/api/v1/tracking/NEW123456")
     with django_assert_num_queries(3):  # the key, the page, the count
         api.get("/api/v1/shipments")
+
+
+def test_checkpoint_is_posted_on_the_unit_with_its_spelling(api, tenant, merchant):
+    """Older versions made two units of such numbers."""
+    store = Store.objects.create(merchant=merchant, name="south", code="south")
+    for number, owner in (("1ZPAIR01", store), ("1zpair01", None)):
+        unit = {"status": "created", "store": owner, "reference": number}
+        Shipment.objects.create(merchant=merchant, mode="test", tracking_number=number, **unit)
+    key = generate_key("test")
+    store_key(Tenant(merchant.id, "test", store.id), key, name="south")
+    answer = post(type(api)(Client(), key), "PICKED_UP", tracking_id="1ZPAIR01")
+    assert (answer.status_code, answer.json()["data"]["unit_created"]) == (201, False)
+    assert post(api, "PICKED_UP", 10, tracking_id="1zpair01").status_code == 201
+    assert sorted(Checkpoint.objects.values_list("shipment__tracking_number", flat=True)) == ["1ZPAIR01", "1zpair01"]
 
 
 @pytest.mark.django_db(transaction=True)
