@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -252,6 +253,14 @@ class TestQuote:
         assert offer.total_price == Decimal(total) == sum(offer.breakdown.values())
         assert offer.breakdown["other"] == Decimal(other)
         assert {"base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee"} < set(offer.breakdown)
+
+    def test_symbol_means_the_same_currency_in_a_quote_and_a_label(self):
+        route = {"origin": replace(QUOTE.origin, country="US"), "destination": replace(QUOTE.destination, country="CO")}
+        symbol = {"currency": "$"}
+        (offer,) = open_adapter(answer(fixture("quote_parts_sum_to_total") | symbol)).quote(replace(QUOTE, **route))
+        sold = next(fixture(name) for name in RECORDED if fixture(name).get("reference") == ORDER.reference)
+        label = open_adapter(answer(sold | symbol)).create_label(replace(ORDER, **route))
+        assert (offer.currency, label.currency) == ("USD", "USD")
 
     @pytest.mark.parametrize("total", ["12 to 50", None, True, [], float("nan"), float("inf"), 1e300])
     def test_total_that_is_not_a_price_is_unreadable(self, total):

@@ -83,7 +83,7 @@ class PickitAdapter(CarrierAdapter):
     def create_label(self, order: types.Order) -> types.BookedLabel:
         answer = self._request("create_label", "POST", "/shipments", json=build.shipment(order))
         with self._reading("create_label", answer):
-            return read.label(Record(answer).expect("reference", order.reference), order.destination.country)
+            return read.label(Record(answer).expect("reference", order.reference), order.origin.country)
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._request("find_by_reference", "GET", "/shipments", params={"reference": reference})

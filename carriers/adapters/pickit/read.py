@@ -96,7 +96,7 @@ def label(answer: Record, country: str) -> types.BookedLabel:
     """Return a bought label. Only reference, tracking number and file are needed to use it.
 
     Args:
-        country: of the recipient, whose currency a symbol may mean; empty: not known.
+        country: of the sender, whose currency a symbol may mean, as in a quote; empty: not known.
     """
     label = answer.record("label")
     content, label_format = label.file("data")
