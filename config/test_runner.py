@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError:
+    raise SystemExit("The tests need more packages: pip install -r requirements-dev.txt") from None
 
 from config.environment import BASE_DIR
 

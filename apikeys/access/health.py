@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from apikeys.access.views import OptionsMixin
 from apikeys.db import redis_client
 from apikeys.http import actors
 from apikeys.http.errors import MethodNotAllowed, PermissionRefused
@@ -35,7 +36,7 @@ class HealthSerializer(serializers.Serializer):
     services = serializers.DictField(child=serializers.CharField())
 
 
-class HealthViewSet(ViewSet):
+class HealthViewSet(OptionsMixin, ViewSet):
     """Health check for load balancers. It needs no API key."""
 
     authentication_classes = ()

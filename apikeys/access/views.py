@@ -20,7 +20,15 @@ from apikeys.http.errors import InvalidApiKey, NotAuthenticated, PermissionRefus
 from apikeys.models import UsageDay
 
 
-class CountedMixin:
+class OptionsMixin:
+    """Answer OPTIONS requests, which DRF refuses without metadata classes."""
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the path's methods in ``Allow``. The OpenAPI document describes them."""
+        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+
+class CountedMixin(OptionsMixin):
     """Count requests against rate limits and send the headers of the limit closest to being reached."""
 
     usage: limits.Usage | None = None
@@ -76,10 +84,6 @@ class CountedViewSet(CountedMixin, GenericViewSet):
         if warnings and request_data.is_strict(self.request.META.get("HTTP_PREFER", "")):
             raise ValidationFailed(details={one["field"]: [one["message"]] for one in warnings})
         self.body_warnings += warnings
-
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the path's methods in ``Allow``. The OpenAPI document describes them."""
-        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
 
     def take_body_warnings(self) -> tuple[request_data.Warning_, ...]:
         """Return the warnings that are not in a response yet."""

@@ -25,7 +25,7 @@ class _PublicPage(CountedMixin):
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         response = error_response(MethodNotAllowed())
-        response["Allow"] = "GET, HEAD"
+        response["Allow"] = "GET, HEAD, OPTIONS"
         return response
 
 

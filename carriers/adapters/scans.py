@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -10,6 +11,17 @@ from carriers.adapters.values import read_time
 from carriers.types import Scan, Status
 
 MAX_CODE, MAX_TEXT = 64, 200  # characters of a code, of a location or description
+
+
+def find_code(text: str, codes: Collection[str]) -> str:
+    """Return the code that a carrier wrote in another case, or as words. Any other text is returned as it is.
+
+    "Out For Delivery" and "out-for-delivery" are the code ``out_for_delivery``.
+    """
+    if text in codes:
+        return text
+    word = re.sub(r"[\s_-]+", "_", text.strip())
+    return next((code for code in (word.lower(), word.upper()) if code in codes), text)
 
 
 def build_scan(
@@ -29,6 +41,7 @@ def build_scan(
         descriptions: texts for codes that are reported without a ``description``.
         zone: the zone of a time without an offset.
     """
+    code = find_code(code, statuses)
     occurred_at, is_assumed = read_time(occurred_text, zone=zone)
     return Scan(
         code=code[:MAX_CODE],

@@ -161,9 +161,16 @@ def test_wrong_method_returns_a_json_error(api, method):
 
 
 def test_options_lists_the_methods(api):
-    for path, methods in {"labels": "OPTIONS, POST", "shipments": "GET, HEAD, OPTIONS"}.items():
-        response = api.client.options(f"/api/v1/{path}", headers={"X-API-Key": api.key})
-        assert (response.status_code, sorted(response["Allow"].split(", "))) == (204, methods.split(", "))
+    methods = {
+        "/api/v1/labels": "OPTIONS, POST",
+        "/api/v1/shipments": "GET, HEAD, OPTIONS",
+        "/api/schema/": "GET, HEAD, OPTIONS",
+        "/health": "GET, HEAD, OPTIONS",
+        "/webhooks/pickit/events": "OPTIONS, POST",
+    }
+    for path, expected in methods.items():
+        response = api.client.options(path, headers={"X-API-Key": api.key})
+        assert (path, response.status_code, sorted(response["Allow"].split(", "))) == (path, 204, expected.split(", "))
 
 
 def test_internal_error_shows_no_details(api, monkeypatch):

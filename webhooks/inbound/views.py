@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from apikeys.access.views import OptionsMixin
 from webhooks.inbound import service
 
 
@@ -19,7 +20,7 @@ class AcknowledgementSerializer(serializers.Serializer):
     message = serializers.CharField()
 
 
-class InboundViewSet(ViewSet):
+class InboundViewSet(OptionsMixin, ViewSet):
     """Webhooks from carriers. They need no API key: the carrier's signature authenticates them."""
 
     authentication_classes = ()

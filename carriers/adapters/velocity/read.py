@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from carriers import types
 from carriers.adapters.records import Record, lookup_key, now, to_storable
-from carriers.adapters.scans import MAX_CODE, MAX_TEXT, build_scan
+from carriers.adapters.scans import MAX_CODE, MAX_TEXT, build_scan, find_code
 from carriers.types import Status
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -185,9 +185,9 @@ def _scan(event: Record) -> types.Scan:
 
 
 def code_of(word: str) -> str:
-    """Return the code for a code or word in any case; an unknown one is returned as it is."""
-    upper = word.strip().upper()
-    return upper if upper in STATUSES else CODES_BY_WORD.get(word.strip().lower(), word)
+    """Return the code for a code or word in any spelling; an unknown one is returned as it is."""
+    code = find_code(word, STATUSES.keys() | CODES_BY_WORD.keys())
+    return CODES_BY_WORD.get(code, code)
 
 
 def cancellation(answer: Record, reason: str) -> types.Cancellation:
