@@ -113,6 +113,7 @@ class CarrierListViewSet(ApiViewSet):
     @extend_schema(responses={200: CarrierListSerializer}, tags=["carriers"])
     def list(self, request: Request) -> Response:
         """List all carriers: capabilities, the credential that your requests use, and health over the last hour."""
+        self.validate(serializers.Serializer, request.query_params)
         return Response({"carriers": [carrier_data(one) for one in overview.describe_all(self.tenant)]})
 
     @extend_schema(responses={200: CarrierDetailSerializer}, tags=["carriers"])

@@ -109,6 +109,13 @@ def test_query_parameter_is_named(api, query):
     assert (response.status_code, list(response.json()["details"])) == (400, [query.split("=")[0]])
 
 
+def test_filter_that_a_list_or_report_does_not_have_is_refused(api):
+    for path in ("/api/v1/metrics/business", "/metrics/business", "/api/v1/carriers"):
+        assert api.get(path).status_code == 200
+        refused = api.get(path, store="shop")
+        assert (refused.status_code, list(refused.json()["details"])) == (400, ["store"]), path
+
+
 def test_status_may_be_written_as_it_is_displayed(api):
     for written in ("OUT_FOR_DELIVERY", "out_for_delivery", "Out For Delivery", "out-for-delivery"):
         assert api.get("/api/v1/shipments", status=written).json()["filters"] == {"status": "OUT_FOR_DELIVERY"}
