@@ -56,6 +56,13 @@ def find_warnings(variables: Mapping[str, str], from_file: Mapping[str, str]) ->
         found.append("DEBUG=true: demo mode with public secrets. Never use it in production (manage.py generate_env).")
     elif _processes(variables) > 1 and not variables.get("REDIS_URL", "").strip():
         found.append("Several web processes without REDIS_URL: each of them counts rate limits by itself.")
+    if (
+        variables.get("BEHIND_TLS_PROXY", "").strip().lower() in TRUE
+        and not variables.get("TRUSTED_PROXIES", "").strip()
+    ):
+        found.append(
+            "BEHIND_TLS_PROXY without TRUSTED_PROXIES: rate limits and keys see the proxy's address as the client's."
+        )
     return found
 
 

@@ -82,7 +82,11 @@ def metrics(request: HttpRequest, sources: Sequence[Callable[[], Iterable[Metric
     token = settings.METRICS_TOKEN.encode()
     sent = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     has_token = token and hmac.compare_digest(sent, token)
-    if not has_token and not actors.is_within(actors.client_address(request), settings.METRICS_ADDRESSES):
+    # The private address of an unknown proxy would open the metrics to all its clients.
+    has_address = not actors.is_client_hidden(request) and actors.is_within(
+        actors.client_address(request), settings.METRICS_ADDRESSES
+    )
+    if not has_token and not has_address:
         return error_response(PermissionRefused())
     state = CollectorRegistry()
     state.register(_State(sources))

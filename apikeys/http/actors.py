@@ -15,6 +15,16 @@ from django.http import HttpRequest
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# Headers that proxies add.
+_OF_PROXIES = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_REAL_IP",
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+)
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -62,6 +72,12 @@ def client_address(request: HttpRequest) -> str:
             break
         address = previous
     return str(address) if address else "0.0.0.0"  # noqa: S104 a socket has no address in tests
+
+
+def is_client_hidden(request: HttpRequest) -> bool:
+    """Return whether a proxy outside ``TRUSTED_PROXIES`` forwarded the request: ``client_address`` is the proxy's."""
+    forwarded = any(name in request.META for name in _OF_PROXIES)
+    return forwarded and not is_within(request.META.get("REMOTE_ADDR", ""), settings.TRUSTED_PROXIES)
 
 
 def is_within(address: str | IPAddress, networks: list[str]) -> bool:

@@ -68,6 +68,20 @@ def test_metrics_are_sent_to_token_or_address(client, no_addresses, settings):
     assert client.get("/metrics", REMOTE_ADDR="192.0.2.1").status_code == 403
 
 
+def test_address_of_an_unknown_proxy_opens_no_metrics(client, settings):
+    settings.METRICS_ADDRESSES = ("10.0.0.0/8",)
+    for headers in (
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"X-Forwarded-For": "10.1.1.1"},
+        {"X-Forwarded-Proto": "https"},
+    ):
+        assert client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.5").status_code == 403
+    settings.TRUSTED_PROXIES = ["10.0.0.5"]
+    for address, expected in (("203.0.113.9", 403), ("10.1.1.1", 200)):
+        headers = {"X-Forwarded-For": address}
+        assert client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.5").status_code == expected
+
+
 def test_metrics_of_several_processes_come_from_their_directory(client, settings, monkeypatch, tmp_path):
     settings.METRICS_ADDRESSES = ("127.0.0.1",)
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))

@@ -194,6 +194,7 @@ def test_wrong_values_stop_the_start_with_the_name_of_the_variable(load, read):
         ("REQUEST_DEADLINE_S", "120", "to 85"),
         ("PICKUP_POINTS_KEEP_S", "60", "PICKUP_POINTS_FRESH_S"),
         ("USER_RATES", "60", "10/15m"),
+        ("USER_RATES", "60/0m", "10/15m"),
         ("ALLOWED_HOSTS", "https://api.example.com", "without scheme"),
         ("CORS_ALLOWED_ORIGINS", "app.example.com", "https://shop.example"),
         ("LOG_LEVEL", "verbose", "DEBUG, INFO"),
@@ -242,6 +243,12 @@ def test_files_of_the_documents_are_read(load, tmp_path, name):
     assert settings["DATABASES"]["default"]["ENGINE"] == "apikeys.db.postgresql"
     warned = {text.split()[0] for text in startup.find_warnings(given, {})}
     assert warned == set(startup.UNUSED) & set(given) - {"USE_VELOCITY_MOCK"}
+
+
+def test_proxy_without_its_address_is_warned_about():
+    (warning,) = startup.find_warnings({"BEHIND_TLS_PROXY": "true"}, {})
+    assert "TRUSTED_PROXIES" in warning
+    assert not startup.find_warnings({"BEHIND_TLS_PROXY": "true", "TRUSTED_PROXIES": "10.0.0.5"}, {})
 
 
 def test_unknown_names_in_the_file_are_reported_with_the_similar_one():
