@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from babel.core import get_global
 from django.db import IntegrityError, transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -85,7 +86,7 @@ def get_pickup(tenant: Tenant, name: str) -> Pickup:
     rows = prefetch_shipments(Pickup.objects.of(tenant))
     row = rows.filter(id=uuid.UUID(name)).first() if lookup.is_id(name) else None
     for column in ("carrier_pickup_id", "confirmation_number"):
-        row = row or rows.filter(**{f"{column}__any_case_in": _spellings(name)}).first()
+        row = row or _select_named(rows, column, name).first()
     if row is None:
         raise NotFound
     return row
@@ -137,10 +138,9 @@ def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
 
 def store_report(credential_id: uuid.UUID, report: ReportedPickup) -> bool:
     """Store a carrier's webhook about a pickup. Returns False if the credential has no such pickup."""
-    names = _spellings(report.carrier_pickup_id)
     with transaction.atomic():
         rows = Pickup.objects.select_for_update().filter(credential_id=credential_id)
-        row = rows.filter(carrier_pickup_id__any_case_in=names).first()
+        row = _select_named(rows, "carrier_pickup_id", report.carrier_pickup_id).first()
         if row is None:
             return False
         if is_suspect_time(report.occurred_at, booked_at=row.created_at, received_at=timezone.now()):
@@ -169,9 +169,14 @@ def mark_failed(pickup: Pickup, error: WaybillError) -> None:
     _end_request(pickup.id, Pickup.State.FAILED, error)
 
 
-def _spellings(name: str) -> set[str]:
-    """Return the texts that a name of a pickup may be stored as, apart from case."""
-    return {lookup.clean_name(name), number_key(name)} - {""}
+def _select_named(rows: QuerySet[Pickup], column: str, name: str) -> QuerySet[Pickup]:
+    """Select the pickups with a name in any case and with or without blanks, the same spelling first.
+
+    The merchants of a shared credential may have pickups whose ids differ in case only.
+    """
+    cleaned = lookup.clean_name(name)
+    named = rows.filter(**{f"{column}__any_case_in": {cleaned, number_key(name)} - {""}})
+    return named.order_by(Exact(F(column), cleaned).desc(), "-id")
 
 
 def _check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:

@@ -69,6 +69,19 @@ def test_pickup_in_another_spelling_is_found_at_once_and_later(api, credential, 
     assert api.get(f"/api/v1/pickups/{name}").json()["pickup_id"] == str(pickup.id)
 
 
+def test_pickup_event_is_of_the_pickup_with_the_same_spelling(credential):
+    """Merchants may share the credential, so another pickup's driver must not be shown."""
+    names = ("PCK-a1", "PCK-A1", "pck-a1")
+    pickups = [schedule_pickup(credential, name) for name in names]
+    for number, pickup in enumerate(pickups):
+        at = f"2024-01-16T1{number}:30:00Z"
+        data = {"pickup_id": pickup.carrier_pickup_id, "completed_at": at, "driver_name": f"D{number}"}
+        send_webhook({"event_type": "pickup.completed", "timestamp": at, "data": data}, credential)
+    for number, pickup in enumerate(pickups):
+        pickup.refresh_from_db()
+        assert pickup.carrier_details["events"]["completed"]["driver_name"] == f"D{number}"
+
+
 def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(credential):
     shipment = book(credential, **YEAR_2024)
     send_webhook(event("shipment.cancelled", at="2024-01-15T12:00:00Z"), credential)
