@@ -27,7 +27,8 @@ def find_refusal(answer: Any) -> Refusal | None:
     """Return the refusal that a successful answer contains, or None.
 
     An answer refuses if a flag of success is false, if its status is 0, false, an error's number or word with a text
-    beside it, or if it has an error and no flag of success that is true. Several refusals in a list are one.
+    beside it, or if it has an error (a text, its parts or just true) and no flag of success that is true. Several
+    refusals in a list are one.
     """
     if isinstance(answer, list):
         found = [find_refusal(item) for item in answer[:10]]
@@ -35,10 +36,10 @@ def find_refusal(answer: Any) -> Refusal | None:
     if not isinstance(answer, Mapping):
         return None
     flags = [_flag(answer[name]) for name in _FLAGS if name in answer]
-    errors = [answer[name] for name in _ERRORS if answer.get(name)]
+    errors = [answer[name] for name in _ERRORS if answer.get(name) and _flag(answer[name]) is not False]
     said = any(isinstance(answer.get(name), str) and answer[name] for name in (*_WORDS, *_ERRORS)) or bool(errors)
     refused = False in flags or (said and any(_is_error(answer[name]) for name in _STATUS if name in answer))
-    refused = refused or (any(_text(error) for error in errors) and True not in flags)
+    refused = refused or (any(_text(error) or _flag(error) for error in errors) and True not in flags)
     return Refusal(_code(answer, errors), _message(answer, errors)) if refused else None
 
 

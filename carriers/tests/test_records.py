@@ -210,6 +210,8 @@ def test_currency_is_a_code_or_empty(text, country, code):
         ({"status": "error", "message": "No"}, ("error", "No")),
         ({"status_code": 402, "message": "Pay first"}, ("402", "Pay first")),
         ({"error": {"code": "LOW", "message": "No money"}}, ("LOW", "No money")),
+        ({"error": True, "message": "No money"}, ("", "No money")),
+        ({"error": "false", "awb": "1"}, None),
         ({"errors": [{"code": "A", "detail": "First"}, "Second"]}, ("A", "First; Second")),
         ({"errors": {"awb": ["Used"]}}, ("", "awb: Used")),
         ([{"success": False, "message": "No"}], ("", "No")),
