@@ -6,7 +6,7 @@ The same for shipments that were delivered after RTO: they are back at the sende
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -32,7 +32,9 @@ def mark(apps: Any, schema_editor: Any) -> None:
         checkpoints.filter(id__in=ids).update(suspect_time=True)
     returned = shipments.filter(status="delivered", checkpoints__status="rto").values_list("id", flat=True)
     for shipment_id in {row[1] for row in found} | set(returned):
-        _fold(shipments.filter(id=shipment_id), checkpoints.filter(shipment_id=shipment_id))
+        with transaction.atomic(using=alias):  # a scan that another process stores at the same time waits
+            shipments.select_for_update().get(id=shipment_id)
+            _fold(shipments.filter(id=shipment_id), checkpoints.filter(shipment_id=shipment_id))
     shipments.filter(estimated_delivery__lt=EARLIEST).update(estimated_delivery=None)
     shipments.filter(promised_delivery__lt=EARLIEST).update(promised_delivery=None)
 
@@ -53,7 +55,7 @@ def _fold(shipment: Any, checkpoints: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    # The tables are not locked meanwhile. Run again, it does the same.
+    # Only one shipment is locked at a time. Run again, it does the same.
     atomic = False
     dependencies = [("shipping", "0027_checkpoint_identity")]
     operations = [
