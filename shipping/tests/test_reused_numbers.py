@@ -60,12 +60,13 @@ def number(merchant, platform_credential, other, order, sandbox):
     return given
 
 
+@pytest.mark.parametrize("spell", [str, str.lower])
 def test_number_sold_twice_within_a_month_stays_with_the_first_shipment(
-    api, other, platform_credential, order, sandbox, monkeypatch
+    api, other, platform_credential, order, sandbox, monkeypatch, spell
 ):
     first = other.post("/api/v1/labels", order).json()
     sell = PickitAdapter.create_label
-    twice = {"tracking_number": first["tracking_number"]}
+    twice = {"tracking_number": spell(first["tracking_number"])}
     monkeypatch.setattr(PickitAdapter, "create_label", lambda self, wanted: replace(sell(self, wanted), **twice))
     second = api.post("/api/v1/labels", order)
     assert second.status_code == 202
