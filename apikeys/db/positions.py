@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION {_SETTLED}() RETURNS bigint LANGUAGE sql STABLE AS
   'SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {{base}}';
 """
 _MARGIN = 1_000_000
+_LATEST = 10_000
 _NOW_MS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 
@@ -101,10 +102,14 @@ def restore_functions(sender: AppConfig, using: str, **_: Any) -> None:
         field.name == "position" and _has_column(connection, model, field) for field in model._meta.fields
     ):
         return
+    table = model._meta.db_table
     with connection.cursor() as cursor:
+        # Of the latest rows, which may all be newer than the dump, and of those that the audit feed's index has.
         cursor.execute(
-            f"SELECT MAX(position), {_CURRENT}(), pg_current_xact_id()::text::bigint FROM "  # noqa: S608 our own names
-            f"(SELECT position FROM {model._meta.db_table} ORDER BY id DESC LIMIT 10000) AS latest"
+            "SELECT GREATEST("  # noqa: S608 our own names
+            f"(SELECT MAX(position) FROM (SELECT position FROM {table} ORDER BY id DESC LIMIT {_LATEST}) AS latest), "
+            f"(SELECT MAX(position) FROM {table} WHERE NOT (visibility = 'public'))), "
+            f"{_CURRENT}(), pg_current_xact_id()::text::bigint"
         )
         latest, current, transaction = cursor.fetchone()
     if latest is not None and latest > current:
