@@ -213,7 +213,10 @@ def _parse_moment(text: str) -> datetime | None:
 class MomentField(serializers.Field):
     """An ISO 8601 time, as a ``Moment``. Without an offset, UTC is assumed."""
 
-    default_error_messages = {"invalid": _("An ISO 8601 date and time is expected, like 2024-01-15T10:30:00Z.")}
+    default_error_messages = {
+        "invalid": _("An ISO 8601 date and time is expected, like 2024-01-15T10:30:00Z."),
+        "impossible": _("There is no such date or time."),
+    }
 
     def to_internal_value(self, data: Any) -> Moment:
         text = data.strip() if isinstance(data, str) and len(data) <= 64 else ""
@@ -223,7 +226,7 @@ class MomentField(serializers.Field):
                 self.fail("invalid")
             at = (parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed).astimezone(UTC)
         except (ValueError, OverflowError):
-            self.fail("invalid")
+            self.fail("impossible")
         return Moment(at, text, parsed.tzinfo is None)
 
     def to_representation(self, value: Any) -> Any:

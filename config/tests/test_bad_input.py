@@ -203,6 +203,8 @@ def test_times_at_the_edge_of_the_calendar_are_refused(api):
         "1705312200",
     ):
         assert "timestamp" in assert_refused(api.post("/api/v1/checkpoints", good | {"timestamp": time}), time)
+    response = api.post("/api/v1/checkpoints", good | {"timestamp": "2024-02-30"})
+    assert response.json()["details"] == {"timestamp": ["There is no such date or time."]}
 
 
 def test_every_response_to_a_key_has_limit_headers(api):

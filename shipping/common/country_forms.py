@@ -39,7 +39,7 @@ _OTHER_NAMES = {
     "VN": "Saigon;Sai Gon;Hue;HCMC;TP HCM;Ho Chi Minh;Ha Noi;Danang;Thua Thien Hue",
     "TR": "Icel;Afyon;Maras;Urfa;Antep",
     "TH": "กทม;กรุงเทพฯ;กรุงเทพ;Bangkok;BKK;Krung Thep;Ayutthaya",
-    "MY": "Negri Sembilan;N9;KL;Penang;Malacca;WP Kuala Lumpur;JB",
+    "MY": "Wilayah Persekutuan;Negri Sembilan;N9;KL;Penang;Malacca;WP Kuala Lumpur;JB",
     "ID": "DKI Jakarta;Jakarta;DIY;Jogja;NTB;NTT;DI Yogyakarta",
     "PH": "NCR;National Capital Region;Metro Manila;Manila",
     "IE": "Dublin 1;D1;Baile Atha Cliath",

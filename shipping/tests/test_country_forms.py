@@ -87,7 +87,7 @@ def test_postal_code_is_stored_in_its_countrys_form(country, written, formatted)
         "CL": "RM;V Región;Biobío;O'Higgins",
         "TW": "台北市;臺北市;New Taipei",
         "UA": "Odesa;Zaporizhzhia;Київська обл.",
-        "MY": "N. Sembilan;Negri Sembilan;Penang",
+        "MY": "Wilayah Persekutuan;N. Sembilan;Negri Sembilan;Penang",
         "TH": "กทม.;กรุงเทพฯ;Chon Buri",
         "PH": "NCR;National Capital Region",
         "VN": "TP. Hồ Chí Minh;HCM;Huế",
