@@ -39,11 +39,19 @@ def check_scopes_held(caller: Caller, scopes: Collection[str]) -> None:
 
 
 def store_key(
-    tenant: Tenant, key: str, *, name: str, scopes: Iterable[str] = OF_KEYS, is_demo: bool = False, **columns: Any
+    tenant: Tenant,
+    key: str,
+    *,
+    name: str,
+    scopes: Iterable[str] = OF_KEYS,
+    is_demo: bool = False,
+    hashed: str = "",
+    **columns: Any,
 ) -> ApiKey:
     """Store a key (generated or imported) for a merchant, without an event.
 
     Args:
+        hashed: ``hash_key`` of the key, if it was computed before.
         columns: further columns of ``ApiKey``.
     Raises: ``ValueError`` if the key is not well-formed.
     """
@@ -56,10 +64,15 @@ def store_key(
         scopes=sorted(scopes),
         prefix=key[:12] if key.startswith("wb_") else key[:4],
         digest=key_digest(key),
-        hash=bcrypt.hashpw(key.encode(), bcrypt.gensalt(settings.API_KEY_BCRYPT_ROUNDS)).decode(),
+        hash=hashed or hash_key(key),
         is_demo=is_demo,
         **({"store_id": tenant.store_id} | columns),
     )
+
+
+def hash_key(key: str) -> str:
+    """Return the bcrypt hash of a key. This takes long."""
+    return bcrypt.hashpw(key.encode(), bcrypt.gensalt(settings.API_KEY_BCRYPT_ROUNDS)).decode()
 
 
 def create_key(tenant: Tenant, *, name: str, on_created: OnCreated | None = None, **columns: Any) -> tuple[ApiKey, str]:

@@ -6,9 +6,12 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
+from apikeys.keys import lifecycle
 from apikeys.keys.format import generate_key
 from apikeys.keys.strength import find_weakness
+from apikeys.keys.verification import verify_key
 from apikeys.models import ApiKey, Event, Store
 from apikeys.models.scopes import DEFAULT
 
@@ -130,3 +133,18 @@ def test_command_creates_a_key(merchant, client):
     assert client.get("/api/v1/shipments", headers={"X-API-Key": key}).status_code == 200
     with pytest.raises(CommandError, match="acme"):
         call_command("create_api_key", "nobody", name="shop")
+
+
+def test_slow_hashes_are_computed_before_the_transaction(run, merchant, monkeypatch):
+    """Otherwise the import of many keys blocks other writers for minutes."""
+    depth, hash_key, depths = len(connection.savepoint_ids), lifecycle.hash_key, []
+
+    def observed(key):
+        depths.append(len(connection.savepoint_ids))
+        return hash_key(key)
+
+    monkeypatch.setattr(lifecycle, "hash_key", observed)
+    keys = [secrets.token_hex(16) for _ in range(2)]
+    assert "2 keys were imported" in run("".join(f"acme,Old shop,{key},live,,\n" for key in keys))
+    assert depths == [depth] * 2
+    assert all(verify_key(key) for key in keys)

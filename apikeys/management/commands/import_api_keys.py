@@ -66,9 +66,12 @@ class Command(BaseCommand):
         known = set(ApiKey.objects.values_list("digest", flat=True)) if lines else set()
         new = [line for line in lines if key_digest(line.key) not in known]
         if not check:
+            # Before the transaction: that of a large file would block other writers and event feeds for long.
+            bar = tqdm(new, unit="keys", file=self.stderr, disable=bool(os.environ.get("CI")))
+            hashes = [lifecycle.hash_key(line.key) for line in bar]
             with transaction.atomic():
-                for line in tqdm(new, unit="keys", file=self.stderr, disable=bool(os.environ.get("CI"))):
-                    row = lifecycle.store_key(line.tenant, line.key, name=line.name, scopes=line.scopes)
+                for line, hashed in zip(new, hashes, strict=True):
+                    row = lifecycle.store_key(line.tenant, line.key, name=line.name, scopes=line.scopes, hashed=hashed)
                     data = lifecycle.key_data(row) | {"imported": True}
                     events.record(security.KEY_CREATED, tenant=row.tenant, subject_id=row.id, data=data)
         verb = "can be" if check else "were"
