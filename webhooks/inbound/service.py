@@ -22,6 +22,7 @@ from apikeys.db import leases
 from apikeys.http import correlation
 from apikeys.http.errors import NotAuthenticated, Unavailable
 from apikeys.http.text import number_key
+from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import ReportedScan, WebhookReport
@@ -132,7 +133,7 @@ def verify(
         except CredentialUnreadable:
             some_unreadable = True
     if not verified:
-        RECEIVED.labels(carrier=carrier.lower(), outcome="refused").inc()
+        RECEIVED.labels(carrier=adapter_class(carrier).slug, outcome="refused").inc()
         raise Unavailable if some_unreadable else NotAuthenticated
     RECEIVED.labels(carrier=verified[0].carrier, outcome="verified").inc()
     return verified, some_unreadable

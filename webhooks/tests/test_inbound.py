@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
 from shipping.models import Checkpoint, StatusCode
 from webhooks.inbound import service
@@ -33,6 +34,14 @@ def test_event_with_a_mapped_code_gets_its_status(credential):
     send_webhook(event("shipment.beamed", at=SOON), credential)
     shipment.refresh_from_db()
     assert shipment.status == "out_for_delivery"
+
+
+def test_spellings_of_a_carrier_are_one_series_of_the_metrics(client):
+    """Without a signature a client could otherwise create any number of them."""
+    for name in ("pickit", "PickIt", "pickit%20", "%20%20pickit%09", "velocity%20shipfast"):
+        assert client.post(f"/webhooks/{name}/events", b"{}", content_type="application/json").status_code == 401
+    counted = {sample.labels["carrier"] for metric in service.RECEIVED.collect() for sample in metric.samples}
+    assert counted <= set(ADAPTERS)
 
 
 def test_unknown_code_is_stored_and_decides_nothing(credential):
