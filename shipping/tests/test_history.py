@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.types import Status
-from shipping.checkpoints.fold import FINAL, RANK, CheckpointFacts, sort_checkpoints, summarize
+from shipping.checkpoints.fold import FINAL, RANK, CheckpointFacts, read_statuses, sort_checkpoints, summarize
 
 START = datetime(2024, 1, 15, 10, tzinfo=UTC)
 
@@ -62,6 +62,12 @@ def test_return_opens_a_new_leg_after_delivery():
     summary = summarize([at(1, Status.DELIVERED), at(2, Status.RTO), at(3, Status.IN_TRANSIT)])
     assert summary.status == Status.IN_TRANSIT
     assert summary.delivered_at is None
+
+
+def test_return_with_a_suspect_time_changes_no_later_status():
+    wrong = replace(at(0, Status.RTO), suspect_time=True)
+    assert read_statuses([wrong, at(1, Status.DELIVERED)]) == [Status.RTO, Status.DELIVERED]
+    assert read_statuses([at(0, Status.RTO), at(1, Status.DELIVERED)]) == [Status.RTO, Status.RETURNED]
 
 
 def test_unknown_code_is_stored_but_decides_nothing():
