@@ -144,6 +144,17 @@ def test_cancelled_shipment_is_polled_for_a_week_and_a_moving_one_until_it_ends(
         assert polling.poll()["asked"] == 0
 
 
+def test_scan_that_arrives_while_polling_ends_is_followed(credential):
+    shipment = booked(credential)
+    store_scans(shipment.id, [scan(Status.CANCELLED, 1)])
+    with later(days=9):
+        row = Shipment.objects.get()
+        row.reported_at = START
+        store_scans(shipment.id, [scan(Status.PICKED_UP, 2)])
+        assert list(polling._select_silent([row])) == []
+    assert Shipment.objects.get().poll_at
+
+
 def test_cancelled_number_that_the_carrier_forgot_is_no_failure(credential, sandbox):
     booked(credential, status="cancelled", poll_at=timezone.now())
     with later(hours=7):

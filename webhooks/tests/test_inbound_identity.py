@@ -114,6 +114,18 @@ def test_report_takes_few_statements(credential):
     assert statements("poll") == ["SELECT", "SELECT", "INSERT"]
 
 
+def test_checkpoint_of_version_1_is_the_scan_at_its_location(api, credential):
+    shipment = book(credential, created_at=BOOKED)
+    owner = {"shipment": shipment, "merchant_id": shipment.merchant_id, "mode": "test", "source": "carrier"}
+    scan = {"status": "in_transit", "code": "in_transit", "occurred_at": BOOKED, "location": "Medellín"}
+    Checkpoint.objects.create(**owner, **scan, details={"route": "R1"})
+    for place in PLACES[:2]:
+        report(shipment, credential, ("in_transit", BOOKED), place, "poll")
+    points = api.get(f"/api/v1/tracking/{shipment.tracking_number}").json()["checkpoints"]
+    shown = {one["location"]: one["details"].get("route") for one in points}
+    assert shown == {"BOGOTA  CENTRO": None, "medellin": "R1"}
+
+
 def test_second_source_completes_a_scan_and_one_location_more_is_another_scan(api, credential):
     shipment = book(credential, created_at=BOOKED)
     scan = ("in_transit", BOOKED)
