@@ -78,7 +78,9 @@ def metrics(request: HttpRequest, sources: Sequence[Callable[[], Iterable[Metric
     read from the database.
     """
     if request.method not in ("GET", "HEAD"):
-        return error_response(MethodNotAllowed())
+        response = error_response(MethodNotAllowed())
+        response["Allow"] = "GET, HEAD"
+        return response
     token = settings.METRICS_TOKEN.encode()
     sent = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     has_token = token and hmac.compare_digest(sent, token)

@@ -130,7 +130,7 @@ def read_table(source: TextIO, columns: Mapping[str, Reader], required: frozense
     header = [known.get(_name_key(name), "") for name in names]
     if missing := [column for column in columns if column in required and column not in header]:
         shown = ", ".join(name for name in names if name.strip())[:200] or "nothing"
-        expected = ", ".join(columns)
+        expected = ", ".join(column for column in columns if column in required)
         raise UnreadableFile(
             f"The first row must name the columns {expected}; missing: {', '.join(missing)}. It has: {shown}."
         )

@@ -158,6 +158,7 @@ def test_wrong_method_returns_a_json_error(api, method):
     assert response.status_code == 405
     assert response.json()["error"] == "method_not_allowed"
     assert "POST" in response["Allow"]
+    assert Client().post("/metrics")["Allow"] == "GET, HEAD"
 
 
 def test_options_lists_the_methods(api):

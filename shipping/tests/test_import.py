@@ -153,7 +153,7 @@ def test_killed_import_continues_after_its_last_complete_batch(run, tmp_path, mo
 
 
 UNUSABLE = {
-    "tracking_id,status\n": "missing: location, description, timestamp",
+    "tracking_id,status\n": "columns tracking_id, .*, timestamp; missing: location, description, timestamp",
     "": "empty",
     "PK\x03\x04": "workbook",
     '[{"tracking_id": "U"}]': "array",
