@@ -13,7 +13,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.strength import find_weakness
 from apikeys.keys.verification import verify_key
 from apikeys.models import ApiKey, Event, Store
-from apikeys.models.scopes import DEFAULT
+from apikeys.models.scopes import AUDIT_EXPORT, DEFAULT
 
 pytestmark = pytest.mark.django_db
 HEADER = "merchant,name,key,mode,scopes,store\n"
@@ -148,3 +148,8 @@ def test_slow_hashes_are_computed_before_the_transaction(run, merchant, monkeypa
     assert "2 keys were imported" in run("".join(f"acme,Old shop,{key},live,,\n" for key in keys))
     assert depths == [depth] * 2
     assert all(verify_key(key) for key in keys)
+
+
+def test_scope_of_the_platform_is_not_imported(run, merchant):
+    with pytest.raises(CommandError, match=f"scopes: there is no {AUDIT_EXPORT}"):
+        run(f"acme,Old shop,{secrets.token_hex(16)},live,{AUDIT_EXPORT} shipments:read,\n")
