@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import HttpResponse
@@ -29,8 +33,27 @@ def _convert(value: Any) -> Any:
 
 
 def to_json(value: Any) -> bytes:
-    """Return compact UTF-8 JSON: times as RFC 3339 in UTC with Z, decimals as numbers."""
-    return orjson.dumps(value, default=_convert, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    """Return compact UTF-8 JSON: times as RFC 3339 in UTC with Z, decimals as numbers.
+
+    Values that a carrier has sent may exceed orjson's limits: numbers over 64 bits, more than 254 levels, surrogates.
+    """
+    try:
+        return orjson.dumps(value, default=_convert, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:
+        return json.dumps(_to_plain(value), separators=(",", ":")).encode()
+
+
+def _to_plain(value: Any) -> Any:
+    """Return a value for Python's encoder, with the results of orjson's."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    return str(value) if isinstance(value, UUID | Promise) else value
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -2,8 +2,9 @@
 
 import gzip
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -83,6 +84,22 @@ def test_stream_is_sent_unchanged():
 )
 def test_values_are_rendered_as_documented(value, text):
     assert to_json(value) == text
+
+
+def test_values_beyond_the_encoders_limits_are_rendered_in_the_same_way():
+    """Carriers send numbers over 64 bits; one such value must not fail the response."""
+    others = [
+        datetime(2024, 1, 15, 12, tzinfo=timezone(timedelta(hours=2))),
+        date(2024, 1, 15),
+        UUID(int=7),
+        Decimal("1.50"),
+        float("nan"),
+        gettext_lazy("Not found."),
+        ReturnDict({"ä": (True, None)}, serializer=None),
+    ]
+    for limit in (10**30, "\ud800"):
+        rendered = json.loads(to_json({"limit": limit, "others": others, 5: [[]]}))
+        assert rendered == {"limit": limit} | json.loads(to_json({"others": others, 5: [[]]}))
 
 
 def test_unknown_values_are_not_rendered():

@@ -1,5 +1,6 @@
 """The merchant's call log, and figures of carriers that are computed from it."""
 
+import json
 import uuid
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from carriers.api import figures
+from carriers.http.masking import mask_body
 from carriers.models import CarrierCall
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,17 @@ def test_call_is_shown_with_masked_request_and_response(api, credential, sandbox
     everything = api.get("/api/v1/carrier-calls").content.decode()
     assert not [text for text in ("test-secret", "Jane Smith", "789 Customer St", "jane.smith@") if text in everything]
     assert api.get(f"/api/v1/carrier-calls/{row['id']}").json() == row
+
+
+def test_body_of_any_json_is_shown(api, log):
+    """One body must not cost the list: numbers of labels have more than 64 bits."""
+    long, deep = "9261290995234560000001234567", "[" * 300 + "]" * 300
+    for body in (f'{{"barcode": {long}}}', deep, '{"a": NaN, "b": 1e999}'):
+        log(response_body=mask_body(body.encode()))
+    response = api.get("/api/v1/carrier-calls")
+    assert response.status_code == 200
+    shown = [row["response"] for row in response.json()["carrier_calls"]]
+    assert {"barcode": int(long)} in shown and json.loads(deep) in shown and {"a": None, "b": None} in shown
 
 
 def test_each_filter_selects_and_uses_an_index(api, log, merchant):
