@@ -77,10 +77,11 @@ def test_voiding_is_repeated_if_the_carrier_is_unavailable(api, sandbox, late_la
     assert (count_events("orphan_voided", shipment), count_events("orphan_not_voided", shipment)) == (1, 0)
 
 
-def test_voiding_that_a_killed_process_did_not_record_is_recorded_later(api, sandbox, late_label):
+@pytest.mark.parametrize("spell", [str, str.lower])
+def test_voiding_that_a_killed_process_did_not_record_is_recorded_later(api, sandbox, late_label, spell):
     shipment, number = late_label
     tenant = {"merchant_id": shipment.merchant_id, "mode": shipment.mode}
-    Orphan.objects.create(shipment=shipment, tracking_number=number, **tenant)
+    Orphan.objects.create(shipment=shipment, tracking_number=spell(number), **tenant)
     sandbox.control("POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "cancelled"})
     for _ in range(2):
         assert reconcile_now() == {"watched": 1}

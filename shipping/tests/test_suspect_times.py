@@ -139,6 +139,17 @@ def test_wrong_clock_of_an_answer_delays_neither_booking_nor_cancellation(api, o
     assert not Checkpoint.objects.filter(suspect_time=True).exists()
 
 
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_shipment_with_a_suspect_cancellation_can_be_cancelled(api, order):
+    label = buy(api, order).json()
+    carrier_reports.store_scans(label["shipment_id"], [scan(Status.CANCELLED, EPOCH)])
+    path = f"/api/v1/shipments/{label['shipment_id']}"
+    assert api.get(path).json()["status"] == "created"
+    cancelled = api.post(f"{path}/cancel", {}).json()["cancellation"]
+    assert timezone.now() - datetime.fromisoformat(cancelled["cancelled_at"]) < timedelta(hours=1)
+    assert api.get(path).json()["status"] == "cancelled"
+
+
 def test_locations_are_compared_by_letters_and_digits():
     for one, other in [("Bogotá, D.C.", " BOGOTA  d c "), ("Łódź", "łódz"), ("ＴＯＫＹＯ 1", "tokyo-1"), ("", "—")]:
         assert make_location_key(one) == make_location_key(other)

@@ -94,10 +94,13 @@ def test_webhook_of_a_cancelled_shipment_raises_the_alarm_and_resumes_polling(cr
     assert alarm.data["cancelled_at"] == "2024-01-15T12:00:00Z"
 
 
-def test_scan_of_a_voided_label_puts_it_back_on_the_list(credential, merchant):
+def test_scan_of_a_voided_label_puts_it_back_on_the_list(credential, other_credential, merchant):
     failed = book(credential, "")
     made = {"merchant_id": merchant.id, "mode": "test", "shipment": failed, "tracking_number": "PKT-0000000001"}
     orphan = Orphan.objects.create(**made, voided_at=datetime.now(UTC))
+    send_webhook(event("shipment.in_transit", "PKT-0000000001"), other_credential, secret="other-secret")
+    orphan.refresh_from_db()
+    assert orphan.voided_at
     for name, is_voided in (("shipment.created", True), ("shipment.picked_up", False), ("shipment.in_transit", False)):
         send_webhook(event(name, "pkt-0000000001", pickup_time="2024-01-15T14:00:00Z"), credential)
         orphan.refresh_from_db()

@@ -75,6 +75,16 @@ def test_scan_does_not_wait_for_later_shipments(credential):
     assert [service.process_pending(), service.process_pending()] == [0, 0]
 
 
+def test_time_is_suspect_by_the_arrival_of_the_webhook_though_it_waited(credential):
+    body = event("shipment.in_transit", at=(timezone.now() + timedelta(hours=24)).isoformat())
+    send_webhook(body, credential)
+    arrival = timezone.now() - timedelta(hours=30)
+    InboundWebhook.objects.update(received_at=arrival)
+    shipment = book(credential, created_at=arrival)
+    assert service.process_pending() == 1
+    assert shipment.checkpoints.get().suspect_time
+
+
 def test_scan_does_not_wait_for_a_pickup_with_its_number(credential):
     schedule_pickup(credential, NUMBER)
     send_webhook(event(), credential)
