@@ -153,10 +153,11 @@ class _Layout:
 
 
 def read_lines(source: TextIO) -> Iterator[str]:
-    """Yield the lines of a file. Raises ``UnreadableFile`` for one that is too long to be kept in memory."""
+    """Yield the lines of a file. Of one that is too long for the memory only the beginning, which is no valid row."""
     while line := source.readline(_MAX_LINE):
-        if len(line) == _MAX_LINE:
-            raise UnreadableFile(f"A line is longer than {_MAX_LINE} characters.")
+        rest = line
+        while len(rest) == _MAX_LINE and not rest.endswith(("\n", "\r")):
+            rest = source.readline(_MAX_LINE)
         yield line
 
 

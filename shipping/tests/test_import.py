@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from apikeys.files import tables
 from apikeys.models import Merchant
 from shipping.checkpoints import batches, importing
 from shipping.models import Checkpoint, Shipment
@@ -150,6 +151,18 @@ def test_killed_import_continues_after_its_last_complete_batch(run, tmp_path, mo
             run(HEADER + line(1) + bad + line(3) + line(3, "SENT") + line(4))
     assert "exit 1: 1 stored, 1 existing, 1 refused" in run()
     assert [row["row"] for row in read_refused(tmp_path)] == [3, 5]
+
+
+def test_line_that_is_too_long_costs_only_itself(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_MAX_LINE", 200_000)
+    for long in ("x" * 450_000, "x" * 200_000, "x" * 199_900 + '","' * 3):
+        text = HEADER + line(1) + line(2).replace("Paquete creado", long) + line(3)
+        assert "exit 1" in run(text)
+        assert [row["row"] for row in read_refused(tmp_path)] == [3]
+        rows = [{"tracking_id": "UNIT-000004", "note": long}, {"tracking_id": "UNIT-000005"}]
+        assert "2 refused" in run("\n".join(json.dumps(row) for row in rows), "scans.ndjson")
+        assert [row["row"] for row in read_refused(tmp_path, "scans.ndjson.refused.ndjson")] == [1, 2]
+    assert Shipment.objects.count() == 2
 
 
 UNUSABLE = {
