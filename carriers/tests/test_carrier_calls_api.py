@@ -166,6 +166,13 @@ def test_figures_read_a_bounded_number_of_calls_by_index(log, tenant, monkeypatc
     assert all(reads_by_index(query["sql"]) for query in captured)
 
 
+def test_kept_figures_are_of_one_merchant_and_mode(log, tenant, merchant):
+    log(duration_ms=7)
+    other = Merchant.objects.create(name="Other", slug="other")
+    for reader, latency in ((tenant, 7), (Tenant(other.id, "test"), None), (Tenant(merchant.id, "live"), None)):
+        assert figures.of_tenant(reader, ["pickit"])["pickit"].latency_p95_ms == latency
+
+
 def test_metrics_have_the_figures_of_all_calls(client, log, settings):
     settings.METRICS_ADDRESSES = ["127.0.0.1"]
     log(duration_ms=1500)
