@@ -1,9 +1,11 @@
 """The day of a pickup, and shipments that an open pickup collects already."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from apikeys.db.tenancy import Mode, Tenant
@@ -145,3 +147,26 @@ def test_shipment_is_in_one_open_pickup_unless_it_is_additional(tenant, credenti
     assert check(Tenant(tenant.merchant_id, Mode.TEST)) == ["shipment_ids"]
     Pickup.objects.update(state="cancelled")
     assert check(live) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_several_simultaneous_pickups_collects_a_shipment(tenant, credential):
+    live = Tenant(tenant.merchant_id, Mode.LIVE)
+    made = {"merchant_id": tenant.merchant_id, "mode": "live", "carrier": "pickit", "credential": credential}
+    shipment = Shipment.objects.create(**made, tracking_number="PKT-1", reference="R1")
+    day = MomentField().run_validation((timezone.now() + timedelta(days=1)).isoformat())
+    window = {"pickup_window_start": "10:00", "pickup_window_end": "12:00"}
+    order = {"pickup_date": day, "address": {}, "packages_count": 1, "additional": False, **window}
+
+    def reserve(_):
+        try:
+            return pickups._reserve(live, credential, order, [shipment])
+        except Conflict as refused:
+            return refused.details["pickup_id"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(reserve, range(6)))
+    assert Pickup.objects.count() == 1
+    assert outcomes.count([str(Pickup.objects.get().id)]) == 5

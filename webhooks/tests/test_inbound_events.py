@@ -87,6 +87,13 @@ def test_completed_pickup_sets_its_shipments_to_picked_up(credential):
     assert pickup.state == "completed"
 
 
+def test_pickup_completed_by_a_wrong_clock_is_completed_at_its_report(credential):
+    pickup, at = schedule_pickup(credential), "1970-01-01T00:00:00Z"
+    send_webhook({"event_type": "pickup.completed", "timestamp": at, "data": {"pickup_id": "PCK-1"}}, credential)
+    pickup.refresh_from_db()
+    assert pickup.completed_at >= pickup.created_at
+
+
 def test_pickup_event_needs_the_credential_of_the_booking(credential, other_credential):
     pickup = schedule_pickup(credential, **YEAR_2024)
     done_at = "2024-01-16T11:30:00Z"
