@@ -49,7 +49,7 @@ def to_waybill_error(exception: Exception) -> errors.WaybillError:
         case drf.MethodNotAllowed():
             return errors.MethodNotAllowed()
         case drf.UnsupportedMediaType():
-            return errors.UnsupportedMediaType()
+            return errors.UnsupportedMediaType(details={"Content-Type": [errors.UnsupportedMediaType.message]})
         case RequestDataTooBig():
             return errors.PayloadTooLarge()
         case SuspiciousOperation():

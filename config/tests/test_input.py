@@ -137,6 +137,13 @@ def test_compressed_body_is_read_and_bounded(api, settings):
         assert (answer.status_code, list(answer.json()["details"])) == (status, [name])
 
 
+def test_unknown_content_type_is_named(api):
+    refused = api.client.post(
+        "/api/v1/checkpoints", b"a: 1", content_type="application/yaml", headers={"X-API-Key": api.key}
+    )
+    assert (refused.status_code, list(refused.json()["details"])) == (415, ["Content-Type"])
+
+
 def test_key_that_an_object_has_twice_is_refused(api):
     for raw, names in {
         '{"status": "CREATED", "status": "DELIVERED"}': ["status"],
