@@ -23,7 +23,7 @@ def fetch(credential, carrier):
 
 def test_file_is_downloaded_and_logged_without_its_content(fetch, carrier):
     carrier.answers = [(200, b"%PDF canary \xff\x00", {})]
-    answer = fetch(f"{carrier.url}/label.pdf?signature=canary")
+    answer = fetch(f"{carrier.url}/label.pdf?signature=canary&k=canary")
     assert answer.content == b"%PDF canary \xff\x00"
     call = CarrierCall.objects.get()
     assert (call.operation, call.outcome, call.response_body) == ("label_file", "ok", "<a file of 14 bytes>")
