@@ -13,7 +13,7 @@ from django.utils import timezone
 from apikeys.db.triggers import dropped
 from apikeys.models import Event
 from carriers.adapters.records import Record
-from carriers.types import Cancellation, ProofOfDelivery, Scan, Status, Track
+from carriers.types import Cancellation, ProofOfDelivery, Scan, Status, Track, is_suspect_time
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.merging import make_location_key
 from shipping.models import FROZEN_CHECKPOINTS, Checkpoint, Shipment
@@ -60,6 +60,15 @@ def test_suspect_scan_is_shown_and_decides_nothing_in_any_order(tenant, api):
     body = api.get("/metrics/business").json()
     assert (body["avg_delivery_time"], body["units_by_status"]["DELIVERED"]) == (None, 0)
     assert not any(counters.differences().values())
+
+
+def test_limits_of_times_belong_to_the_possible_ones():
+    second, early = timedelta(seconds=1), datetime(2000, 1, 1, tzinfo=UTC)
+    limits = [(START + timedelta(hours=48), START, 1), (START - timedelta(days=60), START, -1), (early, early, -1)]
+    for moment, booked_at, outwards in limits:
+        times = {"booked_at": booked_at, "received_at": START}
+        assert not is_suspect_time(moment, **times)
+        assert is_suspect_time(moment + outwards * second, **times)
 
 
 def test_shipment_with_suspect_scans_only_is_unknown_and_has_a_history(tenant, api):
