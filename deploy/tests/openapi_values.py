@@ -54,6 +54,11 @@ def _visible(drawn: Any) -> str:
     return re.sub("[^!-~]", "", str(drawn))
 
 
+def _first(drawn: Any, count: int) -> list[Any]:
+    """Return the first elements of a list; a free object may have another value under the list's name."""
+    return drawn[:count] if isinstance(drawn, list) else []
+
+
 def _address(world: Things, drawn: Any) -> Any:
     """Move an address to a country and postal code that belong together; the carrier needs the code."""
     return drawn | {"country": "US", "postal_code": "10001", "state": "NY"} if isinstance(drawn, dict) else drawn
@@ -69,14 +74,14 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "latitude": lambda world, drawn: round(drawn, 4) if isinstance(drawn, float) else drawn,
     "longitude": lambda world, drawn: round(drawn, 4) if isinstance(drawn, float) else drawn,
     "tracking_number": lambda world, drawn: world.some(things.tracking_number),
-    "tracking_numbers": lambda world, drawn: sorted({world.some(things.tracking_number) for _ in (drawn or ())[:3]}),
-    "shipment_ids": lambda world, drawn: [world.some(things.shipment) for _ in (drawn or ())[:3]],
+    "tracking_numbers": lambda world, drawn: sorted({world.some(things.tracking_number) for _ in _first(drawn, 3)}),
+    "shipment_ids": lambda world, drawn: [world.some(things.shipment) for _ in _first(drawn, 3)],
     "pickup_point_id": lambda world, drawn: "PP-12345",
     "credentials": lambda world, drawn: things.OWN_CREDENTIAL_FIELDS,
     "environment": lambda world, drawn: "sandbox",
     "currency": lambda world, drawn: ("USD", "inr")[len(str(drawn)) % 2],
     "email": lambda world, drawn: f"{uuid.uuid4().hex}@example.com",
-    "Idempotency-Key": lambda world, drawn: f"{drawn[:200]}{uuid.uuid4().hex}",
+    "Idempotency-Key": lambda world, drawn: f"{str(drawn)[:200]}{uuid.uuid4().hex}",
     # The simulated carrier's own limits.
     "service_type": lambda world, drawn: ("standard", "express")[len(str(drawn)) % 2],
     "label_format": lambda world, drawn: "PDF",
