@@ -147,6 +147,11 @@ def period(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     return rest | (dict(zip(("from", "to"), sorted(days.values()), strict=False)) if len(days) == 2 else {})
 
 
+def covered(world: Things, query: dict[str, Any]) -> dict[str, Any]:
+    """Ask for a postal code of a country that has them."""
+    return query | {"country": "US", "postal_code": "10001"}
+
+
 def filters(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     """Remove the store, as there is none, and order the times."""
     kept = {name: value for name, value in query.items() if name != "store"}
@@ -262,6 +267,7 @@ BODIES: dict[str, Change] = {
 }
 QUERIES: dict[str, Change] = {
     r"/reports$": report,
+    r"/service-coverage$": covered,
     r"GET /next-tracking-number$": indicated,
     r"GET /api/v1/usage$": period,
     r"GET /api/v1/analytics/performance$": period,
