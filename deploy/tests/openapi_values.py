@@ -49,6 +49,12 @@ def _rounded(places: int, most: float = 1e15) -> Callable[[Things, Any], Any]:
     return lambda world, drawn: min(round(drawn, places), most) if isinstance(drawn, float) else drawn
 
 
+def _weight(world: Things, drawn: Any) -> Any:
+    """Keep weights within what the carrier takes; larger integers are numbers too."""
+    is_number = isinstance(drawn, int | float) and not isinstance(drawn, bool)
+    return min(max(round(drawn, 3), 0.1), 30) if is_number else drawn
+
+
 def _visible(drawn: Any) -> str:
     """Drop characters that identifiers may not contain."""
     return re.sub("[^!-~]", "", str(drawn))
@@ -93,7 +99,7 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "quantity": lambda world, drawn: min(drawn, 10) if isinstance(drawn, int) else drawn,
     "discount": lambda world, drawn: 0,
     "tax": _rounded(2, most=1e6),
-    "weight_kg": _rounded(3, most=30),
+    "weight_kg": _weight,
     "total_weight_kg": _rounded(3),
     "weight": _rounded(3),
     "length_cm": _rounded(2),
@@ -218,6 +224,7 @@ def changed(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     parcel = {"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}
     taken = {"destination": things.INDIAN_ADDRESS, "packages": [parcel]}
     known = ("payment_method", "cod_amount", "items")
+    body = body if any(name in body for name in (*taken, *known)) else taken
     return paid(world, {name: taken.get(name, body[name]) for name in (*taken, *known) if name in body})
 
 
