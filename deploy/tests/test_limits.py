@@ -66,8 +66,14 @@ def key_with_time(web, *owner, **fields):
             return made
 
 
-def exactly_a_hundred_pass(web, made):
-    answers = at_once(400, lambda _: call(web, "GET", SHIPMENTS, made["key"]))
+def exactly_a_hundred_pass(web, *owner, **fields):
+    """Send 400 requests within one minute of a new key; return the key and the responses."""
+    answers = []
+    while not answers:
+        made = key_with_time(web, *owner, **fields)
+        end = window_end(f"key:{made['id']}", 60)
+        sent = at_once(400, lambda _, key=made["key"]: call(web, "GET", SHIPMENTS, key))
+        answers = sent if time.time() < end else []  # on a busy machine the next minute may have begun
     assert Counter(answer.status_code for answer in answers) == {200: 100, 429: 300}
     passed = [answer for answer in answers if answer.status_code == 200]
     assert sorted(int(answer.headers["X-RateLimit-Remaining"]) for answer in passed) == list(range(100))
@@ -79,7 +85,7 @@ def exactly_a_hundred_pass(web, made):
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
         assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert {answer.headers["X-RateLimit-Limit"] for answer in answers} == {"100"}
-    return answers
+    return made, answers
 
 
 def violations(web, made, owner="test-api-key"):
@@ -89,8 +95,7 @@ def violations(web, made, owner="test-api-key"):
 
 def test_of_400_requests_to_four_processes_exactly_100_pass(four_processes):
     def attempt():
-        made = key_with_time(four_processes, per_minute=100)
-        answers = exactly_a_hundred_pass(four_processes, made)
+        made, answers = exactly_a_hundred_pass(four_processes, per_minute=100)
         assert violations(four_processes, made) == ["api_key"]
         return answers
 
@@ -99,8 +104,8 @@ def test_of_400_requests_to_four_processes_exactly_100_pass(four_processes):
 
 def test_of_400_requests_to_one_process_exactly_the_100_of_the_plan_pass(site, one_process):
     _slug, owner = site.create_merchant(plan="free")
-    made = key_with_time(one_process, owner)
-    assert len({answer.headers["X-Worker"] for answer in exactly_a_hundred_pass(one_process, made)}) == 1
+    made, answers = exactly_a_hundred_pass(one_process, owner)
+    assert len({answer.headers["X-Worker"] for answer in answers}) == 1
     assert violations(one_process, made, owner) == ["api_key"]
 
 
