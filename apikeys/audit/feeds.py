@@ -25,7 +25,7 @@ _NOT_PUBLIC = RawSQL('NOT ("apikeys_event"."visibility" = \'public\')', (), outp
 
 
 class Cursor(NamedTuple):
-    """A place in a feed: after the event with this position and id."""
+    """A position in a feed: after the event with this position and id."""
 
     position: int
     id: uuid.UUID
@@ -87,9 +87,9 @@ def read_audit_feed(
 def _read_page(
     rows: QuerySet[Event], filters: Collection[Q], after: Cursor, limit: int
 ) -> tuple[list[Event], dict[str, Any]]:
-    """Read a page in one statement, and the place at which it stopped in another if the filters left out much."""
+    """Read a page in one statement, and the cursor after the last event read in another if there are filters."""
     rows = rows.filter(_compare(">", after), position__lt=SettledPosition()).order_by("position", "id")
-    end = _place_after(rows, MAX_READ) if filters else None
+    end = _cursor_after(rows, MAX_READ) if filters else None
     if end:
         rows = rows.filter(_compare("<=", end))
     page = list(rows.filter(*filters)[: limit + 1])
@@ -100,8 +100,8 @@ def _read_page(
     return page, {"limit": limit, "has_more": has_more, "next_after": str(last)}
 
 
-def _place_after(rows: QuerySet[Event], number: int) -> Cursor | None:
-    """Return the place of the row after so many rows, or None if there are fewer."""
+def _cursor_after(rows: QuerySet[Event], number: int) -> Cursor | None:
+    """Return the cursor of the row after so many rows, or None if there are fewer."""
     found = rows.values_list("position", "id")[number - 1 : number].first()
     return Cursor(*found) if found else None
 
@@ -112,7 +112,7 @@ def _compare(operator: str, cursor: Cursor) -> RawSQL:
 
 
 def _read_end() -> Cursor:
-    """Return the place after all events that a feed may show now."""
+    """Return the cursor after all events that a feed may show now."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT waybill_settled_position() - 1")
