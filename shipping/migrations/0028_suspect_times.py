@@ -11,10 +11,28 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from apikeys.db.triggers import DropTriggers
-from shipping.checkpoints.fold import FINAL, CheckpointFacts, summarize
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 BATCH = 500
+# The fold as it was in this version, since that of the application changes: the statuses by progress.
+RANKED = [
+    "unknown",
+    "created",
+    "picked_up",
+    "in_transit",
+    "out_for_delivery",
+    "exception",
+    "ndr",
+    "damaged",
+    "lost",
+    "at_pickup_point",
+    "rto",
+    "cancelled",
+    "delivered",
+    "returned",
+]
+RANK = {status: rank for rank, status in enumerate(RANKED)}
+FINAL = {"delivered", "returned", "cancelled"}
 
 
 def mark(apps: Any, schema_editor: Any) -> None:
@@ -41,17 +59,35 @@ def mark(apps: Any, schema_editor: Any) -> None:
 
 def _fold(shipment: Any, checkpoints: Any) -> None:
     columns = checkpoints.values_list("occurred_at", "status", "code", "location", "suspect_time")
-    summary = summarize(CheckpointFacts(*values) for values in columns)
-    shipment.update(
-        status=summary.status,
-        delivered_at=summary.delivered_at,
-        picked_up_at=summary.picked_up_at,
-        location=summary.location,
-        first_at=summary.first_at,
-        last_at=summary.last_at,
-    )
-    if summary.status not in FINAL:
+    values = _summarize(list(columns))
+    shipment.update(**values)
+    if values["status"] not in FINAL:
         shipment.filter(poll_at__isnull=True).update(poll_at=timezone.now())
+
+
+def _summarize(rows: list[tuple[datetime, str, str, str, bool | None]]) -> dict[str, Any]:
+    """Return the columns of a shipment that its checkpoints decide."""
+    ordered = sorted(
+        (at, RANK[status], code, location, status) for at, status, code, location, wrong in rows if not wrong
+    )
+    leg, is_returning = [], False
+    for at, _rank, _code, _location, status in ordered:
+        is_returning |= status == "rto"
+        if status != "unknown":
+            leg.append(("returned" if is_returning and status == "delivered" else status, at))
+    openings = [number for number, (status, _at) in enumerate(leg) if status in ("rto", "returned")]
+    leg = leg[openings[-1] if openings else 0 :]
+    final = [status for status, _at in leg if status in FINAL]
+    status = (final or [status for status, _at in leg] or ["unknown" if rows else ""])[-1]
+    delivered = [at for each, at in leg if each == "delivered"]
+    return {
+        "status": status,
+        "delivered_at": delivered[0] if status == "delivered" else None,
+        "picked_up_at": next((row[0] for row in ordered if row[-1] == "picked_up"), None),
+        "location": next((row[3] for row in reversed(ordered) if row[3]), ""),
+        "first_at": ordered[0][0] if ordered else None,
+        "last_at": ordered[-1][0] if ordered else None,
+    }
 
 
 class Migration(migrations.Migration):
