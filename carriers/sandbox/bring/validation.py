@@ -139,7 +139,7 @@ def _check_consignment(consignment: dict[str, Any]) -> Iterator[Error]:
         yield from _check_route(service, parties["sender"], parties["recipient"])
         yield from _check_contacts(service, product, parties)
         yield from _check_packages(service, consignment, country_of(parties["recipient"]))
-        yield from customs.check(service, product, parties)
+        yield from customs.check(service, consignment, parties)
 
 
 def _check_product(product: dict[str, Any], service: Service | None) -> Iterator[Error]:

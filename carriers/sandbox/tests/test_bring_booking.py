@@ -17,8 +17,11 @@ NEW_CUSTOMS = {
     "consent": True,
     "customsDeclarations": [
         {"goodsDescription": "shampoo", "amount": 200, "currency": "NOK", "netWeight": 1, "numberOfPieces": 2}
+        | {"countryCodeOrigin": "CH", "customsArticleNumber": "330510"}
     ],
 }
+UNKNOWN_ORIGIN = NEW_CUSTOMS["customsDeclarations"][0] | {"countryCodeOrigin": ""}
+NO_REFERENCE = {"parties__sender__reference": ""}
 PARTIES = {"parties__importer": TO_STOCKHOLM, "parties__exporter": TO_OSLO}
 
 
@@ -116,8 +119,14 @@ INVALID = [
     (EXPORT, "BOOK_VALIDATION-014"),
     (EXPORT | {"product__ediCustomsDeclarations": CUSTOMS | {"natureOfTransaction": ""}}, "BOOK_VALIDATION-013"),
     (EXPORT | {"product__ediCustomsDeclarations": {"natureOfTransaction": "GIFT"}}, "BOOK_VALIDATION-012"),
-    (EXPORT | PARTIES | {"product__customsInformation": NEW_CUSTOMS | {"consent": False}}, "BOOK-VALIDATION-001"),
-    (EXPORT | PARTIES | {"product__customsInformation": NEW_CUSTOMS | {"ioss": "IM1"}}, "BOOK-VALIDATION-001"),
+    (EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"consent": False}}, "BOOK-VALIDATION-001"),
+    (EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"ioss": "IM1"}} | NO_REFERENCE, "BOOK-VALIDATION-001"),
+    (EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"ioss": "IM1234567890"}}, "BOOK-VALIDATION-001"),
+    (
+        EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"customsDeclarations": [UNKNOWN_ORIGIN]}},
+        "BOOK-INPUT-028",
+    ),
+    (EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"type": "NVIT"}}, "BOOK-VALIDATION-001"),
 ]
 
 
@@ -147,7 +156,8 @@ def test_valid_bookings_of_every_kind_are_confirmed(bring):
         {"product__additionalServices": [COD | {"codMessage": {"type": "kid", "value": "1"}}, {"id": "EVARSLING"}]},
         {"shippingDateTime": 4_000_000_000_000, "packages__0__weightInKg": None},
         {"product__id": "9300", "parties__sender": NO_CONTACT},
-        EXPORT | PARTIES | {"product__customsInformation": NEW_CUSTOMS | {"ioss": "IM1234567890"}},
+        EXPORT | PARTIES | {"customsInformation": NEW_CUSTOMS | {"ioss": "IM1234567890"}} | NO_REFERENCE,
+        {"customsInformation": NEW_CUSTOMS | {"type": "NVIT"}},
         {"product__id": "5100", "product__customerNumber": "7", "packages__0__volumeInDm3": 20},
     ):
         assert bring.confirm(**changes)["consignmentNumber"].startswith("7")
