@@ -223,10 +223,7 @@ def sandbox_process():
 def sandbox(sandbox_process, settings, request):
     """The simulated carriers without faults, recorded calls and rate limits. The sandbox environments point to them."""
     sandbox_process.reset()
-    settings.CARRIER_BASE_URLS = {
-        ("pickit", "sandbox"): f"{sandbox_process.url}/pickit/v2",
-        ("velocity", "sandbox"): f"{sandbox_process.url}/velocity",
-    }
+    settings.CARRIER_SANDBOX_URL, settings.CARRIER_BASE_URLS = sandbox_process.url, {}
     return sandbox_process
 
 

@@ -332,11 +332,18 @@ CARRIER_CONCURRENCY = env.int("CARRIER_CONCURRENCY", default=10, minimum=1)
 CARRIER_SANDBOX_URL = env.url(
     "CARRIER_SANDBOX_URL", default=f"http://127.0.0.1:{env.int('SANDBOX_PORT', default=8010, minimum=1, maximum=65535)}"
 )
+# Whether test credentials call the simulated carriers also where the carrier has a test environment.
+CARRIER_SIMULATED = env.bool("CARRIER_SIMULATED", default=DEMO)
+# Base URLs by carrier, environment and name of the API, instead of those of ``carriers.http.environments.base_urls``.
 CARRIER_BASE_URLS = {
-    ("pickit", "sandbox"): env.url("PICKIT_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/pickit/v2"),
-    ("pickit", "production"): env.url("PICKIT_API_URL", default="https://api.pickit.net/v2"),
-    ("velocity", "sandbox"): env.url("VELOCITY_SANDBOX_URL", default=f"{CARRIER_SANDBOX_URL}/velocity"),
-    ("velocity", "production"): env.url("VELOCITY_BASE_URL", default="https://shazam.velocity.in"),
+    key: url
+    for key, url in {
+        ("pickit", "sandbox", "main"): env.url("PICKIT_SANDBOX_URL"),
+        ("pickit", "production", "main"): env.url("PICKIT_API_URL"),
+        ("velocity", "sandbox", "main"): env.url("VELOCITY_SANDBOX_URL"),
+        ("velocity", "production", "main"): env.url("VELOCITY_BASE_URL"),
+    }.items()
+    if url
 }
 # Delay before the first lookup of a booking without an answer: its request may still be running.
 RECONCILE_FIRST_LOOKUP = timedelta(seconds=env.int("RECONCILE_FIRST_LOOKUP_S", default=60))

@@ -27,6 +27,14 @@ def current() -> str:
     return _current.get()
 
 
+def as_uuid() -> uuid.UUID:
+    """Return the current id as a UUID, for carriers that take no other form: derived from it if it is another text."""
+    try:
+        return uuid.UUID(current())
+    except ValueError:
+        return uuid.uuid5(uuid.NAMESPACE_OID, current()) if current() else uuid.uuid4()
+
+
 @contextmanager
 def scope(correlation_id: str = "") -> Iterator[str]:
     """Run a request or task under this id, or under a new one."""

@@ -26,7 +26,7 @@ from carriers.adapters.records import lookup_key, read_each
 from carriers.adapters.values import read_time
 
 _MAX_CLOCK_SKEW = timedelta(minutes=5)  # how far a carrier's clock may be ahead of ours
-_PERIODS = {"second": 1, "minute": 60, "hour": 3600}
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 def schema(*, required: Sequence[str], **fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,9 +48,9 @@ def text_field(
 
 @dataclass(frozen=True)
 class Rate:
-    """A number of requests per ``second``, ``minute`` or ``hour``: a token bucket of that size, refilled evenly.
+    """A number of requests per ``second``, ``minute``, ``hour`` or ``day``: a token bucket of that size.
 
-    ``operations`` share it; empty: only the operation under whose name it is declared.
+    It is refilled evenly. ``operations`` share it; empty: only the operation under whose name it is declared.
     """
 
     limit: int
@@ -66,7 +66,6 @@ class Rate:
 class CarrierAdapter(CarrierClient):
     """Base of all adapters. Subclasses set the tables and override the operations that their carrier has."""
 
-    base_urls: ClassVar[Mapping[str, str]]  # by environment: sandbox, production
     # The fields of a credential, as JSON Schema (2020-12): an object of strings; secret ones are ``writeOnly``.
     credential_schema: ClassVar[Mapping[str, Any]] = schema(required=())
     # Documented environment variables -> fields of the platform's production credential.
@@ -103,9 +102,13 @@ class CarrierAdapter(CarrierClient):
         return tuple(name for name in names if getattr(cls, name) is not getattr(CarrierAdapter, name))
 
     def need(self, operation: str) -> None:
-        """Raise ``CarrierUnsupported`` for an operation that the carrier does not have, before anything is reserved."""
+        """Raise ``CarrierUnsupported`` before anything is reserved.
+
+        The carrier does not have the operation, or the credential lacks the fields of its API.
+        """
         if operation not in self.capabilities():
             raise self._unsupported(operation)
+        self._need_auth(operation, self.api_of.get(operation, "main"))
 
     @classmethod
     def is_number(cls, text: str) -> bool:
@@ -145,14 +148,14 @@ class CarrierAdapter(CarrierClient):
 
     # Operations. All raise the errors of ``carriers.types.errors``.
 
-    def fetch_token(self) -> types.Token:
-        """Log in with the credential's fields."""
+    def fetch_token(self, kind: str = "main") -> types.Token:
+        """Log in with the credential's fields, for a ``Bearer`` of this kind."""
         raise self._unsupported("fetch_token")
 
     def check_credential(self) -> types.Token | None:
         """Check the credential by logging in. Adapters without logins override this with another request.
 
-        Returns: the token, if the request gave one.
+        Returns: the token of kind "main", if the request gave one.
         """
         return self.fetch_token()
 

@@ -1,18 +1,24 @@
-"""How every adapter sends requests: with the credential's token, and with errors that fit the operation's effect."""
+"""How every adapter sends requests: with the credential, and with errors that fit the operation's effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from carriers.adapters import skipping
+from carriers.adapters.apis import Api, Auth, Basic, Bearer, Body, HeaderKey, QueryKey, auth_fields
 from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
 from carriers.adapters.protocols import CarrierResponse, TokenSource, Transport
 from carriers.adapters.records import UNREADABLE, to_storable
 from carriers.adapters.refusals import Refusal, find_refusal
+from carriers.adapters.xml import parse_xml
 from carriers.types import errors
+
+ACCEPT = {"json": "application/json", "xml": "application/xml", "bytes": "*/*", "empty": "application/json"}
 
 
 class CarrierClient:
@@ -20,16 +26,48 @@ class CarrierClient:
 
     slug: ClassVar[str]
     name: ClassVar[str]
-    # Hosts ("host" or "host:port") besides the base URL's that serve the carrier's labels and manifests.
-    file_hosts: ClassVar[tuple[str, ...]] = ()
+    apis: ClassVar[Mapping[str, Api]]  # by name; "main" is the one of operations that ``api_of`` does not name
+    api_of: ClassVar[Mapping[str, str]] = {}  # operation -> name of its API
+    # For a carrier whose environments share a host, or differ by a flag in the request: a write or purchase is sent
+    # only if ``is_test`` is true in the sandbox and false in production.
+    test_flag: ClassVar[bool] = False
 
     def __init__(
-        self, *, fields: Mapping[str, str], base_url: str, http: Transport, tokens: TokenSource | None = None
+        self,
+        *,
+        fields: Mapping[str, str],
+        environment: str,
+        urls: Mapping[str, str],
+        http: Transport,
+        tokens: TokenSource | None = None,
     ) -> None:
+        """Make an adapter of one credential.
+
+        Args:
+            environment: ``sandbox`` or ``production``.
+            urls: base URLs by name of the API.
+        """
         self.fields = fields
-        self.base_url = base_url.rstrip("/")
+        self.environment = environment
+        self.urls = {api: url.rstrip("/") for api, url in urls.items()}
         self.http = http
         self.tokens = tokens
+
+    @classmethod
+    def is_test(cls, operation: str, body: Body | None) -> bool | None:
+        """Return whether the carrier takes this write or purchase for a test. Needed with ``test_flag``.
+
+        None: a write that costs nothing and for which the carrier has no flag.
+        """
+        return False
+
+    def auth_of(self, api: str) -> Sequence[Auth] | None:
+        """Return how requests to an API are authenticated, or None if the credential lacks the fields.
+
+        Adapters override it to choose by the fields that are set.
+        """
+        found = self.apis[api].auth
+        return found if all(self.fields.get(name) for auth in found for name in auth_fields(auth)) else None
 
     def _request(
         self,
@@ -38,54 +76,109 @@ class CarrierClient:
         path: str,
         *,
         params: Mapping[str, Any] | None = None,
-        json: Any = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Sequence[Auth] | None = None,
+        expect: str = "json",
+        api: str = "",
     ) -> Any:
-        """Send a request with the token, renewed once after a 401, and return the JSON of a 2xx.
+        """Send a request, with tokens that are renewed once after a 401, and return the content of a 2xx.
 
-        Raises what the transport raises, ``_refusal`` for 3xx and 4xx, ``_unreadable`` for a 2xx without JSON, and
-        ``_refused`` for a 2xx that refuses. A purchase is read first (``_reading``): what was sold counts.
+        Args:
+            path: below the API's base URL.
+            headers: besides those of the API; "{id32}" and "{id36}" are replaced in them too.
+            auth: instead of ``auth_of``.
+            expect: ``json``, ``xml`` (see ``parse_xml``), ``bytes`` or ``empty``, which returns None.
+            api: instead of ``api_of``, for an operation that calls several.
+
+        Raises what the transport raises, ``_refusal`` for 3xx and 4xx, ``_unreadable`` for a 2xx of another form, and
+        ``_refused`` for JSON of a 2xx that refuses. A purchase is read first (``_reading``): what was sold counts.
         """
-        token = self.tokens.current() if self.tokens else ""
-        sent = {"params": params, "json": json}
-        response = self._send(operation, method, path, headers=self._auth_headers(token), **sent)
-        if response.status == 401 and self.tokens:
-            token = self.tokens.renew(token)
-            response = self._send(operation, method, path, headers=self._auth_headers(token), **sent)
+        api = api or self.api_of.get(operation, "main")
+        auth = self._need_auth(operation, api) if auth is None else auth
+        sent = {"params": params, "body": body, "headers": headers, "accept": ACCEPT[expect]}
+        tokens = self._current_tokens(auth)
+        response = self._send(operation, method, api, path, auth=auth, tokens=tokens, **sent)
+        if response.status == 401 and tokens:
+            tokens = self._renew_tokens(tokens)
+            response = self._send(operation, method, api, path, auth=auth, tokens=tokens, **sent)
         # These come from a gateway: the carrier behind it may have acted.
         if not is_read(operation) and (response.status == 408 or 300 <= response.status < 400):
             raise self._unreadable(operation, f"HTTP {response.status}")
         if response.status >= 300:
             raise self._refusal(operation, response)
-        try:
-            answer = response.json()
-        except UNREADABLE as error:
-            raise self._unreadable(operation, "the answer is not JSON") from error
-        if OPERATIONS[operation] is not Effect.PURCHASE and (refusal := find_refusal(answer)):
-            raise self._refused(operation, refusal)
-        return answer
+        return self._content(operation, response, expect)
 
-    def _send(self, operation: str, method: str, path: str, **sent: Any) -> CarrierResponse:
-        """Send a request without a token; an error for a 429 or 5xx gets the carrier's code and message."""
+    def _content(self, operation: str, response: CarrierResponse, expect: str) -> Any:
+        if expect == "bytes":
+            return response.content
+        if expect == "empty" and not response.content.lstrip().startswith((b"{", b"[")):
+            return None
         try:
-            return self.http.send(operation, method, self.base_url + path, **sent)
+            answer = parse_xml(response.content) if expect == "xml" else response.json()
+        except UNREADABLE as error:
+            if expect == "empty":
+                return None
+            raise self._unreadable(operation, f"the answer is not {expect.upper()}") from error
+        is_purchase = OPERATIONS[operation] is Effect.PURCHASE
+        if (not is_purchase or expect == "empty") and (refusal := find_refusal(answer)):
+            raise self._refused(operation, refusal)
+        return None if expect == "empty" else answer
+
+    def _send(
+        self,
+        operation: str,
+        method: str,
+        api: str,
+        path: str,
+        *,
+        auth: Sequence[Auth] = (),
+        tokens: Mapping[str, str] = MappingProxyType({}),
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        accept: str = ACCEPT["json"],
+    ) -> CarrierResponse:
+        """Send one request; an error for a 429 or 5xx gets the carrier's code and message."""
+        keys = {one.param: self.fields[one.field] for one in auth if isinstance(one, QueryKey)}
+        try:
+            return self.http.send(
+                operation,
+                method,
+                self.urls[api] + path,
+                headers={**self.apis[api].headers, **(headers or {}), **self._auth_headers(auth, tokens)},
+                params={**(params or {}), **keys} if keys else params,
+                body=body,
+                accept=accept,
+            )
         except errors.CarrierError as error:
-            if error.answer is not None and error.answer.content.lstrip().startswith(b"{"):
+            if error.answer is not None and error.answer.content.lstrip().startswith((b"{", b"<?xml")):
                 refusal = self._refusal(operation, error.answer)
                 error.carrier_code = refusal.carrier_code
                 error.carrier_message = refusal.carrier_message or error.carrier_message
             raise
 
-    def _login(self, path: str, json: Any) -> CarrierResponse:
-        """Send a login by POST and return its 2xx.
+    def _login(
+        self,
+        path: str,
+        body: Body,
+        *,
+        auth: Sequence[Auth] = (),
+        headers: Mapping[str, str] | None = None,
+        api: str = "",
+    ) -> Any:
+        """Send a login by POST and return the JSON of its 2xx.
 
         Raises ``CarrierAuthentication`` for a refusal of the credential; a 404, for example, is an error in the path.
         """
-        response = self._send(LOGIN, "POST", path, json=json)
+        api = api or self.api_of.get(LOGIN, "main")
+        response = self._send(LOGIN, "POST", api, path, auth=auth, headers=headers, body=body)
         if response.status < 300:
             with self._reading(LOGIN):
-                found = find_refusal(response.json())
+                answer = response.json()
+                found = find_refusal(answer)
             if not found:
-                return response
+                return answer
             code, message = found
         else:
             refusal = self._refusal(LOGIN, response)
@@ -95,23 +188,52 @@ class CarrierClient:
         raise errors.CarrierAuthentication(carrier=self.name, carrier_code=code, carrier_message=message)
 
     def _download(self, operation: str, url: str) -> bytes:
-        """Return a file from one of the carrier's hosts.
+        """Return a file from one of the carrier's hosts, also after redirects among them.
 
-        The token, renewed once after a 401, is sent to the base URL's host only: on ``file_hosts`` the URL itself
-        grants access.
+        The authentication, with a token that is renewed once after a 401, is sent to a base URL's host only: on
+        ``file_hosts`` the URL itself grants access.
         """
-        own = urlsplit(self.base_url).netloc
         with self._reading(operation):
             host = urlsplit(url).netloc
-        hosts, tokens = (own, *self.file_hosts), self.tokens if host == own else None
-        token = tokens.current() if tokens else ""
-        response = self.http.fetch(operation, url, hosts=hosts, headers=self._auth_headers(token))
+        api = next((name for name in self.urls if urlsplit(self.urls[name]).netloc == host), "")
+        auth = (self.auth_of(api) or ()) if api else ()
+        tokens = self._current_tokens(auth)
+        response = self.http.fetch(operation, url, headers=self._file_headers(api, auth, tokens))
         if response.status == 401 and tokens:
-            headers = self._auth_headers(tokens.renew(token))
-            response = self.http.fetch(operation, url, hosts=hosts, headers=headers)
+            headers = self._file_headers(api, auth, self._renew_tokens(tokens))
+            response = self.http.fetch(operation, url, headers=headers)
         if response.status >= 300:
             raise self._refusal(operation, response)
         return response.content
+
+    def _file_headers(self, api: str, auth: Sequence[Auth], tokens: Mapping[str, str]) -> dict[str, str]:
+        return {**self.apis[api].headers, **self._auth_headers(auth, tokens)} if api else {}
+
+    def _need_auth(self, operation: str, api: str) -> Sequence[Auth]:
+        auth = self.auth_of(api)
+        if auth is None:
+            raise self._unsupported(operation)
+        return auth
+
+    def _current_tokens(self, auth: Sequence[Auth]) -> dict[str, str]:
+        kinds = [one.kind for one in auth if isinstance(one, Bearer)]
+        return {kind: self.tokens.current(kind) for kind in kinds} if self.tokens else {}
+
+    def _renew_tokens(self, refused: Mapping[str, str]) -> dict[str, str]:
+        return {kind: self.tokens.renew(kind, token) for kind, token in refused.items()}
+
+    def _auth_headers(self, auth: Sequence[Auth], tokens: Mapping[str, str]) -> dict[str, str]:
+        headers = {}
+        for one in auth:
+            match one:
+                case Bearer(kind, scheme) if kind in tokens:
+                    headers["Authorization"] = f"{scheme} {tokens[kind]}".strip()
+                case Basic(user, password):
+                    pair = f"{self.fields[user]}:{self.fields[password]}".encode()
+                    headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+                case HeaderKey(header, field):
+                    headers[header] = self.fields[field]
+        return headers
 
     def _path(self, template: str, *names: str) -> str:
         """Fill values into a path, percent-encoded.
@@ -136,9 +258,6 @@ class CarrierClient:
             if refusal := find_refusal(answer):
                 raise self._refused(operation, refusal) from error
             raise self._unreadable(operation, str(error)) from error
-
-    def _auth_headers(self, token: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         """Return the error for a 3xx or 4xx. Adapters override this with their carrier's codes."""

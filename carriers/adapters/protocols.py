@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from carriers.adapters.apis import Body
 from carriers.types import errors
 
 T = TypeVar("T")
@@ -32,11 +33,14 @@ class Transport(Protocol):
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
-        json: Any = None,
+        body: Body | None = None,
+        accept: str = "application/json",
     ) -> CarrierResponse:
         """Send a request and return any response below 500 except 429.
 
-        The effect of ``operation`` decides whether the request is repeated.
+        The effect of ``operation`` decides whether the request is repeated. A URL outside the base URLs of the
+        credential's environment, and a write or purchase that would not be a test in the sandbox or would be one in
+        production, are not sent: ``CarrierRejected``.
 
         Raises:
             CarrierUnavailable: never sent, refused by an open circuit breaker, or a read that was answered with 5xx.
@@ -45,13 +49,12 @@ class Transport(Protocol):
             OutcomeUnknown: a write or purchase whose outcome is in doubt.
         """
 
-    def fetch(
-        self, operation: str, url: str, *, hosts: Collection[str], headers: Mapping[str, str] | None = None
-    ) -> CarrierResponse:
+    def fetch(self, operation: str, url: str, *, headers: Mapping[str, str] | None = None) -> CarrierResponse:
         """Download a file from a URL that the carrier gave, repeated as a read; its content is not logged.
 
-        Allowed are ``https`` URLs on one of ``hosts`` ("host" or "host:port"), and ``http`` for a sandbox on loopback.
-        Any other is not requested and raises ``CarrierUnavailable``. A redirect is returned, not followed.
+        Allowed are ``https`` URLs on the hosts of the credential's base URLs and of ``Api.file_hosts``, and ``http``
+        for a sandbox on loopback. Any other is not requested and raises ``CarrierUnavailable``. Up to three redirects
+        among these hosts are followed; ``headers`` are dropped when the host changes.
         """
 
     def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
@@ -59,10 +62,10 @@ class Transport(Protocol):
 
 
 class TokenSource(Protocol):
-    """The access token of a credential (``carriers.credentials.tokens``)."""
+    """The access tokens of a credential, by kind (``carriers.credentials.tokens``)."""
 
-    def current(self) -> str:
+    def current(self, kind: str = "main") -> str:
         """Return a token that is valid now; log in if there is none."""
 
-    def renew(self, refused: str) -> str:
+    def renew(self, kind: str, refused: str) -> str:
         """Return a token other than the ``refused`` one."""

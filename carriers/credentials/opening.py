@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.conf import settings
-
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials.fields import require_fields
 from carriers.credentials.tokens import StoredTokens
 from carriers.http.call_log import Caller
+from carriers.http.environments import base_urls
 from carriers.http.transport import HttpTransport
 from carriers.models import Credential
 
@@ -31,10 +30,12 @@ def open_adapter(
     """
     kind = adapter_class(credential.carrier)
     caller = Caller(credential, merchant_id or credential.merchant_id, kind.name, subject_id)
-    base_url = settings.CARRIER_BASE_URLS.get(
-        (kind.slug, credential.environment), kind.base_urls[credential.environment]
+    adapter = kind(
+        fields=require_fields(credential),
+        environment=credential.environment,
+        urls=base_urls(kind, credential.environment),
+        http=HttpTransport(caller),
     )
-    adapter = kind(fields=require_fields(credential), base_url=base_url, http=HttpTransport(caller))
     if kind.logs_in():
         adapter.tokens = StoredTokens(
             credential, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
@@ -44,4 +45,4 @@ def open_adapter(
 
 def open_without_credential(carrier: str) -> CarrierAdapter:
     """Return an adapter that can only parse what the carrier has sent. It cannot call the carrier."""
-    return adapter_class(carrier)(fields={}, base_url="", http=_NO_TRANSPORT)
+    return adapter_class(carrier)(fields={}, environment="", urls={}, http=_NO_TRANSPORT)

@@ -34,7 +34,7 @@ def refresh_tokens() -> tuple[int, list[str]]:
     failed = []
     for credential in due:
         try:
-            open_adapter(credential).tokens.renew(decrypt_token(credential))
+            open_adapter(credential).tokens.renew("main", decrypt_token(credential))
         except CarrierError as error:
             failed.append(f"{credential}: {error} {error.carrier_message}")
             log.warning("token not renewed", extra={"credential": str(credential.id), "error": str(error)})

@@ -49,15 +49,15 @@ class StoredTokens:
     """``carriers.adapters.base.TokenSource`` on the credential's row."""
 
     def __init__(
-        self, credential: Credential, *, carrier: str, margin: timedelta, fetch: Callable[[], types.Token]
+        self, credential: Credential, *, carrier: str, margin: timedelta, fetch: Callable[[str], types.Token]
     ) -> None:
         self.credential_id, self.fields_of = credential.id, credential.updated_at
         self.used_at = credential.token_used_at
         self.carrier, self.margin, self.fetch = carrier, margin, fetch
 
-    def current(self) -> str:
+    def current(self, kind: str = "main") -> str:
         """Return the stored token, or log in. Raises: what the adapter's ``fetch_token`` raises."""
-        token = self._obtain(refused=None)
+        token = self._obtain(kind, refused=None)
         now = timezone.now()
         # ``refresh_tokens`` renews tokens in use. An hourly update is enough, and saves a write in most calls.
         if self.used_at is None or self.used_at < now - _RECORD_USE_EVERY:
@@ -65,11 +65,11 @@ class StoredTokens:
             self.used_at = now
         return token
 
-    def renew(self, refused: str) -> str:
+    def renew(self, kind: str, refused: str) -> str:
         """Return a token other than the refused one. Raises: ``CarrierAuthentication`` if that one is seconds old."""
-        return self._obtain(refused=refused)
+        return self._obtain(kind, refused=refused)
 
-    def _obtain(self, refused: str | None) -> str:
+    def _obtain(self, kind: str, refused: str | None) -> str:
         give_up = time.monotonic() + min(settings.CARRIER_TIMEOUT_S, seconds_left() or settings.CARRIER_TIMEOUT_S)
         while True:
             row = Credential.objects.get(id=self.credential_id)
@@ -80,7 +80,7 @@ class StoredTokens:
             # Since the row was read, another caller may have logged in (fencing number) or been refused (login_after).
             unchanged = Credential.objects.filter(id=row.id, token_fence=row.token_fence)
             if lease := LEASES.acquire(unchanged.filter(~_refused_recently())):
-                return self._fetch(lease)
+                return self._fetch(kind, lease)
             self._wait_for_login(row, give_up)
 
     def _usable_token(self, row: Credential, refused: str | None) -> str:
@@ -126,9 +126,9 @@ class StoredTokens:
     def _unavailable(self, reason: str, *, retry_after_s: int) -> errors.CarrierUnavailable:
         return errors.CarrierUnavailable(carrier=self.carrier, carrier_message=reason, retry_after_s=retry_after_s)
 
-    def _fetch(self, lease: Lease) -> str:
+    def _fetch(self, kind: str, lease: Lease) -> str:
         try:
-            token = self.fetch()
+            token = self.fetch(kind)
         except BaseException as error:
             if isinstance(error, errors.CarrierAuthentication):
                 record_refusal(lease.rows, error)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from django.conf import settings
 from django.db import transaction
 
 from apikeys.access import usage
@@ -20,6 +19,7 @@ from apikeys.models import UsageDay
 from carriers.adapters.registry import adapter_class
 from carriers.http import metrics
 from carriers.http.answers import Answer
+from carriers.http.environments import base_urls
 from carriers.http.masking import find_personal_values, mask_body, mask_url
 from carriers.models import CarrierCall, Credential
 from carriers.models.event_types import CALL_FAILED
@@ -104,7 +104,7 @@ def log_call(
 
 
 def _write_line(row: CarrierCall, masked_url: str, *, environment: str, seconds: float) -> None:
-    """Log the exchange as ``pickit_api_call`` with the documented fields. ``endpoint`` is below the base URL.
+    """Log the exchange as ``pickit_api_call`` with the documented fields. ``endpoint`` is below the API's base URL.
 
     The request's and answer's bodies are only in the row.
     """
@@ -112,10 +112,9 @@ def _write_line(row: CarrierCall, masked_url: str, *, environment: str, seconds:
     if not log.isEnabledFor(level):
         return
     head, _, query = masked_url.partition("?")
-    default = adapter_class(row.carrier).base_urls[environment]
-    base = settings.CARRIER_BASE_URLS.get((row.carrier, environment), default).rstrip("/")
+    bases = [one for one in base_urls(adapter_class(row.carrier), environment).values() if head.startswith(f"{one}/")]
     extra = {
-        "endpoint": head.removeprefix(base) if head.startswith(f"{base}/") else urlsplit(head).path,
+        "endpoint": head.removeprefix(max(bases, key=len)) if bases else urlsplit(head).path,
         "params": dict(parse_qsl(query, keep_blank_values=True)),
         "response_time": round(seconds, 3),
         "status_code": row.status,

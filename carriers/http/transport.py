@@ -11,29 +11,30 @@ from __future__ import annotations
 import json as jsonlib
 import logging
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from decimal import Decimal
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 from django.db import connection
 from django.utils.translation import gettext as _
 
 from apikeys.http import correlation
-from carriers.http import slots
+from carriers.adapters.apis import Body, Form, Json, Multipart, Xml
+from carriers.http import environments, slots
 from carriers.http.answers import Answer
 from carriers.http.call_log import Caller
 from carriers.http.exchange import Exchange
-from carriers.models import Environment
 from carriers.types import errors
 
 log = logging.getLogger(__name__)
 
 _CONCURRENT_CALLS = 5
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_MAX_REDIRECTS = 3
+_REDIRECTS = {301, 302, 303, 307, 308}
 T = TypeVar("T")
 
 
@@ -55,26 +56,41 @@ class HttpTransport:
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
-        json: Any = None,
+        body: Body | None = None,
+        accept: str = "application/json",
     ) -> Answer:
         """Send a request. Raises: as the protocol documents."""
-        body = b"" if json is None else jsonlib.dumps(json, default=_to_float).encode()
-        kind = {"Content-Type": "application/json"} if body else {}
-        sent = {**(headers or {}), "Accept": "application/json", **kind, **_correlation_header()}
-        prepared = requests.Request(method, url, headers=sent, params=params, data=body or None).prepare()
+        content = _encode(body)
+        sent = {**_fill_ids(headers or {}), "Accept": accept, **content.pop("headers", {}), **_correlation_header()}
+        prepared = requests.Request(method, url, headers=sent, params=params, **content).prepare()
+        environments.check_request(self.caller.credential, operation, prepared.url, body)
         return self._run(Exchange(self.caller, operation, prepared))
 
-    def fetch(
-        self, operation: str, url: str, *, hosts: Collection[str], headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    def fetch(self, operation: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Download a file. Raises: as the protocol documents."""
+        sent = _fill_ids(headers or {})
+        for _hop in range(_MAX_REDIRECTS + 1):
+            prepared = self._prepare_download(operation, url, sent)
+            answer = self._run(Exchange(self.caller, operation, prepared, is_file=True))
+            if answer.status not in _REDIRECTS or not answer.headers.get("location"):
+                return answer
+            try:
+                url = urljoin(prepared.url, answer.headers["location"])
+                is_same_host = urlsplit(url).netloc == urlsplit(prepared.url).netloc
+            except ValueError as error:
+                raise self._foreign_file(operation) from error
+            if not is_same_host:
+                sent = {}  # the credential is not for another host, and a later hop does not get it back
+        raise self._foreign_file(operation, _("%s: the file has too many redirects"))
+
+    def _prepare_download(self, operation: str, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
         try:
-            prepared = requests.Request("GET", url, headers={**(headers or {}), **_correlation_header()}).prepare()
+            prepared = requests.Request("GET", url, headers={**headers, **_correlation_header()}).prepare()
         except (requests.RequestException, ValueError) as error:
             raise self._foreign_file(operation) from error
-        if not self._is_allowed(prepared.url, hosts):
+        if not environments.may_download(self.caller.credential, prepared.url):
             raise self._foreign_file(operation)
-        return self._run(Exchange(self.caller, operation, prepared, is_file=True))
+        return prepared
 
     def several(self, calls: Sequence[Callable[[], T]]) -> list[T | errors.CarrierError]:
         """Run calls concurrently, each with this thread's deadline, correlation id and actor. See the protocol."""
@@ -99,20 +115,12 @@ class HttpTransport:
             text = _("Too many requests to carriers are running.")
             raise exchange.unavailable(text, retry_after_s=5, code="busy") from error
 
-    def _is_allowed(self, url: str, hosts: Collection[str]) -> bool:
-        """Return whether a file may be fetched: from these hosts by https, by http only from a sandbox on loopback."""
-        parts = urlsplit(url)
-        host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
-        is_sandbox = self.caller.credential.environment == Environment.SANDBOX
-        plain = parts.scheme == "http" and is_sandbox and parts.hostname in _LOOPBACK
-        return (parts.scheme == "https" or plain) and host in {name.lower() for name in hosts}
-
-    def _foreign_file(self, operation: str) -> errors.CarrierUnavailable:
+    def _foreign_file(self, operation: str, problem: str = "") -> errors.CarrierUnavailable:
         log.warning("file URL not allowed", extra={"operation": operation, "carrier": self.caller.carrier_name})
         return errors.CarrierUnavailable(
             carrier=self.caller.carrier_name,
             carrier_code="unreadable_answer",
-            carrier_message=_("%s: the file is not on a host of the carrier") % operation,
+            carrier_message=(problem or _("%s: the file is not on a host of the carrier")) % operation,
         )
 
 
@@ -141,6 +149,31 @@ def _run_in_thread(call: Callable[[], T]) -> T | errors.CarrierError:
 
 def _correlation_header() -> dict[str, str]:
     return {correlation.HEADER: correlation.current() or str(uuid.uuid4())}
+
+
+def _fill_ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """Replace "{id32}" and "{id36}" in headers by our correlation id."""
+    if not any("{id" in value for value in headers.values()):
+        return dict(headers)
+    number = correlation.as_uuid()
+    return {name: value.replace("{id32}", number.hex).replace("{id36}", str(number)) for name, value in headers.items()}
+
+
+def _encode(body: Body | None) -> dict[str, Any]:
+    """Return the arguments of ``requests.Request`` for a body."""
+    match body:
+        case Json(value):
+            content = jsonlib.dumps(value, default=_to_float).encode()
+            return {"data": content, "headers": {"Content-Type": "application/json"}}
+        case Form(fields):
+            content = urlencode(fields).encode()
+            return {"data": content, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+        case Xml(content):
+            return {"data": content, "headers": {"Content-Type": "application/xml; charset=utf-8"}}
+        case Multipart(fields, files):
+            parts = {name: (file.name, file.content, file.content_type) for name, file in files.items()}
+            return {"data": fields, "files": parts}
+    return {}
 
 
 def _to_float(value: Any) -> float:

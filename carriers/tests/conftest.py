@@ -4,14 +4,19 @@ import uuid
 
 import pytest
 
+from carriers.adapters.registry import ADAPTERS
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.tests.server import Carrier
 
 
 @pytest.fixture
-def carrier():
+def carrier(settings):
+    """A scripted carrier, to which the sandbox of every API points."""
     one = Carrier()
+    settings.CARRIER_BASE_URLS = {
+        (slug, "sandbox", api): one.url for slug, adapter in ADAPTERS.items() for api in adapter.apis
+    }
     yield one
     one.server.shutdown()
     one.server.server_close()

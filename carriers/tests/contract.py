@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.http.environments import base_urls
 from carriers.tests.contract_base import ARGUMENTS, KEYWORDS
 from carriers.tests.contract_responses import ResponseContract
 from carriers.tests.damage import (
@@ -36,8 +37,12 @@ class CarrierContract(ResponseContract):
             assert adapter_class(name) is self.adapter
 
     def test_adapter_has_both_environments_and_a_schema_of_its_credential(self):
-        assert set(self.adapter.base_urls) == {"sandbox", "production"}
-        assert self.adapter.base_urls["production"].startswith("https://")
+        assert "main" in self.adapter.apis
+        assert set(self.adapter.api_of) <= set(OPERATIONS)
+        assert set(self.adapter.api_of.values()) <= set(self.adapter.apis)
+        for api in self.adapter.apis.values():
+            assert api.production.startswith("https://")
+            assert api.sandbox == "" or api.sandbox.startswith("https://")
         known = set(self.adapter.credential_fields())
         Draft202012Validator.check_schema(self.adapter.credential_schema)
         Draft202012Validator(self.adapter.credential_schema).validate(dict(self.fields))
@@ -98,7 +103,13 @@ class CarrierContract(ResponseContract):
     def _on(self, network):
         http = network.transport(self.adapter, self.fields)
         tokens = Tokens() if self.adapter.logs_in() else None
-        return self.adapter(fields=self.fields, base_url=self.adapter.base_urls["sandbox"], http=http, tokens=tokens)
+        return self.adapter(
+            fields=self.fields,
+            environment="sandbox",
+            urls=base_urls(self.adapter, "sandbox"),
+            http=http,
+            tokens=tokens,
+        )
 
     @pytest.mark.parametrize("kind", [CarrierUnavailable, CarrierTimeout, CarrierRateLimited, OutcomeUnknown])
     def test_errors_of_the_transport_reach_the_caller(self, operation, kind):

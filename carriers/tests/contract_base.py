@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.operations import LOGIN, OPERATIONS, is_read
 from carriers.http.answers import Answer
+from carriers.http.environments import base_urls
 from carriers.tests.replay import Replay, Tokens
 from carriers.types import Scan, Status
 from carriers.types.errors import (
@@ -78,8 +79,13 @@ class ContractBase:
     def open(self, *answers: Answer | CarrierError, tokens: Any = None, **fields: str) -> CarrierAdapter:
         """Return the adapter on a replaying transport; ``.http.sent`` has its requests."""
         tokens = Tokens() if tokens is None and self.adapter.logs_in() else tokens
-        base_url = self.adapter.base_urls["sandbox"]
-        return self.adapter(fields={**self.fields, **fields}, base_url=base_url, http=Replay(*answers), tokens=tokens)
+        return self.adapter(
+            fields={**self.fields, **fields},
+            environment="sandbox",
+            urls=base_urls(self.adapter, "sandbox"),
+            http=Replay(*answers),
+            tokens=tokens,
+        )
 
     def pytest_generate_tests(self, metafunc):
         """Make a test of every operation, refusal and status word."""

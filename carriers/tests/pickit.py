@@ -146,7 +146,9 @@ CREDENTIALS = {"refused_wrong_client_secret": {"client_secret": "guessed"}}
 
 
 def open_adapter(*answers, **fields):
-    return PickitAdapter(fields=FIELDS | fields, base_url=BASE, http=Replay(*answers), tokens=Tokens())
+    return PickitAdapter(
+        fields=FIELDS | fields, environment="sandbox", urls={"main": BASE}, http=Replay(*answers), tokens=Tokens()
+    )
 
 
 def replaying(name):

@@ -10,6 +10,7 @@ from unittest import mock
 
 import requests
 
+from carriers.adapters.apis import Json
 from carriers.adapters.base import CarrierAdapter
 from carriers.http import call_log, circuit_breaker, exchange, rate_limits
 from carriers.http.answers import Answer
@@ -32,7 +33,7 @@ class Replay:
     def __init__(self, *answers: Answer | CarrierError) -> None:
         self.answers, self.sent, self.fetched = list(answers), [], []
 
-    def send(self, operation, method, url, *, headers=None, params=None, json=None):
+    def send(self, operation, method, url, *, headers=None, params=None, body=None, accept="application/json"):
         self.sent.append(
             {
                 "operation": operation,
@@ -40,14 +41,16 @@ class Replay:
                 "url": url,
                 "headers": dict(headers or {}),
                 "params": params,
-                "json": json,
+                "json": body.value if isinstance(body, Json) else None,
+                "body": body,
+                "accept": accept,
             }
         )
         return self._next()
 
-    def fetch(self, operation, url, *, hosts, headers=None):
+    def fetch(self, operation, url, *, headers=None):
         """Replay a response if only files are fetched; after another request, return ``FILE``."""
-        self.fetched.append({"operation": operation, "url": url, "hosts": tuple(hosts)})
+        self.fetched.append({"operation": operation, "url": url})
         if any(sent["method"] != "FETCH" for sent in self.sent):
             return Answer(200, {}, FILE)
         self.sent.append({"operation": operation, "method": "FETCH", "url": url, "headers": dict(headers or {})})
@@ -76,10 +79,10 @@ class Tokens:
     def __init__(self) -> None:
         self.refused: list[str] = []
 
-    def current(self) -> str:
+    def current(self, kind: str = "main") -> str:
         return "token-1"
 
-    def renew(self, refused: str) -> str:
+    def renew(self, kind: str, refused: str) -> str:
         self.refused.append(refused)
         return f"token-{len(self.refused) + 1}"
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from apikeys.http.logs import JsonFormatter
+from carriers.adapters.apis import Json
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.models import CarrierCall
@@ -17,7 +18,9 @@ def test_secrets_and_personal_data_are_masked_in_the_log(send, carrier):
     answer = {"access_token": "canary-token", "signed_by": "Canary Person", "label": {"data": "Y2FuYXJ5"}}
     carrier.answers = [(200, json.dumps(answer).encode(), {})]
     person = {"contact_name": "Canary Person", "street": "Canary St 1", "city": "Bogotá"}
-    send(json={"client_secret": "canary-secret", "destination": person}, headers={"Authorization": "Bearer canary"})
+    send(
+        body=Json({"client_secret": "canary-secret", "destination": person}), headers={"Authorization": "Bearer canary"}
+    )
     call = CarrierCall.objects.get()
     assert "anary" not in call.request_body + call.response_body + call.url
     assert "Bogotá" in call.request_body
@@ -25,7 +28,7 @@ def test_secrets_and_personal_data_are_masked_in_the_log(send, carrier):
 
 def test_people_of_the_request_are_masked_in_the_logged_answer(send, carrier):
     carrier.answers = [(400, b'{"message": "Asha Rao is unknown at this address"}', {})]
-    answer = send(json={"contact_name": "Asha Rao"})
+    answer = send(body=Json({"contact_name": "Asha Rao"}))
     assert b"Asha Rao" in answer.content  # the merchant sent it
     assert CarrierCall.objects.get().response_body == '{"message": "*** is unknown at this address"}'
 
@@ -68,14 +71,14 @@ def test_token_without_scheme_is_masked(send, carrier):
 
 
 def test_each_call_is_one_log_line_with_the_documented_fields(credential, carrier, caplog, settings):
-    settings.CARRIER_BASE_URLS = {("pickit", credential.environment): f"{carrier.url}/v2"}
+    settings.CARRIER_BASE_URLS = {("pickit", credential.environment, "main"): f"{carrier.url}/v2"}
     carrier.answers = [(200, b'{"pickup_points": []}', {}), (400, b'{"message": "canary-answer"}', {})]
     http = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     headers = {"Authorization": "Bearer canary-token"}
     query = {"lat": 40.7128, "lng": "-74.0060", "email": "canary@shop.example", "token": "canary-token"}
     with caplog.at_level("INFO", "carriers.http.call_log"):
         http.send("track", "GET", f"{carrier.url}/v2/pickup-points", headers=headers, params=query)
-        http.send("quote", "POST", f"{carrier.url}/other", headers=headers, json={"name": "canary-body"})
+        http.send("quote", "POST", f"{carrier.url}/v2/other", headers=headers, body=Json({"name": "canary-body"}))
     found, refused = caplog.records
     assert found.getMessage() == refused.getMessage() == "pickit_api_call"
     assert (found.endpoint, found.status_code, found.outcome) == ("/pickup-points", 200, "ok")

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from carriers.adapters.apis import Json
 from carriers.http.call_log import Caller
 from carriers.http.exchange import _session
 from carriers.http.transport import HttpTransport
@@ -40,7 +41,7 @@ def test_slow_answer_ends_at_the_timeout(send, carrier, settings, slow):
 
 
 @pytest.fixture
-def host_of(monkeypatch):
+def host_of(monkeypatch, settings, carrier):
     """A function that returns a host name with these addresses."""
     plain = socket.getaddrinfo
 
@@ -50,6 +51,8 @@ def host_of(monkeypatch):
             return [address for addresses_of_one in found for address in addresses_of_one]
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        url = f"http://many.example:{carrier.server.server_port}"
+        settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): url}
         return "many.example"
 
     return resolve_to
@@ -100,9 +103,10 @@ def test_unknown_host_is_unreachable(credential, monkeypatch, settings):
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     settings.CARRIER_MAX_RETRIES = 0
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): "http://none.example"}
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     with pytest.raises(errors.CarrierUnavailable):
-        transport.send("create_label", "POST", "http://none.example/x", json={})
+        transport.send("create_label", "POST", "http://none.example/x", body=Json({}))
     assert CarrierCall.objects.get().outcome == "unreachable"
 
 

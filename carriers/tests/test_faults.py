@@ -131,7 +131,7 @@ SAMPLES = {
             "find_by_reference": lambda it, has: it.find_by_reference("WB-0049"),
             "cancel": lambda it, has: it.cancel(has["number"], "late"),
             "track": lambda it, has: it.track([has["number"]]),
-            "label_file": lambda it, has: it.label_file(f"{it.base_url}/api/label/{has['label']}"),
+            "label_file": lambda it, has: it.label_file(f"{it.urls['main']}/api/label/{has['label']}"),
             "register_warehouse": lambda it, has: it.register_warehouse(WarehouseRequest(warehouse=velocity.KOCHI)),
             "create_return": lambda it, has: it.create_return(_velocity_return(has)),
             "update_order": lambda it, has: it.update_order(replace(velocity.MOVED, tracking_number=has["number"])),
@@ -199,7 +199,7 @@ def test_fault_ends_as_documented(sandbox, settings, new_credential, slug, opera
     CarrierCall.objects.all().delete()
     sandbox.clear()
     if fault.name == "refused":
-        settings.CARRIER_BASE_URLS = {(slug, "sandbox"): CLOSED_PORT}
+        settings.CARRIER_BASE_URLS = {(slug, "sandbox", "main"): CLOSED_PORT}
     else:
         instruction = {"count": 99, **INJECTED[fault.name]}
         sandbox.control("POST", "/_sandbox/faults", {"carrier": slug, "operation": operation, **instruction})

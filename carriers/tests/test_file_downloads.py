@@ -2,10 +2,14 @@
 
 import pytest
 
-from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.apis import Api, Bearer
+from carriers.adapters.pickit import PickitAdapter
+from carriers.adapters.registry import ADAPTERS
+from carriers.http import environments
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport
 from carriers.models import CarrierCall
+from carriers.tests.replay import Tokens
 from carriers.types import errors
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -13,10 +17,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 @pytest.fixture
 def fetch(credential, carrier):
-    def download(url=None, hosts=None, credential=credential, **kwargs):
+    def download(url=None, credential=credential, **kwargs):
         transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
-        own = carrier.url.removeprefix("http://")
-        return transport.fetch("label_file", url or f"{carrier.url}/label.pdf", hosts=hosts or [own], **kwargs)
+        return transport.fetch("label_file", url or f"{carrier.url}/label.pdf", **kwargs)
 
     return download
 
@@ -55,10 +58,75 @@ def test_file_on_another_host_is_not_requested(fetch, carrier, url):
     assert carrier.requests == []
 
 
-def test_redirect_of_a_file_is_not_followed(fetch, carrier):
-    carrier.answers = [(302, b"", {"Location": f"{carrier.url}/elsewhere"})]
-    assert fetch().status == 302
+def redirect(url):
+    return (302, b"", {"Location": url})
+
+
+def test_redirects_are_followed_without_the_credential_on_another_host(fetch, carrier):
+    other = carrier.url.replace("127.0.0.1", "localhost")
+    carrier.answers = [
+        redirect("/second"),
+        redirect(f"{other}/third"),
+        redirect(f"{carrier.url}/last"),
+        (200, b"x", {}),
+    ]
+    assert fetch(headers={"X-Key": "canary", "Authorization": "canary"}).content == b"x"
+    sent = [(path, "X-Key" in headers or "Authorization" in headers) for path, headers, _body in carrier.requests]
+    # Once dropped, the credential is not sent again, not even to its own host.
+    assert sent == [("/label.pdf", True), ("/second", True), ("/third", False), ("/last", False)]
+    assert list(CarrierCall.objects.order_by("id").values_list("status", flat=True)) == [302, 302, 302, 200]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example/x", "http://169.254.169.254/", "file:///etc/passwd", "//evil.example/x"],
+)
+def test_redirect_to_another_host_is_not_requested(fetch, carrier, url):
+    carrier.answers = [redirect(url)]
+    with pytest.raises(errors.CarrierUnavailable) as refusal:
+        fetch()
+    assert refusal.value.carrier_code == "unreadable_answer"
     assert len(carrier.requests) == 1
+
+
+def test_fourth_redirect_is_not_followed(fetch, carrier):
+    carrier.answers = [redirect("/again")]
+    with pytest.raises(errors.CarrierUnavailable, match="not available") as refusal:
+        fetch()
+    assert "redirects" in refusal.value.carrier_message
+    assert len(carrier.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "is_allowed"),
+    [
+        ("https://api.pickit.net/x", True),
+        ("https://api.pickit.net:443/x", True),
+        ("https://files.example/x", True),
+        ("https://FILES.example/x", True),
+        ("https://files.example:8443/x", False),
+        ("https://port.example:8443/x", True),
+        ("https://port.example/x", False),
+        ("https://a.store.example/x", True),
+        ("https://a.b.store.example/x", True),
+        ("https://store.example/x", False),
+        ("https://evilstore.example/x", False),
+        ("https://files.example@evil.example/x", False),
+        ("https://user:pw@files.example/x", False),
+        ("http://files.example/x", False),
+        ("http://api.pickit.net/x", False),
+        ("http://127.0.0.1:8010/x", False),
+    ],
+)
+def test_hosts_of_files_in_production(credential, monkeypatch, settings, url, is_allowed):
+    class Adapter(PickitAdapter):
+        hosts = ("files.example", "port.example:8443", "*.store.example")
+        apis = {"main": Api(production="https://api.pickit.net/v2", file_hosts=hosts)}
+
+    monkeypatch.setitem(ADAPTERS, "pickit", Adapter)
+    settings.CARRIER_BASE_URLS = {}
+    credential.mode = "live"
+    assert environments.may_download(credential, url) is is_allowed
 
 
 def test_production_file_needs_https(fetch, carrier, credential):
@@ -75,21 +143,17 @@ def test_file_over_the_size_limit_is_dropped(fetch, carrier, settings):
         fetch()
 
 
-def test_token_is_sent_only_to_the_base_urls_host(credential, carrier):
-    class Tokens:
-        def current(self):
-            return "canary-token"
-
-    class Adapter(CarrierAdapter):
-        slug, name = "x", "X"
-        file_hosts = (carrier.url.removeprefix("http://"),)
+def test_token_is_sent_only_to_the_base_urls_host(credential, carrier, monkeypatch):
+    class Adapter(PickitAdapter):
+        apis = {"main": Api(production="https://api.pickit.net/v2", auth=(Bearer(),), file_hosts=(carrier.url[7:],))}
 
         def label_file(self, url):
             return self._download("label_file", url)
 
-    http = HttpTransport(Caller(credential, credential.merchant_id, "X"))
+    monkeypatch.setitem(ADAPTERS, "pickit", Adapter)
+    http = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     carrier.answers = [(200, b"a file", {})]
     for base, is_sent in (("https://api.example", False), (carrier.url, True)):
-        adapter = Adapter(fields={}, base_url=base, http=http, tokens=Tokens())
+        adapter = Adapter(fields={}, environment="sandbox", urls={"main": base}, http=http, tokens=Tokens())
         assert adapter.label_file(f"{carrier.url}/label.pdf") == b"a file"
         assert ("Authorization" in carrier.requests[-1][1]) is is_sent

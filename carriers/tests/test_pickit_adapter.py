@@ -164,7 +164,11 @@ class TestRecords:
         http = HttpTransport(Caller(credential, tenant.merchant_id, PickitAdapter.name))
         carrier.answers = [(RECORDED[name]["status"], json.dumps(fixture(name)).encode(), {"Retry-After": "7"})]
         with pytest.raises(kind) as failed:
-            REQUESTS[name](PickitAdapter(fields=FIELDS, base_url=carrier.url, http=http, tokens=Tokens()))
+            REQUESTS[name](
+                PickitAdapter(
+                    fields=FIELDS, environment="sandbox", urls={"main": carrier.url}, http=http, tokens=Tokens()
+                )
+            )
         expected = RECORDED[name]["response"]["error"]
         assert (failed.value.carrier_code, failed.value.carrier_message) == (expected["code"], expected["message"])
         assert failed.value.retry_after_s == wait

@@ -31,7 +31,7 @@ def test_platform_credentials_are_stored_from_documented_variables(monkeypatch, 
 
 
 def test_variable_does_not_overwrite_a_rotated_secret(monkeypatch, settings, sandbox):
-    settings.CARRIER_BASE_URLS |= {("pickit", "production"): f"{sandbox.url}/pickit/v2"}
+    settings.CARRIER_BASE_URLS |= {("pickit", "production", "main"): f"{sandbox.url}/pickit/v2"}
 
     def store(**variables):
         for name, value in variables.items():

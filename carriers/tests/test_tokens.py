@@ -70,7 +70,7 @@ def test_token_is_renewed_a_minute_before_expiry(sandbox, credential):
 
 
 def test_short_lived_token_is_used_for_half_of_its_life(credential, carrier, settings):
-    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): carrier.url}
     carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 40}', {})]
 
     def token_after(after_s):
@@ -145,8 +145,8 @@ def test_slow_login_cannot_write_after_its_lease(sandbox, credential):
     adapter = opening.open_adapter(credential)
     original = adapter.tokens.fetch
 
-    def slow():
-        token = original()
+    def slow(kind):
+        token = original(kind)
         Credential.objects.update(token_fence=9)
         return token
 
@@ -158,7 +158,7 @@ def test_slow_login_cannot_write_after_its_lease(sandbox, credential):
 def test_late_refusal_does_not_mark_a_changed_credential(sandbox, credential, tenant):
     adapter = opening.open_adapter(credential)
 
-    def change_and_refuse():
+    def change_and_refuse(kind):
         storage.save_credential(
             tenant=tenant, mode="test", carrier="pickit", environment="sandbox", fields={"webhook_secret": "another"}
         )
@@ -203,9 +203,9 @@ def test_waiting_caller_does_not_repeat_a_refused_login(sandbox, credential, mon
     adapter = opening.open_adapter(Credential.objects.get())
     original = adapter.tokens.fetch
 
-    def fetch():
+    def fetch(kind):
         during_login.append(Credential.objects.get())
-        return original()
+        return original(kind)
 
     adapter.tokens.fetch = fetch
     with pytest.raises(CarrierAuthentication):
@@ -274,7 +274,7 @@ def test_command_renews_expiring_tokens(sandbox, credential):
     ],
 )
 def test_token_that_is_no_valid_header_value_is_refused(tenant, carrier, settings, slug, fields, answer, value):
-    settings.CARRIER_BASE_URLS = {(slug, "sandbox"): carrier.url}
+    settings.CARRIER_BASE_URLS = {(slug, "sandbox", "main"): carrier.url}
     row = storage.save_credential(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
     carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
     with pytest.raises(CarrierUnavailable) as refusal:
@@ -287,7 +287,7 @@ def test_token_that_is_no_valid_header_value_is_refused(tenant, carrier, setting
 @pytest.mark.parametrize(("hours", "renewed"), [(22.9, 0), (22.97, 1), (23.5, 1), (24.5, 1), (25.1, 0)])
 def test_token_is_renewed_ahead_of_the_carriers_margin(tenant, carrier, settings, hours, renewed):
     """A token of Velocity is valid for a day, and not used in its last hour."""
-    settings.CARRIER_BASE_URLS = {("velocity", "sandbox"): carrier.url}
+    settings.CARRIER_BASE_URLS = {("velocity", "sandbox", "main"): carrier.url}
     fields = {"username": "+910000000000", "password": "test-secret"}
     row = storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     carrier.answers = [(200, b'{"token": "token-1"}', {})]
@@ -324,7 +324,7 @@ def test_use_is_recorded_hourly_and_not_by_renewals(sandbox, credential):
 
 
 def test_very_short_lived_token_is_not_renewed_ahead(credential, carrier, settings):
-    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): carrier.url}
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): carrier.url}
     carrier.answers = [(200, b'{"access_token": "token-1", "expires_in": 60}', {})]
     opening.open_adapter(credential).tokens.current()
     assert refresh.refresh_tokens() == (0, [])

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys.http import correlation
+from carriers.adapters.apis import Json
 from carriers.http.call_log import Caller
 from carriers.http.transport import HttpTransport, TransactionOpen
 from carriers.models import CarrierCall
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 def test_call_sends_the_correlation_id_and_is_logged(send, carrier):
     with correlation.scope("corr-7"):
-        assert send(json={"a": 1}).json() == {}
+        assert send(body=Json({"a": 1})).json() == {}
     _path, headers, body = carrier.requests[0]
     assert headers["X-Correlation-ID"] == "corr-7"
     assert json.loads(body) == {"a": 1}
@@ -125,9 +126,10 @@ def test_retry_after_is_limited(send, carrier, settings, value, seconds):
 
 def test_refused_connection_is_repeated_even_for_a_purchase(credential, settings):
     settings.CARRIER_MAX_RETRIES = 2
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): "http://127.0.0.1:9"}
     transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     with pytest.raises(errors.CarrierUnavailable):
-        transport.send("create_label", "POST", "http://127.0.0.1:9/x", json={})
+        transport.send("create_label", "POST", "http://127.0.0.1:9/x", body=Json({}))
     assert list(CarrierCall.objects.values_list("outcome", flat=True)) == ["unreachable"] * 3
 
 

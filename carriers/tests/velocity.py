@@ -185,7 +185,9 @@ CREDENTIALS = {"token_refused": {"password": "guessed"}} | {
 
 
 def open_adapter(*answers, **fields):
-    return VelocityAdapter(fields=FIELDS | fields, base_url=BASE, http=Replay(*answers), tokens=Tokens())
+    return VelocityAdapter(
+        fields=FIELDS | fields, environment="sandbox", urls={"main": BASE}, http=Replay(*answers), tokens=Tokens()
+    )
 
 
 def replaying(name):

@@ -74,7 +74,7 @@ def _no_limits_and_no_carrier(settings):
     settings.RATE_LIMITS_ENABLED = False
     settings.CARRIER_MAX_RETRIES = 0
     closed = "http://127.0.0.1:1"
-    settings.CARRIER_BASE_URLS = {("pickit", environment): closed for environment in ("sandbox", "production")}
+    settings.CARRIER_BASE_URLS = {("pickit", environment, "main"): closed for environment in ("sandbox", "production")}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carriers import types
+from carriers.adapters.apis import Api, HeaderKey, Json
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.protocols import CarrierResponse
 from carriers.adapters.records import UNREADABLE, Record, matching, now
@@ -26,7 +27,7 @@ STATUSES = {
 class KestrelAdapter(CarrierAdapter):
     slug = "kestrel"
     name = "Kestrel Post"
-    base_urls = {"sandbox": "http://127.0.0.1:1", "production": "https://api.kestrel.example"}
+    apis = {"main": Api(production="https://api.kestrel.example", auth=(HeaderKey("X-Key", "key"),))}
     credential_schema = schema(required=("key",), key=text_field("API key", secret=True))
     services = {"standard": "Two days"}
     rates = {"*": Rate(50, "second")}
@@ -36,13 +37,13 @@ class KestrelAdapter(CarrierAdapter):
 
     def quote(self, order: types.Order) -> list[types.Offer]:
         grams = sum(int(package.weight_kg * 1000) for package in order.packages)
-        answer = self._request("quote", "POST", "/rates", json={"grams": grams})
+        answer = self._request("quote", "POST", "/rates", body=Json({"grams": grams}))
         with self._reading("quote"):
             return Record(answer).each("rates", read_offer)
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
         body = {"ref": order.reference, "to": order.destination.contact_name}
-        answer = self._request("create_label", "POST", "/parcels", json=body)
+        answer = self._request("create_label", "POST", "/parcels", body=Json(body))
         with self._reading("create_label", answer):
             return read_label(Record(answer).expect("ref", order.reference))
 
@@ -59,9 +60,6 @@ class KestrelAdapter(CarrierAdapter):
                 scans = tuple(Record(answer).each("events", read_scan))
             found[number] = types.Track(tracking_number=number, scans=scans)
         return found
-
-    def _auth_headers(self, token: str) -> dict[str, str]:
-        return {"X-Key": self.fields["key"]}
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         plain = super()._refusal(operation, response)

@@ -150,7 +150,7 @@ def test_unreachable_carrier_fails_the_purchase_and_frees_the_key(api, sandbox, 
     settings.CARRIER_MAX_RETRIES = 1
     buy(api, order)  # logs in
     working = settings.CARRIER_BASE_URLS
-    settings.CARRIER_BASE_URLS = {("pickit", "sandbox"): "http://127.0.0.1:9/pickit/v2"}
+    settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): "http://127.0.0.1:9/pickit/v2"}
     refused = buy(api, order | {"order_id": "UNREACHED"}, "k6")
     assert refused.status_code == 503
     assert refused.json()["retryable"] is True

@@ -47,7 +47,7 @@ class Listener:
 def production(settings, tenant):
     """A production server for every carrier, with credentials of the merchant and of the platform."""
     one = Listener()
-    sides = {(carrier, "production"): one.url for carrier in ACCOUNTS}
+    sides = {(carrier, "production", "main"): one.url for carrier in ACCOUNTS}
     settings.CARRIER_BASE_URLS = settings.CARRIER_BASE_URLS | sides
     for carrier, fields in ACCOUNTS.items():
         for owner in (Tenant(tenant.merchant_id, "live"), None):

@@ -16,6 +16,7 @@ import time_machine
 from django.utils import timezone
 
 from carriers import types
+from carriers.adapters.apis import Json
 from carriers.adapters.records import Record
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
@@ -86,7 +87,7 @@ PARCEL = {
 def kestrel(settings):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Kestrel)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    settings.CARRIER_BASE_URLS |= {("kestrel", "sandbox"): f"http://127.0.0.1:{server.server_port}"}
+    settings.CARRIER_BASE_URLS |= {("kestrel", "sandbox", "main"): f"http://127.0.0.1:{server.server_port}"}
     Kestrel.parcels, Kestrel.is_confused = {}, False
     yield Kestrel
     server.shutdown()
@@ -182,7 +183,9 @@ class CarelessAdapter(KestrelAdapter):
     """An adapter that does not check that a response is about its request."""
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
-        return read_label(Record(self._request("create_label", "POST", "/parcels", json={"ref": order.reference})))
+        return read_label(
+            Record(self._request("create_label", "POST", "/parcels", body=Json({"ref": order.reference})))
+        )
 
     def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
         answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})

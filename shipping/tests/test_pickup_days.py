@@ -95,7 +95,7 @@ def test_day_that_the_carrier_confirms(confirmed, requested, day):
 
 @pytest.fixture
 def live_api(client, tenant, settings, sandbox):
-    production = {("pickit", "production"): f"{sandbox.url}/pickit/v2"}
+    production = {("pickit", "production", "main"): f"{sandbox.url}/pickit/v2"}
     settings.CARRIER_BASE_URLS = settings.CARRIER_BASE_URLS | production
     live, key = Tenant(tenant.merchant_id, "live"), generate_key("live")
     fields = {"client_id": "test-client-id", "client_secret": "test-secret"}

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from carriers import types
+from carriers.adapters.apis import Api, Bearer, Json
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.operations import LOGIN
 from carriers.adapters.pickit import build, read
@@ -50,7 +51,7 @@ FIELDS = {
 class PickitAdapter(CarrierAdapter):
     slug = "pickit"
     name = "Pickit"
-    base_urls = {"sandbox": "http://127.0.0.1:8010/pickit/v2", "production": "https://api.pickit.net/v2"}
+    apis = {"main": Api(production="https://api.pickit.net/v2", auth=(Bearer(),))}
     credential_schema = schema(
         required=("client_id", "client_secret"),
         client_id=text_field("Client ID"),
@@ -70,18 +71,18 @@ class PickitAdapter(CarrierAdapter):
     webhook_max_age = timedelta(hours=8)  # the last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
 
-    def fetch_token(self) -> types.Token:
-        response = self._login("/auth/token", build.login(self.fields))
+    def fetch_token(self, kind: str = "main") -> types.Token:
+        answer = self._login("/auth/token", Json(build.login(self.fields)))
         with self._reading(LOGIN):
-            return read.token(Record(response.json()))
+            return read.token(Record(answer))
 
     def quote(self, order: types.Order) -> list[types.Offer]:
-        answer = self._request("quote", "POST", "/shipments/quote", json=build.quote(order))
+        answer = self._request("quote", "POST", "/shipments/quote", body=Json(build.quote(order)))
         with self._reading("quote"):
             return [read.offer(Record(answer), order.service_type, order.origin.country)]
 
     def create_label(self, order: types.Order) -> types.BookedLabel:
-        answer = self._request("create_label", "POST", "/shipments", json=build.shipment(order))
+        answer = self._request("create_label", "POST", "/shipments", body=Json(build.shipment(order)))
         with self._reading("create_label", answer):
             return read.label(Record(answer).expect("reference", order.reference), order.origin.country)
 
@@ -93,7 +94,7 @@ class PickitAdapter(CarrierAdapter):
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         path = self._path("/shipments/{}/cancel", tracking_number)
-        answer = self._request("cancel", "POST", path, json={"reason": reason})
+        answer = self._request("cancel", "POST", path, body=Json({"reason": reason}))
         with self._reading("cancel"):
             return read.cancellation(Record(answer).expect("tracking_number", tracking_number), reason)
 
@@ -112,13 +113,13 @@ class PickitAdapter(CarrierAdapter):
             return read.proof(Record(answer).expect("tracking_number", tracking_number))
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
-        answer = self._request("schedule_pickup", "POST", "/pickups", json=build.pickup(request))
+        answer = self._request("schedule_pickup", "POST", "/pickups", body=Json(build.pickup(request)))
         with self._reading("schedule_pickup", answer):
             return read.pickup(Record(answer), request)
 
     def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
         path = self._path("/pickups/{}/cancel", carrier_pickup_id)
-        answer = self._request("cancel_pickup", "POST", path, json={"reason": reason})
+        answer = self._request("cancel_pickup", "POST", path, body=Json({"reason": reason}))
         with self._reading("cancel_pickup"):
             return read.cancelled_at(Record(answer).expect("pickup_id", carrier_pickup_id))
 
@@ -143,7 +144,7 @@ class PickitAdapter(CarrierAdapter):
             return read.coverage(Record(answer).record("data"), postal_code, city, country)
 
     def rotate_credentials(self) -> dict[str, str]:
-        answer = self._request("rotate_credentials", "POST", "/auth/rotate", json=build.login(self.fields))
+        answer = self._request("rotate_credentials", "POST", "/auth/rotate", body=Json(build.login(self.fields)))
         with self._reading("rotate_credentials"):
             return {"client_secret": Record(answer).expect("client_id", self.fields["client_id"]).text("client_secret")}
 

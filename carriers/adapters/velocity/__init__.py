@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from carriers import types
+from carriers.adapters.apis import Api, Auth, Bearer, Json
 from carriers.adapters.base import CarrierAdapter, Rate, schema, text_field
 from carriers.adapters.operations import LOGIN
 from carriers.adapters.protocols import CarrierResponse
@@ -68,7 +69,7 @@ SHIPMENT_OPERATIONS = ("track", "cancel", "update_order")
 class VelocityAdapter(CarrierAdapter):
     slug = "velocity"
     name = "Velocity Shipfast"
-    base_urls = {"sandbox": "http://127.0.0.1:8010/velocity", "production": "https://shazam.velocity.in"}
+    apis = {"main": Api(production="https://shazam.velocity.in", auth=(Bearer(),))}
     credential_schema = schema(
         required=("username", "password"),
         username=text_field("Username", "The login's phone number, with +91."),
@@ -102,13 +103,16 @@ class VelocityAdapter(CarrierAdapter):
         "reports": Rate(100, "minute", ("reports", "find_by_reference")),
     }
 
-    def fetch_token(self) -> types.Token:
-        response = self._login(f"{API}/auth-token", build.login(self.fields))
+    def auth_of(self, api: str) -> Sequence[Auth]:
+        return (Bearer(scheme="Bearer" if self.fields.get("authorization_scheme") == "bearer" else ""),)
+
+    def fetch_token(self, kind: str = "main") -> types.Token:
+        answer = self._login(f"{API}/auth-token", Json(build.login(self.fields)))
         with self._reading(LOGIN):
-            return read.token(read.record(response.json()))
+            return read.token(read.record(answer))
 
     def quote(self, order: types.Order) -> list[types.Offer]:
-        answer = self._request("quote", "POST", f"{API}/serviceability", json=build.serviceability(order))
+        answer = self._request("quote", "POST", f"{API}/serviceability", body=Json(build.serviceability(order)))
         with self._reading("quote"):
             offers = read.offers(read.record(answer), cod=order.payment_method == types.PaymentMethod.COD)
         if not offers:
@@ -147,13 +151,13 @@ class VelocityAdapter(CarrierAdapter):
         return content
 
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
-        answer = self._request("update_order", "POST", f"{API}/order-update", json=build.change(request))
+        answer = self._request("update_order", "POST", f"{API}/order-update", body=Json(build.change(request)))
         with self._reading("update_order"):
             return read.updated(read.record(answer).expect("awb", request.tracking_number))
 
     def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
         body = {"awb": tracking_number}
-        answer = self._request("cancel", "POST", f"{API}/cancel-order", json=body)
+        answer = self._request("cancel", "POST", f"{API}/cancel-order", body=Json(body))
         with self._reading("cancel"):
             return read.cancellation(read.record(answer).expect("awb", tracking_number), reason)
 
@@ -161,7 +165,7 @@ class VelocityAdapter(CarrierAdapter):
         found: dict[str, types.Track] = {}
         for start in range(0, len(tracking_numbers), MAX_TRACKED):
             numbers = list(tracking_numbers[start : start + MAX_TRACKED])
-            answer = self._request("track", "POST", f"{API}/order-tracking", json={"awbs": numbers})
+            answer = self._request("track", "POST", f"{API}/order-tracking", body=Json({"awbs": numbers}))
             with self._reading("track"):
                 found |= read.tracks(answer, numbers)
         return found
@@ -169,7 +173,7 @@ class VelocityAdapter(CarrierAdapter):
     def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
         body = build.warehouse(request)
         try:
-            answer = self._request("register_warehouse", "POST", f"{API}/warehouse", json=body)
+            answer = self._request("register_warehouse", "POST", f"{API}/warehouse", body=Json(body))
         except errors.CarrierError as error:
             if request.return_address is None:  # Velocity's return address is then the warehouse itself
                 _rename(error, "return_address", "address")
@@ -196,7 +200,7 @@ class VelocityAdapter(CarrierAdapter):
         attempt has bought it.
         """
         try:
-            return self._request(operation, "POST", API + path, json=body)
+            return self._request(operation, "POST", API + path, body=Json(body))
         except errors.CarrierRejected as error:
             if "order_id" not in error.details:
                 raise
@@ -215,11 +219,6 @@ class VelocityAdapter(CarrierAdapter):
             return self.label_file(url) if url else b""
         except errors.CarrierError:
             return b""
-
-    def _auth_headers(self, token: str) -> dict[str, str]:
-        if self.fields.get("authorization_scheme") == "bearer":
-            return super()._auth_headers(token)
-        return {"Authorization": token} if token else {}
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         plain = super()._refusal(operation, response)
