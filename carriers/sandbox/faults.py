@@ -35,6 +35,7 @@ ORDER_FAULTS: dict[str, dict[str, Any]] = {
     },
 }
 _HUGE = 50 * 1024 * 1024
+HEADER = "X-Sandbox-Fault"  # of an answer that a fault has changed: the kind of the fault
 # The carrier does the work before these faults, so a purchase exists although its answer is lost.
 _AFTER_WORK = ("hang_after", "cut", "truncated", "mistyped")
 

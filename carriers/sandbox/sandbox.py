@@ -78,13 +78,15 @@ class Sandbox:
 
         if fault is None:
             return work()
-        return faults.simulate(
+        answer = faults.simulate(
             fault,
             request,
             work,
             error_body=lambda status, message: carrier.error_body(status, message, operation),
             released=self.released,
         )
+        answer.headers[faults.HEADER] = fault["kind"]
+        return answer
 
     def _take_fault(self, carrier: str, operation: str, account: str) -> dict[str, Any] | None:
         """Return the first injected fault that matches, and count it down."""

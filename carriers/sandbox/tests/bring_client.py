@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import requests
 
+from carriers.tests.conformance.clients import Checks
+
 TO_OSLO = {
     "name": "Ola Nordmann",
     "addressLine": "Storgata 1",
@@ -45,6 +47,8 @@ class BringClient:
         self.session = requests.Session()
         keys = {"X-Mybring-API-Uid": account, "X-Mybring-API-Key": "test-secret"}
         self.session.headers.update(keys | {"X-Bring-Client-URL": "https://shop.example.com"})
+        self.session.headers["Accept"] = "application/json"
+        self.checks = Checks("bring", self.session)
 
     def configure(self, **changes):
         self.process.control("PUT", f"/_sandbox/accounts/{self.account}", {"carrier": "bring"} | changes)

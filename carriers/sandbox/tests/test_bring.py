@@ -50,7 +50,7 @@ REQUESTS = {
     "pickup_point": ("GET", f"{POINTS}/NO/id/100155.json"),
     "coverage": ("GET", "/address/api/no/postal-codes/0155"),
     "subscribe": ("POST", CAST, {}),
-    "list_subscriptions": ("GET", CAST),
+    "list_subscriptions": ("GET", f"{CAST}/"),
     "unsubscribe": ("DELETE", f"{CAST}/{NO_ID}"),
     "test_subscription": ("POST", f"{CAST}/{NO_ID}/test"),
 }
@@ -161,7 +161,7 @@ def test_pickup_points_are_sorted_filtered_and_constant(bring):
     distances = [float(point["distanceInKm"]) for point in found]
     assert (len(found), distances) == (20, sorted(distances))
     for kind, types in (("locker", {"37"}), ("manned", {"4", "21"})):
-        some = points_of(bring("GET", f"{POINTS}/NO/postalCode/5003", pickupPointType=kind))
+        some = points_of(bring("GET", f"{POINTS}/NO/postalCode/5003.json", pickupPointType=kind))
         assert {point["type"] for point in some} == types
     locker = next(point for point in found if point["type"] == "37")
     assert locker["maxParcelDimensions"]["height"] == 60.0
@@ -206,10 +206,11 @@ def test_customers_and_error_codes_are_listed(bring):
 
 
 def test_pickup_is_ordered_in_the_new_and_the_old_form(bring):
-    old = {"pickupDetails": None, "service": None, "parcelsInformation": {"numberOfPackages": 2}}
+    old = {"parcelsInformation": {"numberOfPackages": 2}}
     cargo = {"customerInformation": {"customerNumber": "7"}, "service": "CARGO", "pickupIsReadyAtTime": "14:26"}
-    for changes in ({}, old, cargo):
-        answer = bring("POST", "/booking/api/pickupOrder", PICKUP | changes)
+    common = {name: value for name, value in PICKUP.items() if name not in ("pickupDetails", "service")}
+    for body in (PICKUP, common | old, PICKUP | cargo):
+        answer = bring("POST", "/booking/api/pickupOrder", body)
         confirmation = answer.json()["pickupConfirmation"]
         assert (answer.status_code, confirmation["status"]) == (200, "OK")
         assert confirmation["latestPickupDate"] - confirmation["earliestPickupDate"] in (

@@ -199,7 +199,8 @@ def test_there_is_no_cancellation(bring):
 @pytest.mark.parametrize("word", ORDER_SCANS)
 def test_magic_word_sets_the_status(bring, word):
     number = bring.confirm(correlationId=word)["consignmentNumber"]
-    assert bring.statuses(number)[0] == ORDER_SCANS[word][-1]
+    with bring.checks.off():  # one is a status that Bring may add one day
+        assert bring.statuses(number)[0] == ORDER_SCANS[word][-1]
 
 
 def test_booking_requests_its_own_fault_and_may_exist_without_an_answer(bring):

@@ -212,7 +212,8 @@ def test_shipment_abroad_has_an_invoice_and_references_of_the_shipment(process, 
 
 
 def test_return_has_its_own_services_labels_and_limits(ups):
-    parties = {"Shipper": SENDER, "ShipFrom": RECIPIENT, "ShipTo": SENDER}
+    recipient = {name: value for name, value in SENDER.items() if name != "ShipperNumber"}
+    parties = {"Shipper": SENDER, "ShipFrom": RECIPIENT, "ShipTo": recipient}
     package = PACKAGE | {"Description": "books"}
     results = ups.buy(**parties, ReturnService={"Code": "9"}, Package=[package])
     assert decode(results["PackageResults"][0]["ShippingReceipt"]["GraphicImage"]).startswith(b"<html>")
@@ -300,7 +301,9 @@ def test_objects_are_taken_where_lists_are_documented(ups):
     address = RECIPIENT["Address"] | {"AddressLine": "98 Pine Street"}
     charge = SHIPMENT["PaymentInformation"]["ShipmentCharge"][0]
     changes = {"ShipTo": RECIPIENT | {"Address": address}, "Package": PACKAGE}
-    assert ups.buy(**changes, PaymentInformation={"ShipmentCharge": charge})["PackageResults"][0]["TrackingNumber"]
+    with ups.checks.off():
+        results = ups.buy(**changes, PaymentInformation={"ShipmentCharge": charge})
+    assert results["PackageResults"][0]["TrackingNumber"]
 
 
 def test_uploaded_documents_are_named_by_a_label_and_deleted(process, ups):

@@ -4,6 +4,8 @@ import copy
 
 import requests
 
+from carriers.tests.conformance.clients import Checks
+
 SENDER = {
     "Name": "Nordwind Goods",
     "AttentionName": "Ada Lane",
@@ -84,6 +86,7 @@ class UpsClient:
         self.process, self.session, self.account, self.secret = process, requests.Session(), account, secret
         self.configure(**{"rate_limit": 0, "webhook_url": "", "secret": secret} | changes)
         self.session.headers.update({"transId": "t-1", "transactionSrc": "tests"})
+        self.checks = Checks("ups", self.session)
         self.login()
 
     def configure(self, **changes):
@@ -96,7 +99,7 @@ class UpsClient:
     def request_token(self, *credentials, **form):
         url = f"{self.process.url}/ups/security/v1/oauth/token"
         form = form or {"grant_type": "client_credentials"}
-        return requests.post(url, data=form, auth=credentials or (self.account, self.secret), timeout=30)
+        return self.session.post(url, data=form, auth=credentials or (self.account, self.secret), timeout=30)
 
     def __call__(self, method, path, body=None, headers=None, **query):
         url = f"{self.process.url}/ups/api{path}"
@@ -116,6 +119,10 @@ class UpsClient:
 
     def rate(self, option="Shop", **changes):
         shipment = copy.deepcopy(SHIPMENT | changes)
+        for name in ("Description", "PaymentInformation"):
+            del shipment[name]
+        for party in ("Shipper", "ShipTo"):
+            del shipment[party]["Phone"]
         shipment["Package"] = [
             {("PackagingType" if name == "Packaging" else name): value for name, value in package.items()}
             for package in shipment["Package"]

@@ -82,6 +82,12 @@ class Ups(SimulatedCarrier):
         operation, handler = found
         return self._refine(operation, request), handler
 
+    def handle(self, request: Request, operation: str, handler: Handler) -> Answer:
+        answer = super().handle(request, operation, handler)
+        if operation == "transit_times" and answer.status >= 400:
+            answer.body = answer.body["response"]
+        return answer
+
     def admit(self, request: Request, operation: str) -> None:
         account = self.store.get("account", request.account) or {}
         of_all = (account.get("rate_limit", RATE_LIMIT) or math.inf, 1)
@@ -99,7 +105,8 @@ class Ups(SimulatedCarrier):
         return Invalid("10001", f"The request is not well formed. {message}").answer
 
     def error_body(self, status: int, message: str = "", operation: str = "") -> dict[str, Any]:
-        return errors.error_body(status, message)
+        body = errors.error_body(status, message)
+        return body["response"] if operation == "transit_times" else body
 
     def account_of(self, request: Request) -> str:
         token = self.store.get("ups_token", request.token)

@@ -1,4 +1,4 @@
-"""UPS's refusals, failures and successes. Every API has the same envelopes; only Locator differs."""
+"""UPS's refusals, failures and successes. Every API has the same envelopes; Locator and Time in Transit differ."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ No signature covers the body. The proof is the credential that the client has se
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -183,8 +184,8 @@ def _put(carrier: SimulatedCarrier, request: Request, kind: str, number: str, bo
     carrier.store.put("ups_subscription", f"{request.account}:{number}", row, reference=number)
 
 
-def _refusal(code: str, invalid: list[Any] | None = None) -> UpsRefusal:
+def _refusal(code: str, invalid: Sequence[Any] = ()) -> UpsRefusal:
+    """Return a refusal. It lists the invalid numbers, also if there are none."""
     refusal = UpsRefusal(400, code, _TEXTS[code])
-    if invalid:
-        refusal.answer.body = {"invalidTrackingNumbers": invalid} | make_error(code, _TEXTS[code])
+    refusal.answer.body = {"invalidTrackingNumbers": list(invalid)} | make_error(code, _TEXTS[code])
     return refusal

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from carriers.sandbox.carrier import SimulatedCarrier
@@ -16,6 +17,7 @@ from carriers.sandbox.ups.errors import NotValid
 from carriers.sandbox.ups.validation import get_element
 
 _NAME = "OutboundXML"
+_MOST_OF_REASON = 40  # characters
 _ORIGINS, _KINDS = {"OR": "Origin", "PU": "Origin"}, {"X": "Exception", "D": "Delivery"}
 
 
@@ -29,7 +31,7 @@ def list_events(carrier: SimulatedCarrier, request: Request, version: str) -> An
     if files:
         status = {"Code": "U", "Description": "Unread"}
         subscription["SubscriptionFile"] = [
-            {"FileName": until[2:16].replace("-", "").replace("T", "_"), "StatusType": status} | files
+            {"FileName": f"{re.sub('[-:]', '', until[2:19]).replace('T', '_')}001", "StatusType": status} | files
         ]
     answer = {
         "Response": {"TransactionReference": {}, "ResponseStatusCode": "1", "ResponseStatusDescription": "Success"},
@@ -75,7 +77,8 @@ def _show(
             "SignedForByName": activity.get("received_by", ""),
         }
     elif activity["type"] == "X":
-        shown |= {"StatusCode": "01", "ReasonCode": activity["code"], "ReasonDescription": activity["description"]}
+        reason = activity["description"][:_MOST_OF_REASON]
+        shown |= {"StatusCode": "01", "ReasonCode": activity["code"], "ReasonDescription": reason}
     return shown
 
 

@@ -1,0 +1,72 @@
+"""What of a carrier's exchanges does not conform to the published documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import requests
+
+from carriers.tests.conformance import bring, openapi, published
+from carriers.tests.conformance.deviations import UNDOCUMENTED, is_excused
+from carriers.tests.conformance.operations import Exchange, Operation, find
+
+UPS_DOCUMENTS = (
+    "AddressValidation",
+    "Locator",
+    "OAuthClientCredentials",
+    "Paperless",
+    "Pickup",
+    "QuantumView",
+    "Rating",
+    "Shipping",
+    "TimeInTransit",
+    "Tracking",
+    "UPSTrackAlert",
+)
+# Bring's pages and examples write these paths with an extension, which the RAML leaves to the header Accept.
+_EXTENSIONS = ("/booking/api/customers.json", "/booking/api/errors.json")
+
+
+@cache
+def operations(carrier: str) -> tuple[Operation, ...]:
+    """Return the operations of a carrier's documents."""
+    if carrier == "bring":
+        return tuple(bring.operations())
+    names = [f"ups/{name}.yaml" for name in UPS_DOCUMENTS]
+    return tuple(operation for name in names for operation in openapi.operations(name, published.load(name)))
+
+
+def find_operation(carrier: str, exchange: Exchange) -> Operation | None:
+    """Return the documented operation of an exchange, or None."""
+    return find(operations(carrier), exchange)
+
+
+def faults_of(carrier: str, exchange: Exchange, *, with_request: bool = True) -> list[str]:
+    """Return what does not conform, except deviations of the documents themselves."""
+    operation = find_operation(carrier, exchange)
+    if operation is None:
+        is_listed = exchange.status == 404 or any(one.matches(exchange) for one in UNDOCUMENTED[carrier])
+        return [] if is_listed else [f"{exchange.method} {exchange.path}: no document has this operation"]
+    faults = [*operation.request_faults(exchange)] if with_request else []
+    faults += operation.response_faults(exchange)
+    return [f"{operation.name}: {fault}" for fault in faults if not is_excused(operation, fault)]
+
+
+def make_exchange(
+    method: str, url: str, headers: Mapping[str, str], body: bytes, response: requests.Response, prefix: str = ""
+) -> Exchange:
+    """Return an exchange. ``prefix`` is the path of the simulated carrier, which is left out."""
+    parts = urlsplit(url)
+    path = unquote(parts.path).removeprefix(prefix)
+    return Exchange(
+        method=method,
+        path=path.removesuffix(".json") if path in _EXTENSIONS else path,
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers={name.lower(): value for name, value in headers.items()},
+        body=body,
+        status=response.status_code,
+        answer_headers={name.lower(): value for name, value in response.headers.items()},
+        answer=response.content,
+    )
