@@ -28,7 +28,8 @@ from carriers.http.faults import FAULTS
 from carriers.models import CarrierCall, Credential
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import pickit, velocity
-from carriers.types import Order, ShipmentRef, WarehouseRequest
+from carriers.tests.samples import shipment_ref
+from carriers.types import Order, WarehouseRequest
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 LONGEST_S = 15.0
@@ -92,7 +93,7 @@ def _velocity_order(has: Mapping[str, str], order: Order = velocity.ORDER) -> An
 
 def _velocity_return(has: Mapping[str, str]) -> Any:
     return replace(
-        _velocity_order(has, velocity.RETURN), return_of=ShipmentRef(reference="WB-1", tracking_number=has["number"])
+        _velocity_order(has, velocity.RETURN), return_of=shipment_ref(reference="WB-1", tracking_number=has["number"])
     )
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.tests import recorded
 from carriers.tests.replay import FILE, Replay, Tokens, answer
+from carriers.tests.samples import shipment_ref
 from carriers.types import (
     Address,
     Item,
@@ -18,7 +19,6 @@ from carriers.types import (
     Package,
     PaymentMethod,
     ReportRequest,
-    ShipmentRef,
     Warehouse,
     WarehouseRequest,
 )
@@ -75,7 +75,7 @@ RETURNED = PREPAID | {
     "origin": BUYER,
     "destination": DEPOT,
     "ordered_at": datetime(2026, 5, 27, 3, 35, tzinfo=UTC),
-    "return_of": ShipmentRef(reference="WB-0073", tracking_number=AWB),
+    "return_of": shipment_ref(reference="WB-0073", tracking_number=AWB),
     "reason": "Does not fit",
 }
 RETURN = Order(**RETURNED)

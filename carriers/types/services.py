@@ -1,4 +1,4 @@
-"""Pickups, pickup points, coverage, warehouses, reports and tokens."""
+"""Pickups, coverage, warehouses, reports and tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from carriers.types.orders import Address, Extras, Warehouse
+from carriers.types.addresses import Address
+from carriers.types.orders import Extras, ShipmentRef, Warehouse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class PickupRequest:
     total_weight_kg: Decimal | None = None
     special_instructions: str = ""
     tracking_numbers: tuple[str, ...] = ()
+    shipments: tuple[ShipmentRef, ...] = ()  # to collect
+    parcel_location: str = ""  # where the parcels are, such as "reception"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,28 +39,30 @@ class BookedPickup:
     window_start: str
     window_end: str
     status: str = "scheduled"
+    total_price: Decimal | None = None  # in ``currency``
+    currency: str = ""
+    carrier_state: Extras = field(default_factory=dict)  # given back in ``PickupRef``, never shown
     extras: Extras = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PickupPoint:
-    """A locker or shop where the recipient collects a parcel."""
+class PickupRef:
+    """A booked pickup, for operations after its booking."""
 
-    id: str
-    name: str
-    kind: str  # LOCKER STORE KIOSK
-    address: Address
-    latitude: float
-    longitude: float
-    code: str = ""
-    active: bool = True
-    distance_km: float | None = None  # in searches only
-    opening_hours: Mapping[str, str] = field(default_factory=dict)  # day -> HH:MM-HH:MM
-    services: tuple[str, ...] = ()
-    capacity: Mapping[str, int] = field(default_factory=dict)
-    accessibility: Mapping[str, bool] = field(default_factory=dict)
-    images: tuple[str, ...] = ()
-    instructions: str = ""
+    carrier_pickup_id: str
+    request: PickupRequest  # as booked
+    confirmation_number: str = ""
+    carrier_state: Extras = field(default_factory=dict)  # what the adapter stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickupWindow:
+    """A time at which the carrier can pick up."""
+
+    day: date  # local
+    start: str = ""  # HH:MM, local
+    end: str = ""  # HH:MM, local
+    book_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

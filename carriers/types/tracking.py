@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from carriers.types.documents import Document
 from carriers.types.orders import Extras
 
 # No parcel is older: an earlier time comes from a clock that is not set, or from an empty field.
@@ -48,6 +49,7 @@ class Status(StrEnum):
     RTO = "rto"  # return to origin: travelling back to the sender
     LOST = "lost"
     DAMAGED = "damaged"
+    INFO = "info"  # a message that says nothing of where the parcel is; never decides
     UNKNOWN = "unknown"  # a carrier code that is not mapped yet
 
 
@@ -55,14 +57,17 @@ class Status(StrEnum):
 class Scan:
     """A checkpoint that a carrier reports.
 
-    (Shipment, ``code``, ``occurred_at``, location) identifies it in one source. All sources must report the same code
-    and instant.
+    (Shipment, ``parcel``, ``code``, ``occurred_at``, location) identifies it in one source. All sources must
+    report the same code and instant.
     """
 
     code: str  # the carrier's
     status: Status  # mapped from the code
     occurred_at: datetime
     occurred_text: str  # the time as reported
+    parcel: str = ""  # its tracking number; empty: the whole shipment
+    reason: str = ""  # of an exception: ADDRESS_INCORRECT and others, as in the carrier's status table
+    action_required_by: str = ""  # of an exception: who must act; empty: nobody
     tz_assumed: bool = False  # the reported time had no offset
     description: str = ""
     location: str = ""
@@ -77,6 +82,7 @@ class Track:
     scans: tuple[Scan, ...]  # oldest first
     estimated_delivery: datetime | None = None
     current_location: str = ""
+    carrier_state: Extras = field(default_factory=dict)  # merged into the shipment's
     extras: Extras = field(default_factory=dict)
 
 
@@ -107,6 +113,7 @@ class ProofOfDelivery:
     latitude: float | None = None
     longitude: float | None = None
     notes: str = ""
+    documents: tuple[Document, ...] = ()  # kind pod
     extras: Extras = field(default_factory=dict)
 
 
@@ -136,3 +143,14 @@ class WebhookReport:
     event_type: str  # the carrier's
     scans: tuple[ReportedScan, ...] = ()
     pickups: tuple[ReportedPickup, ...] = ()
+    reread: tuple[str, ...] = ()  # tracking numbers to poll
+    handshake: tuple[str, str] | None = None  # ``carrier_id`` of a subscription, secret to activate it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """An order to a carrier to send us events."""
+
+    carrier_id: str
+    numbers: tuple[str, ...] = ()  # empty: the whole credential
+    expires_at: datetime | None = None  # None: never

@@ -1,8 +1,8 @@
 """A shipment's status as a pure function of its checkpoints, so every order of arrival gives the same result.
 
 Only the latest *leg* counts; a return opens a new one. In a leg, delivered, returned and cancelled are final: they win
-over later scans. Otherwise the latest checkpoint decides. After RTO, delivered means back at the sender. Unknown codes
-and suspect times never decide.
+over later scans. Otherwise the latest checkpoint decides. After RTO, delivered means back at the sender. Unknown codes,
+information and suspect times never decide.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ RANK = {
     for rank, status in enumerate(
         [
             Status.UNKNOWN,
+            Status.INFO,
             Status.CREATED,
             Status.PICKED_UP,
             Status.IN_TRANSIT,
@@ -38,6 +39,7 @@ RANK = {
 }
 OPENS_LEG = {Status.RTO, Status.RETURNED}
 FINAL = {Status.DELIVERED, Status.RETURNED, Status.CANCELLED}
+UNDECIDING = {Status.UNKNOWN, Status.INFO}
 Row = TypeVar("Row", bound=Any)
 
 
@@ -90,7 +92,7 @@ def summarize(checkpoints: Iterable[CheckpointFacts]) -> Summary:
     stored = list(checkpoints)
     ordered = sort_checkpoints(row for row in stored if not row.suspect_time)
     timed = zip(read_statuses(ordered), (row.occurred_at for row in ordered), strict=True)
-    leg = [(status, at) for status, at in timed if status != Status.UNKNOWN]
+    leg = [(status, at) for status, at in timed if status not in UNDECIDING]
     if openings := [number for number, (status, _at) in enumerate(leg) if status in OPENS_LEG]:
         leg = leg[openings[-1] :]
     final = [status for status, _at in leg if status in FINAL]

@@ -23,6 +23,7 @@ class StatusChoices(models.TextChoices):
     RTO = Status.RTO.value, "Return to origin"
     LOST = Status.LOST.value, "Lost"
     DAMAGED = Status.DAMAGED.value, "Damaged"
+    INFO = Status.INFO.value, "Information"
     UNKNOWN = Status.UNKNOWN.value, "Unknown"
 
 

@@ -69,5 +69,8 @@ def _build_order(original: Shipment, values: Mapping[str, Any]) -> Order:
         reference=original.reference,
         tracking_number=original.tracking_number,
         carrier_shipment_id=original.carrier_shipment_id,
+        order=to_order(original.request),
+        booked_at=original.created_at,
+        ship_at=original.created_at,
     )
     return replace(to_order(values), order_id=original.order_id, return_of=returned)

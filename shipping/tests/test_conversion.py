@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from carriers.adapters.pickit import build
-from carriers.types import Address, Item, Order, Package, PaymentMethod, ShipmentRef, Warehouse
+from carriers.tests.samples import shipment_ref
+from carriers.types import Address, Item, Order, Package, PaymentMethod, Warehouse
 from shipping.common.conversion import to_builtins, to_order, to_request
 from shipping.models import Shipment
 
@@ -36,7 +37,7 @@ ORDER = Order(
     label_format="ZPL",
     label_size="A6",
     customer_reference="PO 7",
-    return_of=ShipmentRef(reference="WB0", tracking_number="KP00000001", carrier_shipment_id="p-1"),
+    return_of=shipment_ref(reference="WB0", tracking_number="KP00000001", carrier_shipment_id="p-1"),
     reason="Does not fit",
     metadata={"pickup_point_id": "PP-70421", "customer_reference": "PO 7", "note": "", "big": 10**30, "deep": [None]},
 )
