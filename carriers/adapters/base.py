@@ -11,10 +11,10 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from apikeys.http.errors import NotAuthenticated
@@ -63,6 +63,15 @@ class Rate:
         return _PERIODS[self.per]
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """When a purchase without an answer is looked up by its reference."""
+
+    quiet: timedelta  # a purchase that is not found for this long has failed
+    every: timedelta  # between two lookups
+    watch: timedelta  # a label that appears until then is voided
+
+
 class CarrierAdapter(CarrierClient):
     """Base of all adapters. Subclasses set the tables and override the operations that their carrier has."""
 
@@ -80,6 +89,20 @@ class CarrierAdapter(CarrierClient):
     currencies: ClassVar[tuple[str, ...]] = ()
     # The only countries of origin and destination; empty: the carrier refuses the others itself.
     countries: ClassVar[tuple[str, ...]] = ()
+    # The service of orders that do not name one; empty: labels need a service, quotes ask for all.
+    default_service: ClassVar[str] = ""
+    # The fields of ``Options`` that the carrier serves; any other is refused before anything is reserved.
+    served_options: ClassVar[tuple[str, ...]] = ()
+    # JSON Schema (2020-12) of ``options.carrier``: an object of options that only this carrier has.
+    options_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
+    max_parcels: ClassVar[int] = 1
+    # Whether ``Order.pickup_point`` needs its whole address for a label.
+    needs_point_address: ClassVar[bool] = False
+    # The carrier has no cancel operation: a cancellation only is a checkpoint of ours.
+    cancels_locally: ClassVar[bool] = False
+    # The status that a delivered scan of a return gives.
+    returns_end_as: ClassVar[types.Status] = types.Status.RETURNED
+    webhook_proof: ClassVar[str] = "signature"  # signature token none
     # Whether a label without the recipient's name is refused before the call; others get a warning only.
     needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
@@ -167,6 +190,30 @@ class CarrierAdapter(CarrierClient):
         """Return offers, best first: at least one. Raises ``NotServiceable``."""
         raise self._unsupported("quote")
 
+    def problems(self, order: types.Order) -> Mapping[str, Sequence[str]]:
+        """Return what the carrier would cut or accept wrongly: fields of our request and their problems."""
+        return {}
+
+    def transit_times(self, order: types.Order) -> Sequence[types.TransitTime]:
+        """Return how long each service takes; empty: the route is not served."""
+        raise self._unsupported("transit_times")
+
+    def check_address(self, address: types.Address) -> types.AddressCheck:
+        """Check an address, with suggestions."""
+        raise self._unsupported("check_address")
+
+    def documents(self, ref: types.ShipmentRef, kinds: Collection[str]) -> Sequence[types.Document]:
+        """Return the files of these kinds that the carrier has now, with their content."""
+        raise self._unsupported("documents")
+
+    def upload_document(self, document: types.Document, ref: types.ShipmentRef) -> str:
+        """Give the carrier a merchant's document and return the carrier's id of it."""
+        raise self._unsupported("upload_document")
+
+    def unused_costs(self, order: types.Order) -> bool:
+        """Return whether the carrier bills a label that is never used."""
+        return False
+
     def create_label(self, order: types.Order) -> types.BookedLabel:
         """Buy a label. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have sold it."""
         raise self._unsupported("create_label")
@@ -193,6 +240,14 @@ class CarrierAdapter(CarrierClient):
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
         """Book a pickup. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have booked it."""
         raise self._unsupported("schedule_pickup")
+
+    def find_pickups(self, request: types.PickupRequest) -> Sequence[types.BookedPickup]:
+        """Return the booked pickups that can be this request's."""
+        raise self._unsupported("find_pickups")
+
+    def pickup_windows(self, request: types.PickupRequest) -> Sequence[types.PickupWindow]:
+        """Return the times at which the carrier can pick up."""
+        raise self._unsupported("pickup_windows")
 
     def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
         """Cancel a pickup and return the time of cancellation. Raises ``CarrierCannotCancel`` if it is too late."""
@@ -231,6 +286,22 @@ class CarrierAdapter(CarrierClient):
     def reports(self, request: types.ReportRequest) -> types.Report:
         """Return a report of the carrier."""
         raise self._unsupported("reports")
+
+    def close_day(self, day: date, refs: Sequence[types.ShipmentRef]) -> types.Manifest:
+        """Close a day's shipments and return their manifest."""
+        raise self._unsupported("close_day")
+
+    def subscribe(self, numbers: Sequence[str], url: str, secret: str) -> Sequence[types.Subscription]:
+        """Have the carrier send events of these numbers, or of the whole credential without numbers, to ``url``."""
+        raise self._unsupported("subscribe")
+
+    def activate(self, subscription: types.Subscription, secret: str) -> None:
+        """Confirm a subscription with the secret of the carrier's handshake."""
+        raise self._unsupported("activate")
+
+    def unsubscribe(self, subscription: types.Subscription) -> None:
+        """End a subscription. One that has ended already is no error."""
+        raise self._unsupported("unsubscribe")
 
     def rotate_credentials(self) -> Mapping[str, str]:
         """Have the carrier make a new secret, and return the fields that change.

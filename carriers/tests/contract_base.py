@@ -39,6 +39,16 @@ ARGUMENTS = {
     "update_order": (None,),
     "reports": (None,),
     "parse_webhook": (b"",),
+    "transit_times": (None,),
+    "check_address": (None,),
+    "documents": (None, ()),
+    "upload_document": (None, None),
+    "find_pickups": (None,),
+    "pickup_windows": (None,),
+    "close_day": (None, ()),
+    "subscribe": ((), "https://x.example/", "secret"),
+    "activate": (None, "secret"),
+    "unsubscribe": (None,),
 }
 KEYWORDS = {
     "pickup_points": {"latitude": 0, "longitude": 0, "radius_km": 1, "limit": 1},

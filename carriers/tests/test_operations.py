@@ -6,7 +6,18 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.operations import LOGIN, OPERATIONS, Effect, is_read
 
 PURCHASES = {"create_label", "create_return", "schedule_pickup"}
-WRITES = {"cancel", "cancel_pickup", "register_warehouse", "update_order", "rotate_credentials"}
+WRITES = {
+    "cancel",
+    "cancel_pickup",
+    "register_warehouse",
+    "update_order",
+    "rotate_credentials",
+    "upload_document",
+    "close_day",
+    "subscribe",
+    "activate",
+    "unsubscribe",
+}
 LOCAL = {"verify_webhook", "parse_webhook"}
 
 

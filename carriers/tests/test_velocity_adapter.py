@@ -252,6 +252,16 @@ def test_unsupported_operations_are_those_that_the_document_lacks():
         "pickup_point",
         "coverage",
         "rotate_credentials",
+        "transit_times",
+        "check_address",
+        "documents",
+        "upload_document",
+        "find_pickups",
+        "pickup_windows",
+        "close_day",
+        "subscribe",
+        "activate",
+        "unsubscribe",
     }
 
 
