@@ -51,6 +51,9 @@ class Pickup(TenantRow):
     completed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=500, null=True, blank=True)
+    carrier_state = models.JSONField(
+        null=True, editable=False, help_text="Data that the carrier's adapter needs again; never shown to merchants."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

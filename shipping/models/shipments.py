@@ -63,6 +63,12 @@ class Shipment(TenantRow):
         help_text="The shipment that this one returns.",
     )
     request = models.JSONField(default=dict, blank=True, help_text="The merchant's validated request.")
+    ship_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the parcels are handed over, as ordered; empty: at once."
+    )
+    carrier_state = models.JSONField(
+        null=True, editable=False, help_text="Data that the carrier's adapter needs again; never shown to merchants."
+    )
     carrier_details = models.JSONField(default=dict, blank=True, help_text="Data that only this carrier returns.")
     total_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
@@ -235,6 +241,9 @@ class Orphan(TenantRow):
 
     shipment = models.ForeignKey(Shipment, on_delete=models.PROTECT, related_name="orphans")
     tracking_number = models.CharField(max_length=64)
+    is_harmless = models.BooleanField(
+        default=False, help_text="The carrier does not bill an unused label, and cannot void it."
+    )
     refusal = models.CharField(max_length=200, blank=True, help_text="Why the carrier refused to void it.")
     voided_at = models.DateTimeField(null=True, blank=True, help_text="When it was known to be void.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -257,6 +266,9 @@ class Parcel(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     shipment = models.ForeignKey(Shipment, on_delete=models.CASCADE, related_name="parcels")
     number = models.PositiveSmallIntegerField(help_text="Position in the shipment, from 1.")
+    tracking_number = models.CharField(max_length=64, blank=True, help_text="The carrier's number of this parcel.")
+    reference = models.CharField(max_length=64, blank=True, help_text="Our reference of it, as the carrier has it.")
+    packaging = models.CharField(max_length=40, blank=True, help_text="The carrier's code; empty: own box.")
     weight_kg = models.DecimalField(max_digits=9, decimal_places=3)
     length_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     width_cm = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
@@ -268,6 +280,9 @@ class Parcel(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["shipment", "number"], name="parcel_number_per_shipment")]
+        indexes = [
+            models.Index(CaseKey("tracking_number"), condition=~models.Q(tracking_number=""), name="parcel_by_number")
+        ]
 
     def __str__(self) -> str:
         return f"parcel {self.number} of {self.shipment}"
