@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote, quote_plus
 
 
@@ -19,6 +20,7 @@ class Canary:
     text: str
     core: str
 
+    @cached_property
     def needles(self) -> set[bytes]:
         """Return the encodings: plain, base64 and base64url (also inside a text), hex, percent, JSON and HTML."""
         found = {form for text in (self.text, self.core) for form in _forms(text)}
@@ -51,7 +53,7 @@ def webhook_secret(name: str) -> tuple[Canary, Canary]:
 
 def found_in(content: bytes, wanted: list[Canary]) -> set[str]:
     """Return the names of the secrets that the content contains."""
-    return {one.name for one in wanted if any(needle in content for needle in one.needles())}
+    return {one.name for one in wanted if any(needle in content for needle in one.needles)}
 
 
 def _forms(text: str) -> Iterator[bytes]:

@@ -149,8 +149,11 @@ def as_bytes(value: Any) -> bytes:
 def leaks(recorder: Recorder) -> dict[str, set[str]]:
     """Return the secrets found, by location."""
     found: dict[str, set[str]] = {}
+    contents: dict[str, list[bytes]] = {}
     for where, content in all_content(recorder):
-        names = found_in(content, recorder.canaries) - READABLE.get(where, set())
+        contents.setdefault(where, []).append(content)
+    for where, parts in contents.items():
+        names = found_in(b"\0".join(parts), recorder.canaries) - READABLE.get(where, set())
         if where.startswith("mail/"):
             names -= SHOWN_BY_MAIL
         if where.startswith("system_"):  # the whole file, with the readable column
