@@ -1,5 +1,6 @@
 """Every documented variable is honoured or warned about, and wrong values stop the start."""
 
+import gc
 import os
 import re
 import runpy
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from carriers.adapters.registry import ADAPTERS
@@ -270,3 +272,15 @@ def test_warnings_are_shown_once_by_a_process_and_its_children():
     environment = inherited | {"DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_RESULT_BACKEND": "redis://r"}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.count("CELERY_RESULT_BACKEND is set but not used") == 1
+
+
+def test_garbage_is_collected_when_the_apps_are_loaded():
+    loaded = apps.get_app_config("config")
+    try:
+        type(loaded)(loaded.name, loaded.module)
+        assert not gc.isenabled()
+        loaded.ready()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+    assert list(apps.get_app_configs())[-1] is loaded
