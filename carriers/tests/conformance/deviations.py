@@ -108,7 +108,7 @@ DEVIATIONS = (
     Deviation(
         _BOOKING,
         "body",
-        r"consignments\[\]\.(parties\.exporter|product\.customsInformation)",
+        r"consignments\[\](\.parties\.exporter|(\.product)?\.customsInformation)",
         "unknown",
         f"{_PAGES}; the names are those of Bring's own shop plugin",
     ),

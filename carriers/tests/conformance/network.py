@@ -1,0 +1,114 @@
+"""A network on which carriers are the simulated ones in this process, and which checks each exchange.
+
+Adapters use their real base URLs and the real transport, so what is checked is what would be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from unittest import mock
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import requests
+from django.test import override_settings
+
+from carriers.adapters.base import CarrierAdapter
+from carriers.http import call_log, circuit_breaker, exchange, rate_limits
+from carriers.http.call_log import Caller
+from carriers.http.environments import base_urls
+from carriers.http.transport import HttpTransport
+from carriers.models import Credential
+from carriers.sandbox.messages import Request
+from carriers.sandbox.sandbox import Sandbox
+from carriers.tests.conformance.operations import Exchange
+from carriers.tests.conformance.suite import faults_of, find_operation, make_exchange
+from carriers.types import Token
+
+
+class Tokens:
+    """Tokens of an adapter's own log-in, one of each kind."""
+
+    def __init__(self, fetch: Callable[[str], Token]) -> None:
+        self.fetch, self.fetched = fetch, {}
+
+    def current(self, kind: str = "main") -> str:
+        if kind not in self.fetched:
+            self.fetched[kind] = self.fetch(kind).value
+        return self.fetched[kind]
+
+    def renew(self, kind: str, refused: str) -> str:
+        del self.fetched[kind]
+        return self.current(kind)
+
+
+class SandboxNetwork:
+    """The simulated carriers behind the transport of one carrier's adapter.
+
+    Attributes:
+        faults: what does not conform, in order of the calls.
+        covered: names of the documented operations that were called.
+    """
+
+    def __init__(self, adapter: type[CarrierAdapter], fields: Mapping[str, str], directory: Path) -> None:
+        self.kind, self.fields = adapter, dict(fields)
+        self.sandbox = Sandbox(directory)
+        self.faults: list[str] = []
+        self.covered: set[str] = set()
+        self.exchanges: list[Exchange] = []
+        self.patches = ExitStack()
+
+    def __enter__(self) -> SandboxNetwork:
+        for patch in (
+            override_settings(CARRIER_SIMULATED=False, CARRIER_BASE_URLS={}),
+            mock.patch.object(exchange._session, "send", self._send),
+            mock.patch.object(circuit_breaker, "request_permission", return_value=mock.Mock(is_probe=False)),
+            mock.patch.object(rate_limits, "reserve_turn", return_value=0),
+            mock.patch.object(call_log, "log_call"),
+        ):
+            self.patches.enter_context(patch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patches.close()
+        self.sandbox.stop()
+
+    def open_adapter(self) -> CarrierAdapter:
+        """Return the adapter of a sandbox credential that is not stored."""
+        credential = Credential(carrier=self.kind.slug, mode="test", fields=self.fields)
+        adapter = self.kind(
+            fields=self.fields,
+            environment=credential.environment,
+            urls=base_urls(self.kind, credential.environment),
+            http=HttpTransport(Caller(credential, None, self.kind.name)),
+        )
+        adapter.tokens = Tokens(adapter.fetch_token) if self.kind.logs_in() else None
+        return adapter
+
+    def advance(self, number: str, *steps: str) -> None:
+        """Add scans to a shipment of the simulated carrier."""
+        for step in steps:
+            self.sandbox.carriers[self.kind.slug].advance(number, {"to": step, "force": True})
+
+    def _send(self, prepared: requests.PreparedRequest, **_: object) -> requests.Response:
+        parts, prefix = urlsplit(prepared.url), f"/{self.kind.slug}"
+        body = prepared.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        headers = {name.lower(): value for name, value in prepared.headers.items()} | {"host": parts.netloc}
+        path = unquote(parts.path).removeprefix(prefix)  # the simulated carrier's links to itself have the prefix
+        request = Request(prepared.method, prefix + path, dict(parse_qsl(parts.query)), headers, body)
+        answer = self.sandbox.answer(request)
+        response = requests.Response()
+        response.status_code, response.url, response.request = answer.status, prepared.url, prepared
+        response.headers.update({"Content-Type": answer.content_type} | answer.headers)
+        response._content, response._content_consumed = answer.content(), True
+        self._check(make_exchange(prepared.method, prepared.url, headers, body, response, prefix))
+        return response
+
+    def _check(self, made: Exchange) -> None:
+        self.exchanges.append(made)
+        self.faults += faults_of(self.kind.slug, made)
+        operation = find_operation(self.kind.slug, made)
+        if operation:
+            self.covered.add(operation.name)
