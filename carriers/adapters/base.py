@@ -7,25 +7,17 @@ is unsupported; its capabilities are computed from that.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
-from apikeys.http.errors import NotAuthenticated
 from carriers import types
-from carriers.adapters import skipping
-from carriers.adapters.client import CarrierClient
 from carriers.adapters.operations import LOGIN, OPERATIONS
-from carriers.adapters.records import lookup_key, read_each
-from carriers.adapters.values import read_time
+from carriers.adapters.records import lookup_key
+from carriers.adapters.webhooks import WebhookReader
 
-_MAX_CLOCK_SKEW = timedelta(minutes=5)  # how far a carrier's clock may be ahead of ours
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -72,7 +64,7 @@ class Lookup:
     watch: timedelta  # a label that appears until then is voided
 
 
-class CarrierAdapter(CarrierClient):
+class CarrierAdapter(WebhookReader):
     """Base of all adapters. Subclasses set the tables and override the operations that their carrier has."""
 
     # The fields of a credential, as JSON Schema (2020-12): an object of strings; secret ones are ``writeOnly``.
@@ -95,6 +87,8 @@ class CarrierAdapter(CarrierClient):
     served_options: ClassVar[tuple[str, ...]] = ()
     # JSON Schema (2020-12) of ``options.carrier``: an object of options that only this carrier has.
     options_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
+    # How many numbers one subscription call takes; 0: a subscription is for the whole credential.
+    numbers_per_subscription: ClassVar[int] = 0
     max_parcels: ClassVar[int] = 1
     # Whether ``Order.pickup_point`` needs its whole address for a label.
     needs_point_address: ClassVar[bool] = False
@@ -102,7 +96,6 @@ class CarrierAdapter(CarrierClient):
     cancels_locally: ClassVar[bool] = False
     # The status that a delivered scan of a return gives.
     returns_end_as: ClassVar[types.Status] = types.Status.RETURNED
-    webhook_proof: ClassVar[str] = "signature"  # signature token none
     # Whether a label without the recipient's name is refused before the call; others get a warning only.
     needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
@@ -112,8 +105,6 @@ class CarrierAdapter(CarrierClient):
     number_pattern: ClassVar[str] = ""
     created_code: ClassVar[str] = "created"  # the carrier's code of the scan that we add at booking
     cancelled_code: ClassVar[str] = "cancelled"  # of the scan that we add for a cancellation not in the track yet
-    zone: ClassVar[tzinfo] = UTC  # of times without an offset
-    webhook_max_age: ClassVar[timedelta] = timedelta(minutes=5)
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # tokens are renewed this long before they expire
     # What the carrier allows per credential, by endpoint: an operation, a name for several, or "*" for all together.
     rates: ClassVar[Mapping[str, Rate]] = {}
@@ -309,58 +300,3 @@ class CarrierAdapter(CarrierClient):
         The old secret must stay valid for a while, since this response can be lost. Raises ``OutcomeUnknown``.
         """
         raise self._unsupported("rotate_credentials")
-
-    def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        """Check signature and age on the raw bytes. ``headers`` have lower-case names.
-
-        Raises ``NotAuthenticated`` for a signature that is missing, malformed, wrong or older than ``webhook_max_age``.
-        """
-        raise self._unsupported("verify_webhook")
-
-    def parse_webhook(self, body: bytes) -> types.WebhookReport:
-        """Read a verified body. Raises ``ValueError`` with the reason if it is unreadable."""
-        raise self._unsupported("parse_webhook")
-
-    def _read_events(self, body: bytes, read: Callable[[Any], types.WebhookReport]) -> types.WebhookReport:
-        """Read a webhook of one event, or of a list of events, of which unreadable ones are skipped."""
-        with self._reading_webhook():
-            events = json.loads(body)
-            if not isinstance(events, list) or not events:
-                return read(events)
-            paths = [(f"[{number}]", event) for number, event in enumerate(events)]
-            reports = read_each(paths, lambda _path, event: read(event))
-        return types.WebhookReport(
-            event_type=reports[0].event_type,
-            scans=tuple(scan for report in reports for scan in report.scans),
-            pickups=tuple(pickup for report in reports for pickup in report.pickups),
-        )
-
-    @contextmanager
-    def _reading_webhook(self) -> Iterator[None]:
-        """Turn errors of parsing extreme JSON into the ``ValueError`` of an unreadable webhook."""
-        try:
-            with skipping.reading(self.slug, "parse_webhook"):
-                yield
-        except (ArithmeticError, RecursionError) as error:
-            raise ValueError("the body is nested too deeply or contains extreme numbers") from error
-
-    def _verify_hmac(
-        self, timestamp: str, signature: str, *, headers: Mapping[str, str], body: bytes, now: datetime
-    ) -> None:
-        """Verify a hex HMAC-SHA256 of ``{timestamp}.{body}`` under the credential's ``webhook_secret``.
-
-        Args:
-            timestamp, signature: names of the headers, in lower case.
-        """
-        secret, sent_at = self.fields.get("webhook_secret") or "", headers.get(timestamp, "")
-        given = headers.get(signature, "").encode("utf-8", "replace")
-        signed = sent_at.encode("utf-8", "replace") + b"." + body
-        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-        if not secret or not hmac.compare_digest(expected, given):
-            raise NotAuthenticated
-        try:
-            age = now - read_time(sent_at, zone=self.zone)[0]
-        except ValueError as error:
-            raise NotAuthenticated from error
-        if not -_MAX_CLOCK_SKEW <= age <= self.webhook_max_age:
-            raise NotAuthenticated
