@@ -74,6 +74,14 @@ def _depends_on_sql(item):
     return bool(database or item.get_closest_marker("system") or {"db", "transactional_db"} & set(item.fixturenames))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print which operations of carriers were checked against published documents."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    lines = {text for report in reports for name, text in report.user_properties if name == "conformance"}
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment):
     """Give the worker a copy of the migrated database. pytest-django would run all migrations in each worker."""

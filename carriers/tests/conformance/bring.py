@@ -16,7 +16,7 @@ from carriers.tests.conformance.inferred import infer, merge
 from carriers.tests.conformance.operations import JSON, Check, Operation
 from carriers.tests.conformance.schemas import Document, close
 
-_HOST = "api.bring.com"
+HOST = "api.bring.com"
 _DOCUMENTS = ("bookingold", "tracking", "pickup-point", "event-cast", "postal-code", "shipping-guide_2")
 _CASTS = "event-cast/examples"
 _BOOKING, _GUIDE = "POST /booking/api/booking", "POST /shippingguide/api/v2/products"
@@ -84,7 +84,7 @@ def operations() -> Iterator[Operation]:
     """Yield the operations of all documents, and those that only samples show."""
     for name in _DOCUMENTS:
         content = published.load(f"bring/raml/{name}.raml")
-        prefix = "/tracking" if urlsplit(content["baseUri"]).hostname != _HOST else ""
+        prefix = "/tracking" if urlsplit(content["baseUri"]).hostname != HOST else ""
         for operation in raml.operations(f"bring/raml/{name}.raml", content):
             yield _with_bodies(replace(operation, path=prefix + operation.path))
     path = _GUIDE.removeprefix("POST ")

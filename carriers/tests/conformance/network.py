@@ -23,7 +23,7 @@ from carriers.models import Credential
 from carriers.sandbox.messages import Request
 from carriers.sandbox.sandbox import Sandbox
 from carriers.tests.conformance.operations import Exchange
-from carriers.tests.conformance.suite import faults_of, find_operation, make_exchange
+from carriers.tests.conformance.suite import faults_of, find_operation, hosts, make_exchange
 from carriers.types import Token
 
 
@@ -51,9 +51,15 @@ class SandboxNetwork:
         covered: names of the documented operations that were called.
     """
 
-    def __init__(self, adapter: type[CarrierAdapter], fields: Mapping[str, str], directory: Path) -> None:
-        self.kind, self.fields = adapter, dict(fields)
+    def __init__(
+        self, adapter: type[CarrierAdapter], fields: Mapping[str, str], directory: Path, mode: str = "test"
+    ) -> None:
+        self.credential = Credential(carrier=adapter.slug, mode=mode, fields=dict(fields))
+        self.kind = adapter
         self.sandbox = Sandbox(directory)
+        carrier = self.sandbox.carriers[adapter.slug]
+        for account in carrier.accounts:
+            carrier.configure(account, {"rate_limit": 0})
         self.faults: list[str] = []
         self.covered: set[str] = set()
         self.exchanges: list[Exchange] = []
@@ -75,13 +81,12 @@ class SandboxNetwork:
         self.sandbox.stop()
 
     def open_adapter(self) -> CarrierAdapter:
-        """Return the adapter of a sandbox credential that is not stored."""
-        credential = Credential(carrier=self.kind.slug, mode="test", fields=self.fields)
+        """Return the adapter of a credential that is not stored."""
         adapter = self.kind(
-            fields=self.fields,
-            environment=credential.environment,
-            urls=base_urls(self.kind, credential.environment),
-            http=HttpTransport(Caller(credential, None, self.kind.name)),
+            fields=self.credential.fields,
+            environment=self.credential.environment,
+            urls=base_urls(self.kind, self.credential.environment),
+            http=HttpTransport(Caller(self.credential, None, self.kind.name)),
         )
         adapter.tokens = Tokens(adapter.fetch_token) if self.kind.logs_in() else None
         return adapter
@@ -93,17 +98,22 @@ class SandboxNetwork:
 
     def _send(self, prepared: requests.PreparedRequest, **_: object) -> requests.Response:
         parts, prefix = urlsplit(prepared.url), f"/{self.kind.slug}"
+        if parts.netloc not in hosts(self.kind.slug):
+            self.faults.append(f"{prepared.url}: no document has this host")
         body = prepared.body or b""
         body = body.encode() if isinstance(body, str) else body
         headers = {name.lower(): value for name, value in prepared.headers.items()} | {"host": parts.netloc}
-        path = unquote(parts.path).removeprefix(prefix)  # the simulated carrier's links to itself have the prefix
-        request = Request(prepared.method, prefix + path, dict(parse_qsl(parts.query)), headers, body)
+        request = Request(prepared.method, prefix + unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
         answer = self.sandbox.answer(request)
+        # The simulated carrier gives addresses of its own, as one of several carriers on a host without TLS.
+        own, real = f"http://{parts.netloc}{prefix}", f"https://{parts.netloc}"
+        content = answer.content().replace(own.encode(), real.encode())
         response = requests.Response()
         response.status_code, response.url, response.request = answer.status, prepared.url, prepared
-        response.headers.update({"Content-Type": answer.content_type} | answer.headers)
-        response._content, response._content_consumed = answer.content(), True
-        self._check(make_exchange(prepared.method, prepared.url, headers, body, response, prefix))
+        response.headers.update({"Content-Type": answer.content_type})
+        response.headers.update({name: value.replace(own, real) for name, value in answer.headers.items()})
+        response._content, response._content_consumed = content, True
+        self._check(make_exchange(prepared.method, prepared.url, headers, body, response))
         return response
 
     def _check(self, made: Exchange) -> None:

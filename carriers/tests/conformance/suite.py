@@ -38,6 +38,15 @@ def operations(carrier: str) -> tuple[Operation, ...]:
     return tuple(operation for name in names for operation in openapi.operations(name, published.load(name)))
 
 
+@cache
+def hosts(carrier: str) -> frozenset[str]:
+    """Return the hosts of a carrier's documents."""
+    if carrier == "bring":
+        return frozenset((bring.HOST,))
+    servers = (one for name in UPS_DOCUMENTS for one in published.load(f"ups/{name}.yaml").get("servers") or ())
+    return frozenset(urlsplit(one["url"]).netloc for one in servers)
+
+
 def find_operation(carrier: str, exchange: Exchange) -> Operation | None:
     """Return the documented operation of an exchange, or None."""
     return find(operations(carrier), exchange)

@@ -1,0 +1,97 @@
+"""Runs the operations of an adapter against the simulated carrier, and keeps what was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from carriers import types
+from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.operations import LOGIN, OPERATIONS, Effect
+from carriers.tests.conformance.network import SandboxNetwork
+from carriers.types.errors import CarrierError
+
+SHIP_AT = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=1)
+URL, SECRET = "https://shipping.example.com/hooks/1", "a-long-random-secret"
+# Operations that a carrier's adapter may have and that no exchange can cover, with the reason.
+LISTED: dict[str, dict[str, str]] = {"ups": {}, "bring": {}}
+
+
+@dataclass
+class Trip:
+    """One adapter on a network.
+
+    Attributes:
+        operations: those that were called.
+        problems: orders that the adapter refuses, and refusals of the simulated carrier.
+    """
+
+    network: SandboxNetwork
+    adapter: CarrierAdapter
+    operations: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    def has(self, operation: str) -> bool:
+        return operation in self.adapter.capabilities()
+
+    def do(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        """Call an operation and return its result, or None if it is refused or the adapter lacks it."""
+        if not self.has(operation):
+            return None
+        self.operations.add(operation)
+        try:
+            return getattr(self.adapter, operation)(*args, **kwargs)
+        except CarrierError as error:
+            self.problems.append(f"{operation}: {type(error).__name__} {error.carrier_code} {error.carrier_message}")
+        return None
+
+    def buy(self, name: str, order: types.Order) -> types.ShipmentRef | None:
+        """Buy a label and return the shipment, with the files and the track that belong to it."""
+        order = replace(order, reference=f"WB-{name.upper()}"[:25], order_id=name)
+        if found := self.adapter.problems(order):
+            self.problems.append(f"{name}: {found}")
+            return None
+        booked = self.do("create_return" if order.return_of else "create_label", order)
+        if booked is None:
+            self.problems.append(f"{name} was not bought")
+            return None
+        ref = types.ShipmentRef(
+            reference=order.reference,
+            order=order,
+            booked_at=booked.created_at,
+            ship_at=order.ship_at or booked.created_at,
+            tracking_number=booked.tracking_number,
+            carrier_shipment_id=booked.carrier_shipment_id,
+            parcels=booked.parcels,
+            carrier_state=booked.carrier_state,
+        )
+        if len(ref.parcels) != len(order.packages):
+            self.problems.append(f"{name}: {len(ref.parcels)} numbers of {len(order.packages)} parcels")
+        self.do("documents", ref, ("label",))
+        self.do("track", [ref])
+        if not self.do("find_by_reference", ref):
+            self.problems.append(f"{name} is not found by its reference")
+        return ref
+
+    def price(self, order: types.Order) -> None:
+        """Ask for prices and times of one service and of all."""
+        for service in (order.service_type, None):
+            self.do("quote", replace(order, service_type=service))
+        self.do("transit_times", order)
+
+    def missing(self) -> list[str]:
+        """Return the operations of the adapter that are neither covered nor listed."""
+        listed = LISTED[self.adapter.slug]
+        sent = [name for name in self.adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL]
+        return [name for name in sent if name not in self.operations | set(listed)]
+
+    def report(self) -> str:
+        """Return one line about what was covered."""
+        listed = LISTED[self.adapter.slug]
+        names = sorted(self.operations | ({LOGIN} if self.adapter.logs_in() else set()))
+        return (
+            f"{self.adapter.name}: {len(names)} operations ({', '.join(names)}) in {len(self.network.exchanges)} "
+            f"requests of {len(self.network.covered)} documented calls; listed: "
+            + (", ".join(f"{name} ({reason})" for name, reason in listed.items()) or "none")
+        )
