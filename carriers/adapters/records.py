@@ -77,9 +77,9 @@ class Record:
             raise ValueError(f"{self._at(name)} is not the requested one")
         return self
 
-    def file(self, name: str) -> tuple[bytes, str]:
-        """Return a file in base64 (RFC 4648) and its format, by its first bytes: a key of ``FILE_STARTS``."""
-        return values.decode_file(self.text(name), self._at(name))
+    def file(self, name: str, declared: str = "") -> tuple[bytes, str]:
+        """Return a file in base64 (RFC 4648) and its format: ``values.decode_file``."""
+        return values.decode_file(self.text(name), self._at(name), declared)
 
     def number(self, name: str, default: Any = _REQUIRED) -> Decimal:
         """Return a finite number below 10 billion; a text such as "1,234.50" or "Rs. 80" is read as one."""
@@ -167,6 +167,12 @@ class Record:
         items = enumerate(self._list(name, _REQUIRED))
         paths = [(f"{self._at(name)}[{number}]", item) for number, item in items]
         return read_each(paths, lambda path, item: read(Record(item, path, zone=self.zone)))
+
+    def one_or_many(self, name: str) -> Record:
+        """Return this record with a list in a field that may be absent, one element or a list."""
+        value = self.value.get(name)
+        items = value if isinstance(value, list) else [] if value in (None, "") else [value]
+        return Record({**self.value, name: items}, self.path, zone=self.zone)
 
     def texts(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return a list of texts, as ``each``; a single text is a list of one."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-# The first bytes of each label format: ISO 32000-1 7.5.2, PNG (W3C) 5.2, Zebra's ZPL II guide on ^XA.
-FILE_STARTS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA"}
+# The first bytes of each format: ISO 32000-1 7.5.2, PNG (W3C) 5.2, Zebra's ZPL II guide on ^XA, GIF89a 17.
+FILE_STARTS = {"PDF": b"%PDF", "PNG": b"\x89PNG\r\n\x1a\n", "ZPL": b"^XA", "GIF": b"GIF8"}
 FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 _MAX_NUMBER = Decimal(10) ** 10  # of money, weight or distance; beyond it, arithmetic with Decimal gets slow
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -25,6 +26,14 @@ _TIME_FORMATS = tuple(
 )
 _TIME_OF_DAY = re.compile(r":|\d[Tt]\d")
 _EPOCH = re.compile(r"\d{10}(\d{3})?", re.A)  # seconds or milliseconds
+
+
+def filled(value: Any) -> Any:
+    """Return JSON without empty texts, objects and lists, for carriers that refuse them."""
+    empty = (None, "", {}, [])
+    if isinstance(value, Mapping):
+        return {name: item for name, part in value.items() if (item := filled(part)) not in empty}
+    return [item for part in value if (item := filled(part)) not in empty] if isinstance(value, list) else value
 
 
 def number_as_text(value: int | Decimal) -> str:
@@ -109,11 +118,14 @@ def _parse_time(text: str) -> datetime:
     return parsedate_to_datetime(text)
 
 
-def decode_file(text: str, name: str) -> tuple[bytes, str]:
+def decode_file(text: str, name: str, declared: str = "") -> tuple[bytes, str]:
     """Return the content of a file in base64, and its format by its first bytes. Raises ``ValueError``.
 
     Read are both alphabets of RFC 4648, line breaks and blanks, missing padding and ``data:`` URLs. Blanks, line breaks
     and a byte-order mark before the file's first bytes are removed. ZPL may be written as it is.
+
+    Args:
+        declared: the carrier's word for the format. It counts for EPL and HTML, which have no first bytes of their own.
     """
     if text.lstrip("\ufeff\r\n\t ").startswith("^XA"):
         return text.lstrip("\ufeff\r\n\t ").encode(), "ZPL"
@@ -124,8 +136,10 @@ def decode_file(text: str, name: str) -> tuple[bytes, str]:
         content = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{name} is not base64") from error
-    content = content.lstrip().removeprefix(_BYTE_ORDER_MARK).lstrip()
+    whole, content = content, content.lstrip().removeprefix(_BYTE_ORDER_MARK).lstrip()
     for label_format, start in FILE_STARTS.items():
         if content.startswith(start):
             return content, label_format
+    if (declared == "EPL" and content) or (declared == "HTML" and content.startswith(b"<")):
+        return whole, declared
     raise ValueError(f"{name} is not a file of a label format")

@@ -13,7 +13,8 @@ from apikeys.http.fields import CurrencyField
 from carriers.adapters import skipping
 from carriers.adapters.records import Record, matching, to_storable
 from carriers.adapters.refusals import find_refusal
-from carriers.adapters.values import read_time
+from carriers.adapters.values import decode_file, filled, read_time
+from carriers.adapters.zones import zone_of
 from carriers.tests.damage import skipped
 
 PARIS, INDIA = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Kolkata")
@@ -285,3 +286,30 @@ def test_local_time_keeps_its_day():
     assert Record({"at": "2026-12-16"}, zone=INDIA).local_time("at").date().isoformat() == "2026-12-16"
     with pytest.raises(ValueError, match="at is not a time"):
         Record({"at": "0001-01-01T00:00:00+05:30"}).local_time("at")
+
+
+def test_one_element_is_read_as_a_list_of_one():
+    for value, expected in (({"a": 1}, [{"a": 1}]), ([{"a": 1}] * 2, [{"a": 1}] * 2), (None, []), ("", [])):
+        assert [one.value for one in Record({"x": value}).one_or_many("x").records("x")] == expected
+    with pytest.raises(ValueError, match=r"x\[0\]"):
+        Record({"x": "text"}).one_or_many("x").records("x")
+
+
+def test_empty_fields_are_left_out_at_every_depth():
+    body = {"a": "", "b": [{"c": None}, {"d": 0}], "e": {"f": {}}, "g": False}
+    assert filled(body) == {"b": [{"d": 0}], "g": False}
+
+
+def test_file_without_first_bytes_of_its_own_has_the_declared_format():
+    for content, declared in ((b"\nN\nq812\n", "EPL"), (b"<html></html>", "HTML"), (b"GIF89a", "GIF")):
+        encoded = base64.b64encode(content).decode()
+        assert decode_file(encoded, "x", declared) == (content, declared)
+    for content in (b"", b"text"):
+        with pytest.raises(ValueError, match="label format"):
+            decode_file(base64.b64encode(content).decode(), "x", "HTML")
+
+
+def test_zone_of_a_place_is_that_of_its_state_or_of_most_of_the_country():
+    places = {("DE", ""): "Europe/Berlin", ("SE", ""): "Europe/Stockholm", ("US", "WA"): "America/Los_Angeles"}
+    places |= {("US", ""): "America/New_York", ("CA", "BC"): "America/Vancouver", ("ZZ", ""): "UTC"}
+    assert {place: str(zone_of(*place)) for place in places} == places
