@@ -5,7 +5,7 @@ Bring's current OpenAPI documents are not stored anywhere public, and the RAML d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -28,11 +28,13 @@ class Body:
 
     Args:
         schema: file in ``inferred-jsonschema``, without its extension.
-        samples: pattern of files among the samples.
+        samples: patterns of files among the samples.
+        wrap: makes a body of a sample that is a part of one.
     """
 
     schema: str = ""
     samples: tuple[str, ...] = ()
+    wrap: Callable[[Any], Any] = lambda value: value
 
     def check(self) -> Check:
         schemas: list[dict[str, Any]] = []
@@ -43,16 +45,28 @@ class Body:
         if self.samples and not found:
             raise FileNotFoundError(f"no samples {self.samples}")
         if found:
-            schemas.append(infer(published.read(path) for path in found))
+            schemas.append(infer(self.wrap(published.read(path)) for path in found))
         return Document(close(reduce(merge, schemas))).check("")
 
 
 _POINTS = Body("pickup-points-response", ("pickup-point/examples/*.json",))
 _WEBHOOK = Body("event-cast-webhook")
 _ERROR = Body(samples=(f"{_CASTS}/create-webhook-invalid.json",))
+
+
+def _wrap_service(sample: Any) -> Any:
+    """Return a booking with the additional services of a sample, which may have other parts of a consignment too."""
+    services = sample.pop("additionalServices", None)
+    if "consignments" not in sample:
+        sample = {} if "pickupPoint" in sample else {"consignments": [sample]}
+    if services is not None:
+        sample = {"consignments": [{"product": {"additionalServices": services}}]}
+    return sample
+
+
 # Bodies of the requests and of the successes.
 _REQUESTS = {
-    _BOOKING: Body("booking-request", ("minimal-requests/booking.json",)),
+    _BOOKING: Body("booking-request", ("current/booking/examples/vas/*.json",), _wrap_service),
     "POST /booking/api/pickupOrder": Body(samples=("booking/examples/pickuporder_[NSC]*.json",)),
     _GUIDE: Body(samples=("minimal-requests/shipping-guide.json", "current/shipping-guide_2/examples/*_request.json")),
     "POST /event-cast/api/v1/webhooks": Body("event-cast-create"),

@@ -11,11 +11,12 @@ from carriers.tests.conformance.trips import SECRET, SHIP_AT, URL, Trip
 FIELDS = {
     "api_uid": "test@bring.example",
     "api_key": "test-secret",
-    "customer_number": "5",
+    "customer_number": "20012345678",
     "client_url": "https://shop.example.com",
     "cod_account_number": "12345678903",
     "webhook_token": SECRET,
 }
+ACCOUNT = {"customers": ["20012345678"]}
 SENDER = types.Address(
     company="Nordwind AS",
     contact_name="Ada Lane",
@@ -82,6 +83,14 @@ ABROAD = replace(
     items=(BOOKS, SHIRT),
     customs=CUSTOMS,
 )
+NORDIC = replace(
+    DOMESTIC,
+    origin=replace(SWEDEN, company="Nordwind AB"),
+    destination=DENMARK,
+    service_type="HOME_DELIVERY_PARCEL",
+    currency="SEK",
+    items=(),
+)
 GOODS = types.DangerousGoods(
     un_number="1950", hazard_class="2.1", packing_group="II", quantity=Decimal("0.5"), unit="kg"
 )
@@ -110,29 +119,25 @@ ORDERS = {
             tax_ids=(types.TaxId(kind="vat", number="SE556677889901", country="SE", party="importer"),),
         ),
     ),
-    "letter packet": replace(ABROAD, destination=HOUSTON, service_type="3639", customs=replace(CUSTOMS, tax_ids=())),
-    "sweden": replace(
-        DOMESTIC,
-        origin=replace(SWEDEN, company="Nordwind AB"),
-        destination=DENMARK,
-        service_type="HOME_DELIVERY_PARCEL",
-        currency="SEK",
-        items=(),
+    "letter packet": replace(
+        ABROAD, packages=(BOX,), destination=HOUSTON, service_type="3639", customs=replace(CUSTOMS, tax_ids=())
     ),
+    "nordic": NORDIC,
     "options": replace(
-        DOMESTIC,
-        service_type="5600",
+        ABROAD,
         options=types.Options(
-            signature="recipient",
             min_age=18,
             insured_value=Decimal(5000),
             notify=True,
-            carrier={"message_for_recipient": "Ring twice", "additional_services": [{"id": "0041"}]},
+            carrier={"message_for_recipient": "Ring twice", "additional_services": [{"id": "1134"}]},
         ),
     ),
     "saturday": replace(DOMESTIC, service_type="4850", options=types.Options(saturday=True)),
-    "dangerous": replace(DOMESTIC, service_type="5000", options=types.Options(dangerous_goods=(GOODS,))),
-    "limited": replace(DOMESTIC, service_type="5000", options=types.Options(carrier={"limited_quantities_g": 500})),
+    "signature": replace(DOMESTIC, options=types.Options(signature="any")),
+    "dangerous": replace(DOMESTIC, service_type="5100", options=types.Options(dangerous_goods=(GOODS,))),
+    "limited": replace(
+        NORDIC, service_type="BUSINESS_PARCEL", options=types.Options(carrier={"limited_quantities_g": 500})
+    ),
     "cod": replace(DOMESTIC, service_type="5800", payment_method=types.PaymentMethod.COD, cod_amount=Decimal("250.50")),
 }
 
@@ -161,7 +166,7 @@ def _buy(trip: Trip, name: str, order: types.Order) -> types.ShipmentRef | None:
 
 
 def _return(trip: Trip, bought: dict[str, types.ShipmentRef | None]) -> None:
-    for name, service in (("domestic", "9300"), ("sweden", "PICKUP_PARCEL_RETURN")):
+    for name, service in (("domestic", "9300"), ("nordic", "PICKUP_PARCEL_RETURN")):
         if ref := bought[name]:
             order = ref.order
             trip.buy(

@@ -112,6 +112,7 @@ DEVIATIONS = (
         "unknown",
         f"{_PAGES}; the names are those of Bring's own shop plugin",
     ),
+    Deviation(_BOOKING, "body", r".*\.messageForRecipient", "type", "the RAML has a text, the examples have null"),
     Deviation(_BOOKING, "body", r".*\.amount", "type", "the RAML describes decimals, the examples have whole numbers"),
     Deviation(_BOOKING, "body", r"pickupDetails\.(package|pallet|postContainer)", "unknown", _PAGES),
     Deviation(
@@ -136,10 +137,11 @@ DEVIATIONS = (
         "in the answer to a blocked user they are below shipments",
     ),
     Deviation("bring/raml/pickup-point.raml", "answer", r".*\.maxParcelDimensions", "unknown", _PAGES),
+    Deviation(_GUIDE, "body", "language|withEnvironmentalData", "unknown", _PAGES),
     Deviation(
         _GUIDE,
         "answer",
-        r".*\.(consignmentId|errors|timeSlots|additionalServices)",
+        r".*\.(consignmentId|errors|timeSlots|additionalServices|environmentalData)",
         "unknown",
         _PAGES,
     ),

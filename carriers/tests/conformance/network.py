@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from unittest import mock
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -52,14 +53,25 @@ class SandboxNetwork:
     """
 
     def __init__(
-        self, adapter: type[CarrierAdapter], fields: Mapping[str, str], directory: Path, mode: str = "test"
+        self,
+        adapter: type[CarrierAdapter],
+        fields: Mapping[str, str],
+        account: Mapping[str, Any],
+        directory: Path,
+        mode: str,
     ) -> None:
+        """Make a network.
+
+        Args:
+            account: changes of the simulated carrier's accounts.
+            directory: for the state of the simulated carriers.
+        """
         self.credential = Credential(carrier=adapter.slug, mode=mode, fields=dict(fields))
         self.kind = adapter
         self.sandbox = Sandbox(directory)
         carrier = self.sandbox.carriers[adapter.slug]
-        for account in carrier.accounts:
-            carrier.configure(account, {"rate_limit": 0})
+        for name in carrier.accounts:
+            carrier.configure(name, {"rate_limit": 0} | dict(account))
         self.faults: list[str] = []
         self.covered: set[str] = set()
         self.exchanges: list[Exchange] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,7 +34,7 @@ class Trip:
     problems: list[str] = field(default_factory=list)
 
     def has(self, operation: str) -> bool:
-        return operation in self.adapter.capabilities()
+        return operation in OPERATIONS and operation in vars(type(self.adapter))
 
     def do(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Call an operation and return its result, or None if it is refused or the adapter lacks it."""
@@ -80,18 +81,22 @@ class Trip:
             self.do("quote", replace(order, service_type=service))
         self.do("transit_times", order)
 
-    def missing(self) -> list[str]:
-        """Return the operations of the adapter that are neither covered nor listed."""
-        listed = LISTED[self.adapter.slug]
-        sent = [name for name in self.adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL]
-        return [name for name in sent if name not in self.operations | set(listed)]
 
-    def report(self) -> str:
-        """Return one line about what was covered."""
-        listed = LISTED[self.adapter.slug]
-        names = sorted(self.operations | ({LOGIN} if self.adapter.logs_in() else set()))
-        return (
-            f"{self.adapter.name}: {len(names)} operations ({', '.join(names)}) in {len(self.network.exchanges)} "
-            f"requests of {len(self.network.covered)} documented calls; listed: "
-            + (", ".join(f"{name} ({reason})" for name, reason in listed.items()) or "none")
-        )
+def missing(trips: Sequence[Trip]) -> list[str]:
+    """Return the operations of an adapter that no trip covers and that are not listed."""
+    adapter = trips[0].adapter
+    known = {name for trip in trips for name in trip.operations} | set(LISTED[adapter.slug])
+    return [name for name in adapter.capabilities() if OPERATIONS[name] is not Effect.LOCAL and name not in known]
+
+
+def report(trips: Sequence[Trip]) -> str:
+    """Return one line about what was covered."""
+    adapter = trips[0].adapter
+    names = {name for trip in trips for name in trip.operations} | ({LOGIN} if adapter.logs_in() else set())
+    calls = {name for trip in trips for name in trip.network.covered}
+    requests = sum(len(trip.network.exchanges) for trip in trips)
+    listed = "; ".join(f"{name}: {reason}" for name, reason in LISTED[adapter.slug].items()) or "none"
+    return (
+        f"{adapter.name}: {len(names)} operations ({', '.join(sorted(names))}), {requests} requests of {len(calls)} "
+        f"documented calls, listed without document: {listed}"
+    )

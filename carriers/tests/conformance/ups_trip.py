@@ -15,6 +15,7 @@ FIELDS = {
     "account_number": "A1B2C3",
     "webhook_token": SECRET,
 }
+ACCOUNT: dict[str, str] = {}
 SENDER = types.Address(
     company="Nordwind Goods",
     contact_name="Ada Lane",
