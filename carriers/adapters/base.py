@@ -105,6 +105,10 @@ class CarrierAdapter(WebhookReader):
     number_pattern: ClassVar[str] = ""
     created_code: ClassVar[str] = "created"  # the carrier's code of the scan that we add at booking
     cancelled_code: ClassVar[str] = "cancelled"  # of the scan that we add for a cancellation not in the track yet
+    # The carrier has no cancel operation: a shipment is cancelled here only, until the carrier scans it.
+    cancels_locally: ClassVar[bool] = False
+    # The status of a return that is delivered; ``delivered`` where the carrier's document has it.
+    returns_end_as: ClassVar[types.Status] = types.Status.RETURNED
     token_margin: ClassVar[timedelta] = timedelta(seconds=60)  # tokens are renewed this long before they expire
     # What the carrier allows per credential, by endpoint: an operation, a name for several, or "*" for all together.
     rates: ClassVar[Mapping[str, Rate]] = {}

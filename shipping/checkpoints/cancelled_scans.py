@@ -6,7 +6,8 @@ The merchant has perhaps bought the order again or refunded it, so the parcel mu
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +19,8 @@ from prometheus_client import Counter
 from apikeys.audit import events
 from apikeys.http.rendering import rfc3339
 from carriers.types import Status
-from shipping.checkpoints.fold import CheckpointFacts
 from shipping.common.event_data import shipment_facts
-from shipping.models import Shipment
+from shipping.models import Checkpoint, Shipment
 from shipping.models.event_types import SHIPMENT_SCANNED_AFTER_CANCELLATION
 
 log = logging.getLogger(__name__)
@@ -46,17 +46,32 @@ MOVED = frozenset(
 COLUMNS = ("scanned_after_cancel_at", "cancel_alarm_at", "poll_at")
 
 
-def update_alarm(shipment: Shipment, checkpoints: Iterable[CheckpointFacts]) -> events.EventRow | None:
+def update_alarm(
+    shipment: Shipment, checkpoints: Iterable[Any], parcels: Collection[str] = ()
+) -> events.EventRow | None:
     """Set ``COLUMNS`` of a locked shipment, which the caller saves, if a later movement is known than before.
 
     Only the times of the scans count, so every order of arrival gives the same result. The shipment is polled again
     until it ends.
 
+    Args:
+        checkpoints: as they are shown, without suspect times.
+        parcels: the numbers of all parcels, if there are several. Another parcel may still move after one's
+            cancellation.
+
     Returns: the event of the alarm to record, or None if there is nothing new.
     """
     rows = list(checkpoints)
-    cancelled = [row.occurred_at for row in rows if row.status == Status.CANCELLED]
-    moved = [row for row in rows if row.status in MOVED and cancelled and row.occurred_at > min(cancelled)]
+    since = _cancelled_since([row for row in rows if row.status == Status.CANCELLED], parcels)
+    if not since:
+        return None
+    # The carrier does not know of a cancellation of ours: it moves the parcel in spite of it, whenever it was scanned.
+    is_own = any(row.source == Checkpoint.Source.WAYBILL for row in rows)
+    moved = [
+        row
+        for row in rows
+        if row.status in MOVED and (at := since.get(row.parcel, since.get(None))) and (is_own or row.occurred_at > at)
+    ]
     last = max(moved, key=lambda row: row.occurred_at, default=None)
     known = shipment.scanned_after_cancel_at
     if last is None or (known and last.occurred_at <= known):
@@ -65,12 +80,24 @@ def update_alarm(shipment: Shipment, checkpoints: Iterable[CheckpointFacts]) -> 
     shipment.scanned_after_cancel_at, shipment.cancel_alarm_at = last.occurred_at, now
     shipment.poll_at = shipment.poll_at or now + settings.POLL_AFTER_SILENCE
     transaction.on_commit(lambda: _report(shipment, last))
+    cancelled_at = since.get(last.parcel, since.get(None))
     return events.build_row(
         SHIPMENT_SCANNED_AFTER_CANCELLATION,
         tenant=shipment.tenant,
         subject_id=shipment.id,
-        data=shipment_facts(shipment) | {"cancelled_at": rfc3339(min(cancelled)), "checkpoint": _describe(last)},
+        data=shipment_facts(shipment) | {"cancelled_at": rfc3339(cancelled_at), "checkpoint": _describe(last)},
     )
+
+
+def _cancelled_since(cancelled: Iterable[Any], parcels: Collection[str]) -> dict[str | None, datetime]:
+    """Return since when each parcel is cancelled, and under None the whole shipment, which all its parcels are."""
+    since: dict[str | None, datetime] = {}
+    for row in cancelled:
+        since[row.parcel] = min(row.occurred_at, since.get(row.parcel, row.occurred_at))
+    if parcels and since.keys() >= set(parcels):
+        since.setdefault(None, max(since[number] for number in parcels))
+    whole = since.get(None)
+    return {parcel: min(at, whole or at) for parcel, at in since.items()}
 
 
 def resolve_alarms(rows: QuerySet[Shipment]) -> int:
@@ -78,7 +105,7 @@ def resolve_alarms(rows: QuerySet[Shipment]) -> int:
     return Shipment.objects.filter(pk__in=rows.values("pk"), cancel_alarm_at__isnull=False).update(cancel_alarm_at=None)
 
 
-def _describe(row: CheckpointFacts) -> dict[str, Any]:
+def _describe(row: Any) -> dict[str, Any]:
     return {
         "status": str(row.status),
         "code": row.code,
@@ -87,6 +114,6 @@ def _describe(row: CheckpointFacts) -> dict[str, Any]:
     }
 
 
-def _report(shipment: Shipment, last: CheckpointFacts) -> None:
+def _report(shipment: Shipment, last: Any) -> None:
     SCANNED.labels(carrier=shipment.carrier).inc()
     log.warning("cancelled shipment scanned", extra={"shipment": str(shipment.id), "code": last.code})

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import F, Func, JSONField
 
@@ -61,11 +61,14 @@ class Report:
 
 @dataclass(frozen=True)
 class ShownCheckpoint:
-    """A checkpoint with what all sources report."""
+    """A carrier's scan with what all sources report."""
+
+    source: ClassVar[str] = Checkpoint.Source.CARRIER
 
     id: uuid.UUID
     status: str
     code: str
+    parcel: str | None
     location: str
     description: str
     details: Mapping[str, Any]
@@ -121,7 +124,10 @@ def merge(rows: Sequence[Any]) -> Sequence[Any]:
     scans: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in rows:
         scans[(row.parcel, row.code, row.occurred_at)].append(row)
-    return [shown for same in scans.values() for shown in _merge_scans(same)]
+    merged: list[Any] = []
+    for same in scans.values():
+        merged += _merge_scans(same) if any(row.other_reports for row in same) else same
+    return merged
 
 
 def _merge_scans(rows: list[Any]) -> Iterable[ShownCheckpoint]:
@@ -183,6 +189,7 @@ def _show(row: Any) -> ShownCheckpoint:
         row.id,
         row.status,
         row.code,
+        row.parcel,
         row.location,
         row.description,
         row.details,

@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from shipping.checkpoints.exceptions import read_details
 from shipping.checkpoints.posting import Outcome, Posted
 
 SUSPECT_TIME_HELP = "The carrier's time cannot be right, so the checkpoint decides no status."
@@ -50,14 +51,29 @@ class BatchSerializer(serializers.Serializer):
     results = BatchResultSerializer(many=True)
 
 
-class HistoryItemSerializer(serializers.Serializer):
+class ScanFieldsSerializer(serializers.Serializer):
+    """The fields that all responses with checkpoints have."""
+
+    suspect_time = serializers.BooleanField(help_text=SUSPECT_TIME_HELP)
+    parcel = serializers.CharField(
+        allow_null=True, help_text="Tracking number of the parcel, if the shipment has several; null: all of them."
+    )
+    reason = serializers.CharField(
+        allow_null=True,
+        help_text="Of an exception or ndr: address_issue, customs, damaged, not_home, refused and others.",
+    )
+    action_required_by = serializers.CharField(
+        allow_null=True, help_text="Of an exception or ndr: who must act, sender, recipient or carrier; null: nobody."
+    )
+
+
+class HistoryItemSerializer(ScanFieldsSerializer):
     id = serializers.UUIDField()
     status = serializers.CharField()
     location = serializers.CharField()
     description = serializers.CharField()
     timestamp = serializers.DateTimeField()
     details = serializers.DictField()
-    suspect_time = serializers.BooleanField(help_text=SUSPECT_TIME_HELP)
 
 
 def checkpoint(result: Posted, message: str) -> dict[str, Any]:
@@ -80,8 +96,9 @@ def history_item(row: Any) -> dict[str, Any]:
         "location": row.location,
         "description": row.description,
         "timestamp": row.occurred_at,
-        "details": row.details,
         "suspect_time": bool(row.suspect_time),
+        "parcel": row.parcel,
+        **read_details(row.details),
     }
 
 

@@ -33,6 +33,9 @@ def scan_facts(
     occurred_at: datetime,
     tz_assumed: bool,
     suspect_time: bool = False,
+    parcel: str | None = None,
+    reason: str | None = None,
+    action_required_by: str | None = None,
 ) -> dict[str, object]:
     """Return the event data of one checkpoint."""
     return {
@@ -45,5 +48,8 @@ def scan_facts(
             "occurred_at": rfc3339(occurred_at),
             "tz_assumed": tz_assumed,
             "suspect_time": suspect_time,
+            "parcel": parcel,
+            "reason": reason,
+            "action_required_by": action_required_by,
         }
     }

@@ -12,7 +12,8 @@ from rest_framework import serializers
 from apikeys.http.rendering import rfc3339
 from carriers.types import Status
 from shipping.checkpoints import merging
-from shipping.checkpoints.rendering import SUSPECT_TIME_HELP, HistoryItemSerializer, history_item
+from shipping.checkpoints.exceptions import read_details
+from shipping.checkpoints.rendering import HistoryItemSerializer, ScanFieldsSerializer, history_item
 from shipping.labels.rendering import carrier_metadata
 from shipping.models import Checkpoint, Shipment
 from shipping.shipments.tracking import TrackResult
@@ -21,13 +22,12 @@ MAX_SHOWN_CHECKPOINTS = 1000
 _LATEST = ("-occurred_at", "-id")
 
 
-class TrackEventSerializer(serializers.Serializer):
+class TrackEventSerializer(ScanFieldsSerializer):
     timestamp = serializers.DateTimeField()
     status = serializers.CharField()
     description = serializers.CharField()
     location = serializers.CharField()
     details = serializers.DictField()
-    suspect_time = serializers.BooleanField(help_text=SUSPECT_TIME_HELP)
 
 
 class TrackSerializer(serializers.Serializer):
@@ -114,8 +114,9 @@ def track_event(row: Any) -> dict[str, Any]:
         "status": row.status,
         "description": row.description,
         "location": row.location,
-        "details": row.details,
         "suspect_time": bool(row.suspect_time),
+        "parcel": row.parcel,
+        **read_details(row.details),
     }
 
 

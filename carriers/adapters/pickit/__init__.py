@@ -68,6 +68,7 @@ class PickitAdapter(CarrierAdapter):
     label_formats = ("PDF", "PNG", "ZPL")
     label_sizes = ("4x6", "A4", "A6")
     number_pattern = r"PKT-[A-Z0-9]+"
+    returns_end_as = types.Status.DELIVERED
     webhook_max_age = timedelta(hours=8)  # the last retry comes after more than seven hours
     rates = {"*": Rate(20, "second")}
 

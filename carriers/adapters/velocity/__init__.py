@@ -89,6 +89,7 @@ class VelocityAdapter(CarrierAdapter):
     report_kinds = ("orders", "billing", "performance", "cod_remittance", "weight_discrepancy", "ndr")
     created_code = "NEW"
     cancelled_code = "CANCELLED"
+    returns_end_as = types.Status.DELIVERED
     zone = read.ZONE
     token_margin = timedelta(hours=1)  # renewed at 23 of its 24 hours
     webhook_max_age = timedelta(hours=8)
