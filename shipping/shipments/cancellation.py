@@ -1,4 +1,4 @@
-"""Cancel shipments at their carriers."""
+"""Cancel shipments at their carriers, or only here if a carrier has no way to cancel them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from apikeys.http.errors import CannotCancel
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
-from carriers.types import Cancellation, Scan, Status
+from carriers.types import Cancellation, Scan, Status, Track
 from carriers.types.errors import CarrierCannotCancel, CarrierError, OutcomeUnknown
-from shipping.checkpoints.carrier_reports import add_scans, store_track
+from shipping.checkpoints.carrier_reports import CARRIER_INFORMED, add_own_cancellation, add_scans, store_track
 from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
@@ -35,8 +35,10 @@ log = logging.getLogger(__name__)
 def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") -> Shipment:
     """Cancel a shipment. A repeated call returns the same cancellation.
 
-    Raises ``ShipmentNotFound``, ``CannotCancel`` (final status, failed booking), ``Conflict`` (still pending),
-    ``UnsupportedOperation`` (no carrier) and the carrier's refusal.
+    If the carrier cannot be informed (``cancels_locally``), its next scan of the parcel undoes the cancellation.
+
+    Raises ``ShipmentNotFound``, ``CannotCancel`` (final status, failed booking, or the carrier that cannot be informed
+    has the parcel), ``Conflict`` (still pending), ``UnsupportedOperation`` (no carrier) and the carrier's refusal.
     """
     shipment = lookup.get_shipment(tenant, name, carrier=carrier)
     if shipment.cancellation:
@@ -46,6 +48,8 @@ def cancel(tenant: Tenant, name: str, *, carrier: str = "", reason: str = "") ->
         return _store_cancellation(shipment, _read_from_scan(shipment, reason))
     if shipment.status in FINAL:
         raise CannotCancel(_("The shipment is %s already.") % shipment.status)
+    if adapter_class(shipment.carrier).cancels_locally:
+        return _cancel_here(shipment, reason)
     answer = cancel_at_carrier(lookup.open_adapter(shipment), shipment, reason)
     return _store_cancellation(shipment, to_builtins(answer) if answer else _read_from_scan(shipment, reason))
 
@@ -68,18 +72,40 @@ def cancel_at_carrier(adapter: CarrierAdapter, shipment: Shipment, reason: str) 
     return answer
 
 
+def _cancel_here(shipment: Shipment, reason: str) -> Shipment:
+    """Cancel a shipment without its carrier, unless tracking shows that the carrier has the parcel."""
+    asked_at = timezone.now()
+    if track := _read_track(shipment):
+        store_track(shipment, track, asked_at=asked_at)
+    cancellation = {
+        "tracking_number": shipment.tracking_number,
+        "cancelled_at": rfc3339(timezone.now()),
+        "reason": reason,
+        "refund_status": "",
+        "refund_amount": None,
+        CARRIER_INFORMED: False,
+    }
+    return _store_cancellation(shipment, cancellation)
+
+
 def _is_cancelled_in_track(adapter: CarrierAdapter, shipment: Shipment) -> bool:
     """Return whether the carrier's track shows a cancellation, and store it then. False if there is no track."""
     asked_at = timezone.now()
-    try:
-        track = adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
-    except CarrierError as error:
-        log.warning("not known whether cancelled", extra={"shipment": str(shipment.id), "error": str(error)})
-        return False
+    track = _read_track(shipment, adapter)
     if track is None or all(scan.status != Status.CANCELLED for scan in track.scans):
         return False
     store_track(shipment, track, asked_at=asked_at)
     return True
+
+
+def _read_track(shipment: Shipment, adapter: CarrierAdapter | None = None) -> Track | None:
+    """Return a shipment's track, or None (logged) if the carrier does not answer."""
+    try:
+        adapter = adapter or lookup.open_adapter(shipment)
+        return adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
+    except CarrierError as error:
+        log.warning("not known whether cancelled", extra={"shipment": str(shipment.id), "error": str(error)})
+        return None
 
 
 def _read_from_scan(shipment: Shipment, reason: str) -> dict[str, Any]:
@@ -104,18 +130,29 @@ def _store_cancellation(shipment: Shipment, cancellation: Mapping[str, Any]) -> 
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.cancellation:
             return row
-        row.cancellation, row.frees_order = dict(cancellation), True
+        cancellation = dict(cancellation)
+        if row.status == Status.CANCELLED:
+            cancellation.pop(CARRIER_INFORMED, None)  # the carrier has reported it itself
+        else:
+            _add_cancelled_checkpoint(row, cancellation)
+        row.cancellation, row.frees_order = cancellation, True
         row.save(update_fields=["cancellation", "frees_order", "updated_at"])
-        if not _cancelled_scans(row).exists():
-            text, reason = cancellation["cancelled_at"], cancellation.get("reason")
-            scan = Scan(
-                code=adapter_class(row.carrier).cancelled_code,
-                status=Status.CANCELLED,
-                occurred_at=datetime.fromisoformat(text),
-                occurred_text=text,
-                description="Shipment cancelled",
-                details={"reason": reason} if reason else {},
-            )
-            add_scans(row, [scan], source=Checkpoint.ReportedBy.BOOKING)
         events.record(SHIPMENT_CANCELLED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     return row
+
+
+def _add_cancelled_checkpoint(row: Shipment, cancellation: Mapping[str, Any]) -> None:
+    text, reason = cancellation["cancelled_at"], cancellation.get("reason")
+    scan = Scan(
+        code=adapter_class(row.carrier).cancelled_code,
+        status=Status.CANCELLED,
+        occurred_at=datetime.fromisoformat(text),
+        occurred_text=text,
+        description="Shipment cancelled",
+        details={"reason": reason} if reason else {},
+    )
+    if cancellation.get(CARRIER_INFORMED, True):
+        add_scans(row, [scan], source=Checkpoint.ReportedBy.BOOKING)
+    elif not add_own_cancellation(row, scan):
+        text = _("%s has the parcel already, and has no way to cancel a shipment.") % row.carrier_name
+        raise CannotCancel(text)

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apikeys.http.rendering import rfc3339
 from apikeys.models import Event
 from carriers.types import PaymentMethod, ProofOfDelivery
+from shipping.checkpoints.carrier_reports import CARRIER_INFORMED
 from shipping.common.conversion import to_order
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
 from shipping.labels import rendering as label_rendering
@@ -240,6 +242,10 @@ class CancellationDataSerializer(serializers.Serializer):
     reason = serializers.CharField()
     refund_status = serializers.CharField()
     refund_amount = serializers.FloatField(allow_null=True)
+    carrier_informed = serializers.BooleanField(
+        help_text="False if the carrier has no way to cancel a shipment: it does not know of it and refunds nothing. "
+        "Its next scan of the parcel undoes the cancellation."
+    )
 
 
 class CancellationSerializer(serializers.Serializer):
@@ -248,9 +254,17 @@ class CancellationSerializer(serializers.Serializer):
     cancellation = CancellationDataSerializer()
 
 
-def cancellation(row: Shipment, message: str) -> dict[str, Any]:
+def cancellation(row: Shipment) -> dict[str, Any]:
     """Render a cancellation as documented."""
-    return {"status": "success", "message": message, "cancellation": _cancellation(row)}
+    shown = _cancellation(row)
+    message = _("Shipment cancelled successfully")
+    if not shown["carrier_informed"]:
+        text = _(
+            "The shipment is cancelled in Waybill only. %s has no way to cancel it and was not informed: do not hand "
+            "over the parcel, and expect no refund for the label."
+        )
+        message = text % row.carrier_name
+    return {"status": "success", "message": message, "cancellation": shown}
 
 
 def _cancellation(row: Shipment) -> dict[str, Any]:
@@ -261,6 +275,7 @@ def _cancellation(row: Shipment) -> dict[str, Any]:
         "reason": stored.get("reason", ""),
         "refund_status": stored.get("refund_status", ""),
         "refund_amount": number(stored.get("refund_amount")),
+        "carrier_informed": stored.get(CARRIER_INFORMED, True),
     }
 
 

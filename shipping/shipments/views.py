@@ -26,7 +26,10 @@ from shipping.shipments import cancellation, rendering, returns, serializers, tr
 from shipping.shipments.lists import describe_filters, list_units
 
 NAME = OpenApiParameter(
-    "name", str, OpenApiParameter.PATH, description="Our id, the tracking number or the carrier's shipment id."
+    "name",
+    str,
+    OpenApiParameter.PATH,
+    description="Our id, the tracking number, that of a parcel, or the carrier's shipment id.",
 )
 LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
@@ -149,10 +152,14 @@ class ShipmentViewSet(ApiViewSet):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, name: str, carrier: str = "") -> Response:
-        """Cancel a shipment. A repeated call returns the same cancellation."""
+        """Cancel a shipment. A repeated call returns the same cancellation.
+
+        A carrier that has no way to cancel a shipment is not informed (``carrier_informed``). Returns 409
+        ``cannot_cancel`` if it has the parcel already.
+        """
         data = self.validate(serializers.CancelRequestSerializer, request.data)
         row = cancellation.cancel(self.tenant, name, carrier=carrier, reason=data["reason"])
-        return Response(rendering.cancellation(row, _("Shipment cancelled successfully")))
+        return Response(rendering.cancellation(row))
 
     @extend_schema(
         parameters=[NAME],

@@ -24,7 +24,9 @@ def test_repeated_cancellation_calls_the_carrier_once_and_frees_the_order(api, s
         "reason",
         "refund_status",
         "refund_amount",
+        "carrier_informed",
     }
+    assert first.json()["cancellation"]["carrier_informed"] is True
     again = api.post(f"/api/v1/shipments/{number}/cancel")
     assert again.json() == first.json()
     assert len(sandbox.calls(operation="cancel")) == 1
