@@ -22,12 +22,14 @@ from apikeys.admin.base import (
     join_lines,
     matching_keys,
 )
+from apikeys.db.search import fold_number
 from apikeys.http.currencies import minor_digits
 from apikeys.models import Event
 from carriers.admin.base import CarrierFilter, carrier_name
 from carriers.admin.calls import outcome_badge
 from carriers.models import CarrierCall
 from carriers.types import Status
+from shipping.common import lookup as lookups
 from shipping.models import (
     BookingState,
     Checkpoint,
@@ -61,6 +63,7 @@ _STATUS_TONES = {
     Status.RTO: "alert",
     Status.LOST: "bad",
     Status.DAMAGED: "bad",
+    Status.INFO: "off",
     Status.UNKNOWN: "off",
 }
 _PICKUP_TONES = {
@@ -180,14 +183,18 @@ def _money(amount: Any, currency: str) -> str:
 class ShippingAdmin(ReadOnlyAdmin):
     """Base class of this app's pages.
 
-    The search field ``search`` stands for all columns of ``ShipmentSearch``, also behind a relation to shipments.
+    The search field ``search`` stands for all columns of ``ShipmentSearch`` and the numbers of parcels, also behind a
+    relation to shipments.
     """
 
     def match(self, lookup: str, value: str) -> Sequence[Any]:
         relation, _, last = lookup.rpartition(LOOKUP_SEP)
         if last != "search":
             return super().match(lookup, value)
-        shipments = matching_shipments(value, MAX_MATCHES + 1)
+        parcels = lookups.numbered_parcels().filter(tracking_number__prefix=fold_number(value))
+        found = matching_shipments(value, MAX_MATCHES + 1)
+        found += parcels.values_list("shipment_id", flat=True)[: MAX_MATCHES + 1]
+        shipments = list(dict.fromkeys(found))
         return matching_keys(self.model, f"{relation}__in", shipments) if relation and shipments else shipments
 
     @admin.display(description="carrier", ordering="carrier")

@@ -19,7 +19,7 @@ from apikeys.http.text import normalize_identifier, number_key
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
-from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Shipment, ShipmentSearch
+from shipping.models import UNIT_STATES, UNSETTLED, BookingState, Orphan, Parcel, Shipment, ShipmentSearch
 
 # Rows of all merchants that one search reads.
 _MAX_SEARCHED = 1000
@@ -36,7 +36,7 @@ _UNSETTLED_FOR = timedelta(days=2)
 
 
 def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
-    """Return a shipment by our id, tracking number, carrier's shipment id or generated number, in this order.
+    """Return a shipment by our id, tracking number, carrier's shipment id, generated number, or a parcel's number.
 
     If several share a number, the newest is returned. ``carrier`` (a slug) narrows the search.
     Raises: ``ShipmentNotFound``, also for another merchant's; ``ValidationFailed`` if the carrier has no such numbers.
@@ -103,6 +103,8 @@ def resolve_numbers(
 ) -> dict[str, uuid.UUID]:
     """Return the id of the shipment that each tracking number identifies at the carrier: its newest booking.
 
+    The number may be one parcel's of several.
+
     Carriers reuse numbers after a time, and with a shared credential perhaps for another merchant's parcel. So an old
     booking is left out while a purchase with the credential is unsettled, because that may have its number.
 
@@ -113,21 +115,30 @@ def resolve_numbers(
         since: Ignore earlier bookings.
     """
     keys = {number: number_key(number) for number in numbers}
-    rows = Shipment.objects.filter(
-        credential_id=credential_id,
-        tracking_number__any_case_in=set(keys.values()) - {""},
-        booking_state=BookingState.BOOKED,
-    )
+    rows = Shipment.objects.filter(credential_id=credential_id, booking_state=BookingState.BOOKED)
     if at:
         rows = rows.filter(created_at__lte=at)
     if since:
         rows = rows.filter(created_at__gte=since)
     at = at or timezone.now()
-    columns = rows.order_by("id").values_list("tracking_number", "id", "created_at")
+    wanted = set(keys.values()) - {""}
+    named = rows.filter(tracking_number__any_case_in=wanted).order_by("id")
+    columns = named.values_list("tracking_number", "id", "created_at")
     newest = {number_key(number): (id_, created_at) for number, id_, created_at in columns}
+    # A number of a recent booking is not reused yet, so most numbers need no second query.
+    if rest := [key for key in wanted if key not in newest or newest[key][1] < at - REUSED_AFTER]:
+        parcels = numbered_parcels().filter(tracking_number__any_case_in=rest, shipment__in=rows)
+        for number, *row in parcels.values_list("tracking_number", "shipment_id", "shipment__created_at"):
+            key = number_key(number)
+            newest[key] = max(newest.get(key, tuple(row)), tuple(row))
     old = [key for key, (_id, created_at) in newest.items() if created_at < at - REUSED_AFTER]
     doubtful = _possibly_reused(credential_id, old, at) if old else set()
     return {number: newest[key][0] for number, key in keys.items() if key in newest and key not in doubtful}
+
+
+def numbered_parcels() -> QuerySet[Parcel]:
+    """Select the parcels with a number of their own; the index of numbers has only these."""
+    return Parcel.objects.exclude(tracking_number="").order_by()
 
 
 def owns_number(shipment: Shipment) -> bool:
@@ -185,7 +196,10 @@ def require_booking(shipment: Shipment) -> None:
 
 
 def _search(rows: QuerySet[Shipment], names: Sequence[str]) -> dict[str, uuid.UUID]:
-    """Return the newest shipment's id by names that differ from the stored ones in case and blanks only."""
+    """Return the newest shipment's id by names that differ from the stored ones in case and blanks only.
+
+    Or by numbers of its parcels, in any case too.
+    """
     keys = {name: number_key(clean_name(name)) for name in names}
     folded = {fold_number(key) for key in keys.values()} - {""}
     if not folded:
@@ -195,8 +209,10 @@ def _search(rows: QuerySet[Shipment], names: Sequence[str]) -> dict[str, uuid.UU
         ShipmentSearch.objects.filter(**{f"{column}__in": folded}).values_list("shipment_id", flat=True)
         for column in _LOOKUPS
     )
-    ids = list(first.union(*scans)[:_MAX_SEARCHED])
-    found = rows.filter(id__in=ids).order_by("id").values_list("id", *_LOOKUPS) if ids else ()
+    parcels = numbered_parcels().filter(tracking_number__any_case_in=keys.values()).values_list("shipment_id")
+    ids = list(first.union(*scans, parcels)[:_MAX_SEARCHED])
+    columns = ("id", *_LOOKUPS, "parcels__tracking_number")
+    found = rows.filter(id__in=ids).order_by("id").values_list(*columns) if ids else ()
     by_key = {number_key(text): id_ for id_, *texts in found for text in texts if text}
     return {name: by_key[key] for name, key in keys.items() if key in by_key}
 

@@ -14,11 +14,13 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.fields import Moment
 from apikeys.http.pagination import newest_first
 from carriers.adapters.registry import adapter_class
+from shipping.common import lookup
 from shipping.models import UNIT_STATES, Shipment
 from shipping.models.text_indexes import SEARCHED
 from shipping.reports import counters
 
 MAX_COUNTED = 10_000  # totals are exact up to this number; counting more rows is slow
+_MAX_PARCELS = 1000  # of all merchants with one number
 PAGING = ("limit", "offset", "cursor")
 _SHOWN = (
     "tracking_number", "status", "location", "delivered_at", "estimated_delivery", "checkpoint_count", "first_at",
@@ -98,6 +100,19 @@ def _build_other_filters(query: Mapping[str, Any]) -> list[Q]:
     if text := query.get("q"):
         texts = dict.fromkeys(SEARCHED, text) | {"tracking_number": "".join(text.split())}
         # The second condition is redundant, but the indexes leave out empty values and need it to be used.
-        matches = (Q(**{f"{name}__istartswith": one}) & ~Q(**{name: ""}) for name, one in texts.items())
+        matches = [Q(**{f"{name}__istartswith": one}) & ~Q(**{name: ""}) for name, one in texts.items()]
+        if ids := _find_by_parcel(texts["tracking_number"]):
+            matches.append(Q(id__in=ids))
         filters.append(Q(*matches, _connector="OR"))
     return filters
+
+
+def _find_by_parcel(text: str) -> list[uuid.UUID]:
+    """Return the ids of shipments with a parcel of this whole number, which has a digit in it.
+
+    A query of its own: PostgreSQL would not combine a subquery with the indexes of the other columns.
+    """
+    if not any(one.isdigit() for one in text):
+        return []
+    parcels = lookup.numbered_parcels().filter(tracking_number__any_case=text)
+    return list(parcels.values_list("shipment_id", flat=True)[:_MAX_PARCELS])

@@ -131,7 +131,8 @@ class ShipmentListSerializer(serializers.Serializer):
         min_length=2,
         max_length=100,
         required=False,
-        help_text="The beginning of the tracking number, order id, customer reference or recipient, in any case.",
+        help_text="The beginning of the tracking number, order id, customer reference or recipient, or a parcel's "
+        "whole number, in any case.",
     )
     limit = IntegerField(min_value=1, max_value=100, default=50)
     offset = IntegerField(min_value=0, max_value=100_000, default=0, help_text="To go deeper, use the cursor.")

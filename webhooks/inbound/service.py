@@ -180,7 +180,11 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
         reported = by_number[number]
         estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]
         carrier_reports.store_scans(
-            shipment_id, [one.scan for one in reported], estimates=estimates, received_at=row.received_at
+            shipment_id,
+            [one.scan for one in reported],
+            number=number,
+            estimates=estimates,
+            received_at=row.received_at,
         )
     unmatched = {number: found for number, found in by_number.items() if number not in shipment_ids}
     if unmatched:
@@ -225,11 +229,17 @@ def _find_matched(limit: int) -> list[uuid.UUID]:
         booking_state=BookingState.BOOKED,
         created_at__lte=OuterRef("inbound__received_at") + _CLOCK_SKEW,
     )
+    parcels = lookup.numbered_parcels().filter(
+        tracking_number__any_case=OuterRef("tracking_number"),
+        shipment__credential_id=OuterRef("credential_id"),
+        shipment__booking_state=BookingState.BOOKED,
+        shipment__created_at__lte=OuterRef("inbound__received_at") + _CLOCK_SKEW,
+    )
     scheduled = Pickup.objects.filter(
         credential_id=OuterRef("credential_id"), carrier_pickup_id__any_case=OuterRef("tracking_number")
     )
     recent = UnmatchedNumber.objects.filter(inbound__received_at__gt=timezone.now() - WAIT_FOR_SHIPMENT)
     matched = recent.exclude(tracking_number="").filter(
-        Exists(booked) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True)
+        (Exists(booked) | Exists(parcels)) & Q(is_pickup=False) | Exists(scheduled) & Q(is_pickup=True)
     )
     return list(matched.order_by("id").values_list("inbound_id", flat=True)[:limit])
