@@ -113,6 +113,7 @@ def test_subscribed_events_are_sent_with_the_header_of_the_subscription(bring, r
     for status in ("HANDED_IN", "IN_TRANSIT", "RETURN"):
         bring.advance(shipment, status, at="2030-07-01T20:00:00Z")
     events = receiver.wait_for(3)
+    bring.checks.check_events(events)
     sent = sorted((event["id"], event["package"], event["status"]) for event in events)
     assert sent == sorted(
         [(whole["id"], one, "IN_TRANSIT"), (whole["id"], two, "IN_TRANSIT"), (single["id"], two, "RETURN")]

@@ -174,7 +174,9 @@ def test_subscribed_scans_are_sent_with_the_credential_of_the_client(process, re
     ups("DELETE", "/track/v2/subscription/enhanced/account", shipper_account_number="A1B2C3")
     ups.advance(other, "photo")  # not subscribed
     ups.advance(number, "returned")
-    assert receiver.wait_for(4)[3]["trackingNumber"] == number
+    events = receiver.wait_for(4)
+    assert events[3]["trackingNumber"] == number
+    ups.checks.check_events(events)
 
 
 def test_void_is_sent_as_a_manifest_scan(process, receiver):
@@ -183,6 +185,7 @@ def test_void_is_sent_as_a_manifest_scan(process, receiver):
     subscribe(ups, trackingNumberList=[number], eventPreferences=["M"])
     ups("DELETE", f"/shipments/v2409/void/cancel/{number}")
     (event,) = receiver.wait_for(1)
+    ups.checks.check_events([event])
     assert (event["activityStatus"]["type"], event["activityStatus"]["descriptionCode"]) == ("MV", "007")
 
 

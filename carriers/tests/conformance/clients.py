@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import requests
 
 from carriers.sandbox.faults import HEADER
 from carriers.tests.conformance import published
-from carriers.tests.conformance.suite import faults_of, make_exchange
+from carriers.tests.conformance.suite import event_faults, faults_of, make_exchange
 
 
 class Checks:
@@ -43,3 +43,8 @@ class Checks:
         )
         if faults := faults_of(self.carrier, exchange, with_request=response.status_code < 300):
             raise AssertionError("\n".join(faults))
+
+    def check_events(self, events: Iterable[Any]) -> None:
+        """Raise ``AssertionError`` if the body of a webhook does not conform."""
+        for event in events if published.is_available() else ():
+            assert event_faults(self.carrier, event) == []

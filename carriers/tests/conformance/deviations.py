@@ -92,6 +92,13 @@ DEVIATIONS = (
         "maxLength",
         "the documented format and the documented values are longer",
     ),
+    Deviation(
+        "ups/UPSTrackAlert.yaml",
+        "event",
+        r"activityStatus\.descriptionCode",
+        "unknown",
+        "UPS's own examples have it",
+    ),
     # Bring
     Deviation(f"{_RAML}|{_GUIDE}", "status", "4..|5..", "unknown", "the RAML of most APIs has successes only"),
     Deviation(

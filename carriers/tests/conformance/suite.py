@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 
 from carriers.tests.conformance import bring, openapi, published
 from carriers.tests.conformance.deviations import UNDOCUMENTED, is_excused
-from carriers.tests.conformance.operations import Exchange, Operation, find
+from carriers.tests.conformance.operations import Check, Exchange, Operation, find
+from carriers.tests.conformance.schemas import Document, close
 
 UPS_DOCUMENTS = (
     "AddressValidation",
@@ -25,6 +27,7 @@ UPS_DOCUMENTS = (
     "Tracking",
     "UPSTrackAlert",
 )
+_CALLBACK = "minimal-requests/event-cast-callback.json"
 # Bring's pages and examples write these paths with an extension, which the RAML leaves to the header Accept.
 _EXTENSIONS = ("/booking/api/customers.json", "/booking/api/errors.json")
 
@@ -61,6 +64,21 @@ def faults_of(carrier: str, exchange: Exchange, *, with_request: bool = True) ->
     faults = [*operation.request_faults(exchange)] if with_request else []
     faults += operation.response_faults(exchange)
     return [f"{operation.name}: {fault}" for fault in faults if not is_excused(operation, fault)]
+
+
+def event_faults(carrier: str, event: Any) -> list[str]:
+    """Return what does not conform of the body of a webhook."""
+    operation = Operation("ups/UPSTrackAlert.yaml" if carrier == "ups" else _CALLBACK, "POST", "the client's URL")
+    faults = (fault._replace(place="event") for fault in _event_check(carrier)(event))
+    return [str(fault) for fault in faults if not is_excused(operation, fault)]
+
+
+@cache
+def _event_check(carrier: str) -> Check:
+    if carrier == "ups":
+        document = Document(close(published.load("ups/UPSTrackAlert.yaml")))
+        return document.check("/components/schemas/TrackingEventRequest")
+    return bring.Body(samples=(_CALLBACK,)).check()
 
 
 def make_exchange(
