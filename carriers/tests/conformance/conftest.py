@@ -1,4 +1,5 @@
 import pytest
 
 # Their assertions explain themselves as those of test modules do.
-pytest.register_assert_rewrite("carriers.tests.conformance.sample_readers", "carriers.tests.conformance.bring_samples")
+for _name in ("sample_readers", "bring_samples", "ups_samples"):
+    pytest.register_assert_rewrite(f"carriers.tests.conformance.{_name}")
