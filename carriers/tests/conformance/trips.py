@@ -26,12 +26,14 @@ class Trip:
     Attributes:
         operations: those that were called.
         problems: orders that the adapter refuses, and refusals of the simulated carrier.
+        priced: whether prices of all services were asked for at home and abroad.
     """
 
     network: SandboxNetwork
     adapter: CarrierAdapter
     operations: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    priced: set[bool] = field(default_factory=set)
 
     def has(self, operation: str) -> bool:
         return operation in OPERATIONS and operation in vars(type(self.adapter))
@@ -69,17 +71,20 @@ class Trip:
         )
         if len(ref.parcels) != len(order.packages):
             self.problems.append(f"{name}: {len(ref.parcels)} numbers of {len(order.packages)} parcels")
-        self.do("documents", ref, ("label",))
+        if "documents" not in self.operations or order.customs:
+            self.do("documents", ref, ("label", "invoice"))
         self.do("track", [ref])
         if not self.do("find_by_reference", ref):
             self.problems.append(f"{name} is not found by its reference")
         return ref
 
     def price(self, order: types.Order) -> None:
-        """Ask for prices and times of one service and of all."""
-        for service in (order.service_type, None):
-            self.do("quote", replace(order, service_type=service))
-        self.do("transit_times", order)
+        """Ask for the price and the time of a service; once abroad and once at home, of all services."""
+        self.do("quote", order)
+        if (is_abroad := bool(order.customs)) not in self.priced:
+            self.priced.add(is_abroad)
+            self.do("quote", replace(order, service_type=None))
+            self.do("transit_times", order)
 
 
 def missing(trips: Sequence[Trip]) -> list[str]:

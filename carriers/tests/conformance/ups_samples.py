@@ -137,7 +137,7 @@ READERS = (
     (f"{_ALERT}delete.*__response-[45].*", expect_refusal("unsubscribe", read_error)),
     (f"{_ALERT}post.*__response-[45].*", expect_refusal("subscribe", read_error)),
     ("from-specs/.*__response-[45].*", expect_refusal("track", read_error)),
-    ("from-specs/Pickup__post-pickupcreation.*__response-200__1.json", pickup("STRINGSTRIN")),
+    ("from-specs/Pickup__post-pickupcreation.*__response-200__1.json", pickup("stringstrin")),
     ("from-specs/(Pickup|DeliveryIntercept|PickupNotificationPreferences)__.*__response-200.*", _OTHER_API),
     ("(from-specs/.*__request__|minimal-requests/).*|postman/.*__request.json", _REQUEST),
     ("postman/UPS-Tracking-.*", tracked),
