@@ -69,6 +69,8 @@ class CarrierAdapter(WebhookReader):
 
     # The fields of a credential, as JSON Schema (2020-12): an object of strings; secret ones are ``writeOnly``.
     credential_schema: ClassVar[Mapping[str, Any]] = schema(required=())
+    # Fields that a merchant's credential may leave empty: the platform's are used then, which merchants never see.
+    inherited_fields: ClassVar[tuple[str, ...]] = ()
     # Documented environment variables -> fields of the platform's production credential.
     environment_names: ClassVar[Mapping[str, str]] = {}
     # The carrier's service codes -> their names for merchants; empty: any code is sent.

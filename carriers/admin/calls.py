@@ -20,7 +20,7 @@ from apikeys.admin.base import (
 )
 from carriers.admin.base import CarrierFilter, carrier_name
 from carriers.http import circuit_breaker
-from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
+from carriers.models import Breaker, CallBudget, CarrierCall, Credential, CredentialToken, PointAnswer
 
 MONITORED_LISTS += [
     MonitoredList(
@@ -39,7 +39,7 @@ class CredentialStateAdmin(ReadOnlyAdmin):
     id_search = ("id", "credential_id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).defer("credential__fields", "credential__token")
+        return super().get_queryset(request).defer("credential__fields")
 
 
 @admin.register(Breaker)
@@ -72,6 +72,18 @@ class BreakerAdmin(CredentialStateAdmin):
         for row in closed:
             self.log_change(request, row, "Closed manually.")
         self.message_user(request, f"{len(closed)} closed.")
+
+
+@admin.register(CredentialToken)
+class CredentialTokenAdmin(CredentialStateAdmin):
+    """Access tokens: when they were fetched and expire, never their values."""
+
+    list_display = ("credential", "kind", "fetched_at", "expires_at", "used_at", "refusal")
+    list_filter = ("kind",)
+    list_defer = ("token",)
+    search_fields = ("kind__exact", "credential__carrier__exact")
+    search_help_text = "Kind, carrier or credential id."
+    fields = ("credential", "kind", "fetched_at", "expires_at", "used_at", "refusal", "login_after", "lease_until")
 
 
 @admin.register(CallBudget)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -22,8 +22,8 @@ from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS
 from carriers.admin.base import CarrierFilter, carrier_name, mask_field
 from carriers.credentials import checks, rotation, storage
-from carriers.credentials.fields import MAX_FIELD_LENGTH, decrypt_fields, validate_fields
-from carriers.models import ENVIRONMENT_OF_MODE, Credential
+from carriers.credentials.fields import MAX_FIELD_LENGTH, decrypt_fields, find_inherited, validate_fields
+from carriers.models import ENVIRONMENT_OF_MODE, Credential, CredentialToken
 
 _MAX_CALLED = 10  # credentials per action that calls carriers while the page waits
 
@@ -69,8 +69,11 @@ class CredentialForm(forms.ModelForm):
         self.given = {name: data[key] for name, key in names.items() if data.get(key)}
         if not is_new and not self.given:
             return data
+        row = self.instance
+        if is_new:
+            row = Credential(merchant=data.get("merchant"), mode=data.get("mode", ""), carrier=slug)
         try:
-            validate_fields(ADAPTERS[slug], self.given, self.stored or {})
+            validate_fields(ADAPTERS[slug], row, self.given, self.stored or {})
         except ValidationFailed as problem:
             for field, texts in problem.details.items():
                 # A stored field that the adapter no longer has is reported for the whole form.
@@ -102,7 +105,7 @@ class CredentialAdmin(NoDeleteAdmin):
         MerchantFilter,
         ("merchant", admin.EmptyFieldListFilter),
     )
-    list_defer = ("fields", "token")
+    list_defer = ("fields",)
     search_fields = ("carrier__exact", "merchant__name__prefix", "merchant__slug__prefix")
     search_help_text = "Carrier, merchant or id."
     autocomplete_fields = ("merchant",)
@@ -115,12 +118,17 @@ class CredentialAdmin(NoDeleteAdmin):
         "shown_carrier",
         "stored_fields",
         "token_state",
-        "token_fetched_at",
+        "tokens_fetched_at",
         "login_state",
         "test_result",
         "created_at",
         "updated_at",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return (
+            super().get_queryset(request).prefetch_related(Prefetch("tokens", CredentialToken.objects.defer("token")))
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> tuple[str, ...]:
         return self.shown if obj else ()
@@ -184,7 +192,10 @@ class CredentialAdmin(NoDeleteAdmin):
         if fields is None:
             return badge("cannot be decrypted; enter all required fields again", "bad")
         secret = ADAPTERS[row.carrier].secret_fields() if row.carrier in ADAPTERS else tuple(fields)
-        return join_lines([f"{name}: {mask_field(value, name in secret)}" for name, value in sorted(fields.items())])
+        shown = [(name, mask_field(value, name in secret)) for name, value in fields.items()]
+        if row.carrier in ADAPTERS:
+            shown += [(name, "inherited") for name in find_inherited(ADAPTERS[row.carrier], row, fields)[0]]
+        return join_lines([f"{name}: {value}" for name, value in sorted(shown)])
 
     @admin.action(description="Test the login at the carrier", permissions=["operate"])
     def log_in(self, request: HttpRequest, rows: QuerySet) -> None:
@@ -220,13 +231,20 @@ class CredentialAdmin(NoDeleteAdmin):
         text = f"{result} ({row.last_test['latency_ms']} ms, {row.last_test['at']})"
         return badge(text, "good" if row.last_test["ok"] else "bad")
 
-    @admin.display(description="token", ordering="token_expires_at")
+    @admin.display(description="token")
     def token_state(self, row: Credential) -> str:
-        if row.token_expires_at is None:
+        """Return the state of the token that expires first, since each kind is needed for some operations."""
+        expiries = [one.expires_at for one in row.tokens.all() if one.expires_at]
+        if not expiries:
             return badge("none fetched", "off")
-        if row.token_expires_at <= timezone.now():
+        if min(expiries) <= timezone.now():
             return badge("expired", "waiting")
-        return badge(f"valid until {row.token_expires_at:%Y-%m-%d %H:%M} UTC", "good")
+        return badge(f"valid until {min(expiries):%Y-%m-%d %H:%M} UTC", "good")
+
+    @admin.display(description="token fetched at")
+    def tokens_fetched_at(self, row: Credential) -> str:
+        fetched = {one.kind: one.fetched_at for one in row.tokens.all() if one.fetched_at}
+        return join_lines([f"{kind}: {moment:%Y-%m-%d %H:%M} UTC" for kind, moment in sorted(fetched.items())])
 
 
 def _outdated_variables(row: Credential) -> str:

@@ -18,6 +18,7 @@ from carriers.adapters.registry import adapter_class
 from carriers.api import overview
 from carriers.api.overview import Overview
 from carriers.credentials import checks, selection
+from carriers.credentials.fields import require_fields
 from carriers.http import rate_limits
 
 
@@ -94,7 +95,7 @@ class EndpointLimitSerializer(serializers.Serializer):
     endpoint = serializers.CharField()
     operations = serializers.ListField(child=serializers.CharField())
     limit = serializers.IntegerField()
-    per = serializers.ChoiceField(choices=["second", "minute", "hour"])
+    per = serializers.ChoiceField(choices=["second", "minute", "hour", "day"])
     remaining = serializers.IntegerField()
     reset = serializers.DateTimeField()
 
@@ -138,7 +139,8 @@ class CarrierListViewSet(ApiViewSet):
     def rate_limit(self, request: Request, carrier: str) -> Response:
         """Show the unused part of the carrier's rate limits for the credential that your requests use."""
         credential = selection.select_credential(self.tenant, carrier)
-        limits = [asdict(one) | {"reset": rfc3339(one.reset)} for one in rate_limits.read_rates(credential)]
+        owner = require_fields(credential).platform or credential
+        limits = [asdict(one) | {"reset": rfc3339(one.reset)} for one in rate_limits.read_rates(owner)]
         name = adapter_class(credential.carrier).name
         return Response({"carrier": name, "credential_id": str(credential.id), "limits": limits})
 

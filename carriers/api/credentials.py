@@ -20,7 +20,7 @@ from apikeys.http.pagination import PageSerializer, PaginationSerializer
 from apikeys.models import scopes
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import checks, rotation, selection, storage
-from carriers.credentials.fields import decrypt_fields
+from carriers.credentials.fields import decrypt_fields, find_inherited
 from carriers.models import Credential, Environment
 
 
@@ -60,6 +60,9 @@ class CredentialSerializer(serializers.ModelSerializer):
     carrier = serializers.SerializerMethodField()
     environment = serializers.ChoiceField(choices=Environment.choices)
     stored_fields = serializers.SerializerMethodField(help_text="The names of the stored fields.")
+    inherited_fields = serializers.SerializerMethodField(
+        help_text="The names of the fields that are empty here and taken from Waybill's own credential."
+    )
     last_test = LastTestSerializer(allow_null=True)
 
     class Meta:
@@ -72,6 +75,7 @@ class CredentialSerializer(serializers.ModelSerializer):
             "mode",
             "is_active",
             "stored_fields",
+            "inherited_fields",
             "last_test",
             "refused_at",
             "refusal",
@@ -87,6 +91,10 @@ class CredentialSerializer(serializers.ModelSerializer):
 
     def get_stored_fields(self, row: Credential) -> list[str]:
         return sorted(decrypt_fields(row) or {})
+
+    def get_inherited_fields(self, row: Credential) -> list[str]:
+        fields = decrypt_fields(row)
+        return sorted(find_inherited(adapter_class(row.carrier), row, fields)[0]) if fields else []
 
 
 class CredentialUsageSerializer(serializers.Serializer):

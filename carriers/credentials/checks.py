@@ -13,7 +13,7 @@ from apikeys.http.rendering import rfc3339
 from carriers.credentials import tokens
 from carriers.credentials.opening import open_adapter
 from carriers.credentials.selection import select_credential
-from carriers.models import Credential
+from carriers.models import Credential, CredentialToken
 from carriers.models.event_types import CREDENTIAL_TESTED
 from carriers.types.errors import CarrierAuthentication, CarrierError, CredentialUnreadable
 
@@ -29,14 +29,16 @@ def check_login(row: Credential) -> dict[str, object]:
     started = time.monotonic()
     result: dict[str, object] = {"ok": True, "error": None, "message": None}
     unchanged = Credential.objects.filter(id=row.id, updated_at=row.updated_at)  # no row once its fields change
+    kept = tokens.find_token(row.id, "main")
+    token_rows = CredentialToken.objects.filter(id=kept.id, fence=kept.fence, credential__updated_at=row.updated_at)
     try:
         token = open_adapter(row).check_credential()
-        tokens.record_login(unchanged)
+        tokens.record_login(row.id, token_rows)
         if token:
-            tokens.store_token(unchanged, token)
+            tokens.store_token(token_rows, token)
     except CarrierError as error:
         if isinstance(error, CarrierAuthentication) and not isinstance(error, CredentialUnreadable):
-            tokens.record_refusal(unchanged, error)
+            tokens.record_refusal(row.id, error, token_rows)
         result |= {"ok": False, "error": error.code, "message": error.carrier_message or str(error)}
     result |= {"latency_ms": round((time.monotonic() - started) * 1000), "at": rfc3339(timezone.now())}
     unchanged.update(last_test=result)
@@ -62,5 +64,5 @@ def check_health(tenant: Tenant, carrier: str) -> dict[str, bool]:
         checks = {"authentication": True, "api_connectivity": True}
     except CarrierError as error:
         log.warning("carrier not healthy", extra={"carrier": adapter.slug, "error": str(error)})
-    has_secret = "webhook_secret" not in adapter.credential_fields() or "webhook_secret" in (credential.fields or {})
+    has_secret = "webhook_secret" not in adapter.credential_fields() or "webhook_secret" in adapter.fields
     return checks | {"webhook_endpoint": has_secret, "database": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, ValidationError
@@ -28,8 +29,21 @@ def decrypt_fields(row: Credential) -> dict[str, str] | None:
         return None
 
 
-def require_fields(row: Credential) -> dict[str, str]:
-    """Return the stored fields.
+@dataclass(frozen=True)
+class UsableFields:
+    """The fields that requests with a credential use.
+
+    ``inherited`` are those of them that belong to the platform's credential ``platform``. They are masked in logs and
+    answers, and never shown: merchants see their names only.
+    """
+
+    fields: Mapping[str, str]
+    inherited: Mapping[str, str]
+    platform: Credential | None
+
+
+def require_fields(row: Credential) -> UsableFields:
+    """Return the stored fields, with those that a merchant's credential inherits from the platform's.
 
     Raises: ``CredentialUnreadable`` if they cannot be decrypted or a required one is missing (a deleted credential).
     """
@@ -39,22 +53,43 @@ def require_fields(row: Credential) -> dict[str, str]:
     except Undecryptable as error:
         log.error("stored credential not readable", extra={"credential": str(row.id), "error": str(error)})
         raise CredentialUnreadable(carrier=adapter.name) from error
-    if not set(adapter.required_fields()) <= set(fields):
+    inherited, platform = find_inherited(adapter, row, fields) if fields else ({}, None)
+    if not set(adapter.required_fields()) <= {*fields, *inherited}:
         text = None if fields else _("The credential that this was booked with was deleted.")
         raise CredentialUnreadable(text, carrier=adapter.name)
-    return fields
+    return UsableFields({**inherited, **fields}, inherited, platform if inherited else None)
+
+
+def find_inherited(
+    adapter: type[CarrierAdapter], row: Credential, fields: Mapping[str, str]
+) -> tuple[dict[str, str], Credential | None]:
+    """Return the fields that a merchant's credential with these own fields inherits, and the platform's credential.
+
+    Inherited are the adapter's ``inherited_fields`` that it leaves empty, from the platform's active credential for the
+    carrier and mode.
+    """
+    missing = [name for name in adapter.inherited_fields if not fields.get(name)]
+    if not missing or row.merchant_id is None:
+        return {}, None
+    rows = Credential.objects.filter(merchant__isnull=True, mode=row.mode, carrier=row.carrier, is_active=True)
+    platform = rows.first()
+    values = (decrypt_fields(platform) or {}) if platform else {}
+    return {name: values[name] for name in missing if values.get(name)}, platform
 
 
 def validate_fields(
-    adapter: type[CarrierAdapter], fields: Mapping[str, object], stored: Mapping[str, str]
+    adapter: type[CarrierAdapter], row: Credential, fields: Mapping[str, object], stored: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the stored fields with the given ones merged in.
+    """Return the stored fields of a credential with the given ones merged in.
 
     Raises: ``ValidationFailed`` naming each invalid ``credentials.<field>``.
     """
     merged = dict(stored) | dict(fields)
     problems: dict[str, list[str]] = {}
-    for violation in Draft202012Validator(adapter.credential_schema).iter_errors(merged):
+    inherited, _platform = find_inherited(adapter, row, merged)
+    required = [name for name in adapter.required_fields() if name not in inherited]
+    schema = {**adapter.credential_schema, "required": required}
+    for violation in Draft202012Validator(schema).iter_errors(merged):
         for name in _violating_fields(violation, merged):
             texts = problems.setdefault(f"credentials.{name}", [])
             text = _describe_violation(violation)

@@ -29,16 +29,28 @@ def open_adapter(
     Raises: ``CredentialUnreadable``.
     """
     kind = adapter_class(credential.carrier)
-    caller = Caller(credential, merchant_id or credential.merchant_id, kind.name, subject_id)
+    usable = require_fields(credential)
+    caller = Caller(
+        credential,
+        merchant_id or credential.merchant_id,
+        kind.name,
+        subject_id,
+        inherited=usable.inherited,
+        key_owner=usable.platform,
+    )
     adapter = kind(
-        fields=require_fields(credential),
+        fields=usable.fields,
         environment=credential.environment,
         urls=base_urls(kind, credential.environment),
         http=HttpTransport(caller),
     )
     if kind.logs_in():
         adapter.tokens = StoredTokens(
-            credential, carrier=kind.name, margin=kind.token_margin, fetch=adapter.fetch_token
+            credential,
+            carrier=kind.name,
+            margin=kind.token_margin,
+            fetch=adapter.fetch_token,
+            platform=usable.platform,
         )
     return adapter
 

@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 
 from apikeys.db.leases import Leases
 from apikeys.http.errors import Conflict
-from carriers.credentials.fields import decrypt_fields, validate_fields
+from carriers.credentials.fields import decrypt_fields, require_fields, validate_fields
 from carriers.credentials.opening import open_adapter
 from carriers.credentials.storage import store_fields
 from carriers.models import Credential
 from carriers.models.event_types import CREDENTIAL_ROTATED
+from carriers.types.errors import CarrierUnsupported
 
 _REPLACED_KEPT = 20
 LEASES = Leases(
@@ -34,6 +35,12 @@ def rotate_secret(row: Credential) -> Credential:
     """
     adapter = open_adapter(row)
     adapter.need("rotate_credentials")
+    if require_fields(row).inherited:  # the carrier would replace the platform's secret
+        raise CarrierUnsupported(
+            _("A credential with fields of the platform's cannot be rotated."),
+            carrier=adapter.name,
+            carrier_code="rotate_credentials",
+        )
     unchanged = Credential.objects.filter(id=row.id, updated_at=row.updated_at, is_active=True)
     lease = LEASES.acquire(unchanged)
     if lease is None:
@@ -45,7 +52,7 @@ def rotate_secret(row: Credential) -> Credential:
             if locked is None:
                 raise _being_changed()
             before = decrypt_fields(locked) or {}
-            after = validate_fields(type(adapter), issued, before)
+            after = validate_fields(type(adapter), locked, issued, before)
             locked.replaced = _add_replaced(locked.replaced or {}, before, after)
             store_fields(locked, before, after, event=CREDENTIAL_ROTATED)
     finally:

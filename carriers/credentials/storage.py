@@ -15,7 +15,8 @@ from apikeys.http.errors import Conflict, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS, adapter_class
 from carriers.credentials.fields import decrypt_fields, validate_fields
-from carriers.models import ENVIRONMENT_OF_MODE, Credential
+from carriers.credentials.tokens import discard_tokens
+from carriers.models import ENVIRONMENT_OF_MODE, Credential, CredentialToken
 from carriers.models.event_types import CREDENTIAL_DELETED, CREDENTIAL_SAVED
 
 
@@ -51,7 +52,7 @@ def save_credential(
                 row = Credential.objects.select_for_update().filter(**key).first() or Credential(**key)
                 before = _check_changeable(row, is_new=is_new, by_staff=by_staff)
                 row.is_active = True
-                store_fields(row, before, validate_fields(adapter, fields, before), event=CREDENTIAL_SAVED)
+                store_fields(row, before, validate_fields(adapter, row, fields, before), event=CREDENTIAL_SAVED)
                 return row
         except IntegrityError:
             # Another request created it between our SELECT and INSERT: change that one.
@@ -88,12 +89,14 @@ def store_fields(row: Credential, before: Mapping[str, str], after: dict[str, st
     if not row._state.adding and adapter.identity(before) != adapter.identity(after):
         row.account_since = timezone.now()
     if before != after:
-        row.token, row.token_expires_at, row.token_fetched_at = None, None, None
-        row.token_fence += 1
-        row.token_lease_until = None
-        row.refused_at, row.refusal, row.login_after, row.last_test = None, None, None, None
+        row.refused_at, row.refusal, row.last_test = None, None, None
     row.fields = after
     row.save()
+    if before != after:
+        discard_tokens(CredentialToken.objects.filter(credential=row))
+    if row.merchant_id is None and any(before.get(name) != after.get(name) for name in adapter.inherited_fields):
+        same = {"credential__carrier": row.carrier, "credential__mode": row.mode}
+        discard_tokens(CredentialToken.objects.filter(credential__merchant__isnull=False, **same))
     data = {
         "carrier": row.carrier,
         "environment": row.environment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -29,22 +29,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf a carrier is called, for the call log. ``subject_id``: a shipment or pickup."""
+    """On whose behalf a carrier is called, for the call log. ``subject_id``: a shipment or pickup.
+
+    ``inherited`` are the platform's fields among those of a merchant's credential, and ``key_owner`` is the platform's
+    credential that they are taken from.
+    """
 
     credential: Credential
     merchant_id: uuid.UUID | None
     carrier_name: str
     subject_id: uuid.UUID | None = None
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    key_owner: Credential | None = None
+
+    @property
+    def rate_owner(self) -> Credential:
+        """The credential that the carrier's limits per key count."""
+        return self.key_owner or self.credential
 
 
-def collect_secrets(credential: Credential, headers: Mapping[str, str]) -> list[str]:
+def collect_secrets(caller: Caller, headers: Mapping[str, str]) -> list[str]:
     """Return what we send and a carrier may repeat in an error: the credential's secrets and the access token."""
+    credential = caller.credential
     fields, adapter = credential.fields or {}, adapter_class(credential.carrier)
     names = set(adapter.secret_fields())
     if not credential.merchant_id:
         names |= set(adapter.required_fields())  # merchants must not learn the platform's identity at a carrier either
     authorization = headers.get("Authorization", "")
-    return [*(fields[name] for name in names if name in fields), authorization, authorization.partition(" ")[2]]
+    own = [fields[name] for name in names if name in fields]
+    return [*own, *caller.inherited.values(), authorization, authorization.partition(" ")[2]]
 
 
 def log_call(

@@ -43,7 +43,7 @@ class Exchange:
         self.too_large = False
         limits = (settings.CARRIER_TIMEOUT_S, seconds_left())  # of the call, and of the request that it serves
         self.give_up = time.monotonic() + min(limit for limit in limits if limit is not None)
-        self.secrets = call_log.collect_secrets(caller.credential, prepared.headers)
+        self.secrets = call_log.collect_secrets(caller, prepared.headers)
 
     def request_permission(self) -> circuit_breaker.Permission:
         """Return the circuit breaker's permission. Raises: ``CarrierUnavailable`` while it is open."""
@@ -108,7 +108,7 @@ class Exchange:
         """Wait for the credential's turn at the endpoint, for a bounded time. Raises: ``CarrierRateLimited``."""
         most_s = max(0.0, min(settings.CARRIER_BUDGET_WAIT_S, self._left()))
         try:
-            wait = rate_limits.reserve_turn(self.caller.credential, self.operation, most_s=most_s)
+            wait = rate_limits.reserve_turn(self.caller.rate_owner, self.operation, most_s=most_s)
         except rate_limits.RateExceeded as error:
             metrics.observe_exceeded(self.caller.credential.carrier, self.operation)
             rate = _("%(limit)d requests per %(per)s") % {"limit": error.rate.limit, "per": error.rate.per}
@@ -186,7 +186,7 @@ class Exchange:
         if answer is None or answer.status != 429 or answer.retry_after_s is None:
             return
         try:
-            rate_limits.pause(self.caller.credential, self.operation, answer.retry_after_s)
+            rate_limits.pause(self.caller.rate_owner, self.operation, answer.retry_after_s)
         except Exception:  # the carrier's answer must not be lost
             log.exception("endpoint not paused", extra={"operation": self.operation})
 

@@ -54,18 +54,11 @@ class Credential(Row):
         editable=False,
         help_text="Result of the last test login.",
     )
-    token = EncryptedField(null=True, blank=True)
-    token_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
-    token_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
     replaced = models.JSONField(null=True, editable=False, help_text="Digests of replaced secrets.")
-    token_used_at = models.DateTimeField(null=True, editable=False, help_text="Updated once an hour.")
-    token_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
-    token_fence = models.PositiveIntegerField(default=0, editable=False)
     refused_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Time since which the carrier has refused the login."
     )
     refusal = models.CharField(max_length=200, null=True, blank=True, editable=False)  # the carrier's code and message
-    login_after = models.DateTimeField(null=True, editable=False)  # no login before this time, after a refusal
     rotating_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -100,3 +93,30 @@ class Credential(Row):
     def tenant(self) -> Tenant | None:
         """The owner; None: the platform."""
         return Tenant(self.merchant_id, self.mode) if self.merchant_id else None
+
+
+class CredentialToken(Row):
+    """An access token of a credential. Carriers with several logins have several kinds (``Bearer.kind``)."""
+
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="tokens")
+    kind = models.CharField(max_length=20, default="main")
+    token = EncryptedField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    used_at = models.DateTimeField(null=True, editable=False, help_text="Updated once an hour.")
+    refusal = models.CharField(
+        max_length=200, null=True, blank=True, editable=False, help_text="Code and message of the refused login."
+    )
+    login_after = models.DateTimeField(null=True, editable=False)  # no login before this time, after a refusal
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    fence = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        verbose_name = "access token"
+        constraints = [models.UniqueConstraint(fields=["credential", "kind"], name="one_token")]
+        indexes = [
+            models.Index(fields=["kind", "id"], name="token_by_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential_id} {self.kind}"

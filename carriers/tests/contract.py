@@ -47,6 +47,8 @@ class CarrierContract(ResponseContract):
         Draft202012Validator.check_schema(self.adapter.credential_schema)
         Draft202012Validator(self.adapter.credential_schema).validate(dict(self.fields))
         assert set(self.adapter.secret_fields()) <= known
+        assert set(self.adapter.inherited_fields) <= known
+        assert not [name for name in self.adapter.inherited_fields if name.startswith("webhook_")]
         assert set(self.adapter.required_fields()) <= set(self.fields) <= known
 
     def test_capabilities_are_the_overridden_operations_and_each_has_a_sample(self):

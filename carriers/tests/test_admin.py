@@ -8,7 +8,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
 from apikeys.models import Event
 from carriers.credentials import selection
-from carriers.models import CarrierCall, Credential
+from carriers.models import CarrierCall, Credential, CredentialToken
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/carriers/credential/"
@@ -101,8 +101,7 @@ def test_page_shows_which_fields_are_set_without_their_values(admin_client, cred
 
 def test_new_value_keeps_the_others_and_discards_the_token(admin_client, credential):
     row = Credential.objects.get()
-    row.token = "old-token"
-    row.save()
+    token = CredentialToken.objects.create(credential=row, token="old-token")
     change(admin_client, row, pickit__webhook_secret="canary-new")
     row = Credential.objects.get()
     assert row.fields == {
@@ -110,7 +109,8 @@ def test_new_value_keeps_the_others_and_discards_the_token(admin_client, credent
         "client_secret": "test-secret",
         "webhook_secret": "canary-new",
     }
-    assert row.token is None
+    token.refresh_from_db()
+    assert token.token is None
 
 
 def test_deactivated_credential_keeps_its_secrets(admin_client, credential):
@@ -156,14 +156,16 @@ def test_second_credential_for_a_carrier_is_refused(admin_client, merchant, cred
 
 def test_undecryptable_credential_is_shown_and_can_be_repaired(admin_client, credential):
     broken = Ciphertext("v1.gone.AAAA.AAAA")
-    Credential.objects.filter(pk=credential.pk).update(fields=broken, token=broken)
+    Credential.objects.filter(pk=credential.pk).update(fields=broken)
+    token = CredentialToken.objects.create(credential=credential, token=broken)
     assert admin_client.get(LIST).status_code == 200
     assert "cannot be decrypted" in admin_client.get(page_of(credential)).content.decode()
     page = change(admin_client, credential, pickit__webhook_secret="new-secret")
     assert page.content.decode().count("This field is required.") == 2
     change(admin_client, credential, pickit__client_id="client-id-1234", pickit__client_secret="new-secret")
     row = Credential.objects.get()
-    assert (row.fields, row.token) == ({"client_id": "client-id-1234", "client_secret": "new-secret"}, None)
+    token.refresh_from_db()
+    assert (row.fields, token.token) == ({"client_id": "client-id-1234", "client_secret": "new-secret"}, None)
 
 
 def test_call_is_found_by_its_shipment(admin_client, merchant):

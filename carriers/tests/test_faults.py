@@ -25,7 +25,7 @@ from carriers.adapters.operations import is_read
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import opening, storage
 from carriers.http.faults import FAULTS
-from carriers.models import CarrierCall, Credential
+from carriers.models import CarrierCall, Credential, CredentialToken
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import pickit, velocity
 from carriers.tests.samples import shipment_ref
@@ -196,7 +196,7 @@ def test_fault_ends_as_documented(sandbox, settings, new_credential, slug, opera
     if operation != "token":
         has = samples.buy(opening.open_adapter(credential))
         samples.prepare.get(operation, lambda *_: None)(sandbox, has["number"])
-        Credential.objects.update(token_fetched_at=timezone.now() - timedelta(hours=1))
+        CredentialToken.objects.update(fetched_at=timezone.now() - timedelta(hours=1))
     CarrierCall.objects.all().delete()
     sandbox.clear()
     if fault.name == "refused":

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from apikeys.db import crypto
-from carriers.models import Credential
+from carriers.models import Credential, CredentialToken
 
 pytestmark = pytest.mark.django_db
 SECRET = {"client_secret": "canary-secret"}
@@ -34,9 +34,10 @@ def test_ciphertext_of_another_row_is_not_decrypted(credential, merchant):
 
 
 def test_ciphertext_of_another_column_is_not_decrypted(credential):
-    Credential.objects.filter(pk=credential.pk).update(token=crypto.Ciphertext(raw(credential)))
+    token = CredentialToken.objects.create(pk=credential.pk, credential=credential)
+    CredentialToken.objects.update(token=crypto.Ciphertext(raw(credential)))
     with pytest.raises(crypto.Undecryptable):
-        _ = Credential.objects.get(pk=credential.pk).token
+        _ = CredentialToken.objects.get(pk=token.pk).token
 
 
 def test_ciphertext_with_a_changed_character_is_refused(credential):

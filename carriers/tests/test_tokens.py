@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apikeys.models import Event, SecurityNotice
-from carriers.credentials import checks, opening, refresh, storage
-from carriers.models import Credential
+from carriers.credentials import checks, opening, refresh, storage, tokens
+from carriers.models import Credential, CredentialToken
 from carriers.types.errors import CarrierAuthentication, CarrierUnavailable
 
 pytestmark = pytest.mark.django_db
@@ -39,9 +39,9 @@ def test_token_is_fetched_once_and_reused(sandbox, credential):
     points(credential)
     points(credential)
     assert logins(sandbox) == 1
-    row = Credential.objects.get()
+    row = CredentialToken.objects.get()
     assert row.token
-    assert row.token not in Credential.objects.values_list("token", flat=True)[0]
+    assert row.token not in CredentialToken.objects.values_list("token", flat=True)[0]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,9 +62,7 @@ def test_concurrent_callers_log_in_once(sandbox, credential, monkeypatch):
 def test_token_is_renewed_a_minute_before_expiry(sandbox, credential):
     points(credential)
     now = timezone.now()
-    Credential.objects.update(
-        token_expires_at=now + timedelta(seconds=59), token_fetched_at=now - timedelta(minutes=59)
-    )
+    CredentialToken.objects.update(expires_at=now + timedelta(seconds=59), fetched_at=now - timedelta(minutes=59))
     points(credential)
     assert logins(sandbox) == 2
 
@@ -86,9 +84,10 @@ def test_short_lived_token_is_used_for_half_of_its_life(credential, carrier, set
 
 def test_refused_token_is_renewed_once(sandbox, credential):
     points(credential)
-    Credential.objects.update(
-        token=Credential._meta.get_field("token").encrypt_for(credential.id, "revoked-by-the-carrier"),
-        token_fetched_at=timezone.now() - timedelta(minutes=10),
+    row = CredentialToken.objects.get()
+    CredentialToken.objects.update(
+        token=CredentialToken._meta.get_field("token").encrypt_for(row.id, "revoked-by-the-carrier"),
+        fetched_at=timezone.now() - timedelta(minutes=10),
     )
     assert points(credential)
     assert logins(sandbox) == 2
@@ -112,7 +111,7 @@ def test_clock_set_back_blocks_no_login(sandbox, credential):
     assert points(credential)
     assert logins(sandbox) == 2
     # An old login lease or pause does not either.
-    Credential.objects.update(token=None, token_lease_until=timezone.now() + day, login_after=timezone.now() + day)
+    CredentialToken.objects.update(token=None, lease_until=timezone.now() + day, login_after=timezone.now() + day)
     assert points(credential)
     assert logins(sandbox) == 3
 
@@ -137,7 +136,8 @@ def test_credential_changed_during_a_call_gets_no_old_token(sandbox, credential,
 
 
 def test_login_of_a_killed_process_is_taken_over(sandbox, credential):
-    Credential.objects.update(token_lease_until=timezone.now() - timedelta(seconds=1), token_fence=3)
+    tokens.find_token(credential.id, "main")
+    CredentialToken.objects.update(lease_until=timezone.now() - timedelta(seconds=1), fence=3)
     assert points(credential)
 
 
@@ -147,12 +147,12 @@ def test_slow_login_cannot_write_after_its_lease(sandbox, credential):
 
     def slow(kind):
         token = original(kind)
-        Credential.objects.update(token_fence=9)
+        CredentialToken.objects.update(fence=9)
         return token
 
     adapter.tokens.fetch = slow
     assert adapter.tokens.current()
-    assert Credential.objects.get().token is None
+    assert CredentialToken.objects.get().token is None
 
 
 def test_late_refusal_does_not_mark_a_changed_credential(sandbox, credential, tenant):
@@ -168,7 +168,7 @@ def test_late_refusal_does_not_mark_a_changed_credential(sandbox, credential, te
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
     row = Credential.objects.get()
-    assert (row.refused_at, row.login_after) == (None, None)
+    assert (row.refused_at, CredentialToken.objects.get().login_after) == (None, None)
     assert points(row)
 
 
@@ -179,7 +179,7 @@ def test_wrong_secret_raises_and_releases_the_lease(sandbox, credential, tenant)
         with pytest.raises(CarrierAuthentication) as refusal:
             points(credential)
     assert refusal.value.carrier_code == "INVALID_CLIENT"
-    assert Credential.objects.get().token_lease_until is None
+    assert CredentialToken.objects.get().lease_until is None
 
 
 def test_refused_login_is_recorded_once_and_not_repeated(sandbox, credential, tenant):
@@ -204,15 +204,15 @@ def test_waiting_caller_does_not_repeat_a_refused_login(sandbox, credential, mon
     original = adapter.tokens.fetch
 
     def fetch(kind):
-        during_login.append(Credential.objects.get())
+        during_login.append(tokens.find_token(credential.id, "main"))
         return original(kind)
 
     adapter.tokens.fetch = fetch
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
 
-    rows = [*during_login, Credential.objects.get()]  # the rows that the second caller reads
-    monkeypatch.setattr(Credential.objects, "get", lambda **_: rows.pop(0))
+    rows = [*during_login, tokens.find_token(credential.id, "main")]  # the rows that the second caller reads
+    monkeypatch.setattr(tokens, "find_token", lambda *_: rows.pop(0))
     with pytest.raises(CarrierAuthentication):
         adapter.tokens.current()
     assert logins(sandbox) == 1
@@ -223,11 +223,11 @@ def test_login_is_repeated_after_the_pause_and_clears_the_refusal(sandbox, crede
     with pytest.raises(CarrierAuthentication):
         points(credential)
     sandbox.control("DELETE", "/_sandbox/faults")
-    Credential.objects.update(login_after=timezone.now())
+    CredentialToken.objects.update(login_after=timezone.now())
     assert points(credential)
     assert logins(sandbox) == 2
-    row = Credential.objects.get()
-    assert (row.refused_at, row.refusal, row.login_after) == (None, None, None)
+    row, token = Credential.objects.get(), CredentialToken.objects.get()
+    assert (row.refused_at, row.refusal, token.refusal, token.login_after) == (None, None, None, None)
     assert Event.objects.filter(type="credential.accepted", subject_id=credential.id).count() == 1
 
 
@@ -257,9 +257,7 @@ def test_command_renews_expiring_tokens(sandbox, credential):
     call_command("refresh_carrier_tokens", stdout=out)
     assert "0 tokens renewed" in out.getvalue()
     now = timezone.now()
-    Credential.objects.update(
-        token_expires_at=now + timedelta(seconds=90), token_fetched_at=now - timedelta(minutes=58)
-    )
+    CredentialToken.objects.update(expires_at=now + timedelta(seconds=90), fetched_at=now - timedelta(minutes=58))
     call_command("refresh_carrier_tokens", stdout=out)
     assert "1 tokens renewed, 0 failed" in out.getvalue()
     assert logins(sandbox) == 2
@@ -281,7 +279,7 @@ def test_token_that_is_no_valid_header_value_is_refused(tenant, carrier, setting
         opening.open_adapter(row).ping()
     assert "the token is not usable" in refusal.value.carrier_message
     assert "canary" not in "".join(traceback.format_exception(refusal.value))
-    assert Credential.objects.get().token is None
+    assert CredentialToken.objects.get().token is None
 
 
 @pytest.mark.parametrize(("hours", "renewed"), [(22.9, 0), (22.97, 1), (23.5, 1), (24.5, 1), (25.1, 0)])
@@ -292,7 +290,7 @@ def test_token_is_renewed_ahead_of_the_carriers_margin(tenant, carrier, settings
     row = storage.save_credential(tenant=tenant, mode="test", carrier="velocity", environment="sandbox", fields=fields)
     carrier.answers = [(200, b'{"token": "token-1"}', {})]
     opening.open_adapter(row).tokens.current()
-    Credential.objects.update(token_used_at=timezone.now() + timedelta(hours=2))
+    CredentialToken.objects.update(used_at=timezone.now() + timedelta(hours=2))
     with time_machine.travel(timezone.now() + timedelta(hours=hours)):
         assert refresh.refresh_tokens() == (renewed, [])
     assert len(carrier.requests) == 1 + renewed
@@ -303,24 +301,24 @@ def test_tokens_of_unused_credentials_are_not_renewed(sandbox, credential):
     start = timezone.now()
     for hours in range(40):
         with time_machine.travel(start + timedelta(hours=hours, minutes=59)):
-            Credential.objects.update(token_expires_at=timezone.now(), token_fetched_at=start)
+            CredentialToken.objects.update(expires_at=timezone.now(), fetched_at=start)
             refresh.refresh_tokens()
     assert logins(sandbox) == 1 + 24
 
 
 def test_use_is_recorded_hourly_and_not_by_renewals(sandbox, credential):
     points(credential)
-    first = Credential.objects.get().token_used_at
+    first = CredentialToken.objects.get().used_at
     points(credential)
-    assert Credential.objects.get().token_used_at == first
+    assert CredentialToken.objects.get().used_at == first
     long_ago = timezone.now() - timedelta(hours=2)
-    Credential.objects.update(
-        token_used_at=long_ago, token_expires_at=timezone.now(), token_fetched_at=timezone.now() - timedelta(hours=1)
+    CredentialToken.objects.update(
+        used_at=long_ago, expires_at=timezone.now(), fetched_at=timezone.now() - timedelta(hours=1)
     )
     assert refresh.refresh_tokens() == (1, [])
-    assert Credential.objects.get().token_used_at == long_ago
+    assert CredentialToken.objects.get().used_at == long_ago
     points(credential)
-    assert Credential.objects.get().token_used_at > first
+    assert CredentialToken.objects.get().used_at > first
 
 
 def test_very_short_lived_token_is_not_renewed_ahead(credential, carrier, settings):

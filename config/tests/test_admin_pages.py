@@ -18,7 +18,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import ApiKey, IdempotencyRecord, Invitation, Membership, Store, UsageDay, User
 from carriers.credentials import storage
-from carriers.models import Breaker, CallBudget, CarrierCall, Credential, PointAnswer
+from carriers.models import Breaker, CallBudget, CarrierCall, Credential, CredentialToken, PointAnswer
 from shipping.models import (
     BookingState,
     Checkpoint,
@@ -47,6 +47,7 @@ READ_ONLY = {
     "CarrierCall",
     "Checkpoint",
     "CheckpointReport",
+    "CredentialToken",
     "Delivery",
     "DeliveryTally",
     "Event",
@@ -129,8 +130,7 @@ def populate(merchant, tenant, number=1):
             "webhook_secret": "canary-webhook-secret",
         },
     )
-    sealed = Credential._meta.get_field("token").encrypt_for(credential.pk, "canary-token")
-    Credential.objects.filter(pk=credential.pk).update(token=sealed, token_expires_at=WHEN)
+    CredentialToken.objects.get_or_create(credential=credential, defaults={"token": "canary-token", "expires_at": WHEN})
     shipment = Shipment.objects.create(
         **owned,
         carrier="pickit",

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.system
 PROCESSES, THREADS = 4, 50
 # On PostgreSQL longer than a thread may wait for a connection of the pool: waiting callers must hold none.
 SLOW_LOGIN_S = 16 if os.environ.get("DATABASE_URL", "").startswith("postgres") else 3
-EXPIRE_TOKENS = "UPDATE carriers_credential SET token_expires_at = '2000-01-01 00:00:00', token_lease_until = NULL"
+EXPIRE_TOKENS = "UPDATE carriers_credentialtoken SET expires_at = '2000-01-01 00:00:00', lease_until = NULL"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
-from carriers.models import CarrierCall, Credential
+from carriers.models import CarrierCall, CredentialToken
 from shipping.checkpoints import polling
 from shipping.labels import documents, reconciliation
 from shipping.models import Label, Pickup, Shipment
@@ -185,7 +185,7 @@ def test_cancellation_is_stored_as_one_scan(api, order):
 @pytest.mark.parametrize("status", [401, 429])
 def test_order_that_the_carrier_has_already_is_looked_up(api, order, sandbox, status):
     api.post("/api/v1/quotes", order)
-    Credential.objects.update(token_fetched_at=timezone.now() - timedelta(minutes=10))
+    CredentialToken.objects.update(fetched_at=timezone.now() - timedelta(minutes=10))
     fault = {"kind": "status", "status": status, "after": True, "count": 1}
     sandbox.control("POST", "/_sandbox/faults", fault | {"carrier": "velocity", "operation": "create_label"})
     assert api.post("/api/v1/labels", order).status_code == 202

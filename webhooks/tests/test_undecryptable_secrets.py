@@ -17,7 +17,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.models import IdempotencyRecord, Merchant
 from carriers.credentials import refresh, storage
 from carriers.credentials.fields import decrypt_fields
-from carriers.models import Credential
+from carriers.models import Credential, CredentialToken
 from shipping.labels.reconciliation import reconcile
 from shipping.models import BookingState, Pickup, Shipment
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
@@ -157,26 +157,27 @@ def test_undecryptable_platform_credential_does_not_block_the_other(credential):
 def test_undecryptable_token_is_replaced(api, credential, neighbour, order, sandbox, damage):
     other = save_credential(neighbour)
     assert api.post("/api/v1/quotes", order).status_code == 200
-    store_text(other, "token", Credential._meta.get_field("token").encrypt_for(other.pk, "another token"))
-    damage(Credential.objects.get(pk=credential.pk), other, "token")
+    another = CredentialToken.objects.create(credential=other, token="another token")
+    damage(CredentialToken.objects.get(credential=credential), another, "token")
     assert api.post("/api/v1/quotes", order).status_code == 200
-    assert Credential.objects.get(pk=credential.pk).token
+    assert CredentialToken.objects.get(credential=credential).token
 
 
 def test_tokens_of_other_credentials_are_still_renewed(credential, neighbour, sandbox, damage):
     """The first credential cannot be decrypted, nor can the token of the second."""
     third = Tenant(Merchant.objects.create(name="Third", slug="third").id, "test")
     rows = [credential, save_credential(neighbour), save_credential(third)]
-    for row in rows:
-        store_text(row, "token", Credential._meta.get_field("token").encrypt_for(row.pk, "old"))
-    Credential.objects.update(token_expires_at=timezone.now(), token_used_at=timezone.now())
+    tokens = [
+        CredentialToken.objects.create(credential=row, token="old", expires_at=timezone.now(), used_at=timezone.now())
+        for row in rows
+    ]
     damage(rows[0], save_credential(None), "fields")
-    store_text(rows[1], "token", INVALID_TOKEN)
+    store_text(tokens[1], "token", INVALID_TOKEN)
     fresh, failed = refresh.refresh_tokens()
     assert fresh == 2
     assert len(failed) == 1
     assert "cannot be read" in failed[0]
-    assert all(Credential.objects.get(pk=row.pk).token not in ("", "old") for row in rows[1:])
+    assert all(CredentialToken.objects.get(pk=row.pk).token not in ("", "old") for row in tokens[1:])
 
 
 def test_pending_shipment_with_an_undecryptable_credential_waits_for_review(undecryptable, merchant, caplog):
