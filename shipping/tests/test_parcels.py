@@ -82,7 +82,7 @@ SCANS = [
 reports = st.tuples(st.sampled_from(SCANS), st.sampled_from(["Oslo", "Bergen"]), st.sampled_from(["webhook", "poll"]))
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     st.lists(reports, min_size=2, max_size=9).flatmap(
         lambda items: st.tuples(st.just(items), st.permutations([*items, *items[:3]]))
