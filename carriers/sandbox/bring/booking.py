@@ -105,7 +105,8 @@ def _make(account: str, consignment: dict[str, Any], *, is_test: bool) -> dict[s
         "service": service.id,
         "product_code": service.code,
         "product_name": service.name,
-        "reference": as_text(parties["sender"].get("reference")),
+        # Assumed: a search finds the recipient's reference too.
+        "reference": as_text(parties["sender"].get("reference") or parties["recipient"].get("reference")),
         "correlation_id": consignment.get("correlationId"),
         "sender": parties["sender"],
         "recipient": parties["recipient"],

@@ -128,7 +128,7 @@ def _show(
         "previousConsignmentId": "",
         "packageSet": [_show_package(shipment, one, base, language, is_own=is_own) for one in packages],
         "recipientHandlingAddress": _show_address(shipment["recipient"], is_own=False),
-        "senderReference": shipment["reference"] if is_own else "",
+        "senderReference": shipment["sender"].get("reference", "") if is_own else "",
         "senderCustomerNumber": shipment["customer"] if is_own else "",
         "senderCustomerMasterNumber": "",
         "senderName": shipment["sender"].get("name", ""),
