@@ -41,10 +41,15 @@ def _list_amounts(order: Order) -> Iterator[tuple[str, Decimal, str]]:
         if package.declared_value is not None:
             yield f"packages[{number}].declared_value", package.declared_value, package.currency or order.currency
     for number, item in enumerate(order.items):
-        for name in ("unit_price", "discount", "tax"):
-            yield f"items[{number}].{name}", getattr(item, name), order.currency
-    if order.cod_amount is not None:
-        yield "cod_amount", order.cod_amount, order.currency
+        for name in ("unit_price", "unit_value", "discount", "tax"):
+            if (amount := getattr(item, name)) is not None:
+                yield f"items[{number}].{name}", amount, order.currency
+    single = {"cod_amount": order.cod_amount, "options.insured_value": order.options.insured_value}
+    if order.customs:
+        single |= {f"customs.{name}": getattr(order.customs, name) for name in ("freight", "insurance")}
+    for field, amount in single.items():
+        if amount is not None:
+            yield field, amount, order.currency
 
 
 def _count_decimals(amount: Decimal) -> int:

@@ -38,7 +38,9 @@ def check_order(order: Order) -> list[Warning_]:
 
     Each is ``{"field", "code", "message"}`` in the language of the request.
     """
-    addresses = {name: getattr(order, name) for name in ("origin", "destination", "billing_address")}
+    names = ("origin", "destination", "billing_address", "return_address")
+    addresses = {name: getattr(order, name) for name in names}
+    addresses["customs.importer"] = order.customs.importer if order.customs else None
     doubtful = [_warning(field, "amount", text) for field, text in amounts.find_doubtful(order)]
     return [*_check_recipient(order), *check_addresses(addresses), *_check_packages(order.packages), *doubtful]
 

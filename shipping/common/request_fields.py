@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
@@ -22,7 +23,6 @@ from apikeys.http.fields import (
     TextField,
 )
 from apikeys.http.text import normalize_identifier
-from carriers.types import PaymentMethod
 from carriers.types.countries import needs_postal_code
 from shipping.common import country_forms
 
@@ -63,8 +63,11 @@ class AddressSerializer(serializers.Serializer):
     # Other words that merchants use, to suggest the field.
     aliases: ClassVar = {
         **dict.fromkeys(("zip", "zip_code", "zipcode", "pincode", "pin_code", "post_code", "cep"), "postal_code"),
-        **dict.fromkeys(("street2", "street_2", "address2", "address_line_2", "line2", "apartment"), "street"),
+        **dict.fromkeys(("street_2", "address2", "address_2", "address_line_2", "line2", "apartment"), "street2"),
+        **dict.fromkeys(("street_3", "address3", "address_3", "address_line_3", "line3"), "street3"),
         **dict.fromkeys(("address", "address1", "address_line_1", "line1", "street1"), "street"),
+        **dict.fromkeys(("street_number", "building_number"), "house_number"),
+        **dict.fromkeys(("is_residential", "residential_indicator"), "residential"),
         **dict.fromkeys(("name", "full_name", "recipient"), "contact_name"),
         **dict.fromkeys(("phone", "telephone", "mobile", "phone_number"), "contact_phone"),
         **dict.fromkeys(("email", "mail"), "contact_email"),
@@ -75,12 +78,18 @@ class AddressSerializer(serializers.Serializer):
     contact_phone = TextField(max_length=40, required=False, allow_blank=True)
     contact_email = TextField(max_length=254, required=False, allow_blank=True)
     street = TextField(max_length=200, required=False, allow_blank=True)
+    street2 = TextField(max_length=200, required=False, allow_blank=True, help_text="Second line of the address.")
+    street3 = TextField(max_length=200, required=False, allow_blank=True, help_text="Third line of the address.")
+    house_number = TextField(
+        max_length=20, required=False, allow_blank=True, help_text="If it is not a part of `street`."
+    )
     city = TextField(max_length=100)
     state = TextField(max_length=60, required=False, allow_blank=True)
     postal_code = TextField(
         max_length=20, required=False, allow_blank=True, help_text="Required where the country's addresses have one."
     )
     country = CountryField()
+    residential = serializers.BooleanField(required=False, help_text="Whether a person lives there; if it is known.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return in_country_form(attrs)
@@ -102,6 +111,9 @@ class PackageSerializer(serializers.Serializer):
     declared_value = MoneyField(min_value=Decimal(0), required=False)
     currency = CurrencyField(required=False)
     description = TextField(max_length=200, required=False, allow_blank=True)
+    packaging = IdentifierField(
+        max_length=40, required=False, allow_blank=True, help_text="The carrier's code. Default: your own box."
+    )
 
 
 @extend_schema_field(
@@ -135,49 +147,59 @@ class MetadataField(serializers.JSONField):
         return super().to_internal_value(others | named)
 
 
+class HsCodeField(TextField):
+    """A code of the Harmonized System or of a national tariff; dots and blanks are left out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=20, **kwargs)
+        self.validators.append(RegexValidator(r"^[0-9]{4,12}$", _("Four to twelve digits are expected.")))
+
+    def to_internal_value(self, data: Any) -> str:
+        return re.sub(r"[. ]", "", super().to_internal_value(data))
+
+
 class ItemSerializer(serializers.Serializer):
     """One line of the order; prices are per unit, in the request's ``currency``."""
 
-    aliases: ClassVar = {"qty": "quantity", "count": "quantity", "price": "unit_price", "title": "name"}
+    aliases: ClassVar = {
+        **dict.fromkeys(("qty", "count"), "quantity"),
+        **dict.fromkeys(("ean", "upc", "barcode"), "gtin"),
+        **dict.fromkeys(("weight", "net_weight", "net_weight_kg"), "weight_kg"),
+        **dict.fromkeys(("hs", "hscode", "hts_code", "hs_tariff_number", "tariff_number", "hsn"), "hs_code"),
+        **dict.fromkeys(("country_of_origin", "origin"), "origin_country"),
+        **dict.fromkeys(("customs_value", "value"), "unit_value"),
+        "price": "unit_price",
+        "title": "name",
+    }
     name = TextField(max_length=200)
     quantity = IntegerField(min_value=1, max_value=100_000, default=1)
     sku = IdentifierField(max_length=64, required=False, allow_blank=True)
+    gtin = IdentifierField(
+        max_length=14,
+        required=False,
+        allow_blank=True,
+        validators=[RegexValidator(r"^[0-9]{8,14}$", _("Eight to fourteen digits are expected."))],
+    )
+    description = TextField(max_length=200, required=False, allow_blank=True, help_text="For customs, in English.")
     unit_price = MoneyField(min_value=Decimal(0), default=Decimal(0))
     discount = MoneyField(min_value=Decimal(0), default=Decimal(0))
     tax = MoneyField(min_value=Decimal(0), default=Decimal(0))
-    hs_code = TextField(max_length=14, required=False, allow_blank=True)
+    unit_value = MoneyField(
+        min_value=Decimal(0), required=False, help_text="For customs, of one unit. Default: `unit_price`."
+    )
+    weight_kg = MeasureField(
+        max_digits=9, decimal_places=3, min_value=Decimal("0.001"), required=False, help_text="Net, of one unit."
+    )
+    hs_code = HsCodeField(required=False, allow_blank=True, help_text="Customs needs at least six digits.")
     origin_country = CountryField(required=False)
+    parcel = IntegerField(
+        min_value=1, max_value=MAX_PACKAGES, required=False, help_text="Number of the parcel that has it, from 1."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["discount"] > attrs["unit_price"] * attrs["quantity"]:
             raise serializers.ValidationError({"discount": [_("The discount is more than the price.")]})
         return attrs
-
-
-class PaymentRequestSerializer(serializers.Serializer):
-    """The payment for the goods: prepaid, or cash on delivery with the amount that the carrier collects."""
-
-    payment_method = LowerCaseChoiceField(choices=[one.value for one in PaymentMethod], default="prepaid")
-    cod_amount = MoneyField(min_value=Decimal("0.001"), required=False, help_text="Only with cod.")
-    currency = CurrencyField(required=False, help_text="ISO 4217, of the items and the amount to collect.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        is_cod = attrs.get("payment_method") == PaymentMethod.COD
-        if is_cod and "cod_amount" not in attrs:
-            raise serializers.ValidationError({"cod_amount": [_("Cash on delivery needs the amount to collect.")]})
-        if not is_cod and "cod_amount" in attrs:
-            raise serializers.ValidationError({"cod_amount": [_("Only cash on delivery has an amount to collect.")]})
-        return attrs
-
-
-class PurchaseRequestSerializer(PaymentRequestSerializer):
-    """The common fields of quotes and labels."""
-
-    carrier = IdentifierField(max_length=40)
-    packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
-    service_type = IdentifierField(max_length=40, default="standard")
-    metadata = MetadataField(default=dict)
-    mute_warnings = serializers.BooleanField(default=False, help_text="Omit warnings about doubtful data.")
 
 
 class StatusField(TextField):

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
 
 from apikeys.http.fields import IdentifierField, MeasureField
-from shipping.common.request_fields import AddressSerializer, PaymentRequestSerializer, PurchaseRequestSerializer
+from shipping.common.option_fields import OptionsSerializer
+from shipping.common.order_fields import (
+    PaymentRequestSerializer,
+    PurchaseRequestSerializer,
+    ShipTimeField,
+    find_problems,
+)
+from shipping.common.request_fields import AddressSerializer
 from shipping.warehouses.serializers import PlaceSerializer
 
 
@@ -20,9 +30,11 @@ class QuoteRequestSerializer(PurchaseRequestSerializer):
             "label_format",
             "label_size",
             "additional",
-            "items",
             "billing_address",
+            "return_address",
             "warehouse_id",
+            "wanted_documents",
+            "attachments",
         ]
     )
 
@@ -37,3 +49,11 @@ class ServiceabilityRequestSerializer(PaymentRequestSerializer):
     origin = PlaceSerializer()
     destination = PlaceSerializer()
     weight_kg = MeasureField(max_digits=9, decimal_places=3, min_value=Decimal("0.001"), default=Decimal("0.5"))
+    options = OptionsSerializer(required=False)
+    ship_at = ShipTimeField(required=False, help_text="When the parcel is handed over. Default: now.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        if problems := dict(find_problems(attrs, [attrs["weight_kg"]])):
+            raise serializers.ValidationError(problems)
+        return attrs

@@ -175,7 +175,7 @@ def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) 
     }
 
 
-_ITEM_AMOUNTS = ("unit_price", "discount", "tax")
+_ITEM_NUMBERS = ("unit_price", "unit_value", "discount", "tax", "weight_kg")
 
 
 def _order_parts(row: Shipment) -> dict[str, Any]:
@@ -195,8 +195,8 @@ def _order_parts(row: Shipment) -> dict[str, Any]:
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Render an item as the merchant sent it, with amounts as numbers."""
-    return {**item, **{name: number(Decimal(item[name])) for name in _ITEM_AMOUNTS if name in item}}
+    """Render an item as the merchant sent it, with amounts and weights as numbers."""
+    return {**item, **{name: number(Decimal(item[name])) for name in _ITEM_NUMBERS if name in item}}
 
 
 def _package(parcel: Any) -> dict[str, Any]:

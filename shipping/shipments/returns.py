@@ -14,6 +14,7 @@ from carriers.credentials import selection
 from carriers.types import Order, ShipmentRef, Status
 from shipping.common import carrier_limits, input_warnings, lookup
 from shipping.common.conversion import to_order
+from shipping.common.order_fields import check_details
 from shipping.labels.purchase import buy, prepare, reserve
 from shipping.models import Shipment, Warehouse
 from shipping.warehouses import warehouses
@@ -37,6 +38,9 @@ def buy_return(tenant: Tenant, data: Mapping[str, Any]) -> Shipment:
     adapter.need("create_return")
     warehouse = warehouses.select_return_destination(tenant, original, data.get("warehouse_id"))
     sent = _defaults(original, warehouse) | data
+    if "packages" in data and "items" not in data:  # they are packed otherwise now
+        sent["items"] = [{name: value for name, value in item.items() if name != "parcel"} for item in sent["items"]]
+    check_details(sent, sent["packages"])
     order = _build_order(original, sent)
     carrier_limits.check(type(adapter), order, fields=data)
     order = prepare(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)

@@ -11,11 +11,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from apikeys.http.fields import IdentifierField, IntegerField, MomentField, MoneyField, TextField
+from apikeys.http.fields import CurrencyField, IdentifierField, IntegerField, MomentField, MoneyField, TextField
 from apikeys.http.text import number_key
 from apikeys.models import Store
 from carriers.types import PaymentMethod, Status
 from shipping.common.lookup import is_id
+from shipping.common.order_fields import DetailsSerializer, FilesSerializer
 from shipping.common.request_fields import (
     MAX_ITEMS,
     MAX_PACKAGES,
@@ -26,11 +27,12 @@ from shipping.common.request_fields import (
     StatusField,
     StreetAddressSerializer,
 )
+from shipping.labels.serializers import LABEL_HELP
 
 MAX_TRACKED = 50  # per request; one call to a carrier that takes many numbers
 
 
-class ReturnRequestSerializer(serializers.Serializer):
+class ReturnRequestSerializer(DetailsSerializer, FilesSerializer):
     """``POST /api/v1/returns``: missing fields are taken from the shipment that is returned."""
 
     shipment_id = IdentifierField(max_length=64, help_text="Our id, the tracking number or the carrier's shipment id.")
@@ -46,10 +48,10 @@ class ReturnRequestSerializer(serializers.Serializer):
         required=False, help_text="Default: the warehouse that the original departed from."
     )
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
-    items = ItemSerializer(many=True, max_length=MAX_ITEMS, required=False)
+    currency = CurrencyField(required=False, help_text="ISO 4217. Default: the original's.")
     service_type = IdentifierField(max_length=40, default="standard")
-    label_format = TextField(max_length=8, default="PDF")
-    label_size = TextField(max_length=8, default="4x6")
+    label_format = TextField(max_length=8, default="PDF", help_text=LABEL_HELP)
+    label_size = TextField(max_length=8, default="4x6", help_text=LABEL_HELP)
     metadata = MetadataField(default=dict)
     mute_warnings = serializers.BooleanField(
         default=False, help_text="Omit warnings about doubtful data. Also if the original was bought with it."
