@@ -86,6 +86,15 @@ class Record:
         value = self._get(name, default)
         return default if value is default else values.read_number(value, self._at(name))
 
+    def decimal_text(self, name: str, default: Any = _REQUIRED) -> Decimal:
+        """Return a number of digits with at most one decimal point, written as a text: "1,23" is unreadable."""
+        text = self.text(name, default)
+        if text is default:
+            return default
+        if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text.strip()):
+            raise ValueError(f"{self._at(name)} is not a decimal number")
+        return values.read_number(text, self._at(name))
+
     def amount(self, name: str, default: Any = _REQUIRED) -> Decimal:
         """Return an amount of money: a number of at least 0."""
         value = self.number(name, default)
@@ -116,7 +125,31 @@ class Record:
         text = self.text(name, default)
         if text is default:
             return default
-        moment = values.read_local_time(text, self._at(name), zone=self.zone)[0]
+        return self._possible(values.read_local_time(text, self._at(name), zone=self.zone)[0], name)
+
+    def epoch_ms(self, name: str, default: Any = _REQUIRED) -> datetime:
+        """Return an instant in UTC, reported as milliseconds since 1970."""
+        text = self.text(name, default)
+        if text is default:
+            return default
+        if not re.fullmatch(r"[0-9]{1,14}", text.strip()):
+            raise ValueError(f"{self._at(name)} is not in milliseconds since 1970")
+        return self._possible(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(text)), name)
+
+    def moment(self, date: str, time: str, offset: str = "") -> tuple[datetime, bool]:
+        """Return an instant with its offset, reported in several fields, and whether ``zone`` had to be assumed.
+
+        Args:
+            date, time: names of fields such as 20270115 or 2027-01-15, and 103000, 1030 or 10:30:00.
+            offset: name of a field such as +01:00 or -0500, which may be absent.
+        """
+        zone = self.text(offset, "") if offset else ""
+        moment, assumed = values.read_date_and_time(
+            self.text(date), self.text(time), zone, self._at(date), zone=self.zone
+        )
+        return self._possible(moment, date), assumed
+
+    def _possible(self, moment: datetime, name: str) -> datetime:
         if not EARLIEST_TIME <= moment <= datetime.now(UTC) + _MAX_AHEAD:
             raise ValueError(f"{self._at(name)} is not a possible time")
         return moment

@@ -94,6 +94,21 @@ def read_local_time(text: str, name: str = "the time", *, zone: tzinfo = UTC) ->
         raise ValueError(f"{name} is not a time") from error
 
 
+def read_date_and_time(date: str, time: str, offset: str, name: str, *, zone: tzinfo) -> tuple[datetime, bool]:
+    """Return a time reported in parts, with its offset, and whether ``zone`` had to be assumed. Raises ``ValueError``.
+
+    Digits need no separators: 20270115, 103000 and 1030. The offset, +01:00, -0500 or -05.00, may be empty.
+    """
+    day = re.fullmatch(r"(\d{4})-?(\d\d)-?(\d\d)", date.strip(), re.A)
+    clock = re.fullmatch(r"(\d\d?):?(\d\d)(?::?(\d\d))?", time.strip(), re.A)
+    shift = re.fullmatch(r"|Z|([+-]\d\d)[:.]?(\d\d)", offset.strip(), re.A)
+    if not (day and clock and shift):
+        raise ValueError(f"{name} is not a date with a time")
+    hour, minute, second = clock.groups(default="00")
+    ending = f"{shift[1]}:{shift[2]}" if shift[1] else shift[0]
+    return read_local_time(f"{'-'.join(day.groups())}T{hour.zfill(2)}:{minute}:{second}{ending}", name, zone=zone)
+
+
 def is_day(text: str) -> bool:
     """Return whether a time is a calendar date without a time of day."""
     return not _TIME_OF_DAY.search(text) and not _EPOCH.fullmatch(text.strip())

@@ -313,3 +313,36 @@ def test_zone_of_a_place_is_that_of_its_state_or_of_most_of_the_country():
     places = {("DE", ""): "Europe/Berlin", ("SE", ""): "Europe/Stockholm", ("US", "WA"): "America/Los_Angeles"}
     places |= {("US", ""): "America/New_York", ("CA", "BC"): "America/Vancouver", ("ZZ", ""): "UTC"}
     assert {place: str(zone_of(*place)) for place in places} == places
+
+
+def test_decimal_text_has_a_point_only():
+    row = Record({"a": "12.50", "b": "-3", "c": 7, "d": ""})
+    assert [row.decimal_text(name) for name in "abc"] == [Decimal("12.50"), -3, 7]
+    assert row.decimal_text("d", None) is None
+    for text in ("1,234", "1,23", "12 EUR", "1.2.3", "1e3", "٣"):
+        with pytest.raises(ValueError, match="a is not a decimal number"):
+            Record({"a": text}).decimal_text("a")
+
+
+def test_milliseconds_since_1970_are_an_instant():
+    for value in (1797379200123, "1797379200123"):
+        assert Record({"at": value}).epoch_ms("at").isoformat() == "2026-12-16T00:00:00.123000+00:00"
+    assert Record({"at": None}).epoch_ms("at", None) is None
+    for value in (-1, 1797379200, "soon", 10**15, True):
+        with pytest.raises(ValueError, match="at is not"):
+            Record({"at": value}).epoch_ms("at")
+
+
+def test_moment_is_read_from_date_time_and_offset():
+    row = Record({"d": "20261216", "t": "003000", "o": "+05:30", "iso": "2026-12-16", "hm": "9:05", "dot": "-05.00"})
+    moments = [
+        (row.moment("d", "t", "o"), ("2026-12-16T00:30:00+05:30", False)),
+        (row.moment("iso", "hm", "dot"), ("2026-12-16T09:05:00-05:00", False)),
+        (row.moment("d", "t", "absent"), ("2026-12-16T00:30:00+00:00", True)),
+        (Record(row.value, zone=INDIA).moment("d", "t"), ("2026-12-16T00:30:00+05:30", True)),
+    ]
+    for (moment, is_assumed), expected in moments:
+        assert (moment.isoformat(), is_assumed) == expected
+    for wrong in ({"d": "20261316"}, {"t": "2460"}, {"d": "00000000"}, {"o": "east"}, {"d": "19700101"}, {"t": None}):
+        with pytest.raises(ValueError, match=r"^[dt] "):
+            Record(row.value | wrong).moment("d", "t", "o")
