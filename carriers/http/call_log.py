@@ -76,11 +76,17 @@ def log_call(
     """Log one exchange, with secrets and personal data masked. A file's content and URL parameters are not logged."""
     credential = caller.credential
     metrics.observe(credential.carrier, operation, answer.status if answer else outcome, seconds)
+    sent_type = request.headers.get("Content-Type", "").lower()
     url, shown = request.url, ""
     if is_file:  # the parameters of its URL may be the key to the file
         url, shown = request.url.partition("?")[0], f"<a file of {len(answer.content)} bytes>" if answer else ""
     elif answer:
-        shown = mask_body(answer.content, secrets=secrets, people=find_personal_values(request.body or b""))
+        shown = mask_body(
+            answer.content,
+            content_type=answer.headers.get("content-type", "").lower(),
+            secrets=secrets,
+            people=find_personal_values(request.body or b"", sent_type),
+        )
     masked_url = mask_url(url, secrets=secrets)
     row = CarrierCall(
         credential_id=credential.id,
@@ -91,7 +97,7 @@ def log_call(
         subject_id=caller.subject_id,
         method=request.method,
         url=masked_url[:500],
-        request_body=mask_body(request.body or b"", secrets=secrets),
+        request_body=mask_body(request.body or b"", content_type=sent_type, secrets=secrets),
         status=answer.status if answer else None,
         outcome=outcome,
         response_body=shown,

@@ -209,3 +209,49 @@ def test_secrets_that_the_carrier_repeats_are_neither_logged_nor_returned(
     logged = [call.response_body + call.request_body + call.url for call in calls]
     assert any("Cannot process" in text for text in logged)
     assert not [secret for secret in secrets for text in [*logged, answer.content.decode()] if secret in text]
+
+
+FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+
+
+def test_form_is_logged_as_masked_pairs():
+    form = b"grant_type=client_credentials&client_secret=canary&email=jane%40x.example&note=Cafe+canary-by-value"
+    shown = masking.mask_body(form, content_type=FORM, secrets=["canary-by-value"])
+    assert shown == "grant_type=client_credentials&client_secret=***&email=***&note=Cafe+***"
+    assert masking.find_personal_values(form, FORM) == ["jane@x.example"]
+
+
+def test_xml_is_logged_as_its_root_and_size():
+    xml = b'<?xml version="1.0"?><!-- a --><ns:data xmlns:ns="urn:x" name1="Jane Canary"><Phone>55</Phone></ns:data>'
+    assert masking.mask_body(xml, content_type="text/xml") == masking.mask_body(xml) == f"<XML data, {len(xml)} bytes>"
+    assert masking.find_personal_values(xml, "application/xml") == ["Jane Canary", "55"]
+    url = "https://x/y?xml=%3Cdata+password%3D%22canary%22%2F%3E&a=1"
+    assert "canary" not in masking.mask_url(url)
+    assert "a=1" in masking.mask_url(url)
+    for other in (b"<html><p>Jane</p></html>", b"\x00\x01", b"<?xml", b"--boundary\r\nJane"):
+        assert masking.mask_body(other, content_type="text/html") == f"<{len(other)} bytes, not readable as JSON>"
+
+
+def test_personal_fields_of_carriers_are_masked():
+    ups = {
+        "AttentionName": PERSON,
+        "Phone": {"Number": PERSON, "Extension": PERSON},
+        "EMailAddress": PERSON,
+        "Address": {"AddressLine": [PERSON, PERSON], "City": "Atlanta"},
+        "TaxIdentificationNumber": PERSON,
+        "SpecialInstruction": PERSON,
+    }
+    bring = {
+        "name": PERSON,
+        "addressLine2": PERSON,
+        "additionalAddressInfo": PERSON,
+        "contact": {"phoneNumber": PERSON, "email": PERSON},
+        "pickupAddress": {"message": PERSON},
+        "vatNumber": PERSON,
+    }
+    others = {"name1": PERSON, "smsNo": PERSON, "addressHouse": PERSON, "streets": [PERSON], "phoneNo": PERSON}
+    image = {"GraphicImage": PERSON, "ShippingLabel": {"HTMLImage": PERSON}, "UserCreatedFormFile": PERSON}
+    for body in (ups, bring, others, image):
+        shown = masking.mask_body(json.dumps(body).encode())
+        assert PERSON not in shown
+    assert "Atlanta" in masking.mask_body(json.dumps(ups).encode())
