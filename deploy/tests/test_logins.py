@@ -37,24 +37,11 @@ def system(installation):
 
 def request_tokens(system, **environment):
     """Return the report of each process; all threads of all processes start at the same moment."""
-    start, ready = system.directory / "start", [system.directory / f"ready-{number}" for number in range(PROCESSES)]
-    start.unlink(missing_ok=True)
-    for file in ready:
-        file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "deploy.tests.token_requests", str(OWN_CREDENTIAL), str(THREADS)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(file), str(start)],
-            env=system.environment | environment,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for file in ready
-    ]
-    system.wait_for(lambda: all(file.exists() for file in ready), 120)
-    start.touch()
-    return [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    command = [sys.executable, "-m", "deploy.tests.token_requests", str(OWN_CREDENTIAL), str(PROCESSES), str(THREADS)]
+    done = subprocess.run(
+        command, env=system.environment | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=240
+    )
+    return json.loads(done.stdout)
 
 
 def logins(system):

@@ -1,15 +1,17 @@
-"""A process with many threads that request a credential's token at the same moment.
+"""Processes with many threads that request a credential's token at the same moment.
 
-``python -m deploy.tests.token_requests CREDENTIAL THREADS READY START`` creates the file READY when all threads wait,
-and starts them when the file START exists. It prints as JSON: ``tokens`` (number of different tokens), ``received``
-(threads that got one), ``failed`` (the other threads' errors) and ``seconds`` (until the last thread ended).
+``python -m deploy.tests.token_requests CREDENTIAL PROCESSES THREADS`` prints a list in JSON with a report of each
+process: ``tokens`` (number of different tokens), ``received`` (threads that got one), ``failed`` (the other threads'
+errors) and ``seconds`` (until the last thread ended). The processes are forks of the first, which loads Django for all
+and opens no connection.
 """
 
 import json
+import multiprocessing
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import Any
 
 import django
 
@@ -21,16 +23,18 @@ from carriers.credentials import opening  # noqa: E402
 from carriers.models import Credential  # noqa: E402
 from carriers.types.errors import CarrierError  # noqa: E402
 
+PATIENCE_S = 120
 
-def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
-    """Request the tokens and print the report."""
+
+def request_tokens(credential_id: str, threads: int, together: threading.Barrier) -> dict[str, Any]:
+    """Request the tokens when all threads of all processes wait; return the report of this process."""
     tokens, failed = [], []
-    together = threading.Barrier(threads + 1)
+    ready = threading.Barrier(threads + 1)
     credential = Credential.objects.get(id=credential_id)
 
     def request_token() -> None:
         adapter = opening.open_adapter(credential)
-        together.wait()
+        ready.wait()
         try:
             tokens.append(adapter.tokens.current())
         except CarrierError as error:
@@ -41,16 +45,30 @@ def main(credential_id: str, threads: int, ready: Path, start: Path) -> None:
     running = [threading.Thread(target=request_token) for _ in range(threads)]
     for thread in running:
         thread.start()
-    ready.touch()
-    while not start.exists():
-        time.sleep(0.01)
-    together.wait()
+    together.wait(PATIENCE_S)
+    ready.wait()
     began = time.monotonic()
     for thread in running:
         thread.join()
     seconds = time.monotonic() - began
-    print(json.dumps({"tokens": len(set(tokens)), "received": len(tokens), "failed": failed, "seconds": seconds}))
+    return {"tokens": len(set(tokens)), "received": len(tokens), "failed": failed, "seconds": seconds}
+
+
+def main(credential_id: str, processes: int, threads: int) -> None:
+    """Print the reports of the processes."""
+    forks = multiprocessing.get_context("fork")
+    together, reports = forks.Barrier(processes), forks.SimpleQueue()
+
+    def run() -> None:
+        reports.put(request_tokens(credential_id, threads, together))
+
+    running = [forks.Process(target=run) for _ in range(processes)]
+    for process in running:
+        process.start()
+    print(json.dumps([reports.get() for _ in running]))
+    for process in running:
+        process.join()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
