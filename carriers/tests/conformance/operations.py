@@ -20,7 +20,7 @@ class Fault(NamedTuple):
     Args:
         place: path, query, header, body, status or answer.
         path: of the value in its place, with ``[]`` for any item of a list.
-        keyword: of JSON Schema; or "unknown", "missing", "media type", "unreadable".
+        keyword: of JSON Schema; or "unknown", "missing", "empty", "media type", "unreadable".
     """
 
     place: str

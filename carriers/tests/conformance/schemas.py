@@ -70,7 +70,8 @@ def _describe(error: ValidationError) -> Iterator[Fault]:
             if repr(name) in error.message:
                 yield Fault("", f"{path}.{name}".lstrip("."), "missing", "is required")
     else:
-        yield Fault("", path, error.validator, _shorten(error.message))
+        is_empty = error.validator == "minLength" and error.instance == ""
+        yield Fault("", path, "empty" if is_empty else error.validator, _shorten(error.message))
 
 
 def _closest(errors: Sequence[ValidationError]) -> list[ValidationError]:

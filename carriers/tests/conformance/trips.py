@@ -26,14 +26,14 @@ class Trip:
     Attributes:
         operations: those that were called.
         problems: orders that the adapter refuses, and refusals of the simulated carrier.
-        priced: whether prices of all services were asked for at home and abroad.
+        routes: countries of origin and destination, and whether it was no return.
     """
 
     network: SandboxNetwork
     adapter: CarrierAdapter
     operations: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
-    priced: set[bool] = field(default_factory=set)
+    routes: set[tuple[str, str, bool]] = field(default_factory=set)
 
     def has(self, operation: str) -> bool:
         return operation in OPERATIONS and operation in vars(type(self.adapter))
@@ -50,7 +50,7 @@ class Trip:
         return None
 
     def buy(self, name: str, order: types.Order) -> types.ShipmentRef | None:
-        """Buy a label and return the shipment, with the files and the track that belong to it."""
+        """Buy a label and return the shipment; of the first one of a route, read files and track, and look it up."""
         order = replace(order, reference=f"WB-{name.upper()}"[:25], order_id=name)
         if found := self.adapter.problems(order):
             self.problems.append(f"{name}: {found}")
@@ -71,18 +71,19 @@ class Trip:
         )
         if len(ref.parcels) != len(order.packages):
             self.problems.append(f"{name}: {len(ref.parcels)} numbers of {len(order.packages)} parcels")
-        if "documents" not in self.operations or order.customs:
+        route = (order.origin.country, order.destination.country, order.return_of is None)
+        if route not in self.routes:
+            self.routes.add(route)
             self.do("documents", ref, ("label", "invoice"))
-        self.do("track", [ref])
-        if not self.do("find_by_reference", ref):
-            self.problems.append(f"{name} is not found by its reference")
+            self.do("track", [ref])
+            if not self.do("find_by_reference", ref):
+                self.problems.append(f"{name} is not found by its reference")
         return ref
 
     def price(self, order: types.Order) -> None:
-        """Ask for the price and the time of a service; once abroad and once at home, of all services."""
+        """Ask for the price of a service; at the first order of a route, of all services, and how long they take."""
         self.do("quote", order)
-        if (is_abroad := bool(order.customs)) not in self.priced:
-            self.priced.add(is_abroad)
+        if (order.origin.country, order.destination.country, True) not in self.routes:
             self.do("quote", replace(order, service_type=None))
             self.do("transit_times", order)
 

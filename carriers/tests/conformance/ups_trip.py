@@ -111,6 +111,7 @@ INTERNATIONAL = replace(
     service_type="65",
     items=(BOOKS, SHIRT),
     customs=CUSTOMS,
+    options=types.Options(carrier={"eu_de_minimis": False}),
     wanted_documents=("invoice",),
 )
 EUROPEAN = replace(
@@ -155,7 +156,10 @@ ORDERS = {
         options=types.Options(signature="adult", insured_value=Decimal("100.00"), saturday=True, notify=True),
     ),
     "signature abroad": replace(
-        INTERNATIONAL, options=types.Options(signature="recipient", insured_value=Decimal("100.00"), notify=True)
+        INTERNATIONAL,
+        options=types.Options(
+            signature="any", insured_value=Decimal("100.00"), notify=True, carrier={"eu_de_minimis": True}
+        ),
     ),
     "cod": replace(DOMESTIC, payment_method=types.PaymentMethod.COD, cod_amount=Decimal("20.00")),
 }
