@@ -64,7 +64,7 @@ _LONGEST_TEXT = 2_000
 _LONGEST_NAME = 100
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]{1,64}@[^\s@<>\"'(),;:]{1,255}\.\w+")
 _PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def mask_body(
