@@ -48,9 +48,6 @@ DEVIATIONS = (
     Deviation(_RATING, "path", "requestoption", "maxLength", "documented values are longer"),
     Deviation(_RATING, "body", r"RateRequest\.Request\.RequestOption", "missing", "the path has it"),
     Deviation(
-        _RATING, "body", r".*\.UnitOfMeasurement\.Description", "missing", "no other API and no example requires it"
-    ),
-    Deviation(
         _SHIPPING,
         "body",
         r"LabelRecoveryRequest\.(Request|TrackingNumbers|ReferenceValues)",
@@ -108,9 +105,6 @@ DEVIATIONS = (
         r"|customsArticleNumber|currency|countryOfOrigin)",
         "missing",
         "inferred from examples that have it; the pages require it in certain cases only",
-    ),
-    Deviation(
-        _BOOKING, "body", r"consignments\[\]\.generateQrCodes", "unknown", "the RAML lists it, no example has it"
     ),
     Deviation(
         _BOOKING,

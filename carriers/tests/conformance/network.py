@@ -24,7 +24,7 @@ from carriers.models import Credential
 from carriers.sandbox.messages import Request
 from carriers.sandbox.sandbox import Sandbox
 from carriers.tests.conformance.operations import Exchange
-from carriers.tests.conformance.suite import faults_of, find_operation, hosts, make_exchange
+from carriers.tests.conformance.suite import faults_of, find_operation, find_undocumented, hosts, make_exchange
 from carriers.types import Token
 
 
@@ -49,7 +49,8 @@ class SandboxNetwork:
 
     Attributes:
         faults: what does not conform, in order of the calls.
-        covered: names of the documented operations that were called.
+        covered: the document of each operation that was called.
+        listed: the reason of each called operation that has none.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class SandboxNetwork:
         for name in carrier.accounts:
             carrier.configure(name, {"rate_limit": 0} | dict(account))
         self.faults: list[str] = []
-        self.covered: set[str] = set()
+        self.covered: dict[str, str] = {}
+        self.listed: dict[str, str] = {}
         self.exchanges: list[Exchange] = []
         self.patches = ExitStack()
 
@@ -131,6 +133,7 @@ class SandboxNetwork:
     def _check(self, made: Exchange) -> None:
         self.exchanges.append(made)
         self.faults += faults_of(self.kind.slug, made)
-        operation = find_operation(self.kind.slug, made)
-        if operation:
-            self.covered.add(operation.name)
+        if operation := find_operation(self.kind.slug, made):
+            self.covered[operation.name] = operation.document
+        elif listed := find_undocumented(self.kind.slug, made):
+            self.listed[f"{listed.method} {listed.path}"] = listed.reason

@@ -99,10 +99,12 @@ def report(trips: Sequence[Trip]) -> str:
     """Return one line about what was covered."""
     adapter = trips[0].adapter
     names = {name for trip in trips for name in trip.operations} | ({LOGIN} if adapter.logs_in() else set())
-    calls = {name for trip in trips for name in trip.network.covered}
-    requests = sum(len(trip.network.exchanges) for trip in trips)
-    listed = "; ".join(f"{name}: {reason}" for name, reason in LISTED[adapter.slug].items()) or "none"
+    documents = {name: document for trip in trips for name, document in trip.network.covered.items()}
+    sampled = [name for name, document in documents.items() if document.startswith("samples/")]
+    listed = {name: reason for trip in trips for name, reason in trip.network.listed.items()} | LISTED[adapter.slug]
     return (
-        f"{adapter.name}: {len(names)} operations ({', '.join(sorted(names))}), {requests} requests of {len(calls)} "
-        f"documented calls, listed without document: {listed}"
+        f"{adapter.name}: {len(names)} operations ({', '.join(sorted(names))}), "
+        f"{sum(len(trip.network.exchanges) for trip in trips)} requests of {len(documents)} documented calls; "
+        f"known from samples only: {', '.join(sampled) or 'none'}; without document: "
+        + ("; ".join(f"{name} ({reason})" for name, reason in listed.items()) or "none")
     )
