@@ -352,7 +352,12 @@ RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", d
 
 # Shipments without a carrier report for this long are polled, until they are final or too old.
 POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600, minimum=1))
+POLL_EVERY_S = env.float("POLL_EVERY_S", default=10.0, minimum=0.01)
 POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60, minimum=1, maximum=MAX_DAYS))
+
+# The address under which carriers reach this installation, such as https://api.waybill.example. Empty: Waybill
+# subscribes to no carrier's webhooks, and polls.
+PUBLIC_URL = env.url("PUBLIC_URL", schemes={"http", "https"} if DEMO else {"https"}).rstrip("/")
 
 # Worker and webhooks to merchants
 

@@ -116,6 +116,7 @@ class CredentialAdmin(NoDeleteAdmin):
         "mode",
         "environment",
         "shown_carrier",
+        "webhook_url",
         "stored_fields",
         "token_state",
         "tokens_fetched_at",
@@ -171,6 +172,9 @@ class CredentialAdmin(NoDeleteAdmin):
                 by_staff=True,
             )
             obj.pk = row.pk
+            if row.issued_webhook_token:
+                text = f"Secret header for the carrier's webhooks, shown only now: {row.issued_webhook_token}"
+                self.message_user(request, text, messages.WARNING)
         switches = {"is_open": obj.is_open} | ({"is_active": obj.is_active} if change else {})
         Credential.objects.filter(pk=obj.pk).update(**switches, updated_at=timezone.now())
 

@@ -64,6 +64,12 @@ class CredentialSerializer(serializers.ModelSerializer):
         help_text="The names of the fields that are empty here and taken from Waybill's own credential."
     )
     last_test = LastTestSerializer(allow_null=True)
+    webhook_url = serializers.CharField(
+        help_text="Address for the carrier's webhooks. Without the setting PUBLIC_URL only its path."
+    )
+    webhook_token = serializers.SerializerMethodField(
+        help_text="Secret of the carrier's webhooks, shown only in the answer to the request that made it."
+    )
 
     class Meta:
         model = Credential
@@ -76,6 +82,8 @@ class CredentialSerializer(serializers.ModelSerializer):
             "is_active",
             "stored_fields",
             "inherited_fields",
+            "webhook_url",
+            "webhook_token",
             "last_test",
             "refused_at",
             "refusal",
@@ -88,6 +96,9 @@ class CredentialSerializer(serializers.ModelSerializer):
 
     def get_carrier(self, row: Credential) -> str:
         return adapter_class(row.carrier).name
+
+    def get_webhook_token(self, row: Credential) -> str | None:
+        return row.issued_webhook_token or None
 
     def get_stored_fields(self, row: Credential) -> list[str]:
         return sorted(decrypt_fields(row) or {})
@@ -186,7 +197,7 @@ class CourierCredentialViewSet(ApiViewSet):
         row = storage.add_credential(
             self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
         )
-        return self.render(request, row.id)
+        return Response(CredentialSerializer(row).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=CredentialChangeSerializer, responses={200: CredentialSerializer}, tags=["carriers"])
     def update(self, request: Request, own_credential_id: uuid.UUID) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
@@ -14,6 +15,7 @@ from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import Conflict, ValidationFailed
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.adapters.webhooks import WebhookProof
 from carriers.credentials.fields import decrypt_fields, validate_fields
 from carriers.credentials.tokens import discard_tokens
 from carriers.models import ENVIRONMENT_OF_MODE, Credential, CredentialToken
@@ -33,7 +35,8 @@ def save_credential(
     """Create or change the one credential of a merchant or the platform (``tenant`` None) for a carrier.
 
     Fields that are not given keep their value, so a webhook secret survives a new password. If the stored values cannot
-    be decrypted, only the given ones are saved.
+    be decrypted, only the given ones are saved. Where a secret header proves the carrier's webhooks, Waybill makes the
+    secret unless it is given; ``issued_webhook_token`` of the returned row shows it this once.
 
     Raises:
         ``ValidationFailed`` naming ``credentials.<field>`` or ``environment``.
@@ -52,7 +55,10 @@ def save_credential(
                 row = Credential.objects.select_for_update().filter(**key).first() or Credential(**key)
                 before = _check_changeable(row, is_new=is_new, by_staff=by_staff)
                 row.is_active = True
-                store_fields(row, before, validate_fields(adapter, row, fields, before), event=CREDENTIAL_SAVED)
+                after = validate_fields(adapter, row, fields, before)
+                if adapter.webhook_proof == WebhookProof.TOKEN and not after.get("webhook_token"):
+                    row.issued_webhook_token = after["webhook_token"] = secrets.token_urlsafe(32)
+                store_fields(row, before, after, event=CREDENTIAL_SAVED)
                 return row
         except IntegrityError:
             # Another request created it between our SELECT and INSERT: change that one.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from apikeys.db.crypto import EncryptedField
 from apikeys.db.tenancy import Mode, Row, Tenant, TenantQuerySet
 from carriers.adapters.registry import adapter_class
+from carriers.adapters.webhooks import WebhookProof
 
 
 class Environment(models.TextChoices):
@@ -63,6 +66,7 @@ class Credential(Row):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    issued_webhook_token = ""  # set on the row that was just saved, if Waybill made the token
     objects: Any = TenantQuerySet.as_manager()
 
     class Meta:
@@ -88,6 +92,18 @@ class Credential(Row):
     def environment(self) -> str:
         """``sandbox`` or ``production``."""
         return ENVIRONMENT_OF_MODE[Mode(self.mode)]
+
+    @property
+    def webhook_url(self) -> str:
+        """The address for the carrier's webhooks; without ``PUBLIC_URL`` only its path."""
+        path = f"{settings.PUBLIC_URL}/webhooks/{self.carrier}/events/{self.id}"
+        is_proved = adapter_class(self.carrier).webhook_proof != WebhookProof.NONE
+        return path if is_proved else f"{path}/{self.webhook_key}"
+
+    @property
+    def webhook_key(self) -> str:
+        """The secret part of the address for webhooks that carry no proof."""
+        return salted_hmac("carriers.webhook_key", str(self.id), algorithm="sha256").hexdigest()
 
     @property
     def tenant(self) -> Tenant | None:

@@ -34,7 +34,15 @@ from shipping.models import (
     WarehouseRegistration,
 )
 from tracking.models import IssuedNumber
-from webhooks.models import Attempt, Delivery, InboundWebhook, UnmatchedNumber, WebhookEndpoint, Worker
+from webhooks.models import (
+    Attempt,
+    CarrierSubscription,
+    Delivery,
+    InboundWebhook,
+    UnmatchedNumber,
+    WebhookEndpoint,
+    Worker,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +53,7 @@ READ_ONLY = {
     "Breaker",
     "CallBudget",
     "CarrierCall",
+    "CarrierSubscription",
     "Checkpoint",
     "CheckpointReport",
     "CredentialToken",
@@ -208,6 +217,7 @@ def populate(merchant, tenant, number=1):
         carrier="pickit", credential=credential, digest=f"digest-{number}", body=b"{not json", state="failed"
     )
     UnmatchedNumber.objects.create(inbound=inbound, credential=credential, tracking_number=f"PKT-UNKNOWN-{number}")
+    CarrierSubscription.objects.create(credential=credential, shipment=shipment, number=f"SUBSCRIBED-{number}")
     Worker.objects.create(
         name=f"host:{number}",
         started_at=WHEN,

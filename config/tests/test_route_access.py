@@ -33,6 +33,7 @@ PUBLIC = {
     "tracking-numbers",
     "carrier-events",
     "credential-events",
+    "credential-events-by-key",
     "schema",
     "docs",
     "token",

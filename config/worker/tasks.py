@@ -23,6 +23,7 @@ from shipping.labels.reconciliation import reconcile
 from shipping.pickups import pickups
 from shipping.points import points
 from shipping.reports import counters
+from webhooks import subscriptions
 from webhooks.inbound import retention, service
 from webhooks.outbound.deliveries import Dispatcher, fan_out
 
@@ -53,7 +54,8 @@ def periodic_tasks() -> list[Row]:
     """Return the tasks that run only at intervals."""
     return [
         ("reconciliation", reconcile, max(settings.WORKER_POLL_S, settings.RECONCILE_EVERY_S)),
-        ("polling", polling.poll, 60),
+        ("polling", polling.poll, settings.POLL_EVERY_S),
+        ("carriers' subscriptions", subscriptions.run_due, settings.POLL_EVERY_S),
         ("pickups", pickups.review_interrupted, 60),
         ("tokens", refresh_tokens, 60),
         ("usage", usage.flush, settings.USAGE_FLUSH_S),

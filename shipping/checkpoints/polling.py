@@ -7,12 +7,13 @@ when to poll; only this module and the booking write it.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Case, F, Max, Q, When
 from django.utils import timezone
 
 from apikeys.db.leases import Schedule
@@ -23,7 +24,7 @@ from carriers.types.errors import CarrierError
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
-from shipping.models import Shipment
+from shipping.models import BookingState, Shipment
 
 log = logging.getLogger(__name__)
 # Longer than the calls for the shipments of one round can take.
@@ -54,6 +55,14 @@ def poll(*, limit: int = 200) -> dict[str, int]:
     return counts
 
 
+def request(shipment_ids: Collection[uuid.UUID], *, after: timedelta = timedelta()) -> None:
+    """Have shipments tracked soon, whatever has been reported of them. Repeated requests do not postpone each other."""
+    now = timezone.now()
+    rows = Shipment.objects.filter(id__in=shipment_ids, booking_state=BookingState.BOOKED)
+    sooner = Case(When(poll_at__lt=now + after, then=F("poll_at")), default=now + after)
+    rows.update(poll_at=sooner, reread_at=now)
+
+
 def _claim(limit: int) -> list[Shipment]:
     ids = [lease.pk for lease in LEASES.claim(Shipment.objects.order_by("poll_at"), limit=limit)]
     rows = Shipment.objects.filter(id__in=ids).select_related("credential")
@@ -65,7 +74,9 @@ def _select_silent(rows: Iterable[Shipment]) -> Iterable[list[Shipment]]:
     now, groups = timezone.now(), defaultdict(list)
     for row in rows:
         reported_at = row.reported_at or row.created_at
-        if _has_ended(row, reported_at, now):
+        if row.reread_at:
+            groups[(row.credential_id, row.merchant_id)].append(row)
+        elif _has_ended(row, reported_at, now):
             # A scan that another process has stored since resumes polling.
             rows = Shipment.objects.filter(id=row.id, scanned_after_cancel_at=row.scanned_after_cancel_at)
             rows.update(poll_at=None)
@@ -123,4 +134,9 @@ def _track(rows: list[Shipment], counts: dict[str, int]) -> None:
 
 
 def _poll_at(rows: list[Shipment], at: datetime | None) -> None:
-    Shipment.objects.filter(id__in=[row.id for row in rows]).update(poll_at=at)
+    """Set the time of the next poll, unless a webhook has requested one since the shipments were claimed."""
+    unchanged = Q(id__in=[row.id for row in rows if row.reread_at is None], reread_at=None)
+    for row in rows:
+        if row.reread_at:
+            unchanged |= Q(id=row.id, reread_at=row.reread_at)
+    Shipment.objects.filter(unchanged).update(poll_at=at, reread_at=None)

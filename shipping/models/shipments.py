@@ -95,6 +95,9 @@ class Shipment(TenantRow):
     poll_at = models.DateTimeField(
         null=True, blank=True, help_text="When to poll the carrier unless it has sent a report by then."
     )
+    reread_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a webhook last requested that the carrier be polled in any case."
+    )
     scanned_after_cancel_at = models.DateTimeField(
         null=True, editable=False, help_text="Time of the last scan that shows a movement after the cancellation."
     )

@@ -1,5 +1,5 @@
-"""Admin pages: webhooks from carriers, endpoints of merchants, deliveries, workers."""
+"""Admin pages: webhooks from carriers, subscriptions at carriers, endpoints of merchants, deliveries, workers."""
 
-from webhooks.admin import inbound, outbound
+from webhooks.admin import inbound, outbound, subscriptions
 
-__all__ = ["inbound", "outbound"]
+__all__ = ["inbound", "outbound", "subscriptions"]

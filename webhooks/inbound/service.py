@@ -11,27 +11,32 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from prometheus_client import Counter
 
 from apikeys.db import leases
 from apikeys.http import correlation
 from apikeys.http.errors import NotAuthenticated, Unavailable
 from apikeys.http.text import number_key
-from carriers.adapters.registry import adapter_class
+from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.adapters.webhooks import WebhookProof
 from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import ReportedScan, WebhookReport
 from carriers.types.errors import CredentialUnreadable
-from shipping.checkpoints import carrier_reports
+from shipping.checkpoints import carrier_reports, polling
+from shipping.checkpoints.fold import FINAL
 from shipping.common import lookup
 from shipping.labels import orphans
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.pickups import pickups
+from webhooks import subscriptions
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
 log = logging.getLogger(__name__)
@@ -45,15 +50,28 @@ _ABANDONED = timedelta(seconds=30)
 _MAX_FAILURES = 20
 # How long an unknown number waits for its shipment.
 WAIT_FOR_SHIPMENT = timedelta(days=7)
+# A token proves less than a signature: the carrier must confirm a final status. One call serves many events.
+_CONFIRM_AFTER = timedelta(seconds=30)
 # A shipment is reserved before its carrier can report it. The clocks of our processes may differ by this much.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 
-def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes) -> None:
+def reply_to_validation(carrier: str, *, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes] | None:
+    """Return status and body of the reply to a carrier's validation call; None: an ordinary webhook, or no carrier."""
+    adapter = ADAPTERS.get(carrier.lower())
+    return opening.open_without_credential(adapter.slug).webhook_reply(headers, body) if adapter else None
+
+
+def receive(
+    carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes, key: str = ""
+) -> None:
     """Verify, store, parse and apply a carrier's webhook.
 
     The platform's credentials of both modes may have the same secret. Then the webhook is stored for each of them,
     because either may have booked the shipment.
+
+    Args:
+        key: The secret part of the URL, for a carrier whose webhooks carry no proof.
 
     Raises:
         NotFound: There is no such carrier or credential.
@@ -61,7 +79,7 @@ def receive(carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[s
         Unavailable: A secret that may verify it cannot be decrypted, and no other credential has its shipment. The
             carrier repeats the webhook.
     """
-    verified, some_unreadable = verify(carrier, credential_id, headers=headers, body=body)
+    verified, some_unreadable = verify(carrier, credential_id, headers=headers, body=body, key=key)
     rows = [store(credential, body) for credential in verified]
     for row in rows:
         if row.state != State.RECEIVED:
@@ -117,7 +135,7 @@ def process_pending(*, limit: int = 100) -> int:
 
 
 def verify(
-    carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes
+    carrier: str, credential_id: uuid.UUID | None, *, headers: Mapping[str, str], body: bytes, key: str
 ) -> tuple[list[Credential], bool]:
     """Return the credentials that verify a webhook, and whether there is one that cannot be decrypted.
 
@@ -126,7 +144,12 @@ def verify(
     verified, some_unreadable = [], False
     for credential in selection.find_webhook_credentials(carrier, credential_id):
         try:
-            opening.open_adapter(credential).verify_webhook(headers=headers, body=body, now=timezone.now())
+            adapter = opening.open_adapter(credential)
+            if adapter.webhook_proof == WebhookProof.NONE:
+                if not constant_time_compare(key, credential.webhook_key):
+                    raise NotAuthenticated
+            else:
+                adapter.verify_webhook(headers=headers, body=body, now=timezone.now())
             verified.append(credential)
         except NotAuthenticated:
             continue
@@ -166,7 +189,17 @@ def parse(row: InboundWebhook) -> WebhookReport | None:
 
 
 def apply(row: InboundWebhook, report: WebhookReport) -> None:
-    """Apply a report to the shipments and pickups that were booked with the credential; set the row's state."""
+    """Apply a report to the shipments and pickups that were booked with the credential; set the row's state.
+
+    The less the webhook proves, the less it may do (``WebhookProof``): its shipments are tracked again instead.
+    """
+    proof = adapter_class(row.carrier).webhook_proof
+    reread = set(report.reread)
+    if proof == WebhookProof.NONE:
+        reread |= {scan.tracking_number for scan in report.scans}
+        report = replace(report, scans=(), pickups=())
+    elif report.handshake:
+        subscriptions.store_handshake(row.credential_id, *report.handshake)
     unknown = [
         (pickup.carrier_pickup_id, True)
         for pickup in report.pickups
@@ -175,9 +208,11 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
     by_number: dict[str, list[ReportedScan]] = defaultdict(list)
     for scan in report.scans:
         by_number[scan.tracking_number].append(scan)
-    shipment_ids = lookup.resolve_numbers(row.credential_id, by_number, at=row.received_at + _CLOCK_SKEW)
-    for number, shipment_id in shipment_ids.items():
-        reported = by_number[number]
+    numbers = by_number.keys() | reread
+    shipment_ids = lookup.resolve_numbers(row.credential_id, numbers, at=row.received_at + _CLOCK_SKEW)
+    polling.request({shipment_ids[number] for number in reread if number in shipment_ids})
+    for number in by_number.keys() & shipment_ids.keys():
+        shipment_id, reported = shipment_ids[number], by_number[number]
         estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]
         carrier_reports.store_scans(
             shipment_id,
@@ -186,12 +221,14 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
             estimates=estimates,
             received_at=row.received_at,
         )
+        if proof == WebhookProof.TOKEN and any(one.scan.status in FINAL for one in reported):
+            polling.request([shipment_id], after=_CONFIRM_AFTER)
     unmatched = {number: found for number, found in by_number.items() if number not in shipment_ids}
     if unmatched:
         orphans.report_scans(
             row.credential_id, {name: [one.scan for one in found] for name, found in unmatched.items()}
         )
-    unknown += [(number, False) for number in unmatched]
+    unknown += [(number, False) for number in numbers - shipment_ids.keys()]
     state = State.UNMATCHED if unknown else State.PROCESSED
     _set_state(row, state, event_type=report.event_type, unknown=unknown)
 

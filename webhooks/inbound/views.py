@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -21,7 +22,7 @@ class AcknowledgementSerializer(serializers.Serializer):
 
 
 class InboundViewSet(OptionsMixin, ViewSet):
-    """Webhooks from carriers. They need no API key: the carrier's signature authenticates them."""
+    """Webhooks from carriers. They need no API key: a signature or a secret authenticates them."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -29,8 +30,13 @@ class InboundViewSet(OptionsMixin, ViewSet):
     @extend_schema(
         request=OpenApiTypes.OBJECT, responses={200: AcknowledgementSerializer}, tags=["carrier webhooks"], auth=[]
     )
-    def receive(self, request: Request, carrier: str, credential_id: uuid.UUID | None = None) -> Response:
-        """Receive a signed webhook from a carrier. A wrong signature or an old timestamp gets 401."""
+    def receive(
+        self, request: Request, carrier: str, credential_id: uuid.UUID | None = None, key: str = ""
+    ) -> HttpResponse:
+        """Receive a webhook from a carrier. A wrong signature, token or key, or an old timestamp, gets 401."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        service.receive(carrier, credential_id, headers=headers, body=request._request.body)
+        body = request._request.body
+        if reply := service.reply_to_validation(carrier, headers=headers, body=body):
+            return HttpResponse(reply[1], status=reply[0], content_type="text/plain")
+        service.receive(carrier, credential_id, key=key, headers=headers, body=body)
         return Response({"status": "success", "message": "Event processed"})

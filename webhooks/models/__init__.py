@@ -2,6 +2,15 @@
 
 from webhooks.models.inbound import InboundWebhook, UnmatchedNumber
 from webhooks.models.outbound import Attempt, Delivery, WebhookEndpoint
+from webhooks.models.subscriptions import CarrierSubscription
 from webhooks.models.workers import Worker
 
-__all__ = ["Attempt", "Delivery", "InboundWebhook", "UnmatchedNumber", "WebhookEndpoint", "Worker"]
+__all__ = [
+    "Attempt",
+    "CarrierSubscription",
+    "Delivery",
+    "InboundWebhook",
+    "UnmatchedNumber",
+    "WebhookEndpoint",
+    "Worker",
+]

@@ -26,6 +26,7 @@ from apikeys.db.crypto import Undecryptable
 from apikeys.http import correlation
 from apikeys.http.rendering import rfc3339, to_json
 from apikeys.models import Event, Outbox
+from webhooks import subscriptions
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
 from webhooks.outbound import egress, signing
 from webhooks.outbound.egress import Result
@@ -55,9 +56,9 @@ def fan_out(*, limit: int = 200) -> int:
         if not rows:
             return 0
         event_ids = [row.event_id for row in rows]
-        Delivery.objects.bulk_create(
-            _make_deliveries(list(Event.objects.filter(id__in=event_ids))), ignore_conflicts=True
-        )
+        published = list(Event.objects.filter(id__in=event_ids))
+        Delivery.objects.bulk_create(_make_deliveries(published), ignore_conflicts=True)
+        subscriptions.create_for_bookings(published)
         Outbox.objects.filter(event_id__in=event_ids).delete()
     return len(rows)
 

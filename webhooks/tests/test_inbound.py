@@ -41,7 +41,7 @@ def test_spellings_of_a_carrier_are_one_series_of_the_metrics(client):
     for name in ("pickit", "PickIt", "pickit%20", "%20%20pickit%09", "velocity%20shipfast"):
         assert client.post(f"/webhooks/{name}/events", b"{}", content_type="application/json").status_code == 401
     counted = {sample.labels["carrier"] for metric in service.RECEIVED.collect() for sample in metric.samples}
-    assert counted <= set(ADAPTERS)
+    assert counted <= {*ADAPTERS, "kestrel"}  # other tests register this one
 
 
 def test_unknown_code_is_stored_and_decides_nothing(credential):
