@@ -12,7 +12,9 @@ from apikeys.models import User
 from carriers.types import ReportedPickup
 from config.tests.test_admin_pages import populate
 from shipping.common import lookup
+from shipping.models import Parcel, Shipment
 from shipping.pickups import pickups
+from shipping.shipments import lists
 from webhooks.inbound import service
 from webhooks.models import InboundWebhook, UnmatchedNumber
 
@@ -57,6 +59,13 @@ def without_index(sql):
         return [node for node in nodes if "Seq Scan" in node or "Index" in node and "Index Cond" not in node]
 
 
+def plan_text(sql):
+    prefix = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{prefix} {sql}")
+        return str(cursor.fetchall())
+
+
 def test_search_reads_no_whole_table(rf, rows, plans_by_index):
     request = rf.get("/")
     request.user = User(is_superuser=True, is_staff=True)
@@ -87,6 +96,30 @@ def test_numbers_of_webhooks_are_found_by_an_index_in_any_spelling(credential, o
         assert not [step for step in without_index(sql) if "webhooks_" not in step], sql
         if on_sqlite:
             assert "<expr>=?" in "".join(map(str, explain(sql)))
+
+
+def test_parcels_are_found_by_the_index_of_their_numbers(tenant, credential, plans_by_index):
+    owner = {"merchant_id": tenant.merchant_id, "mode": "test", "carrier": "pickit", "credential": credential}
+    shipments = [Shipment(**owner, reference=str(number), booking_state="booked") for number in range(300)]
+    Shipment.objects.bulk_create(shipments)
+    Parcel.objects.bulk_create(
+        Parcel(shipment=shipment, number=1, weight_kg=1, tracking_number=f"PKT-BOX-{number}")
+        for number, shipment in enumerate(shipments)
+    )
+    with connection.cursor() as cursor:
+        for table in ("shipping_shipment", "shipping_parcel"):
+            cursor.execute(f"ANALYZE {table}")
+    with CaptureQueriesContext(connection) as captured:
+        lookup.find_shipments(tenant, ["PKT-BOX-1", "pkt-box 2"])
+        lists.list_units(tenant, {"q": "pkt-box-1", "limit": 50, "offset": 0})
+        lookup.resolve_numbers(credential.id, ["PKT-BOX-1", "PKT-BOX-2"])
+        service.process_pending()
+    statements = [query["sql"] for query in captured if "shipping_parcel" in query["sql"]]
+    searched = [sql for sql in statements if "LEFT OUTER JOIN" not in sql]  # those read the parcels of a shipment
+    assert len(searched) == 4
+    for sql in searched:
+        assert not [step for step in without_index(sql) if "webhooks_" not in step], sql
+        assert "parcel_by_number" in plan_text(sql), sql
 
 
 def test_all_lists_are_tested():

@@ -84,6 +84,7 @@ class CheckpointAdmin(ShippingAdmin):
         "source",
         "shown_status",
         "code",
+        "parcel",
         "description",
         "location",
         "occurred_at",

@@ -59,6 +59,7 @@ def checkpoints_section(request: HttpRequest, row: Shipment) -> Section | None:
             "location": lambda one: one.location,
             "text": lambda one: one.description,
             "code": lambda one: one.code,
+            "parcel": lambda one: one.parcel or "",
             "source": lambda one: one.get_source_display(),
         },
         shipment=row.pk,
@@ -73,6 +74,7 @@ def parcels_section(request: HttpRequest, row: Shipment) -> Section | None:
         Parcel.objects.filter(shipment=row).order_by("number"),
         {
             "number": lambda one: one.number,
+            "tracking number": lambda one: one.tracking_number,
             "weight": lambda one: f"{one.weight_kg.normalize():f} kg",
             "size": parcel_size,
             "declared value": lambda one: _money(one.declared_value, one.currency),

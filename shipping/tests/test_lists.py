@@ -14,7 +14,7 @@ from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant, Store
 from conftest import ApiClient
-from shipping.models import BookingState, Shipment
+from shipping.models import BookingState, Parcel, Shipment
 from shipping.shipments import lists
 
 pytestmark = pytest.mark.django_db
@@ -274,6 +274,7 @@ def many(tenant, store):
         for number in range(100 if place else 1500)
     ]
     Shipment.objects.bulk_create(rows, batch_size=500)
+    Parcel.objects.create(shipment=rows[20], number=1, weight_kg=1, tracking_number=VALUES["q"])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 

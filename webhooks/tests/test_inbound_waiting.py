@@ -38,6 +38,19 @@ def test_early_event_waits_for_its_shipment(credential):
     assert service.process_pending() == 0
 
 
+def test_early_event_waits_for_the_shipment_of_its_parcel(credential):
+    number = "PKT-BOX-2"
+    send_webhook(event(number=number.lower()), credential)
+    shipment = book(credential, request={"packages": [{}, {}]})
+    assert service.process_pending() == 0
+    for place in (1, 2):
+        shipment.parcels.create(number=place, weight_kg=1, tracking_number=f"PKT-BOX-{place}")
+    assert (service.process_pending(), service.process_pending()) == (1, 0)
+    assert shipment.checkpoints.get().parcel == number
+    send_webhook(event(number=number, at=SOON), credential)
+    assert shipment.checkpoints.filter(parcel=number).count() == 2
+
+
 def test_worker_processes_what_a_killed_process_left(credential):
     shipment = book(credential)
     stored = {"carrier": "pickit", "credential": credential, "body": json.dumps(event()).encode(), "digest": "0" * 64}
