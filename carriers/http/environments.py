@@ -7,7 +7,7 @@ from the adapter that makes the request.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from carriers.adapters.apis import Body
 from carriers.adapters.base import CarrierAdapter
-from carriers.adapters.operations import OPERATIONS, Effect
+from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import adapter_class
 from carriers.models import Credential, Environment
 from carriers.types import errors
@@ -48,7 +48,7 @@ def check_request(credential: Credential, operation: str, url: str, body: Body |
     sandbox and must not be one in production. A write may have no flag (None); a purchase without one is not a test.
     """
     adapter, environment = adapter_class(credential.carrier), credential.environment
-    if not _is_of_environment(adapter, environment, url):
+    if not _is_of_environment(adapter, environment, operation, url):
         raise _refused(adapter, operation, _("Not sent: the URL is not of the credential's environment."))
     if adapter.test_flag and OPERATIONS[operation] in (Effect.WRITE, Effect.PURCHASE):
         is_test = adapter.is_test(operation, body)
@@ -87,23 +87,27 @@ def _is_file_host(adapter: type[CarrierAdapter], parts: SplitResult) -> bool:
     return False
 
 
-def _is_of_environment(adapter: type[CarrierAdapter], environment: str, url: str) -> bool:
+def _is_of_environment(adapter: type[CarrierAdapter], environment: str, operation: str, url: str) -> bool:
     """Return whether the longest base URL that a URL is below is of this environment.
 
-    The base URL of a sandbox may be below the one of production. Where both are equal, ``test_flag`` decides.
+    The base URL of a sandbox may be below the one of production. Where both are equal, also by a wrong setting, only
+    reads are sent with a sandbox's credential, unless the carrier has a flag for tests.
     """
-    own = _longest_base(base_urls(adapter, environment), url)
-    other = Environment.SANDBOX if environment == Environment.PRODUCTION else Environment.PRODUCTION
-    return own > 0 and own >= _longest_base(base_urls(adapter, other), url)
+    sandbox, production = (list(base_urls(adapter, one).values()) for one in Environment.values)
+    if environment == Environment.PRODUCTION:
+        return 0 < _longest_base(production, url) >= _longest_base(sandbox, url)
+    own = _longest_base(sandbox, url)
+    other = _longest_base([*production, *(api.production for api in adapter.apis.values())], url)
+    return own > other or (0 < own == other and (is_read(operation) or adapter.test_flag))
 
 
-def _longest_base(bases: Mapping[str, str], url: str) -> int:
+def _longest_base(bases: Iterable[str], url: str) -> int:
     """Return the length of the longest base URL that this URL is below; 0 if there is none."""
     parts = urlsplit(url)
     if parts.username is not None or {".", ".."} & set(unquote(parts.path).split("/")):
         return 0
     found = [0]
-    for base in map(urlsplit, bases.values()):
+    for base in map(urlsplit, bases):
         path = base.path.rstrip("/")
         if _origin(base) == _origin(parts) and (parts.path == path or parts.path.startswith(f"{path}/")):
             found.append(1 + len(path))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import requests
 from jsonschema import Draft202012Validator
 
 from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import ADAPTERS, adapter_class
+from carriers.http import environments
 from carriers.http.environments import base_urls
+from carriers.models import Credential
 from carriers.tests.contract_base import ARGUMENTS, KEYWORDS
 from carriers.tests.contract_responses import ResponseContract
 from carriers.tests.damage import (
@@ -19,6 +23,7 @@ from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
     CarrierRateLimited,
+    CarrierRejected,
     CarrierTimeout,
     CarrierUnavailable,
     CarrierUnsupported,
@@ -112,6 +117,22 @@ class CarrierContract(ResponseContract):
             http=http,
             tokens=tokens,
         )
+
+    def test_requests_are_of_their_environment_and_no_purchase_is_of_the_other(self, operation, settings):
+        call, body = self.calls[operation]
+        modes = {"sandbox": Credential(carrier=self.adapter.slug, mode="test")}
+        modes["production"] = Credential(carrier=self.adapter.slug, mode="live")
+        for simulated, environment in itertools.product((True, False), modes):
+            settings.CARRIER_SIMULATED = simulated
+            adapter = self.open(answer(body), environment=environment)
+            call(adapter)
+            (other,) = (credential for name, credential in modes.items() if name != environment)
+            for sent in (sent for sent in adapter.http.sent if "body" in sent):
+                request = (sent["operation"], sent["url"], sent["body"])
+                environments.check_request(modes[environment], *request)
+                if OPERATIONS[sent["operation"]] is Effect.PURCHASE:
+                    with pytest.raises(CarrierRejected):
+                        environments.check_request(other, *request)
 
     @pytest.mark.parametrize("kind", [CarrierUnavailable, CarrierTimeout, CarrierRateLimited, OutcomeUnknown])
     def test_errors_of_the_transport_reach_the_caller(self, operation, kind):

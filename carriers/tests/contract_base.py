@@ -86,13 +86,15 @@ class ContractBase:
         """Return the scan that the adapter reads from a response or webhook with this status word."""
         raise NotImplementedError
 
-    def open(self, *answers: Answer | CarrierError, tokens: Any = None, **fields: str) -> CarrierAdapter:
+    def open(
+        self, *answers: Answer | CarrierError, tokens: Any = None, environment: str = "sandbox", **fields: str
+    ) -> CarrierAdapter:
         """Return the adapter on a replaying transport; ``.http.sent`` has its requests."""
         tokens = Tokens() if tokens is None and self.adapter.logs_in() else tokens
         return self.adapter(
             fields={**self.fields, **fields},
-            environment="sandbox",
-            urls=base_urls(self.adapter, "sandbox"),
+            environment=environment,
+            urls=base_urls(self.adapter, environment),
             http=Replay(*answers),
             tokens=tokens,
         )

@@ -78,12 +78,14 @@ class Tokens:
 
     def __init__(self) -> None:
         self.refused: list[str] = []
+        self.kinds: list[str] = []
 
     def current(self, kind: str = "main") -> str:
         return "token-1"
 
     def renew(self, kind: str, refused: str) -> str:
         self.refused.append(refused)
+        self.kinds.append(kind)
         return f"token-{len(self.refused) + 1}"
 
 
