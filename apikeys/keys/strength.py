@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from functools import cache
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
@@ -46,9 +47,15 @@ def find_weakness(key: str) -> str:
     return ""
 
 
+@cache
+def _common_passwords() -> CommonPasswordValidator:
+    # Each new validator reads the list of passwords from its file.
+    return CommonPasswordValidator()
+
+
 def _is_common(key: str) -> bool:
     try:
-        CommonPasswordValidator().validate(key)
+        _common_passwords().validate(key)
     except ValidationError:
         return True
     return False
