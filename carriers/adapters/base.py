@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 from carriers import types
-from carriers.adapters.operations import LOGIN, OPERATIONS
+from carriers.adapters.operations import CHECK, LOGIN, OPERATIONS
 from carriers.adapters.records import lookup_key
 from carriers.adapters.webhooks import WebhookReader
 
@@ -87,6 +87,8 @@ class CarrierAdapter(WebhookReader):
     default_service: ClassVar[str] = ""
     # The fields of ``Options`` that the carrier serves; any other is refused before anything is reserved.
     served_options: ClassVar[tuple[str, ...]] = ()
+    # Fields of ``Order``, and ``packaging``, that the carrier's requests do not have; an order with one is refused.
+    unserved_fields: ClassVar[tuple[str, ...]] = ()
     # JSON Schema (2020-12) of ``options.carrier``: an object of options that only this carrier has.
     options_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
     # How many numbers one subscription call takes; 0: a subscription is for the whole credential.
@@ -118,7 +120,7 @@ class CarrierAdapter(WebhookReader):
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
         """Return the operations that this adapter overrides, in the order of ``OPERATIONS``."""
-        names = [name for name in OPERATIONS if name != LOGIN]
+        names = [name for name in OPERATIONS if name not in (LOGIN, CHECK)]
         return tuple(name for name in names if getattr(cls, name) is not getattr(CarrierAdapter, name))
 
     def need(self, operation: str) -> None:
@@ -175,13 +177,18 @@ class CarrierAdapter(WebhookReader):
     def check_credential(self) -> types.Token | None:
         """Check the credential by logging in. Adapters without logins override this with another request.
 
+        It never looks up a number that nobody booked: some carriers block callers for that.
+
         Returns: the token of kind "main", if the request gave one.
         """
         return self.fetch_token()
 
-    def ping(self) -> None:
-        """Check that the carrier's API works, by looking up a reference that was never used."""
-        self.find_by_reference("waybill-ping")
+    def check_api(self) -> None:
+        """Check that the carrier's API works, by a request about nothing that may be unknown there.
+
+        The default is ``check_credential``. Adapters whose carrier limits logins override it.
+        """
+        self.check_credential()
 
     def quote(self, order: types.Order) -> Sequence[types.Offer]:
         """Return offers, best first: at least one. Raises ``NotServiceable``."""
@@ -211,26 +218,36 @@ class CarrierAdapter(WebhookReader):
         """Return whether the carrier bills a label that is never used."""
         return False
 
-    def create_label(self, order: types.Order) -> types.BookedLabel:
+    def create_label(self, order: types.Order) -> types.BookedShipment:
         """Buy a label. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have sold it."""
         raise self._unsupported("create_label")
 
-    def find_by_reference(self, reference: str) -> Sequence[types.BookedLabel]:
-        """Return all labels bought under our reference, oldest first; voided ones are marked ``cancelled``."""
+    def find_by_reference(self, ref: types.ShipmentRef) -> Sequence[types.BookedShipment]:
+        """Return all shipments bought under our reference, oldest first; voided ones are marked ``cancelled``.
+
+        Their documents may lack, if the carrier has none in a lookup or only ``documents`` fetches them.
+        """
         raise self._unsupported("find_by_reference")
 
-    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
-        """Cancel a shipment, or void an unused label. Raises ``CarrierCannotCancel`` if it is too late."""
+    def cancel(
+        self, ref: types.ShipmentRef, reason: str, parcels: Sequence[types.ParcelRef] = ()
+    ) -> types.Cancellation:
+        """Cancel a shipment, or void an unused label. Raises ``CarrierCannotCancel`` if it is too late.
+
+        Args:
+            parcels: Cancel these only; empty: the whole shipment.
+        """
         raise self._unsupported("cancel")
 
-    def track(self, tracking_numbers: Sequence[str]) -> Mapping[str, types.Track]:
-        """Return tracks by number, without those that are unknown to the carrier or could not be fetched.
+    def track(self, refs: Sequence[types.ShipmentRef]) -> Mapping[str, types.Track]:
+        """Return tracks by leading number, each with the scans of all parcels.
 
-        Raises the first error if no track could be fetched.
+        Those that are unknown to the carrier or could not be fetched are left out. Raises the first error if no track
+        could be fetched.
         """
         raise self._unsupported("track")
 
-    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
+    def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         """Return the proof of delivery. Raises ``CarrierNotFound`` before delivery."""
         raise self._unsupported("proof_of_delivery")
 
@@ -246,17 +263,15 @@ class CarrierAdapter(WebhookReader):
         """Return the times at which the carrier can pick up."""
         raise self._unsupported("pickup_windows")
 
-    def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
+    def cancel_pickup(self, ref: types.PickupRef, reason: str) -> datetime:
         """Cancel a pickup and return the time of cancellation. Raises ``CarrierCannotCancel`` if it is too late."""
         raise self._unsupported("cancel_pickup")
 
-    def pickup_points(
-        self, *, latitude: float, longitude: float, radius_km: float, limit: int
-    ) -> Sequence[types.PickupPoint]:
+    def pickup_points(self, search: types.PointSearch) -> Sequence[types.PickupPoint]:
         """Return active pickup points, nearest first."""
         raise self._unsupported("pickup_points")
 
-    def pickup_point(self, point_id: str) -> types.PickupPoint:
+    def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
         """Return one pickup point with all its details. Raises ``CarrierNotFound``."""
         raise self._unsupported("pickup_point")
 
@@ -264,15 +279,11 @@ class CarrierAdapter(WebhookReader):
         """Return whether and how the carrier serves a location."""
         raise self._unsupported("coverage")
 
-    def label_file(self, url: str) -> bytes:
-        """Return the file at a booked label's URL, if the booking came without it."""
-        raise self._unsupported("label_file")
-
     def register_warehouse(self, request: types.WarehouseRequest) -> types.RegisteredWarehouse:
         """Register a warehouse at the carrier, or change its registration."""
         raise self._unsupported("register_warehouse")
 
-    def create_return(self, order: types.Order) -> types.BookedLabel:
+    def create_return(self, order: types.Order) -> types.BookedShipment:
         """Buy a return. Raises ``OutcomeUnknown`` if the carrier does not confirm it but may have sold it."""
         raise self._unsupported("create_return")
 

@@ -17,10 +17,12 @@ class Effect(StrEnum):
 
 
 LOGIN = "token"  # the operation of ``fetch_token``; not a capability, because Waybill logs in when it needs to
+CHECK = "check_credential"  # of adapters that check a credential by another request than a login; no capability either
 # The names are used in the call log, in rates, metrics and capabilities, and by the circuit breaker.
 OPERATIONS: Mapping[str, Effect] = MappingProxyType(
     {
         LOGIN: Effect.READ,
+        CHECK: Effect.READ,
         "quote": Effect.READ,
         "transit_times": Effect.READ,
         "check_address": Effect.READ,
@@ -38,7 +40,6 @@ OPERATIONS: Mapping[str, Effect] = MappingProxyType(
         "pickup_points": Effect.READ,
         "pickup_point": Effect.READ,
         "coverage": Effect.READ,
-        "label_file": Effect.READ,
         "register_warehouse": Effect.WRITE,
         "create_return": Effect.PURCHASE,
         "update_order": Effect.WRITE,

@@ -60,7 +60,7 @@ def check_health(tenant: Tenant, carrier: str) -> dict[str, bool]:
         if adapter.tokens:
             adapter.tokens.current()
             checks["authentication"] = True
-        adapter.ping()
+        adapter.check_api()
         checks = {"authentication": True, "api_connectivity": True}
     except CarrierError as error:
         log.warning("carrier not healthy", extra={"carrier": adapter.slug, "error": str(error)})

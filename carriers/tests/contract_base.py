@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from carriers.adapters.base import CarrierAdapter
-from carriers.adapters.operations import LOGIN, OPERATIONS, is_read
+from carriers.adapters.operations import CHECK, LOGIN, OPERATIONS, is_read
 from carriers.http.answers import Answer
 from carriers.http.environments import base_urls
 from carriers.tests.replay import Replay, Tokens
@@ -26,14 +26,14 @@ WITH_LABELS = ("create_label", "create_return", "find_by_reference")
 ARGUMENTS = {
     "quote": (None,),
     "create_label": (None,),
-    "find_by_reference": ("x",),
-    "cancel": ("x", ""),
-    "track": (["x"],),
-    "proof_of_delivery": ("x",),
+    "find_by_reference": (None,),
+    "cancel": (None, ""),
+    "track": ([],),
+    "proof_of_delivery": (None,),
     "schedule_pickup": (None,),
-    "cancel_pickup": ("x", ""),
-    "pickup_point": ("x",),
-    "label_file": ("https://x.example/1.pdf",),
+    "cancel_pickup": (None, ""),
+    "pickup_points": (None,),
+    "pickup_point": ("x", ""),
     "register_warehouse": (None,),
     "create_return": (None,),
     "update_order": (None,),
@@ -51,7 +51,6 @@ ARGUMENTS = {
     "unsubscribe": (None,),
 }
 KEYWORDS = {
-    "pickup_points": {"latitude": 0, "longitude": 0, "radius_km": 1, "limit": 1},
     "coverage": {"postal_code": "", "city": "", "country": ""},
     "verify_webhook": {"headers": {}, "body": b"", "now": datetime.now(UTC)},
 }
@@ -109,7 +108,7 @@ class ContractBase:
             "listing": [(operation, list(path)) for operation, path in self.lists],
             "selling": [name for name in WITH_LABELS if name in self.calls],
             "word": list(self.words),
-            "unsupported": [name for name in OPERATIONS if name not in {LOGIN, *supported}],
+            "unsupported": [name for name in OPERATIONS if name not in {LOGIN, CHECK, *supported}],
         }
         for name, values in parameters.items():
             if name in metafunc.fixturenames:

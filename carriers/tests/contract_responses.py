@@ -35,7 +35,7 @@ from carriers.tests.damage import (
     without_raw,
 )
 from carriers.tests.replay import answer
-from carriers.types import BookedLabel, Status, WebhookReport
+from carriers.types import BookedShipment, Status, WebhookReport
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
@@ -70,7 +70,7 @@ class ResponseContract(ContractBase):
         call, spoilt = self._with_changed_label(
             selling,
             lambda label: (
-                base64.b64encode(label.content).decode(),
+                base64.b64encode(label.documents[0].content).decode(),
                 base64.b64encode(b"not a label file").decode(),
             ),
         )
@@ -81,10 +81,11 @@ class ResponseContract(ContractBase):
         """Return a sample call and its response with one text of a label changed: ``change(label)`` -> (old, new)."""
         call, body = self.calls[selling]
         found = call(self.open(answer(body)))
-        label = found if isinstance(found, BookedLabel) else found[-1]
-        assert label.content.startswith(FILE_STARTS[label.label_format] if label.content else b"")
-        assert self.adapter.is_number(label.tracking_number)
-        before, after = change(label)
+        booked = found if isinstance(found, BookedShipment) else found[-1]
+        for document in booked.documents:
+            assert document.content.startswith(FILE_STARTS[document.format] if document.content else b"")
+        assert self.adapter.is_number(booked.tracking_number)
+        before, after = change(booked)
         if not before or before not in json.dumps(body):
             pytest.skip("the response does not contain it")
         return call, json.loads(json.dumps(body).replace(before, after))
@@ -139,7 +140,7 @@ class ResponseContract(ContractBase):
             self.call_of(requested)(self.open(answer(body)))
         is_purchase = OPERATIONS[requested] is Effect.PURCHASE
         login = CarrierAuthentication if requested == LOGIN else CarrierRejected
-        if requested == "label_file":
+        if requested == "documents":
             assert type(refused.value) is CarrierUnavailable
         else:
             assert type(refused.value) is (OutcomeUnknown if is_purchase else login)

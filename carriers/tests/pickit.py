@@ -10,7 +10,8 @@ from decimal import Decimal
 from carriers.adapters.pickit import PickitAdapter
 from carriers.tests import recorded
 from carriers.tests.replay import Replay, Tokens, answer
-from carriers.types import Address, Order, Package, PickupRequest
+from carriers.tests.samples import pickup_ref, shipment_ref
+from carriers.types import Address, Order, Package, PickupPoint, PickupRequest, PointSearch
 
 NUMBER = "PKT-4081726350"
 BASE = "http://127.0.0.1:8010/pickit/v2"
@@ -47,14 +48,28 @@ PARCEL = Package(
     currency="USD",
     description="Ceramic bowls",
 )
-QUOTE = Order(origin=WAREHOUSE, destination=CUSTOMER, packages=(PARCEL,), pickup_point_id="PP-70421")
+
+
+def point(point_id):
+    """Return a pickup point as an order names it."""
+    return PickupPoint(id=point_id, address=Address(country="US"))
+
+
+QUOTE = Order(
+    origin=WAREHOUSE,
+    destination=CUSTOMER,
+    packages=(PARCEL,),
+    service_type="standard",
+    pickup_point=point("PP-70421"),
+)
 ORDER = Order(
     reference="WB-0001",
     order_id="ORDER-7301",
     origin=WAREHOUSE,
     destination=CUSTOMER,
     packages=(PARCEL,),
-    pickup_point_id="PP-70421",
+    service_type="standard",
+    pickup_point=point("PP-70421"),
     customer_reference="CR-5518",
 )
 PICKUP = PickupRequest(
@@ -68,7 +83,8 @@ PICKUP = PickupRequest(
     special_instructions="Use the side gate",
     tracking_numbers=(NUMBER, "PKT-4081726351", "PKT-4081726352"),
 )
-NEAR = {"latitude": 41.5639, "longitude": -73.9401, "radius_km": 6.5, "limit": 25}
+NEAR = PointSearch(country="US", latitude=41.5639, longitude=-73.9401, radius_km=6.5, limit=25)
+REF = shipment_ref(ORDER, tracking_number=NUMBER)
 CITY = {"postal_code": "12180", "city": "Troy", "country": "US"}
 UNSERVED_CITY = {"postal_code": "99950", "city": "Ketchikan", "country": "US"}
 FIELDS = {"client_id": "lindenhof-goods", "client_secret": "lindenhof-secret", "webhook_secret": SECRET}
@@ -88,14 +104,20 @@ def _order_to(**changes):
 CALLS = {
     "quote": (lambda it: it.quote(QUOTE), fixture("quote_parts_sum_to_total")),
     "create_label": (lambda it: it.create_label(ORDER), fixture("label_bought_to_a_pickup_point")),
-    "find_by_reference": (lambda it: it.find_by_reference("WB-0001"), fixture("found_two_first_cancelled")),
-    "cancel": (lambda it: it.cancel(NUMBER, MISTAKE), fixture("cancelled_at_customers_request")),
-    "track": (lambda it: it.track([NUMBER]), fixture("tracking_failed_at_the_door_then_waiting_at_a_point")),
-    "proof_of_delivery": (lambda it: it.proof_of_delivery(NUMBER), fixture("proof_left_with_the_receptionist")),
+    "find_by_reference": (
+        lambda it: it.find_by_reference(shipment_ref(reference="WB-0001")),
+        fixture("found_two_first_cancelled"),
+    ),
+    "cancel": (lambda it: it.cancel(REF, MISTAKE), fixture("cancelled_at_customers_request")),
+    "track": (lambda it: it.track([REF]), fixture("tracking_failed_at_the_door_then_waiting_at_a_point")),
+    "proof_of_delivery": (lambda it: it.proof_of_delivery(REF), fixture("proof_left_with_the_receptionist")),
     "schedule_pickup": (lambda it: it.schedule_pickup(PICKUP), fixture("pickup_scheduled_with_a_driver")),
-    "cancel_pickup": (lambda it: it.cancel_pickup("PCK-665544", NO_PARCELS), fixture("pickup_cancelled")),
-    "pickup_points": (lambda it: it.pickup_points(**NEAR), fixture("points_near_downtown_one_closed")),
-    "pickup_point": (lambda it: it.pickup_point("PP-70421"), fixture("point_downtown_locker_in_full")),
+    "cancel_pickup": (
+        lambda it: it.cancel_pickup(pickup_ref(PICKUP, "PCK-665544"), NO_PARCELS),
+        fixture("pickup_cancelled"),
+    ),
+    "pickup_points": (lambda it: it.pickup_points(NEAR), fixture("points_near_downtown_one_closed")),
+    "pickup_point": (lambda it: it.pickup_point("PP-70421", "US"), fixture("point_downtown_locker_in_full")),
     "coverage": (lambda it: it.coverage(**CITY), fixture("coverage_of_a_city")),
     "rotate_credentials": (lambda it: it.rotate_credentials(), fixture("secret_rotated")),
 }
@@ -105,9 +127,9 @@ REQUESTS = {
     "token_granted": lambda it: it.fetch_token(),
     "secret_rotated": CALL["rotate_credentials"],
     "points_near_downtown_one_closed": CALL["pickup_points"],
-    "points_none_nearby": lambda it: it.pickup_points(**NEAR | {"radius_km": 0.125}),
+    "points_none_nearby": lambda it: it.pickup_points(replace(NEAR, radius_km=0.125)),
     "point_downtown_locker_in_full": CALL["pickup_point"],
-    "label_bought_to_the_door": lambda it: it.create_label(replace(ORDER, pickup_point_id="")),
+    "label_bought_to_the_door": lambda it: it.create_label(replace(ORDER, pickup_point=None)),
     "proof_collected_with_code_without_pictures": CALL["proof_of_delivery"],
     "proof_left_with_the_receptionist": CALL["proof_of_delivery"],
     "cancelled_at_customers_request": CALL["cancel"],
@@ -124,10 +146,10 @@ REQUESTS = {
     "refused_weight_of_the_first_package": lambda it: it.create_label(
         replace(ORDER, packages=(replace(PARCEL, weight_kg=Decimal(31)),))
     ),
-    "refused_pickup_point_closed": lambda it: it.create_label(replace(ORDER, pickup_point_id="PP-6578-5302")),
-    "refused_unknown_pickup_point": lambda it: it.pickup_point("PP-00000"),
-    "refused_unknown_shipment": lambda it: it.track(["PKT-0000000000"]),
-    "refused_unknown_pickup": lambda it: it.cancel_pickup("PCK-000000", NO_PARCELS),
+    "refused_pickup_point_closed": lambda it: it.create_label(replace(ORDER, pickup_point=point("PP-6578-5302"))),
+    "refused_unknown_pickup_point": lambda it: it.pickup_point("PP-00000", "US"),
+    "refused_unknown_shipment": lambda it: it.track([shipment_ref(tracking_number="PKT-0000000000")]),
+    "refused_unknown_pickup": lambda it: it.cancel_pickup(pickup_ref(PICKUP, "PCK-000000"), NO_PARCELS),
     "refused_no_proof_before_delivery": CALL["proof_of_delivery"],
     "refused_cancelling_delivered_shipment": CALL["cancel"],
     "refused_cancelling_completed_pickup": CALL["cancel_pickup"],

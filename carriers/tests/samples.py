@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from carriers.types import Address, Order, Package, ShipmentRef
+from carriers.types import Address, Order, Package, PickupRef, ShipmentRef
 
 FIELDS = {"client_id": "test-client-id", "client_secret": "test-secret"}
 NEW = {"carrier": "Pickit", "environment": "sandbox", "credentials": FIELDS}
@@ -21,3 +21,8 @@ def shipment_ref(order=None, **fields):
     return ShipmentRef(
         **{"reference": order.reference, "order": order, "booked_at": booked_at, "ship_at": booked_at} | fields
     )
+
+
+def pickup_ref(request, carrier_pickup_id):
+    """Return a reference to a booked pickup."""
+    return PickupRef(carrier_pickup_id=carrier_pickup_id, request=request)

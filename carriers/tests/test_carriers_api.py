@@ -103,7 +103,7 @@ def test_health_calls_the_carrier(api, credential, sandbox, settings):
     assert answer.json()["healthy"] is True
     assert set(answer.json()["checks"]) == {"authentication", "api_connectivity", "webhook_endpoint", "database"}
     settings.CARRIER_MAX_RETRIES = 0
-    fault = {"kind": "status", "status": 503, "operation": "find_by_reference", "count": 1}
+    fault = {"kind": "status", "status": 503, "operation": "pickup_points", "count": 1}
     sandbox.control("POST", "/_sandbox/faults", fault)
     unhealthy = api.get("/api/v1/carriers/pickit/health")
     assert unhealthy.status_code == 503

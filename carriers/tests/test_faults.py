@@ -28,8 +28,8 @@ from carriers.http.faults import FAULTS
 from carriers.models import CarrierCall, Credential, CredentialToken
 from carriers.sandbox.testing import SandboxProcess
 from carriers.tests import pickit, velocity
-from carriers.tests.samples import shipment_ref
-from carriers.types import Order, WarehouseRequest
+from carriers.tests.samples import pickup_ref, shipment_ref
+from carriers.types import Order, ShipmentRef, WarehouseRequest
 
 RELIABILITY = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 LONGEST_S = 15.0
@@ -51,11 +51,16 @@ def _reference() -> str:
     return f"WB-{uuid.uuid4().hex[:12]}"
 
 
+def _ref(has: Mapping[str, str], **fields: str) -> ShipmentRef:
+    state = {name: value for name, value in has.items() if name == "label_url"}
+    return shipment_ref(tracking_number=has["number"], carrier_state=state, **fields)
+
+
 def _pickit_order() -> Any:
     home = replace(pickit.WAREHOUSE, contact_name="Jane Smith", street="789 Customer St", company="")
     parcel = replace(pickit.PARCEL, width_cm=Decimal(20), height_cm=Decimal(15))
     order = replace(pickit.ORDER, reference=_reference(), destination=home, packages=(parcel,))
-    return replace(order, pickup_point_id="PP-12345")  # one that the simulator knows
+    return replace(order, pickup_point=pickit.point("PP-12345"))  # one that the simulator knows
 
 
 def _pickit_route() -> Any:
@@ -64,7 +69,7 @@ def _pickit_route() -> Any:
         pickit.QUOTE,
         destination=order.destination,
         packages=order.packages,
-        pickup_point_id=order.pickup_point_id,
+        pickup_point=order.pickup_point,
     )
 
 
@@ -83,7 +88,7 @@ def _velocity_bought(it: CarrierAdapter) -> dict[str, str]:
     warehouse = replace(velocity.KOCHI, name=f"Depot {uuid.uuid4().hex[:8]}")
     known = it.register_warehouse(WarehouseRequest(warehouse=warehouse)).carrier_id
     bought = it.create_label(_velocity_order({"warehouse": known}))
-    return {"number": bought.tracking_number, "warehouse": known, "label": bought.carrier_label_url.rpartition("/")[2]}
+    return {"number": bought.tracking_number, "warehouse": known, "label_url": bought.carrier_state["label_url"]}
 
 
 def _velocity_order(has: Mapping[str, str], order: Order = velocity.ORDER) -> Any:
@@ -92,9 +97,7 @@ def _velocity_order(has: Mapping[str, str], order: Order = velocity.ORDER) -> An
 
 
 def _velocity_return(has: Mapping[str, str]) -> Any:
-    return replace(
-        _velocity_order(has, velocity.RETURN), return_of=shipment_ref(reference="WB-1", tracking_number=has["number"])
-    )
+    return replace(_velocity_order(has, velocity.RETURN), return_of=_ref(has, reference="WB-1"))
 
 
 SAMPLES = {
@@ -105,14 +108,16 @@ SAMPLES = {
             "token": lambda it, has: it.tokens.current(),
             "quote": lambda it, has: it.quote(_pickit_route()),
             "create_label": lambda it, has: it.create_label(_pickit_order()),
-            "find_by_reference": lambda it, has: it.find_by_reference("WB-0001"),
-            "cancel": lambda it, has: it.cancel(has["number"], "late"),
-            "track": lambda it, has: it.track([has["number"]]),
-            "proof_of_delivery": lambda it, has: it.proof_of_delivery(has["number"]),
+            "find_by_reference": lambda it, has: it.find_by_reference(shipment_ref(reference="WB-0001")),
+            "cancel": lambda it, has: it.cancel(_ref(has), "late"),
+            "track": lambda it, has: it.track([_ref(has)]),
+            "proof_of_delivery": lambda it, has: it.proof_of_delivery(_ref(has)),
             "schedule_pickup": lambda it, has: it.schedule_pickup(_pickit_pickup(has["number"])),
-            "cancel_pickup": lambda it, has: it.cancel_pickup(has["pickup"], "no parcels today"),
-            "pickup_points": lambda it, has: it.pickup_points(**pickit.NEAR),
-            "pickup_point": lambda it, has: it.pickup_point("PP-12345"),
+            "cancel_pickup": lambda it, has: it.cancel_pickup(
+                pickup_ref(pickit.PICKUP, has["pickup"]), "no parcels today"
+            ),
+            "pickup_points": lambda it, has: it.pickup_points(pickit.NEAR),
+            "pickup_point": lambda it, has: it.pickup_point("PP-12345", "US"),
             "coverage": lambda it, has: it.coverage(**pickit.CITY),
             "rotate_credentials": lambda it, has: it.rotate_credentials(),
         },
@@ -129,10 +134,10 @@ SAMPLES = {
             "token": lambda it, has: it.tokens.current(),
             "quote": lambda it, has: it.quote(velocity.QUOTE),
             "create_label": lambda it, has: it.create_label(_velocity_order(has)),
-            "find_by_reference": lambda it, has: it.find_by_reference("WB-0049"),
-            "cancel": lambda it, has: it.cancel(has["number"], "late"),
-            "track": lambda it, has: it.track([has["number"]]),
-            "label_file": lambda it, has: it.label_file(f"{it.urls['main']}/api/label/{has['label']}"),
+            "find_by_reference": lambda it, has: it.find_by_reference(shipment_ref(reference="WB-0049")),
+            "cancel": lambda it, has: it.cancel(_ref(has), "late"),
+            "track": lambda it, has: it.track([_ref(has)]),
+            "documents": lambda it, has: it.documents(_ref(has), ["label"]),
             "register_warehouse": lambda it, has: it.register_warehouse(WarehouseRequest(warehouse=velocity.KOCHI)),
             "create_return": lambda it, has: it.create_return(_velocity_return(has)),
             "update_order": lambda it, has: it.update_order(replace(velocity.MOVED, tracking_number=has["number"])),

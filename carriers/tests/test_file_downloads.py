@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 def fetch(credential, carrier):
     def download(url=None, credential=credential, **kwargs):
         transport = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
-        return transport.fetch("label_file", url or f"{carrier.url}/label.pdf", **kwargs)
+        return transport.fetch("documents", url or f"{carrier.url}/label.pdf", **kwargs)
 
     return download
 
@@ -29,7 +29,7 @@ def test_file_is_downloaded_and_logged_without_its_content(fetch, carrier):
     answer = fetch(f"{carrier.url}/label.pdf?signature=canary&k=canary")
     assert answer.content == b"%PDF canary \xff\x00"
     call = CarrierCall.objects.get()
-    assert (call.operation, call.outcome, call.response_body) == ("label_file", "ok", "<a file of 14 bytes>")
+    assert (call.operation, call.outcome, call.response_body) == ("documents", "ok", "<a file of 14 bytes>")
     assert "canary" not in call.url
 
 
@@ -147,13 +147,13 @@ def test_token_is_sent_only_to_the_base_urls_host(credential, carrier, monkeypat
     class Adapter(PickitAdapter):
         apis = {"main": Api(production="https://api.pickit.net/v2", auth=(Bearer(),), file_hosts=(carrier.url[7:],))}
 
-        def label_file(self, url):
-            return self._download("label_file", url)
+        def read_file(self, url):
+            return self._download("documents", url)
 
     monkeypatch.setitem(ADAPTERS, "pickit", Adapter)
     http = HttpTransport(Caller(credential, credential.merchant_id, "Pickit"))
     carrier.answers = [(200, b"a file", {})]
     for base, is_sent in (("https://api.example", False), (carrier.url, True)):
         adapter = Adapter(fields={}, environment="sandbox", urls={"main": base}, http=http, tokens=Tokens())
-        assert adapter.label_file(f"{carrier.url}/label.pdf") == b"a file"
+        assert adapter.read_file(f"{carrier.url}/label.pdf") == b"a file"
         assert ("Authorization" in carrier.requests[-1][1]) is is_sent

@@ -25,6 +25,7 @@ from carriers.tests.pickit import (
     ORDER,
     QUOTE,
     RECORDED,
+    REF,
     REQUESTS,
     fixture,
     open_adapter,
@@ -120,7 +121,7 @@ class TestPickitContract(CarrierContract):
     def scan_of(self, word):
         body = fixture("tracking_in_transit")
         body["events"] = [{"timestamp": "2024-03-15T10:00:00Z", "status": word}]
-        return self.open(answer(body)).track([NUMBER])[NUMBER].scans[0]
+        return self.open(answer(body)).track([REF])[NUMBER].scans[0]
 
 
 class TestRecords:
@@ -276,9 +277,10 @@ class TestLabel:
     def test_bought_label_is_read(self):
         label, _sent = run("label_bought_to_a_pickup_point")
         assert (label.reference, label.tracking_number, label.carrier_shipment_id) == ("WB-0001", NUMBER, "SHP-203948")
-        assert label.content.startswith(b"%PDF")
-        assert (label.label_format, label.label_size) == ("PDF", "4x6")
-        assert label.carrier_label_url == f"https://labels.pickit.net/{NUMBER}.pdf"
+        (document,) = label.documents
+        assert document.content.startswith(b"%PDF")
+        assert (document.kind, document.format, document.size) == ("label", "PDF", "4x6")
+        assert document.url == f"https://labels.pickit.net/{NUMBER}.pdf"
         assert label.created_at == datetime(2024, 3, 15, 9, 20, tzinfo=UTC)
         assert label.estimated_delivery == datetime(2024, 3, 17, 18, 30, tzinfo=UTC)
         assert (label.total_price, label.currency, label.pickup_code) == (Decimal("16.28"), "USD", "PICKUP-330721")
@@ -338,7 +340,7 @@ class TestLabel:
         body = fixture("found_two_first_cancelled")
         body["data"][0]["status"] = 7
         with pytest.raises(CarrierUnavailable):
-            open_adapter(answer(body)).find_by_reference("WB-0001")
+            open_adapter(answer(body)).find_by_reference(REF)
 
     def test_refusal_names_the_field_of_our_request(self):
         fields = {
@@ -364,4 +366,4 @@ class TestLabel:
     def test_empty_list_finds_nothing_and_another_reference_fails_the_lookup(self):
         assert run("found_nothing")[0] == []
         with pytest.raises(CarrierUnavailable):
-            run("found_two_first_cancelled", lambda it: it.find_by_reference("WB-000"))
+            run("found_two_first_cancelled", lambda it: it.find_by_reference(replace(REF, reference="WB-000")))

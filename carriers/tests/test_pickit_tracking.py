@@ -1,18 +1,25 @@
 """Pickit's adapter with recorded responses: tracking, paths, cancellation, proofs, pickups, points and coverage."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from carriers.adapters.operations import OPERATIONS, Effect
-from carriers.tests.pickit import BASE, NEAR, NUMBER, fixture, open_adapter, run
+from carriers.tests.pickit import BASE, NEAR, NUMBER, ORDER, REF, fixture, open_adapter, run
 from carriers.tests.replay import answer
+from carriers.tests.samples import shipment_ref
 from carriers.types import Status
 from carriers.types.errors import CarrierNotFound, CarrierRejected, CarrierUnavailable
 
 HOSTILE = "PKT/../1?x=ü#y"
 HOSTILE_ENCODED = "PKT%2F..%2F1%3Fx%3D%C3%BC%23y"
+
+
+def ref(number):
+    """Return a reference to a shipment with this tracking number."""
+    return shipment_ref(ORDER, tracking_number=number)
 
 
 class TestTracking:
@@ -63,24 +70,24 @@ class TestTracking:
 
     def test_each_number_is_one_request_and_unknown_ones_are_left_out(self):
         adapter = open_adapter(answer(fixture("refused_unknown_shipment"), 404), answer(fixture("tracking_in_transit")))
-        assert set(adapter.track(["PKT-0000000000", NUMBER])) == {NUMBER}
+        assert set(adapter.track([ref("PKT-0000000000"), REF])) == {NUMBER}
         assert len(adapter.http.sent) == 2
 
     def test_missing_page_is_not_an_unknown_number(self):
         with pytest.raises(CarrierRejected):
-            open_adapter(answer(b"<html>404</html>", 404)).track([NUMBER])
+            open_adapter(answer(b"<html>404</html>", 404)).track([REF])
 
     def test_track_of_another_number_is_unreadable(self):
         with pytest.raises(CarrierUnavailable):
-            open_adapter(answer(fixture("tracking_in_transit"))).track(["PKT-5555555555"])
+            open_adapter(answer(fixture("tracking_in_transit"))).track([ref("PKT-5555555555")])
 
 
 class TestPaths:
     CALLS = {
-        "track": (lambda it, name: it.track([name]), "/shipments/{}/tracking"),
-        "cancel": (lambda it, name: it.cancel(name, ""), "/shipments/{}/cancel"),
-        "proof": (lambda it, name: it.proof_of_delivery(name), "/shipments/{}/proof-of-delivery"),
-        "point": (lambda it, name: it.pickup_point(name), "/pickup-points/{}"),
+        "track": (lambda it, name: it.track([ref(name)]), "/shipments/{}/tracking"),
+        "cancel": (lambda it, name: it.cancel(ref(name), ""), "/shipments/{}/cancel"),
+        "proof": (lambda it, name: it.proof_of_delivery(ref(name)), "/shipments/{}/proof-of-delivery"),
+        "point": (lambda it, name: it.pickup_point(name, "US"), "/pickup-points/{}"),
     }
 
     @pytest.mark.parametrize("kind", list(CALLS))
@@ -106,7 +113,7 @@ class TestPaths:
 
 class TestCancelAndProof:
     def test_cancellation_has_time_and_refund(self):
-        cancellation, sent = run("cancelled_at_customers_request", lambda it: it.cancel(NUMBER, "changed my mind"))
+        cancellation, sent = run("cancelled_at_customers_request", lambda it: it.cancel(REF, "changed my mind"))
         assert (sent["json"], OPERATIONS[sent["operation"]]) == ({"reason": "changed my mind"}, Effect.WRITE)
         assert cancellation.cancelled_at == datetime(2024, 3, 16, 9, 35, tzinfo=UTC)
         assert (cancellation.refund_status, cancellation.refund_amount) == ("pending", Decimal("16.28"))
@@ -160,7 +167,7 @@ class TestPointsAndCoverage:
         assert (store.code, store.services, store.opening_hours) == ("", (), {})
 
     def test_points_are_limited_and_may_be_none(self):
-        few, _sent = run("points_near_downtown_one_closed", lambda it: it.pickup_points(**NEAR | {"limit": 1}))
+        few, _sent = run("points_near_downtown_one_closed", lambda it: it.pickup_points(replace(NEAR, limit=1)))
         assert len(few) == 1
         assert run("points_none_nearby")[0] == []
 

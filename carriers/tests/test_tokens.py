@@ -15,6 +15,7 @@ from django.utils import timezone
 from apikeys.models import Event, SecurityNotice
 from carriers.credentials import checks, opening, refresh, storage, tokens
 from carriers.models import Credential, CredentialToken
+from carriers.types import PointSearch
 from carriers.types.errors import CarrierAuthentication, CarrierUnavailable
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 def points(credential):
     adapter = opening.open_adapter(Credential.objects.get(id=credential.id))
-    return adapter.pickup_points(latitude=40.7, longitude=-74.0, radius_km=5, limit=1)
+    return adapter.pickup_points(PointSearch(country="US", latitude=40.7, longitude=-74.0, radius_km=5, limit=1))
 
 
 def refuse_logins(sandbox):
@@ -276,7 +277,7 @@ def test_token_that_is_no_valid_header_value_is_refused(tenant, carrier, setting
     row = storage.save_credential(tenant=tenant, mode="test", carrier=slug, environment="sandbox", fields=fields)
     carrier.answers = [(200, json.dumps(answer | {"token": value, "access_token": value}).encode(), {})]
     with pytest.raises(CarrierUnavailable) as refusal:
-        opening.open_adapter(row).ping()
+        opening.open_adapter(row).check_api()
     assert "the token is not usable" in refusal.value.carrier_message
     assert "canary" not in "".join(traceback.format_exception(refusal.value))
     assert CredentialToken.objects.get().token is None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carriers.adapters.operations import LOGIN, OPERATIONS
+from carriers.adapters.operations import CHECK, LOGIN, OPERATIONS
 from carriers.adapters.registry import adapter_class
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.credentials import storage
@@ -26,9 +26,10 @@ from carriers.tests.velocity import (
     ORDER,
     QUOTE,
     RECORDED,
+    REF,
     REQUESTS,
     RETURN,
-    UNKNOWN_AWB,
+    UNKNOWN,
     open_adapter,
     replaying,
     response,
@@ -136,7 +137,7 @@ def sent_for(name):
 def test_every_recorded_request_has_a_call_and_every_refusal_an_error():
     assert set(REQUESTS) == set(RECORDED)
     assert {*REFUSED, *FAILED} == {name for name, one in RECORDED.items() if one["status"] >= 300}
-    assert {sent["operation"] for name in RECORDED for sent in sent_for(name)} | {"label_file"} == {*CALLS, LOGIN}
+    assert {sent["operation"] for name in RECORDED for sent in sent_for(name)} | {"documents"} == {*CALLS, LOGIN}
 
 
 @pytest.mark.parametrize("name", list(REQUESTS))
@@ -181,7 +182,7 @@ def test_transport_error_keeps_velocitys_code_and_message(tenant, carrier, setti
 @pytest.mark.parametrize(("scheme", "sent"), [(None, "token-1"), ("raw", "token-1"), ("bearer", "Bearer token-1")])
 def test_token_is_sent_in_the_credentials_scheme(scheme, sent):
     adapter = open_adapter(answer(response("order_cancelled")), **({"authorization_scheme": scheme} if scheme else {}))
-    adapter.cancel(AWB, "")
+    adapter.cancel(REF, "")
     assert adapter.http.sent[0]["headers"] == {"Authorization": sent}
 
 
@@ -202,23 +203,26 @@ def test_refusal_of_a_used_reference_leaves_the_purchase_in_doubt():
 
 def test_invalid_label_url_loses_only_the_file():
     booked = response("order_with_cash_on_delivery") | {"label_url": "http://[evil"}
-    assert open_adapter(answer(booked)).create_label(ORDER).content == b""
+    assert open_adapter(answer(booked)).create_label(ORDER).documents[0].content == b""
 
 
 def test_booked_label_has_courier_label_and_manifest():
     adapter = open_adapter(answer(response("order_with_cash_on_delivery")))
     label = adapter.create_label(ORDER)
     assert (label.tracking_number, label.carrier_shipment_id) == (AWB, "31990244")
-    assert (label.content, label.manifest) == (FILE, FILE)
+    assert [(one.kind, one.format, one.content) for one in label.documents] == [
+        ("label", "PDF", FILE),
+        ("manifest", "PDF", FILE),
+    ]
     assert label.extras == {"courier_name": "Delhivery Surface", "courier_company_id": "1"}
-    assert [one["url"] for one in adapter.http.fetched] == [label.carrier_label_url, label.carrier_manifest_url]
+    assert [one["url"] for one in adapter.http.fetched] == [one.url for one in label.documents]
 
 
 def test_unreadable_optional_field_does_not_lose_the_order():
     body = response("order_found_by_our_reference")
     body["data"][0] |= {"freight_charges": "free", "courier_name": [7], "created_at": "then"}
     body["data"].append(body["data"][0] | {"order_id": 73})
-    (found,) = open_adapter(answer(body)).find_by_reference("WB-0073")
+    (found,) = open_adapter(answer(body)).find_by_reference(REF)
     assert (found.tracking_number, found.total_price, found.currency) == (AWB, None, "")
 
 
@@ -227,15 +231,15 @@ def test_unreadable_label_or_reference_fails_the_lookup(changes):
     body = response("order_found_by_our_reference")
     body["data"][0] |= changes
     with pytest.raises(CarrierUnavailable):
-        open_adapter(answer(body)).find_by_reference("WB-0073")
+        open_adapter(answer(body)).find_by_reference(REF)
 
 
 def test_lookup_finds_all_orders_of_a_reference_and_marks_cancelled_ones():
     body = response("order_found_by_our_reference")
-    again = {"awb": UNKNOWN_AWB, "status": "NEW", "status_code": "NEW", "created_at": "2026-05-19 16:43:00"}
+    again = {"awb": UNKNOWN.tracking_number, "status": "NEW", "status_code": "NEW", "created_at": "2026-05-19 16:43:00"}
     body["data"].insert(0, body["data"][0] | again)
-    found = open_adapter(answer(body)).find_by_reference("WB-0073")
-    assert [(one.tracking_number, one.cancelled) for one in found] == [(AWB, True), (UNKNOWN_AWB, False)]
+    found = open_adapter(answer(body)).find_by_reference(REF)
+    assert [(one.tracking_number, one.cancelled) for one in found] == [(AWB, True), (UNKNOWN.tracking_number, False)]
     assert found[0].created_at == datetime(2026, 5, 19, 11, 12, tzinfo=UTC)
 
 
@@ -244,7 +248,7 @@ def test_adapter_is_found_by_slug_and_by_name():
 
 
 def test_unsupported_operations_are_those_that_the_document_lacks():
-    assert set(OPERATIONS) - {LOGIN, *VelocityAdapter.capabilities()} == {
+    assert set(OPERATIONS) - {CHECK, LOGIN, *VelocityAdapter.capabilities()} == {
         "proof_of_delivery",
         "schedule_pickup",
         "cancel_pickup",
@@ -254,7 +258,6 @@ def test_unsupported_operations_are_those_that_the_document_lacks():
         "rotate_credentials",
         "transit_times",
         "check_address",
-        "documents",
         "upload_document",
         "find_pickups",
         "pickup_windows",

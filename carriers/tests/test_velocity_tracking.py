@@ -11,33 +11,46 @@ import pytest
 from apikeys.http.errors import NotAuthenticated
 from carriers.adapters.velocity import VelocityAdapter
 from carriers.tests.replay import answer
-from carriers.tests.velocity import AWB, EVENTS, NOW, REQUESTS, SECRET, UNKNOWN_AWB, open_adapter, replaying, response
+from carriers.tests.samples import shipment_ref
+from carriers.tests.velocity import (
+    AWB,
+    EVENTS,
+    NOW,
+    ORDER,
+    REF,
+    REQUESTS,
+    SECRET,
+    UNKNOWN,
+    open_adapter,
+    replaying,
+    response,
+)
 from carriers.types.errors import CarrierUnavailable
 
 
 def test_unreadable_track_is_skipped():
     (good,) = response("tracking_of_one_in_transit")
-    bad = good | {"awb": UNKNOWN_AWB, "tracking_history": [{"status": "IT", "timestamp": "yesterday"}]}
+    bad = good | {"awb": UNKNOWN.tracking_number, "tracking_history": [{"status": "IT", "timestamp": "yesterday"}]}
     for answers in ([good, bad], [bad, good]):
-        assert list(open_adapter(answer(answers)).track([AWB, UNKNOWN_AWB])) == [AWB]
+        assert list(open_adapter(answer(answers)).track([REF, UNKNOWN])) == [AWB]
     with pytest.raises(CarrierUnavailable):
-        open_adapter(answer([bad])).track([AWB, UNKNOWN_AWB])
+        open_adapter(answer([bad])).track([REF, UNKNOWN])
 
 
 def test_number_reported_twice_keeps_all_scans_of_its_order():
     tracks = deepcopy(response("tracking_without_unknown_number"))
     known = next(track for track in tracks if track["awb"] == AWB)
-    estimate = open_adapter(answer(tracks)).track([AWB])[AWB].estimated_delivery
+    estimate = open_adapter(answer(tracks)).track([REF])[AWB].estimated_delivery
     tracks.append(known | {"tracking_history": [], "estimated_delivery": None})
-    track = open_adapter(answer(tracks)).track([AWB])[AWB]
+    track = open_adapter(answer(tracks)).track([REF])[AWB]
     assert (len(track.scans), track.estimated_delivery) == (2, estimate)
     tracks[-1] |= {"order_id": None}
-    assert len(open_adapter(answer(tracks)).track([AWB])[AWB].scans) == 2
+    assert len(open_adapter(answer(tracks)).track([REF])[AWB].scans) == 2
     last_year = {"timestamp": "2025-01-05 10:00:00", "status": "delivered"}
     tracks.append(known | {"tracking_history": [last_year], "order_id": "WB-LAST-YEAR"})
-    assert len(open_adapter(answer(tracks)).track([AWB])[AWB].scans) == 2
+    assert len(open_adapter(answer(tracks)).track([REF])[AWB].scans) == 2
     tracks.append(known | {"tracking_history": [], "order_id": "WB-NEXT-YEAR"})
-    assert not open_adapter(answer(tracks)).track([AWB])[AWB].scans
+    assert not open_adapter(answer(tracks)).track([REF])[AWB].scans
 
 
 def test_times_are_indian_and_their_text_is_kept():
@@ -58,7 +71,7 @@ def test_times_are_indian_and_their_text_is_kept():
 
 def test_more_numbers_than_a_request_takes_are_sent_in_several():
     adapter = open_adapter(answer([]))
-    adapter.track([f"AWB{number}" for number in range(120)])
+    adapter.track([shipment_ref(ORDER, tracking_number=f"AWB{number}") for number in range(120)])
     assert [len(sent["json"]["awbs"]) for sent in adapter.http.sent] == [50, 50, 20]
 
 

@@ -67,19 +67,22 @@ PREPAID = {
     "ordered_at": datetime(2026, 5, 19, 11, 11, tzinfo=UTC),
     "currency": "INR",
     "warehouse": HOME,
+    "service_type": "standard",
 }
 ORDER = Order(**PREPAID, payment_method=PaymentMethod.COD, cod_amount=Decimal(765))
-CHOSEN = Order(**PREPAID, service_type="courier_5")
+CHOSEN = Order(**PREPAID | {"service_type": "courier_5"})
+REF = shipment_ref(ORDER, tracking_number=AWB)
 RETURNED = PREPAID | {
     "reference": "WB-0074",
     "origin": BUYER,
     "destination": DEPOT,
     "ordered_at": datetime(2026, 5, 27, 3, 35, tzinfo=UTC),
-    "return_of": shipment_ref(reference="WB-0073", tracking_number=AWB),
+    "return_of": REF,
     "reason": "Does not fit",
 }
 RETURN = Order(**RETURNED)
 QUOTE = Order(
+    service_type="standard",
     origin=Address(postal_code="411004", country="IN"),
     destination=Address(postal_code="600017", country="IN"),
     packages=(Package(weight_kg=Decimal("0.75")),),
@@ -114,7 +117,8 @@ MAY = ReportRequest(kind="orders", since=date(2026, 5, 1), until=date(2026, 5, 3
 
 FIELDS = {"username": "+919812300045", "password": "pune-secret", "webhook_secret": SECRET}
 RECORDED, EVENTS = recorded.examples("velocity"), recorded.events("velocity")
-UNKNOWN_AWB = "SHPHYB700100299"
+UNKNOWN = shipment_ref(ORDER, tracking_number="SHPHYB700100299")
+LABELLED = replace(REF, carrier_state={"label_url": f"{BASE}/api/label/31990244.pdf"})
 
 
 def response(name):
@@ -128,10 +132,10 @@ def _order_to(pincode):
 CALLS = {
     "quote": (lambda it: it.quote(QUOTE), response("serviceable_by_two_couriers")),
     "create_label": (lambda it: it.create_label(ORDER), response("order_with_cash_on_delivery")),
-    "find_by_reference": (lambda it: it.find_by_reference("WB-0073"), response("order_found_by_our_reference")),
-    "cancel": (lambda it: it.cancel(AWB, "late"), response("order_cancelled")),
-    "track": (lambda it: it.track([AWB]), response("tracking_of_one_in_transit")),
-    "label_file": (lambda it: it.label_file(f"{BASE}/api/label/31990244.pdf"), FILE),
+    "find_by_reference": (lambda it: it.find_by_reference(REF), response("order_found_by_our_reference")),
+    "cancel": (lambda it: it.cancel(REF, "late"), response("order_cancelled")),
+    "track": (lambda it: it.track([REF]), response("tracking_of_one_in_transit")),
+    "documents": (lambda it: it.documents(LABELLED, ["label"]), FILE),
     "register_warehouse": (
         lambda it: it.register_warehouse(WarehouseRequest(warehouse=KOCHI)),
         response("warehouse_created"),
@@ -156,11 +160,11 @@ REQUESTS = {
     "order_to_an_unserved_pincode": lambda it: it.create_label(_order_to("999999")),
     "order_failed_at_courier": lambda it: it.create_label(ORDER),
     "order_of_a_chosen_courier": lambda it: it.create_label(CHOSEN),
-    "tracking_of_one_in_transit": lambda it: it.track([AWB]),
-    "tracking_without_unknown_number": lambda it: it.track([AWB, UNKNOWN_AWB]),
-    "order_cancelled": lambda it: it.cancel(AWB, ""),
-    "cancelling_delivered_order": lambda it: it.cancel(AWB, ""),
-    "cancelling_unknown_order": lambda it: it.cancel(UNKNOWN_AWB, ""),
+    "tracking_of_one_in_transit": lambda it: it.track([REF]),
+    "tracking_without_unknown_number": lambda it: it.track([REF, UNKNOWN]),
+    "order_cancelled": lambda it: it.cancel(REF, ""),
+    "cancelling_delivered_order": lambda it: it.cancel(REF, ""),
+    "cancelling_unknown_order": lambda it: it.cancel(UNKNOWN, ""),
     "serviceable_by_two_couriers": lambda it: it.quote(QUOTE),
     "not_serviceable": lambda it: it.quote(UNSERVED),
     "warehouse_created": lambda it: it.register_warehouse(WarehouseRequest(warehouse=KOCHI)),
@@ -168,10 +172,10 @@ REQUESTS = {
         WarehouseRequest(warehouse=replace(KOCHI, carrier_id="WHQRS778"))
     ),
     "return_booked": lambda it: it.create_return(RETURN),
-    "return_of_a_chosen_courier": lambda it: it.create_return(Order(**RETURNED, service_type="courier_5")),
+    "return_of_a_chosen_courier": lambda it: it.create_return(Order(**RETURNED | {"service_type": "courier_5"})),
     "order_updated_to_another_address": lambda it: it.update_order(MOVED),
     "changing_order_out_for_delivery": lambda it: it.update_order(MOVED),
-    "order_found_by_our_reference": lambda it: it.find_by_reference("WB-0073"),
+    "order_found_by_our_reference": lambda it: it.find_by_reference(REF),
     **{
         f"report_of_{kind}": lambda it, kind=kind: it.reports(replace(MAY, kind=kind))
         for kind in VelocityAdapter.report_kinds

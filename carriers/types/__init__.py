@@ -12,7 +12,6 @@ from carriers.types.addresses import (
     TaxId,
 )
 from carriers.types.bookings import (
-    BookedLabel,
     BookedShipment,
     Offer,
     TransitTime,
@@ -74,7 +73,6 @@ __all__ = [
     "AddressCheck",
     "AddressDoesNotFit",
     "TaxId",
-    "BookedLabel",
     "BookedShipment",
     "Offer",
     "TransitTime",

@@ -59,25 +59,3 @@ class BookedShipment:
     cancelled: bool = False  # a lookup found a shipment that is already cancelled
     extras: Extras = field(default_factory=dict)  # shown as metadata
     carrier_state: Extras = field(default_factory=dict)  # given back in refs, never shown
-
-
-@dataclass(frozen=True, kw_only=True)
-class BookedLabel:
-    """A bought label. Deprecated by ``BookedShipment``."""
-
-    reference: str  # Waybill's, as the carrier repeats it
-    tracking_number: str
-    carrier_shipment_id: str
-    content: bytes  # the label file; empty beside a URL: not available yet, fetched later by ``label_file``
-    label_format: str
-    label_size: str
-    created_at: datetime  # the carrier's time of booking
-    carrier_label_url: str = ""
-    carrier_manifest_url: str = ""
-    manifest: bytes = b""
-    estimated_delivery: datetime | None = None
-    total_price: Decimal | None = None
-    currency: str = ""
-    pickup_code: str = ""  # for the recipient
-    cancelled: bool = False  # a lookup found a label that is already voided
-    extras: Extras = field(default_factory=dict)

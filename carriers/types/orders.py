@@ -159,7 +159,7 @@ class Order:
     packages: tuple[Package, ...]  # at least one
     reference: str = ""  # Waybill's, unique, 25 characters; the carrier repeats it; empty in quotes
     order_id: str = ""  # the merchant's order number
-    service_type: str | None = "standard"  # the carrier's code; None: any, in quotes only
+    service_type: str | None = None  # the carrier's code; None: any, in quotes only
     ship_at: datetime | None = None  # offset kept, its date is the local day; None: now
     ordered_at: datetime | None = None  # when the merchant ordered
     currency: str = ""  # ISO 4217, of the items, of ``customs``, ``options`` and ``cod_amount``
@@ -180,7 +180,6 @@ class Order:
     return_of: ShipmentRef | None = None  # set: this is a return
     reason: str = ""  # of the return
     metadata: Extras = field(default_factory=dict)  # the merchant's own data
-    pickup_point_id: str = ""  # deprecated by ``pickup_point``
 
 
 @dataclass(frozen=True, kw_only=True)

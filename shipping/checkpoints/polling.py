@@ -23,7 +23,7 @@ from carriers.types import Status
 from carriers.types.errors import CarrierError
 from shipping.checkpoints import carrier_reports
 from shipping.checkpoints.fold import FINAL
-from shipping.common import lookup
+from shipping.common import lookup, refs
 from shipping.models import BookingState, Shipment
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _track(rows: list[Shipment], counts: dict[str, int]) -> None:
     subject = rows[0].id if len(rows) == 1 else None
     try:
         adapter = opening.open_adapter(rows[0].credential, merchant_id=rows[0].merchant_id, subject_id=subject)
-        tracks = adapter.track([row.tracking_number for row in rows])
+        tracks = adapter.track(refs.shipment_refs(rows))
     except CarrierError as error:
         log.warning("poll failed", extra={"carrier": rows[0].carrier, "error": str(error)})
         counts["failed"] += len(rows)

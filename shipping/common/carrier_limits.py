@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apikeys.http.errors import ValidationFailed
 from carriers.adapters.base import CarrierAdapter
 from carriers.types import Address, Order, PaymentMethod
-from shipping.common import amounts
+from shipping.common import amounts, option_limits
 
 Problems = Iterator[tuple[str, list[str]]]
 
@@ -20,14 +20,29 @@ Problems = Iterator[tuple[str, list[str]]]
 def check(kind: type[CarrierAdapter], order: Order, *, fields: Collection[str] | None = None) -> None:
     """Raise ``ValidationFailed`` naming each field of an order that the carrier cannot serve.
 
+    Raises ``CarrierUnsupported`` for options that the carrier does not offer.
+
     Args:
         fields: Check only these fields of the request, as a change or a return states few of them. None: all.
     """
+    option_limits.refuse_unserved(kind, order)
     problems = dict(_find_problems(kind, order))
     if fields is not None:
         problems = {name: texts for name, texts in problems.items() if re.split(r"[.\[]", name)[0] in fields}
     if problems:
         raise ValidationFailed(details=problems)
+
+
+def check_purchase(adapter: CarrierAdapter, order: Order, *, fields: Collection[str] | None = None) -> Order:
+    """Check an order that is about to be bought, also by the adapter's own rules. Nothing is reserved or sent yet.
+
+    Returns: the order with a label that the carrier prints. Raises what ``check`` and ``with_printable_label`` raise.
+    """
+    check(type(adapter), order, fields=fields)
+    order = with_printable_label(type(adapter), order)
+    if problems := adapter.problems(order):
+        raise ValidationFailed(details={name: list(texts) for name, texts in problems.items()})
+    return order
 
 
 def check_addresses(kind: type[CarrierAdapter], addresses: Mapping[str, Address | None]) -> None:
@@ -79,7 +94,7 @@ def _find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
         and not (order.destination.contact_name or order.destination.company)
     ):
         yield "destination.contact_name", [_("%s needs the recipient's name.") % kind.name]
-    if order.pickup_point_id and "pickup_point" not in kind.capabilities():
+    if order.pickup_point and "pickup_point" not in kind.capabilities():
         yield "metadata.pickup_point_id", [_("%s has no pickup points.") % kind.name]
     if not _is_known(kind.currencies, order.currency):
         yield "currency", _expect_one_of(kind.currencies)
@@ -87,7 +102,16 @@ def _find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
         if not _is_known(kind.currencies, package.currency):
             yield f"packages[{number}].currency", _expect_one_of(kind.currencies)
     yield from amounts.find_problems(order)
-    if kind.service_pattern and not re.fullmatch(kind.service_pattern, order.service_type):
+    yield from option_limits.find_problems(kind, order)
+    yield from _find_service_problem(kind, order)
+
+
+def _find_service_problem(kind: type[CarrierAdapter], order: Order) -> Problems:
+    if order.service_type is None:  # any: only in quotes, which have no order id
+        if order.order_id:
+            unknown = [_("State the carrier's service.")]
+            yield "service_type", _expect_one_of(kind.services) if kind.services else unknown
+    elif kind.service_pattern and not re.fullmatch(kind.service_pattern, order.service_type):
         yield "service_type", _expect_one_of(kind.services)
 
 

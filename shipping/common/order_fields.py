@@ -19,6 +19,7 @@ from shipping.common.option_fields import OptionsSerializer
 from shipping.common.request_fields import (
     MAX_ITEMS,
     MAX_PACKAGES,
+    SERVICE_HELP,
     ItemSerializer,
     LowerCaseChoiceField,
     MetadataField,
@@ -121,7 +122,7 @@ class PurchaseRequestSerializer(PaymentRequestSerializer, DetailsSerializer):
 
     carrier = IdentifierField(max_length=40)
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES)
-    service_type = IdentifierField(max_length=40, default="standard")
+    service_type = IdentifierField(max_length=40, required=False, help_text=SERVICE_HELP)
     metadata = MetadataField(default=dict)
     mute_warnings = serializers.BooleanField(default=False, help_text="Omit warnings about doubtful data.")
 

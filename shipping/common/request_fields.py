@@ -28,6 +28,7 @@ from shipping.common import country_forms
 
 MAX_PACKAGES = 100
 MAX_ITEMS = 500
+SERVICE_HELP = "The carrier's code. Default: its standard service, if it has one."
 
 
 def to_code(text: str) -> str:

@@ -19,7 +19,7 @@ from apikeys.http.text import number_key
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import selection
 from carriers.http import metrics
-from carriers.types import BookedLabel, Scan, Status
+from carriers.types import BookedShipment, Scan, Status
 from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
@@ -35,18 +35,18 @@ class _NumberTaken(Exception):
     """The carrier sold another shipment under this tracking number."""
 
 
-def is_for_shipment(shipment: Shipment, booked: BookedLabel) -> bool:
+def is_for_shipment(shipment: Shipment, booked: BookedShipment) -> bool:
     """Return whether a label has the shipment's reference; some carriers change its case."""
     return booked.reference.casefold() == shipment.reference.casefold()
 
 
-def has_number(shipment: Shipment, booked: BookedLabel) -> bool:
+def has_number(shipment: Shipment, booked: BookedShipment) -> bool:
     """Return whether a label has the shipment's tracking number; some carriers change its case."""
     return number_key(booked.tracking_number) == number_key(shipment.tracking_number)
 
 
-def store_booking(shipment_id: uuid.UUID, booked: BookedLabel, *, reconcile_at: datetime | None = None) -> Shipment:
-    """Store a sold label: file, numbers, first checkpoint and event. A booked shipment does not change.
+def store_booking(shipment_id: uuid.UUID, booked: BookedShipment, *, reconcile_at: datetime | None = None) -> Shipment:
+    """Store a sold shipment: files, numbers, first checkpoint and event. A booked one does not change.
 
     A file that the carrier does not have yet is fetched later (``shipping.labels.documents``).
 
@@ -94,7 +94,7 @@ def require_review(shipment_id: uuid.UUID, reason: str) -> Shipment:
     return row
 
 
-def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_at: datetime | None) -> Shipment:
+def _book(shipment_id: uuid.UUID, booked: BookedShipment, label: Label, reconcile_at: datetime | None) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
         if reconcile_at or not has_number(row, booked):  # reconciliation voids the other label
@@ -113,6 +113,7 @@ def _book(shipment_id: uuid.UUID, booked: BookedLabel, label: Label, reconcile_a
         booked = replace(booked, created_at=timezone.now().replace(microsecond=0))
     row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
+    row.carrier_state = to_builtins(booked.carrier_state) or None
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = to_builtins(booked.extras)
     if booked.pickup_code:
@@ -149,7 +150,7 @@ def _check_number_is_free(row: Shipment, number: str) -> None:
         raise _NumberTaken(number)
 
 
-def _build_first_scan(row: Shipment, booked: BookedLabel) -> Scan:
+def _build_first_scan(row: Shipment, booked: BookedShipment) -> Scan:
     """Return the first checkpoint. The carrier's own report counts as the same scan, so it has the same details."""
     details: dict[str, object] = {
         name: {part: address[part] for part in ("city", "state", "country") if address.get(part)}

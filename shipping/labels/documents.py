@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -15,8 +16,9 @@ from apikeys.db import leases
 from apikeys.db.leases import Lease, Leases, Schedule
 from apikeys.http import correlation
 from carriers.credentials import opening
-from carriers.types import BookedLabel
+from carriers.types import BookedShipment, Document
 from carriers.types.errors import CarrierError
+from shipping.common import refs
 from shipping.models import Label, Shipment
 
 log = logging.getLogger(__name__)
@@ -33,21 +35,23 @@ _RETRY_AFTER = timedelta(minutes=1)
 _GIVE_UP_AFTER = timedelta(days=2)
 
 
-def build_label(shipment_id: uuid.UUID, booked: BookedLabel) -> Label:
+def build_label(shipment_id: uuid.UUID, booked: BookedShipment) -> Label:
     """Store the files of a label and return its row, unsaved.
 
     The files come first: a file without a row is only waste, a row without its file is a lost label.
     """
-    label = Label(shipment_id=shipment_id, format=booked.label_format, size=booked.label_size)
+    found = {document.kind: document for document in reversed(booked.documents)}
+    file, manifest = (found.get(kind, Document(kind=kind, format="PDF")) for kind in ("label", "manifest"))
+    label = Label(shipment_id=shipment_id, format=file.format, size=file.size)
     # A URL that is too long is dropped: its beginning would be of no use.
     max_length = Label._meta.get_field("carrier_url").max_length
     label.carrier_url, label.manifest_url = (
-        url if len(url) <= max_length else "" for url in (booked.carrier_label_url, booked.carrier_manifest_url)
+        document.url if len(document.url) <= max_length else "" for document in (file, manifest)
     )
-    if booked.content:
-        _save_label_file(label, booked.content)
-    if booked.manifest:
-        _save_manifest(label, booked.manifest)
+    if file.content:
+        _save_label_file(label, file.content)
+    if manifest.content:
+        _save_manifest(label, manifest.content)
     if _is_incomplete(label):
         label.fetch_at = timezone.now()
     return label
@@ -95,10 +99,13 @@ def _fetch(lease: Lease) -> bool:
     shipment = label.shipment
     try:
         adapter = opening.open_adapter(shipment.credential, merchant_id=shipment.merchant_id, subject_id=shipment.id)
+        urls = {"label_url": label.carrier_url, "manifest_url": label.manifest_url}
+        ref = refs.shipment_ref(shipment)
+        ref = replace(ref, carrier_state={**urls, **ref.carrier_state})
         if not label.file:
-            _save_label_file(label, adapter.label_file(label.carrier_url))
+            _save_label_file(label, adapter.documents(ref, ["label"])[0].content)
         if label.manifest_url and not label.manifest:
-            _save_manifest(label, adapter.label_file(label.manifest_url))
+            _save_manifest(label, adapter.documents(ref, ["manifest"])[0].content)
     except CarrierError as error:
         log.warning("label file not fetched", extra={"shipment": str(shipment.id), "error": str(error)})
     except Exception:  # one label that cannot be stored must not stop the others

@@ -16,8 +16,7 @@ from apikeys.access import idempotency
 from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import Conflict, WaybillError
-from carriers.adapters.registry import adapter_class
-from carriers.credentials import selection
+from carriers.credentials import opening, selection
 from carriers.models import Credential
 from carriers.types import Order
 from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, OutcomeUnknown
@@ -27,7 +26,7 @@ from shipping.common.lookup import open_adapter
 from shipping.labels.booking import fail_booking, is_for_shipment, store_booking
 from shipping.models import BookingState, Parcel, Shipment, Warehouse
 from shipping.models.event_types import SHIPMENT_PENDING
-from shipping.points import suggestions
+from shipping.points import points, suggestions
 from shipping.warehouses import registrations, warehouses
 
 _MAX_ATTEMPTS = 20  # when other requests reserve shipments of the same order at the same time
@@ -41,10 +40,9 @@ def buy_label(tenant: Tenant, request: Mapping[str, Any]) -> Shipment:
     the shipment is ``failed``.
     """
     credential = selection.select_credential(tenant, request["carrier"])
-    kind = adapter_class(credential.carrier)
-    order = to_order(request)
-    carrier_limits.check(kind, order)
-    order = carrier_limits.with_printable_label(kind, order)
+    adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
+    order = carrier_limits.check_purchase(adapter, to_order(request, type(adapter)))
+    order = points.with_whole_point(credential, order)
     warehouse = warehouses.select_departure(tenant, credential, request.get("warehouse_id"))
     _check_waybill_number(tenant, request.get("waybill_number"))
     order = prepare(order, credential, warehouse)
@@ -85,10 +83,7 @@ def reserve(
                 shipment.sequence = _next_sequence(tenant, order, request)
                 shipment.warehouse, shipment.return_of = warehouse, return_of
                 shipment.save(force_insert=True)
-                parcels = enumerate(order.packages, start=1)
-                Parcel.objects.bulk_create(
-                    Parcel(shipment=shipment, number=number, **vars(package)) for number, package in parcels
-                )
+                create_parcels(shipment, order)
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
@@ -109,12 +104,18 @@ def buy(shipment: Shipment, order: Order) -> Shipment:
     except OutcomeUnknown as error:
         return _keep_pending(shipment, error)
     except WaybillError as error:
-        suggestions.add_nearest_point(adapter, error, order.pickup_point_id)
+        suggestions.add_nearest_point(adapter, error, order.pickup_point)
         if isinstance(error, CarrierWarehouseNotFound):
             registrations.record_unknown_warehouse(shipment.warehouse, shipment.credential, error)
         fail_booking(shipment, error)
         raise
     return store_booking(shipment.id, booked)
+
+
+def create_parcels(shipment: Shipment, order: Order) -> None:
+    """Store the parcels of an order."""
+    parcels = enumerate(order.packages, start=1)
+    Parcel.objects.bulk_create(Parcel(shipment=shipment, number=number, **vars(package)) for number, package in parcels)
 
 
 def _build_shipment(tenant: Tenant, credential: Credential, order: Order, request: Mapping[str, Any]) -> Shipment:
@@ -130,12 +131,13 @@ def _build_shipment(tenant: Tenant, credential: Credential, order: Order, reques
         order_id=order.order_id,
         waybill_number=request.get("waybill_number"),
         customer_reference=order.customer_reference,
-        pickup_point_id=order.pickup_point_id,
-        service_type=order.service_type,
+        pickup_point_id=order.pickup_point.id if order.pickup_point else "",
+        service_type=order.service_type or "",
         origin=stored["origin"],
         destination=stored["destination"],
         recipient=order.destination.contact_name or order.destination.company,
         request=stored,
+        ship_at=order.ship_at,
         created_at=order.ordered_at,
         reconcile_at=timezone.now() + settings.RECONCILE_FIRST_LOOKUP,
     )

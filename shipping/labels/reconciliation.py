@@ -22,7 +22,7 @@ from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
-from carriers.types import BookedLabel
+from carriers.types import BookedShipment
 from carriers.types.errors import (
     CarrierAuthentication,
     CarrierError,
@@ -34,7 +34,7 @@ from carriers.types.errors import (
     CredentialUnreadable,
     OutcomeUnknown,
 )
-from shipping.common import lookup
+from shipping.common import lookup, refs
 from shipping.labels import booking
 from shipping.labels.orphans import SCANNED
 from shipping.models import BookingState, Orphan, Shipment
@@ -102,7 +102,7 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
         return "done"
     try:
         adapter = lookup.open_adapter(shipment)
-        found = _select_own(shipment, adapter.find_by_reference(shipment.reference))
+        found = _select_own(shipment, adapter.find_by_reference(refs.shipment_ref(shipment)))
         return _apply_lookup(shipment, adapter, found)
     except CarrierUnsupported:
         if is_pending:
@@ -134,7 +134,7 @@ def _retry_or_review(shipment: Shipment) -> str:
     return "review"
 
 
-def _select_own(shipment: Shipment, found: Sequence[BookedLabel]) -> list[BookedLabel]:
+def _select_own(shipment: Shipment, found: Sequence[BookedShipment]) -> list[BookedShipment]:
     """Return the labels with our reference. The credential may have other parcels, which we must not book or void.
 
     Raises ``CarrierUnavailable`` if all labels have other references: that does not answer our question. Adapters
@@ -148,7 +148,7 @@ def _select_own(shipment: Shipment, found: Sequence[BookedLabel]) -> list[Booked
     return own
 
 
-def _apply_lookup(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedLabel]) -> str:
+def _apply_lookup(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedShipment]) -> str:
     live = [label for label in found if not label.cancelled]
     if shipment.booking_state == BookingState.PENDING:
         if not live:
@@ -215,7 +215,7 @@ def _has_changed_login(shipment: Shipment) -> bool:
     return since is not None and since > shipment.created_at
 
 
-def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence[BookedLabel]) -> bool:
+def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence[BookedShipment]) -> bool:
     """Void labels that no shipment uses. Returns False if one must be tried again.
 
     The orphan's row comes before the call, so that it remains if the process is killed.
@@ -240,7 +240,7 @@ def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence
             _record_refused(shipment, orphan, "another_shipment", "Another shipment has this number.")
             continue
         try:
-            adapter.cancel(label.tracking_number, "duplicate")
+            adapter.cancel(refs.found_ref(shipment, label), "duplicate")
             _record_voided(shipment, orphan)
         except _TEMPORARY as error:
             log.warning("surplus label not voided yet", extra=_orphan_facts(orphan, error=str(error)))

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as timezone_class
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,10 +26,10 @@ from apikeys.http.text import number_key
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
-from carriers.types import BookedPickup, PickupRequest, ReportedPickup, Status, is_suspect_time
+from carriers.types import BookedPickup, ReportedPickup, Status, is_suspect_time
 from carriers.types.errors import CarrierError, OutcomeUnknown
-from shipping.common import lookup
-from shipping.common.conversion import to_address, to_builtins
+from shipping.common import lookup, refs
+from shipping.common.conversion import to_builtins
 from shipping.common.input_warnings import Warning_
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
@@ -65,7 +64,7 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[War
     warnings += repeated
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     try:
-        confirmed = adapter.schedule_pickup(_build_request(pickup, order, shipments))
+        confirmed = adapter.schedule_pickup(refs.pickup_request(pickup, shipments))
     except OutcomeUnknown as error:
         return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error), warnings
     except WaybillError as error:
@@ -129,7 +128,7 @@ def cancel(tenant: Tenant, name: str, *, reason: str) -> Pickup:
         raise Conflict(_("The carrier has not confirmed this pickup yet."))
     adapter = opening.open_adapter(pickup.credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
     adapter.need("cancel_pickup")
-    _store_cancellation(pickup.id, adapter.cancel_pickup(pickup.carrier_pickup_id, reason), reason)
+    _store_cancellation(pickup.id, adapter.cancel_pickup(refs.pickup_ref(pickup), reason), reason)
     row = get_pickup(tenant, str(pickup.id))
     if row.state == Pickup.State.COMPLETED:  # reported while the carrier was called
         raise CannotCancel(_("The pickup is %s already.") % row.state)
@@ -263,22 +262,6 @@ def _reserve(
     return pickup, warnings
 
 
-def _build_request(pickup: Pickup, order: Mapping[str, Any], shipments: Sequence[Shipment]) -> PickupRequest:
-    contact = {name: order.get(name, "") for name in ("contact_name", "contact_phone", "contact_email")}
-    weight = order.get("total_weight_kg")
-    return PickupRequest(
-        reference=str(pickup.id),
-        pickup_date=order["pickup_date"].local,
-        window_start=pickup.window_start,
-        window_end=pickup.window_end,
-        address=to_address(order["address"] | {name: text for name, text in contact.items() if text}),
-        packages_count=pickup.packages_count,
-        total_weight_kg=None if weight is None else Decimal(weight),
-        special_instructions=order.get("special_instructions", ""),
-        tracking_numbers=tuple(shipment.tracking_number for shipment in shipments),
-    )
-
-
 def _local_day(confirmed: datetime, requested: datetime) -> date:
     """Return the calendar day of a confirmed pickup, which the carrier may report in UTC."""
     is_bare_date = confirmed.time() == time.min
@@ -296,6 +279,7 @@ def _store_confirmation(pickup_id: uuid.UUID, confirmed: BookedPickup, requested
         row.scheduled_day = _local_day(confirmed.scheduled_date, requested)
         row.window_start, row.window_end = confirmed.window_start[:5], confirmed.window_end[:5]
         row.carrier_details = to_builtins(confirmed.extras)
+        row.carrier_state = to_builtins(confirmed.carrier_state) or None
         row.save()
         events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=_event_data(row))
     return row

@@ -12,10 +12,11 @@ import json
 import logging
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
@@ -24,12 +25,14 @@ from apikeys.db.leases import Schedule
 from apikeys.http import correlation
 from apikeys.http.errors import WaybillError
 from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
 from carriers.models import Credential, PointAnswer
-from carriers.types import Address, PickupPoint
+from carriers.types import Order, PickupPoint, PointSearch
 from carriers.types.errors import CarrierError, CarrierNotFound
 
 log = logging.getLogger(__name__)
+FIELD = "metadata.pickup_point_id"
 MAX_KEPT = 2_000  # answers of a credential in the database; beyond that the oldest are deleted
 _DECIMALS = 4  # of a degree, about eleven metres: neighbouring addresses share one answer
 # Longer than a call can take.
@@ -48,15 +51,35 @@ class CachedPoints:
 def search_points(credential: Credential, adapter: CarrierAdapter, search: Mapping[str, Any]) -> CachedPoints:
     """Return active points near a location.
 
-    ``search``: ``latitude longitude radius_km limit``. Raises what the adapter raises.
+    Args:
+        search: the fields of a ``PointSearch``; ``country`` may be missing for carriers that need none.
+
+    Raises what the adapter raises.
     """
-    rounded = {name: round(search[name], _DECIMALS) for name in ("latitude", "longitude")}
-    return _read(credential, adapter, "pickup_points", {**search, **rounded})
+    rounded = {name: round(search[name], _DECIMALS) for name in ("latitude", "longitude") if name in search}
+    return _read(credential, adapter, "pickup_points", {"country": "", **search, **rounded})
 
 
-def get_point(credential: Credential, adapter: CarrierAdapter, point_id: str) -> CachedPoints:
+def get_point(credential: Credential, adapter: CarrierAdapter, point_id: str, country: str = "") -> CachedPoints:
     """Return one point with all its details. Raises what the adapter raises."""
-    return _read(credential, adapter, "pickup_point", {"point_id": point_id})
+    return _read(credential, adapter, "pickup_point", {"point_id": point_id, "country": country})
+
+
+def with_whole_point(credential: Credential, order: Order) -> Order:
+    """Return an order with the address of its pickup point, if the carrier's labels need it.
+
+    The address comes from the carrier and not from the cache, as a label must not have an old one. Raises what the
+    adapter raises, for a point that the carrier does not know with the field of the request.
+    """
+    kind, point = adapter_class(credential.carrier), order.pickup_point
+    if point is None or not kind.needs_point_address:
+        return order
+    adapter = opening.open_adapter(credential, merchant_id=credential.merchant_id)
+    try:
+        return replace(order, pickup_point=adapter.pickup_point(point.id, point.address.country))
+    except CarrierNotFound as error:
+        error.details = {FIELD: [error.carrier_message or str(error)]}
+        raise
 
 
 def refresh_answers(*, limit: int = 50) -> int:
@@ -88,8 +111,11 @@ def _read(credential: Credential, adapter: CarrierAdapter, operation: str, quest
 
 def _fetch(credential: Credential, adapter: CarrierAdapter, operation: str, question: dict[str, Any]) -> CachedPoints:
     """Ask the carrier and store its answer."""
-    found = getattr(adapter, operation)(**question)
-    points = [asdict(point) for point in (found if operation == "pickup_points" else [found])]
+    if operation == "pickup_points":
+        found = list(adapter.pickup_points(msgspec.convert(question, PointSearch)))
+    else:
+        found = [adapter.pickup_point(question["point_id"], question["country"])]
+    points = [asdict(point) for point in found]
     row = PointAnswer(
         credential=credential,
         key=_key(credential, operation, question),
@@ -113,7 +139,8 @@ def _fetch(credential: Credential, adapter: CarrierAdapter, operation: str, ques
 
 
 def _refresh(row: PointAnswer) -> bool:
-    if row.key != _key(row.credential, row.operation, row.question):  # the credential changed: nothing reads this row
+    is_old = row.key != _key(row.credential, row.operation, row.question) or "country" not in row.question
+    if is_old:  # the credential or the form of questions changed: nothing reads this row
         row.delete()
         return False
     try:
@@ -151,8 +178,4 @@ def _cache_key(key: str) -> str:
 
 
 def _to_points(answer: list[dict[str, Any]], as_of: datetime) -> CachedPoints:
-    points = []
-    for stored in answer:
-        lists = {name: tuple(stored[name]) for name in ("services", "images")}
-        points.append(PickupPoint(**{**stored, "address": Address(**stored["address"]), **lists}))
-    return CachedPoints(points, as_of)
+    return CachedPoints(msgspec.convert(answer, list[PickupPoint]), as_of)

@@ -9,7 +9,7 @@ from typing import Any
 from apikeys.db.tenancy import Tenant
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening, selection
-from carriers.types import Address, Offer, Order
+from carriers.types import Address, Offer, Order, PickupPoint
 from carriers.types.errors import CarrierError, NotServiceable
 from shipping.common import carrier_limits
 from shipping.common.conversion import to_builtins, to_order, to_request
@@ -24,9 +24,9 @@ def request_quotes(tenant: Tenant, route: Mapping[str, Any]) -> list[tuple[Quote
     """
     credential = selection.select_credential(tenant, route["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
-    order = to_order(route)
+    order = to_order(route, type(adapter))
     carrier_limits.check(type(adapter), order)
-    offers = _add_nearest_point(adapter, adapter.quote(order), order.pickup_point_id)
+    offers = _add_nearest_point(adapter, adapter.quote(order), order.pickup_point)
     rows = [
         Quote(
             merchant_id=tenant.merchant_id,
@@ -56,7 +56,7 @@ def check_serviceability(tenant: Tenant, route: Mapping[str, Any]) -> tuple[Carr
     """
     credential = selection.select_credential(tenant, route["carrier"])
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
-    order = to_order({**route, "packages": [{"weight_kg": route["weight_kg"]}]})
+    order = to_order({**route, "packages": [{"weight_kg": route["weight_kg"]}]}, type(adapter))
     if reason := carrier_limits.find_route_problem(type(adapter), order):
         return adapter, (), reason
     carrier_limits.check(type(adapter), order)
@@ -70,11 +70,11 @@ def check_serviceability(tenant: Tenant, route: Mapping[str, Any]) -> tuple[Carr
         return adapter, (), error.carrier_message or str(error)
 
 
-def _add_nearest_point(adapter: CarrierAdapter, offers: Sequence[Offer], point_id: str) -> list[Offer]:
+def _add_nearest_point(adapter: CarrierAdapter, offers: Sequence[Offer], point: PickupPoint | None) -> list[Offer]:
     """Add the nearest usable pickup point to offers if the carrier cannot use the chosen one."""
-    if not point_id or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
+    if point is None or all(offer.extras.get("pickup_point_available") is not False for offer in offers):
         return list(offers)
-    other = suggestions.find_nearest_point(adapter, point_id)
+    other = suggestions.find_nearest_point(adapter, point)
     extras = {"nearest_pickup_point": {"id": other.id, "name": other.name} if other else None}
     return [replace(offer, extras={**offer.extras, **extras}) for offer in offers]
 

@@ -15,7 +15,7 @@ from shipping.common.order_fields import (
     ShipTimeField,
     find_problems,
 )
-from shipping.common.request_fields import AddressSerializer
+from shipping.common.request_fields import SERVICE_HELP, AddressSerializer
 from shipping.warehouses.serializers import PlaceSerializer
 
 
@@ -38,6 +38,9 @@ class QuoteRequestSerializer(PurchaseRequestSerializer):
         ]
     )
 
+    service_type = IdentifierField(
+        max_length=40, required=False, allow_null=True, help_text=f"{SERVICE_HELP} Null: any service."
+    )
     origin = AddressSerializer()
     destination = AddressSerializer()
 

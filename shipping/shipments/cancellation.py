@@ -23,7 +23,7 @@ from carriers.types import Cancellation, Scan, Status, Track
 from carriers.types.errors import CarrierCannotCancel, CarrierError, OutcomeUnknown
 from shipping.checkpoints.carrier_reports import CARRIER_INFORMED, add_own_cancellation, add_scans, store_track
 from shipping.checkpoints.fold import FINAL
-from shipping.common import lookup
+from shipping.common import lookup, refs
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
 from shipping.models import Checkpoint, Shipment
@@ -61,7 +61,7 @@ def cancel_at_carrier(adapter: CarrierAdapter, shipment: Shipment, reason: str) 
     Raises: ``OutcomeUnknown`` or ``CarrierCannotCancel`` if tracking does not show it either.
     """
     try:
-        answer = adapter.cancel(shipment.tracking_number, reason)
+        answer = adapter.cancel(refs.shipment_ref(shipment), reason)
     except (OutcomeUnknown, CarrierCannotCancel):
         # The carrier may have cancelled in spite of the missing answer, or before this call.
         if not _is_cancelled_in_track(adapter, shipment):
@@ -102,7 +102,7 @@ def _read_track(shipment: Shipment, adapter: CarrierAdapter | None = None) -> Tr
     """Return a shipment's track, or None (logged) if the carrier does not answer."""
     try:
         adapter = adapter or lookup.open_adapter(shipment)
-        return adapter.track([shipment.tracking_number]).get(shipment.tracking_number)
+        return adapter.track([refs.shipment_ref(shipment)]).get(shipment.tracking_number)
     except CarrierError as error:
         log.warning("not known whether cancelled", extra={"shipment": str(shipment.id), "error": str(error)})
         return None

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import BusinessRuleViolated, ValidationFailed
+from carriers.adapters.registry import adapter_class
 from carriers.credentials import selection
-from carriers.types import Order, ShipmentRef, Status
-from shipping.common import carrier_limits, input_warnings, lookup
+from carriers.types import Order, Status
+from shipping.common import carrier_limits, input_warnings, lookup, refs
 from shipping.common.conversion import to_order
 from shipping.common.order_fields import check_details
 from shipping.labels.purchase import buy, prepare, reserve
@@ -41,9 +42,8 @@ def buy_return(tenant: Tenant, data: Mapping[str, Any]) -> Shipment:
     if "packages" in data and "items" not in data:  # they are packed otherwise now
         sent["items"] = [{name: value for name, value in item.items() if name != "parcel"} for item in sent["items"]]
     check_details(sent, sent["packages"])
-    order = _build_order(original, sent)
-    carrier_limits.check(type(adapter), order, fields=data)
-    order = prepare(carrier_limits.with_printable_label(type(adapter), order), original.credential, warehouse)
+    order = carrier_limits.check_purchase(adapter, _build_order(original, sent), fields=data)
+    order = prepare(order, original.credential, warehouse)
     request = {
         **{name: sent[name] for name in ("origin", "destination", "packages", "items")},
         "carrier": original.carrier,
@@ -69,12 +69,5 @@ def _defaults(original: Shipment, warehouse: Warehouse | None) -> dict[str, Any]
 
 
 def _build_order(original: Shipment, values: Mapping[str, Any]) -> Order:
-    returned = ShipmentRef(
-        reference=original.reference,
-        tracking_number=original.tracking_number,
-        carrier_shipment_id=original.carrier_shipment_id,
-        order=to_order(original.request),
-        booked_at=original.created_at,
-        ship_at=original.created_at,
-    )
-    return replace(to_order(values), order_id=original.order_id, return_of=returned)
+    order = to_order(values, adapter_class(original.carrier))
+    return replace(order, order_id=original.order_id, return_of=refs.shipment_ref(original))

@@ -20,6 +20,7 @@ from shipping.common.order_fields import DetailsSerializer, FilesSerializer
 from shipping.common.request_fields import (
     MAX_ITEMS,
     MAX_PACKAGES,
+    SERVICE_HELP,
     ItemSerializer,
     LowerCaseChoiceField,
     MetadataField,
@@ -49,7 +50,7 @@ class ReturnRequestSerializer(DetailsSerializer, FilesSerializer):
     )
     packages = PackageSerializer(many=True, allow_empty=False, max_length=MAX_PACKAGES, required=False)
     currency = CurrencyField(required=False, help_text="ISO 4217. Default: the original's.")
-    service_type = IdentifierField(max_length=40, default="standard")
+    service_type = IdentifierField(max_length=40, required=False, help_text=SERVICE_HELP)
     label_format = TextField(max_length=8, default="PDF", help_text=LABEL_HELP)
     label_size = TextField(max_length=8, default="4x6", help_text=LABEL_HELP)
     metadata = MetadataField(default=dict)

@@ -16,7 +16,7 @@ from carriers.credentials import opening
 from carriers.types import ProofOfDelivery, Track
 from carriers.types.errors import CarrierError, CarrierTimeout, CarrierUnavailable, CredentialUnreadable
 from shipping.checkpoints.carrier_reports import store_track, try_store_track
-from shipping.common import lookup
+from shipping.common import lookup, refs
 from shipping.models import BookingState, Shipment
 
 # Shipments that the carrier's answer did not cover, with the error if there was one.
@@ -49,7 +49,7 @@ def track(tenant: Tenant, *, carrier: str, number: str) -> tuple[Shipment, bool]
     tracking_number = shipment.tracking_number
     asked_at = timezone.now()
     try:
-        found = lookup.open_adapter(shipment).track([tracking_number]).get(tracking_number)
+        found = lookup.open_adapter(shipment).track([refs.shipment_ref(shipment)]).get(tracking_number)
     except (CarrierUnavailable, CarrierTimeout, CredentialUnreadable):
         if not shipment.checkpoint_count:
             raise
@@ -88,7 +88,7 @@ def get_proof_of_delivery(tenant: Tenant, name: str, *, carrier: str = "") -> Pr
     """
     shipment = lookup.get_shipment(tenant, name, carrier=carrier)
     lookup.require_booking(shipment)
-    proof = lookup.open_adapter(shipment).proof_of_delivery(shipment.tracking_number)
+    proof = lookup.open_adapter(shipment).proof_of_delivery(refs.shipment_ref(shipment))
     at = proof.delivered_at
     if at and (shipment.is_returning or shipment.is_suspect(at, received_at=timezone.now())):
         return replace(proof, delivered_at=None)
@@ -106,7 +106,7 @@ def _refresh(rows: list[Shipment]) -> _Missing:
     try:
         adapter = opening.open_adapter(first.credential, merchant_id=first.merchant_id, subject_id=subject)
         if current:
-            tracks = adapter.track([row.tracking_number for row in current])
+            tracks = adapter.track(refs.shipment_refs(current))
     except CarrierError as error:
         return dict.fromkeys((row.id for row in rows), error)
     tracked = [row for row in current if row.tracking_number in tracks]

@@ -20,7 +20,8 @@ from shipping.common import carrier_limits, lookup
 from shipping.common.conversion import to_order, to_request
 from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
-from shipping.models import Parcel, Shipment
+from shipping.labels.purchase import create_parcels
+from shipping.models import Shipment
 from shipping.models.event_types import SHIPMENT_UPDATED
 
 _RETRY_AFTER_S = 2
@@ -128,10 +129,7 @@ def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Ship
         row.save(update_fields=["request", "destination", "recipient", "updated_at"])
         if "packages" in changes:
             row.parcels.all().delete()
-            parcels = enumerate(order.packages, start=1)
-            Parcel.objects.bulk_create(
-                Parcel(shipment=row, number=number, **vars(package)) for number, package in parcels
-            )
+            create_parcels(row, order)
         data = shipment_facts(row) | {"changed": sorted(changes)}
         events.record(SHIPMENT_UPDATED, tenant=row.tenant, subject_id=row.id, data=data)
     return row

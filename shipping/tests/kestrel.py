@@ -29,11 +29,14 @@ class KestrelAdapter(CarrierAdapter):
     name = "Kestrel Post"
     apis = {"main": Api(production="https://api.kestrel.example", auth=(HeaderKey("X-Key", "key"),))}
     credential_schema = schema(required=("key",), key=text_field("API key", secret=True))
+    default_service = "standard"
     services = {"standard": "Two days"}
     rates = {"*": Rate(50, "second")}
 
     def check_credential(self) -> None:
-        self.ping()  # without logins, any request that needs the key
+        answer = self._request("check_credential", "GET", "/key")  # without logins, any request that needs the key
+        with self._reading("check_credential"):
+            Record(answer).text("owner")
 
     def quote(self, order: types.Order) -> list[types.Offer]:
         grams = sum(int(package.weight_kg * 1000) for package in order.packages)
@@ -41,20 +44,21 @@ class KestrelAdapter(CarrierAdapter):
         with self._reading("quote"):
             return Record(answer).each("rates", read_offer)
 
-    def create_label(self, order: types.Order) -> types.BookedLabel:
+    def create_label(self, order: types.Order) -> types.BookedShipment:
         body = {"ref": order.reference, "to": order.destination.contact_name}
         answer = self._request("create_label", "POST", "/parcels", body=Json(body))
         with self._reading("create_label", answer):
-            return read_label(Record(answer).expect("ref", order.reference))
+            return read_shipment(Record(answer).expect("ref", order.reference))
 
-    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})
+    def find_by_reference(self, ref: types.ShipmentRef) -> list[types.BookedShipment]:
+        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": ref.reference})
         with self._reading("find_by_reference"):
-            return [read_label(item) for item in matching(Record(answer).records("parcels"), "ref", reference)]
+            rows = matching(Record(answer).records("parcels"), "ref", ref.reference)
+            return [read_shipment(item) for item in rows]
 
-    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
+    def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
         found = {}
-        for number in tracking_numbers:
+        for number in (ref.tracking_number for ref in refs):
             answer = self._request("track", "GET", self._path("/parcels/{}/events", number))
             with self._reading("track"):
                 scans = tuple(Record(answer).each("events", read_scan))
@@ -82,15 +86,13 @@ def read_offer(item: Record) -> types.Offer:
     )
 
 
-def read_label(item: Record) -> types.BookedLabel:
+def read_shipment(item: Record) -> types.BookedShipment:
     content, label_format = item.file("label")
-    return types.BookedLabel(
+    return types.BookedShipment(
         reference=item.text("ref"),
         tracking_number=item.identifier("number"),
         carrier_shipment_id=item.lenient(Record.text, "id", "", most=64),
-        content=content,
-        label_format=label_format,
-        label_size="4x6",
+        documents=(types.Document(kind="label", format=label_format, content=content, size="4x6"),),
         created_at=item.lenient(Record.time, "at", None) or now(),
     )
 

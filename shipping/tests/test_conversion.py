@@ -10,7 +10,7 @@ import pytest
 
 from carriers.adapters.pickit import build
 from carriers.tests.samples import shipment_ref
-from carriers.types import Address, Item, Order, Package, PaymentMethod, Warehouse
+from carriers.types import Address, Item, Order, Package, PaymentMethod, PickupPoint, Warehouse
 from shipping.common.conversion import to_builtins, to_order, to_request
 from shipping.models import Shipment
 
@@ -31,7 +31,7 @@ ORDER = Order(
     items=(Item(name="Bag", quantity=3, unit_price=Decimal("260.00"), tax=Decimal("12.00"), hs_code="4202"),),
     payment_method=PaymentMethod.COD,
     cod_amount=Decimal("765.00"),
-    pickup_point_id="PP-70421",
+    pickup_point=PickupPoint(id="PP-70421", address=Address(country="IN")),
     billing_address=replace(PUNE, contact_name="Nikhil Varma"),
     warehouse=Warehouse(name="MainDepot", address=OSLO, carrier_id="WHKKP2"),
     label_format="ZPL",
@@ -67,7 +67,8 @@ OLD = {
 
 def test_stored_order_is_the_order_that_was_bought():
     stored = json.loads(json.dumps(to_request(ORDER, {"carrier": "Velocity Shipfast"})))
-    assert to_order(stored) == ORDER
+    assert to_order(stored) == replace(ORDER, return_of=None)  # a row, of which the reference is built again
+    assert "return_of" not in stored
     assert stored["carrier"] == "Velocity Shipfast"
 
 
@@ -116,7 +117,8 @@ def test_request_stored_by_an_earlier_release_is_read():
         payment_method=PaymentMethod.COD,
         cod_amount=Decimal("765.00"),
         currency="INR",
-        pickup_point_id="PP-1",
+        pickup_point=PickupPoint(id="PP-1", address=Address(country="IN")),
+        service_type="standard",
         customer_reference="PO 7",
         reason="Does not fit",
         metadata=OLD["metadata"],

@@ -10,7 +10,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
-from carriers.types import BookedLabel
+from carriers.types import BookedShipment, Document
 from shipping.labels import documents
 from shipping.models import Label
 from shipping.tests.velocity import advance as advance
@@ -53,7 +53,7 @@ def test_another_merchants_manifest_is_not_found(api, client, order):
 
 def test_manifest_is_not_found_until_it_is_fetched(api, order, sandbox, settings):
     settings.CARRIER_MAX_RETRIES = 0
-    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "label_file", "count": 2}
+    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "documents", "count": 2}
     sandbox.control("POST", "/_sandbox/faults", fault)
     label = buy(api, order)
     path = f"/api/v1/shipments/{label['shipment_id']}/manifest"
@@ -68,23 +68,15 @@ def test_manifest_is_not_found_until_it_is_fetched(api, order, sandbox, settings
 @pytest.mark.parametrize(("length", "kept"), [(2000, True), (2001, False)])
 def test_file_url_that_is_too_long_is_dropped(length, kept):
     url = "https://labels.example/".ljust(length, "x")
-    booked = BookedLabel(
-        reference="WB1",
-        tracking_number="SHPHYB1",
-        carrier_shipment_id="1",
-        content=b"",
-        label_format="PDF",
-        label_size="4x6",
-        created_at=timezone.now(),
-        carrier_label_url=url,
-    )
+    label = Document(kind="label", format="PDF", url=url)
+    booked = BookedShipment(reference="WB1", tracking_number="SHPHYB1", created_at=timezone.now(), documents=(label,))
     made = documents.build_label(uuid.uuid4(), booked)
     assert (made.carrier_url, made.fetch_at is not None) == (url if kept else "", kept)
 
 
 def test_label_without_a_file_is_booked_and_completed_later(api, order, sandbox, settings):
     settings.CARRIER_MAX_RETRIES = 0
-    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "label_file", "count": 2}
+    fault = {"kind": "status", "status": 503, "carrier": "velocity", "operation": "documents", "count": 2}
     sandbox.control("POST", "/_sandbox/faults", fault)
     label = buy(api, order)
     assert label["label_data"] is None

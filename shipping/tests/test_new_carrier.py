@@ -21,12 +21,13 @@ from carriers.adapters.records import Record
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
 from carriers.tests.contract import CarrierContract
+from carriers.tests.samples import shipment_ref
 from carriers.types import Address, Order, Package, errors
 from shipping.checkpoints import polling
 from shipping.labels import reconciliation
 from shipping.models import Orphan, Shipment
 from shipping.tests import kestrel as kestrel_module
-from shipping.tests.kestrel import STATUSES, KestrelAdapter, read_label, read_scan
+from shipping.tests.kestrel import STATUSES, KestrelAdapter, read_scan, read_shipment
 from shipping.warehouses import warehouses
 
 
@@ -56,6 +57,8 @@ class Kestrel(BaseHTTPRequestHandler):
         return self._send(self.parcels["KP00000001" if self.is_confused else number])
 
     def do_GET(self) -> None:
+        if self.path == "/key":
+            return self._send({"owner": "Waybill"})
         if "/events" in self.path:
             return self._send({"events": self.parcels[self.path.split("/")[2]]["events"]})
         found = [one for one in self.parcels.values() if self.is_confused or self.path.endswith(one["ref"])]
@@ -112,14 +115,16 @@ class TestKestrelContract(CarrierContract):
     calls = {
         "quote": (lambda it: it.quote(Order(**ROUTE)), {"rates": [RATE]}),
         "create_label": (lambda it: it.create_label(Order(reference="WB-1", order_id="1", **ROUTE)), PARCEL),
-        "find_by_reference": (lambda it: it.find_by_reference("WB-1"), {"parcels": [PARCEL]}),
+        "find_by_reference": (lambda it: it.find_by_reference(shipment_ref(reference="WB-1")), {"parcels": [PARCEL]}),
+        "check_credential": (lambda it: it.check_credential(), {"owner": "Waybill"}),
         "track": (
-            lambda it: it.track(["KP00000001"]),
+            lambda it: it.track([shipment_ref(tracking_number="KP00000001")]),
             {"events": [{"code": "sorted", "at": "2026-01-05T10:00:00+01:00"}]},
         ),
     }
     lists = (("quote", ["rates"]), ("track", ["events"]))
     needed = {
+        "check_credential": ("owner",),
         "quote": ("rates.*.price", "rates.*.service"),
         "create_label": ("ref", "number", "label"),
         "find_by_reference": ("parcels.*.ref", "parcels.*.number", "parcels.*.label"),
@@ -182,14 +187,14 @@ def test_carrier_without_webhooks_is_polled(api, order, own_credential, kestrel)
 class CarelessAdapter(KestrelAdapter):
     """An adapter that does not check that a response is about its request."""
 
-    def create_label(self, order: types.Order) -> types.BookedLabel:
-        return read_label(
+    def create_label(self, order: types.Order) -> types.BookedShipment:
+        return read_shipment(
             Record(self._request("create_label", "POST", "/parcels", body=Json({"ref": order.reference})))
         )
 
-    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": reference})
-        return [read_label(item) for item in Record(answer).records("parcels")]
+    def find_by_reference(self, ref: types.ShipmentRef) -> list[types.BookedShipment]:
+        answer = self._request("find_by_reference", "GET", "/parcels", params={"ref": ref.reference})
+        return [read_shipment(item) for item in Record(answer).records("parcels")]
 
 
 @pytest.mark.django_db

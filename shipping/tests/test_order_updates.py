@@ -103,9 +103,7 @@ def test_changed_order_has_the_carriers_new_label(api, patch, order, sandbox):
     assert api.get(f"{path}/label").getvalue() != before
     assert not default_storage.exists(stored)
 
-    sandbox.control(
-        "POST", "/_sandbox/faults", {"operation": "label_file", "kind": "status", "status": 404, "count": 9}
-    )
+    sandbox.control("POST", "/_sandbox/faults", {"operation": "documents", "kind": "status", "status": 404, "count": 9})
     patch(path, {"destination": BUYER | {"contact_name": "Yan Yule"}})
     assert api.get(f"{path}/label").status_code == 404  # better none than one with another address
     sandbox.control("DELETE", "/_sandbox/faults")
@@ -191,15 +189,15 @@ def test_label_is_fetched_again_after_a_change_without_an_answer(api, patch, ord
 def test_file_fetched_during_a_change_is_not_stored(api, order, sandbox, monkeypatch):
     path = f"/api/v1/shipments/{buy(api, order)['shipment_id']}"
     Label.objects.update(file="", fetch_at=timezone.now())
-    fetch = VelocityAdapter.label_file
+    fetch = VelocityAdapter.documents
 
-    def changed_meanwhile(adapter, url):
-        content = fetch(adapter, url)
+    def changed_meanwhile(adapter, ref, kinds):
+        found = fetch(adapter, ref, kinds)
         documents.discard_files(Shipment.objects.get())
-        return content
+        return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(VelocityAdapter, "label_file", changed_meanwhile)
+        patched.setattr(VelocityAdapter, "documents", changed_meanwhile)
         assert documents.fetch_missing() == 0
     assert api.get(f"{path}/label").status_code == 404
     assert documents.fetch_missing() == 1

@@ -12,6 +12,7 @@ from apikeys.models import Event
 from carriers.adapters.registry import PickitAdapter
 from carriers.credentials import opening, storage
 from carriers.types import Scan, Status
+from shipping.common import refs
 from shipping.common.conversion import to_order
 from shipping.labels import booking, orphans, reconciliation
 from shipping.models import BookingState, Orphan, Shipment
@@ -94,7 +95,7 @@ def test_label_that_a_late_answer_booked_is_not_voided(api, sandbox, order, shor
     shipment = Shipment.objects.get()
     adapter = opening.open_adapter(shipment.credential)
     adapter.create_label(to_order(shipment.request))
-    first, second = adapter.find_by_reference(shipment.reference)
+    first, second = adapter.find_by_reference(refs.shipment_ref(shipment))
     look_up = PickitAdapter.find_by_reference
 
     def book_meanwhile(self, reference):
@@ -112,7 +113,7 @@ def test_second_label_of_a_purchase_is_voided_if_the_first_one_is_not_stored(api
     buy(api, order)
     shipment = Shipment.objects.get()
     create_late_label(sandbox, credential)
-    _first, second = opening.open_adapter(credential).find_by_reference(shipment.reference)
+    _first, second = opening.open_adapter(credential).find_by_reference(refs.shipment_ref(shipment))
     booking.store_booking(shipment.id, second)
     assert reconcile_now() == {"booked": 1}
     assert label_statuses(sandbox, shipment) == ["cancelled", "created"]
@@ -220,7 +221,7 @@ def create_late_label(sandbox, account):
     adapter = opening.open_adapter(account)
     headers = {"Authorization": f"Bearer {adapter.tokens.current()}"}
     body = purchases(sandbox)[-1]["body"]
-    response = sandbox.session.post(f"{adapter.base_url}/shipments", json=body, headers=headers, timeout=30)
+    response = sandbox.session.post(f"{adapter.urls['main']}/shipments", json=body, headers=headers, timeout=30)
     assert response.status_code == 201
 
 
@@ -244,7 +245,7 @@ def test_failed_booking_of_a_former_account_is_not_watched(sandbox, tenant, fail
 
 def test_answer_after_the_booking_failed_is_voided_at_once(sandbox, credential, failed_booking):
     create_late_label(sandbox, credential)
-    late = opening.open_adapter(credential).find_by_reference(failed_booking.reference)[0]
+    late = opening.open_adapter(credential).find_by_reference(refs.shipment_ref(failed_booking))[0]
     assert booking.store_booking(failed_booking.id, late).booking_state == BookingState.FAILED
     assert reconciliation.reconcile() == {"orphan": 1}
     assert label_statuses(sandbox, failed_booking) == ["cancelled"]

@@ -1,5 +1,6 @@
 """Answers about pickup points are cached for an hour, and used while the carrier is asked again or unavailable."""
 
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("
 def search(credential):
     def search_near(**changes):
         credential.refresh_from_db()
-        return points.search_points(credential, opening.open_adapter(credential), {**NEAR, **changes})
+        return points.search_points(credential, opening.open_adapter(credential), {**asdict(NEAR), **changes})
 
     return search_near
 
@@ -40,7 +41,7 @@ def test_repeated_search_uses_the_cached_answer(search, count_calls):
     first = search()
     assert first.points
     assert search() == first
-    assert search(latitude=NEAR["latitude"] + 0.00001) == first
+    assert search(latitude=NEAR.latitude + 0.00001) == first
     assert count_calls() == 1
     assert search(limit=1).points == first.points[:1]
     assert count_calls() == 2
@@ -132,7 +133,7 @@ def test_point_that_the_carrier_removed_is_deleted_on_refresh(credential, monkey
     def get():
         return points.get_point(credential, opening.open_adapter(credential), "PP-12345").points
 
-    def answer_not_found(_adapter, **_question):
+    def answer_not_found(_adapter, *_question):
         raise CarrierNotFound(carrier="Pickit")
 
     get()

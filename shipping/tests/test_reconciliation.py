@@ -12,6 +12,7 @@ from django.utils import timezone
 from apikeys.models import Event
 from carriers.adapters.registry import PickitAdapter
 from carriers.credentials import opening, storage
+from shipping.common import refs
 from shipping.labels import booking, reconciliation
 from shipping.models import BookingState, Shipment
 from shipping.tests.labels import buy as buy
@@ -153,7 +154,7 @@ def test_storing_a_booking_again_changes_nothing(api, sandbox, order):
     shipment = Shipment.objects.get()
     adapter = opening.open_adapter(shipment.credential)
     before = Event.objects.count()
-    booking.store_booking(shipment.id, adapter.find_by_reference(shipment.reference)[0])
+    booking.store_booking(shipment.id, adapter.find_by_reference(refs.shipment_ref(shipment))[0])
     shipment.refresh_from_db()
     assert shipment.booking_state == BookingState.BOOKED
     assert Event.objects.count() == before
@@ -164,7 +165,7 @@ def test_number_of_another_shipment_needs_review(api, sandbox, order):
     first = buy(api, order).json()["tracking_number"]
     buy(api, order, additional=True)
     other = Shipment.objects.get(sequence=2)
-    label = opening.open_adapter(other.credential).find_by_reference(other.reference)[0]
+    label = opening.open_adapter(other.credential).find_by_reference(refs.shipment_ref(other))[0]
     Shipment.objects.filter(id=other.id).update(booking_state=BookingState.PENDING, tracking_number="")
     booking.store_booking(other.id, replace(label, tracking_number=first))
     other.refresh_from_db()
@@ -184,7 +185,7 @@ def test_late_answer_ends_the_lookups_in_spite_of_a_failed_one(api, sandbox, ord
     fault(sandbox, "close", after=True, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = opening.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = opening.open_adapter(shipment.credential).find_by_reference(refs.shipment_ref(shipment))
     fault(sandbox, "status", "find_by_reference", status=503, count=1)
     look_up = PickitAdapter.find_by_reference
 
@@ -202,7 +203,7 @@ def test_booked_shipment_is_looked_up_again_at_the_given_time(api, sandbox, orde
     fault(sandbox, "hang_after", delay_s=3, count=1)
     buy(api, order)
     shipment = Shipment.objects.get()
-    (label,) = opening.open_adapter(shipment.credential).find_by_reference(shipment.reference)
+    (label,) = opening.open_adapter(shipment.credential).find_by_reference(refs.shipment_ref(shipment))
     due = timezone.now() + timedelta(minutes=1)
     for reconcile_at in (None, due):
         booking.store_booking(shipment.id, label, reconcile_at=reconcile_at)

@@ -141,8 +141,8 @@ def test_stored_tracks_are_returned_while_the_carrier_is_unavailable(api, sandbo
 @pytest.mark.django_db(transaction=True)
 def test_refused_credential_is_the_error_of_each_number(api, sandbox, buy, monkeypatch):
     numbers = buy(2)
-    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.current", lambda _self: "stale")
-    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.renew", lambda _self, _failed: "stale too")
+    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.current", lambda *_: "stale")
+    monkeypatch.setattr("carriers.credentials.tokens.StoredTokens.renew", lambda *_: "stale too")
     assert {one["error"] for one in track(api, numbers)} == {"carrier_authentication"}
 
 

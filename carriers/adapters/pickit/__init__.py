@@ -63,6 +63,9 @@ class PickitAdapter(CarrierAdapter):
         "PICKIT_CLIENT_SECRET": "client_secret",
         "PICKIT_WEBHOOK_SECRET": "webhook_secret",
     }
+    default_service = "standard"
+    max_parcels = 100
+    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging")
     # The codes of its coverage, in any case.
     services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
     label_formats = ("PDF", "PNG", "ZPL")
@@ -77,63 +80,66 @@ class PickitAdapter(CarrierAdapter):
         with self._reading(LOGIN):
             return read.token(Record(answer))
 
+    def check_api(self) -> None:
+        self.pickup_points(types.PointSearch(country="", latitude=0, longitude=0, radius_km=1, limit=1))
+
     def quote(self, order: types.Order) -> list[types.Offer]:
         answer = self._request("quote", "POST", "/shipments/quote", body=Json(build.quote(order)))
         with self._reading("quote"):
             return [read.offer(Record(answer), order.service_type, order.origin.country)]
 
-    def create_label(self, order: types.Order) -> types.BookedLabel:
+    def create_label(self, order: types.Order) -> types.BookedShipment:
         answer = self._request("create_label", "POST", "/shipments", body=Json(build.shipment(order)))
         with self._reading("create_label", answer):
-            return read.label(Record(answer).expect("reference", order.reference), order.origin.country)
+            return read.shipment(Record(answer).expect("reference", order.reference), order.origin.country)
 
-    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        answer = self._request("find_by_reference", "GET", "/shipments", params={"reference": reference})
+    def find_by_reference(self, ref: types.ShipmentRef) -> list[types.BookedShipment]:
+        answer = self._request("find_by_reference", "GET", "/shipments", params={"reference": ref.reference})
         with self._reading("find_by_reference"):
-            rows = matching(Record(answer).records("data"), "reference", reference)
-            return [read.found_label(row) for row in rows]
+            rows = matching(Record(answer).records("data"), "reference", ref.reference)
+            return [read.found_shipment(row) for row in rows]
 
-    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
-        path = self._path("/shipments/{}/cancel", tracking_number)
+    def cancel(
+        self, ref: types.ShipmentRef, reason: str, parcels: Sequence[types.ParcelRef] = ()
+    ) -> types.Cancellation:
+        path = self._path("/shipments/{}/cancel", ref.tracking_number)
         answer = self._request("cancel", "POST", path, body=Json({"reason": reason}))
         with self._reading("cancel"):
-            return read.cancellation(Record(answer).expect("tracking_number", tracking_number), reason)
+            return read.cancellation(Record(answer).expect("tracking_number", ref.tracking_number), reason)
 
-    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
-        results = self.http.several([partial(self._track_one, number) for number in tracking_numbers])
+    def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
+        results = self.http.several([partial(self._track_one, ref.tracking_number) for ref in refs])
         found = {result.tracking_number: result for result in results if isinstance(result, types.Track)}
         failed = [result for result in results if isinstance(result, errors.CarrierError)]
         if failed and not found:
             raise failed[0]
         return found
 
-    def proof_of_delivery(self, tracking_number: str) -> types.ProofOfDelivery:
-        path = self._path("/shipments/{}/proof-of-delivery", tracking_number)
+    def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
+        path = self._path("/shipments/{}/proof-of-delivery", ref.tracking_number)
         answer = self._request("proof_of_delivery", "GET", path)
         with self._reading("proof_of_delivery"):
-            return read.proof(Record(answer).expect("tracking_number", tracking_number))
+            return read.proof(Record(answer).expect("tracking_number", ref.tracking_number))
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
         answer = self._request("schedule_pickup", "POST", "/pickups", body=Json(build.pickup(request)))
         with self._reading("schedule_pickup", answer):
             return read.pickup(Record(answer), request)
 
-    def cancel_pickup(self, carrier_pickup_id: str, reason: str) -> datetime:
-        path = self._path("/pickups/{}/cancel", carrier_pickup_id)
+    def cancel_pickup(self, ref: types.PickupRef, reason: str) -> datetime:
+        path = self._path("/pickups/{}/cancel", ref.carrier_pickup_id)
         answer = self._request("cancel_pickup", "POST", path, body=Json({"reason": reason}))
         with self._reading("cancel_pickup"):
-            return read.cancelled_at(Record(answer).expect("pickup_id", carrier_pickup_id))
+            return read.cancelled_at(Record(answer).expect("pickup_id", ref.carrier_pickup_id))
 
-    def pickup_points(
-        self, *, latitude: float, longitude: float, radius_km: float, limit: int
-    ) -> list[types.PickupPoint]:
-        query = {"lat": latitude, "lng": longitude, "radius": radius_km, "limit": limit}
+    def pickup_points(self, search: types.PointSearch) -> list[types.PickupPoint]:
+        query = {"lat": search.latitude, "lng": search.longitude, "radius": search.radius_km, "limit": search.limit}
         answer = self._request("pickup_points", "GET", "/pickup-points", params=query)
         with self._reading("pickup_points"):
             points = Record(answer).each("data", read.point)
-        return [point for point in points if point.active][:limit]
+        return [point for point in points if point.active][: search.limit]
 
-    def pickup_point(self, point_id: str) -> types.PickupPoint:
+    def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
         answer = self._request("pickup_point", "GET", self._path("/pickup-points/{}", point_id))
         with self._reading("pickup_point"):
             return read.point(Record(answer).record("data"))

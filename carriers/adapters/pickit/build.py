@@ -22,7 +22,7 @@ def quote(order: types.Order) -> dict[str, Any]:
         "destination": _address(order.destination),
         "packages": [_package(package) for package in order.packages],
         "service_type": order.service_type,
-        "pickup_point_id": order.pickup_point_id or None,
+        "pickup_point_id": order.pickup_point.id if order.pickup_point else None,
     }
 
 
@@ -50,8 +50,31 @@ def pickup(request: types.PickupRequest) -> dict[str, Any]:
 
 
 def _address(address: types.Address) -> dict[str, str]:
-    return {name: value for name, value in vars(address).items() if value}
+    """Return the fields that Pickit's addresses have. Its street is one text."""
+    lines = [" ".join(filter(None, (address.street, address.house_number))), address.street2, address.street3]
+    parts = {
+        "country": address.country,
+        "postal_code": address.postal_code,
+        "city": address.city,
+        "state": address.state,
+        "street": ", ".join(filter(None, lines)),
+        "company": address.company,
+        "contact_name": address.contact_name,
+        "contact_phone": address.contact_phone,
+        "contact_email": address.contact_email,
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _package(package: types.Package) -> dict[str, Any]:
-    return {name: value for name, value in vars(package).items() if value not in (None, "")}
+    """Return the fields that Pickit's packages have."""
+    parts = {
+        "weight_kg": package.weight_kg,
+        "length_cm": package.length_cm,
+        "width_cm": package.width_cm,
+        "height_cm": package.height_cm,
+        "declared_value": package.declared_value,
+        "currency": package.currency,
+        "description": package.description,
+    }
+    return {name: value for name, value in parts.items() if value not in (None, "")}

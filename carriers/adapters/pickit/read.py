@@ -65,13 +65,13 @@ def token(answer: Record) -> types.Token:
     return types.Token(value=answer.token("access_token"), expires_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def offer(answer: Record, service_type: str, country: str) -> types.Offer:
+def offer(answer: Record, service_type: str | None, country: str) -> types.Offer:
     total = answer.amount("total_price")
     breakdown = {name: answer.lenient(Record.number, name, Decimal(0)) for name in CHARGES}
     if rest := total - sum(breakdown.values()):
         breakdown["other"] = rest
     return types.Offer(
-        service_type=service_type,
+        service_type=service_type or "",
         total_price=total,
         currency=answer.currency("currency", country),
         breakdown=breakdown,
@@ -86,30 +86,25 @@ def offer(answer: Record, service_type: str, country: str) -> types.Offer:
     )
 
 
-def found_label(row: Record) -> types.BookedLabel:
-    """Return a label of a lookup. Its status says whether it is voided, so it must be readable."""
+def found_shipment(row: Record) -> types.BookedShipment:
+    """Return a shipment of a lookup. Its status says whether it is voided, so it must be readable."""
     row.word("status", "")
-    return label(row, "")
+    return shipment(row, "")
 
 
-def label(answer: Record, country: str) -> types.BookedLabel:
-    """Return a bought label. Only reference, tracking number and file are needed to use it.
+def shipment(answer: Record, country: str) -> types.BookedShipment:
+    """Return a bought shipment. Only reference, tracking number and label are needed to use it.
 
     Args:
         country: of the sender, whose currency a symbol may mean, as in a quote; empty: not known.
     """
-    label = answer.record("label")
-    content, label_format = label.file("data")
     total = answer.lenient(Record.amount, "total_price", None)
-    return types.BookedLabel(
+    return types.BookedShipment(
         reference=answer.text("reference"),
         tracking_number=answer.identifier("tracking_number"),
         carrier_shipment_id=answer.lenient(Record.text, "shipment_id", "", most=64),
-        content=content,
-        label_format=label_format,
-        label_size=label.lenient(Record.text, "size", "", most=8),
+        documents=(_label(answer.record("label")),),
         created_at=answer.lenient(Record.time, "created_at", None) or now(),
-        carrier_label_url=label.lenient(Record.text, "url", ""),
         estimated_delivery=answer.lenient(Record.deadline, "estimated_delivery", None),
         total_price=total,
         currency="" if total is None else answer.currency("currency", country),
@@ -120,6 +115,17 @@ def label(answer: Record, country: str) -> types.BookedLabel:
             "qr_code": answer.lenient(Record.text, "qr_code", ""),
             "pickup_point": _chosen_point(answer.optional("pickup_point")),
         },
+    )
+
+
+def _label(label: Record) -> types.Document:
+    content, label_format = label.file("data")
+    return types.Document(
+        kind="label",
+        format=label_format,
+        content=content,
+        url=label.lenient(Record.text, "url", ""),
+        size=label.lenient(Record.text, "size", "", most=8),
     )
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -82,6 +83,9 @@ class VelocityAdapter(CarrierAdapter):
     )
     environment_names = {"VELOCITY_USERNAME": "username", "VELOCITY_PASSWORD": "password"}
     services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
+    default_service = "standard"
+    max_parcels = 100
+    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging")
     service_pattern = rf"standard|{build.CHOSEN_COURIER}"
     payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
     currencies = (read.CURRENCY,)
@@ -112,6 +116,10 @@ class VelocityAdapter(CarrierAdapter):
         with self._reading(LOGIN):
             return read.token(read.record(answer))
 
+    def check_api(self) -> None:
+        today = datetime.now(self.zone).date()
+        self.reports(types.ReportRequest(kind="orders", since=today, until=today))
+
     def quote(self, order: types.Order) -> list[types.Offer]:
         answer = self._request("quote", "POST", f"{API}/serviceability", body=Json(build.serviceability(order)))
         with self._reading("quote"):
@@ -120,8 +128,8 @@ class VelocityAdapter(CarrierAdapter):
             raise errors.NotServiceable(carrier=self.name, carrier_code="not_serviceable")
         return offers
 
-    def create_label(self, order: types.Order) -> types.BookedLabel:
-        path = "/forward-order-shipment" if build.chosen_courier(order.service_type) else "/forward-order"
+    def create_label(self, order: types.Order) -> types.BookedShipment:
+        path = "/forward-order-shipment" if build.chosen_courier(order) else "/forward-order"
         body = build.forward_order(order, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
         try:
             answer = self._order("create_label", path, body)
@@ -131,24 +139,28 @@ class VelocityAdapter(CarrierAdapter):
             raise
         return self._booked("create_label", answer, order.reference)
 
-    def create_return(self, order: types.Order) -> types.BookedLabel:
-        path = "/reverse-order-shipment" if build.chosen_courier(order.service_type) else "/reverse-order"
+    def create_return(self, order: types.Order) -> types.BookedShipment:
+        path = "/reverse-order-shipment" if build.chosen_courier(order) else "/reverse-order"
         body = build.reverse_order(order, zone=self.zone, channel_id=self.fields.get("channel_id", ""))
         answer = self._order("create_return", path, body)
         return self._booked("create_return", answer, order.reference)
 
-    def find_by_reference(self, reference: str) -> list[types.BookedLabel]:
-        query = {"type": "orders", "order_id": reference}
+    def find_by_reference(self, ref: types.ShipmentRef) -> list[types.BookedShipment]:
+        query = {"type": "orders", "order_id": ref.reference}
         answer = self._request("find_by_reference", "GET", f"{API}/reports", params=query)
         with self._reading("find_by_reference"):
-            rows = matching(read.record(answer).records("data"), "order_id", reference)
-            found = [read.found_label(row) for row in rows]
-        return sorted(found, key=lambda label: label.created_at)
+            rows = matching(read.record(answer).records("data"), "order_id", ref.reference)
+            found = [read.found_shipment(row) for row in rows]
+        return sorted(found, key=lambda shipment: shipment.created_at)
 
-    def label_file(self, url: str) -> bytes:
-        content = self._download("label_file", url)
+    def documents(self, ref: types.ShipmentRef, kinds: Collection[str]) -> list[types.Document]:
+        urls = {kind: ref.carrier_state.get(f"{kind}_url", "") for kind in read.FILES if kind in kinds}
+        return [read.document(kind, url, self._fetch_pdf(url)) for kind, url in urls.items() if url]
+
+    def _fetch_pdf(self, url: str) -> bytes:
+        content = self._download("documents", url)
         if not content.startswith(b"%PDF") or b"%%EOF" not in content[-1024:]:
-            raise self._unreadable("label_file", "the answer is not a complete PDF")
+            raise self._unreadable("documents", "the answer is not a complete PDF")
         return content
 
     def update_order(self, request: types.OrderUpdate) -> types.UpdatedOrder:
@@ -156,16 +168,18 @@ class VelocityAdapter(CarrierAdapter):
         with self._reading("update_order"):
             return read.updated(read.record(answer).expect("awb", request.tracking_number))
 
-    def cancel(self, tracking_number: str, reason: str) -> types.Cancellation:
-        body = {"awb": tracking_number}
+    def cancel(
+        self, ref: types.ShipmentRef, reason: str, parcels: Sequence[types.ParcelRef] = ()
+    ) -> types.Cancellation:
+        body = {"awb": ref.tracking_number}
         answer = self._request("cancel", "POST", f"{API}/cancel-order", body=Json(body))
         with self._reading("cancel"):
-            return read.cancellation(read.record(answer).expect("awb", tracking_number), reason)
+            return read.cancellation(read.record(answer).expect("awb", ref.tracking_number), reason)
 
-    def track(self, tracking_numbers: Sequence[str]) -> dict[str, types.Track]:
+    def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
         found: dict[str, types.Track] = {}
-        for start in range(0, len(tracking_numbers), MAX_TRACKED):
-            numbers = list(tracking_numbers[start : start + MAX_TRACKED])
+        for start in range(0, len(refs), MAX_TRACKED):
+            numbers = [ref.tracking_number for ref in refs[start : start + MAX_TRACKED]]
             answer = self._request("track", "POST", f"{API}/order-tracking", body=Json({"awbs": numbers}))
             with self._reading("track"):
                 found |= read.tracks(answer, numbers)
@@ -209,17 +223,17 @@ class VelocityAdapter(CarrierAdapter):
                 carrier=self.name, carrier_code=error.carrier_code, carrier_message=error.carrier_message
             ) from error
 
-    def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedLabel:
+    def _booked(self, operation: str, answer: Any, reference: str) -> types.BookedShipment:
         with self._reading(operation, answer):
-            label = read.label(read.record(answer).expect("order_id", reference))
-        return read.with_files(label, self._file(label.carrier_label_url), self._file(label.carrier_manifest_url))
+            booked = read.shipment(read.record(answer).expect("order_id", reference))
+        return replace(booked, documents=tuple(self._with_file(document) for document in booked.documents))
 
-    def _file(self, url: str) -> bytes:
-        """Return a file; empty if it cannot be fetched now. The order is bought, so the file is fetched later."""
+    def _with_file(self, document: types.Document) -> types.Document:
+        """Return a document with its file; without it if it cannot be fetched now, as it is fetched again later."""
         try:
-            return self.label_file(url) if url else b""
+            return replace(document, content=self._fetch_pdf(document.url))
         except errors.CarrierError:
-            return b""
+            return document
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         plain = super()._refusal(operation, response)

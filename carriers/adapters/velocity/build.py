@@ -41,14 +41,14 @@ def forward_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> 
     body |= _goods(order) | _measures(order.packages)
     if order.payment_method == PaymentMethod.COD:
         body["cod_collectible"] = order.cod_amount
-    return _filled(body | _departure(order.warehouse) | _courier(order.service_type))
+    return _filled(body | _departure(order.warehouse) | _courier(order))
 
 
 def reverse_order(order: types.Order, *, zone: tzinfo, channel_id: str = "") -> dict[str, Any]:
     """Build a reverse order, from the buyer to a warehouse; it is always prepaid."""
     body = _head(order, zone, channel_id) | _address("pickup", order.origin) | _goods(order)
     body |= {"original_awb": order.return_of.tracking_number, "return_reason": order.reason, "print_label": True}
-    body |= _measures(order.packages) | _courier(order.service_type)
+    body |= _measures(order.packages) | _courier(order)
     if order.warehouse:
         body["warehouse_id"] = order.warehouse.carrier_id
     return _filled(body | _address("shipping", order.destination))
@@ -73,7 +73,7 @@ def change(update: types.OrderUpdate) -> dict[str, Any]:
 
 def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
     address, back = request.warehouse.address, request.return_address or request.warehouse.address
-    first, *more = _lines(address.street) or [""]
+    first, *more = _lines(address) or [""]
     return _filled(
         {
             "warehouse_id": request.warehouse.carrier_id,
@@ -86,7 +86,7 @@ def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
             "state": address.state,
             "country": _country(address),
             "pin_code": address.postal_code,
-            "return_address": ", ".join(_lines(back.street)),
+            "return_address": ", ".join(_lines(back)),
             "return_city": back.city,
             "return_state": back.state,
             "return_country": _country(back),
@@ -95,8 +95,10 @@ def warehouse(request: types.WarehouseRequest) -> dict[str, Any]:
     )
 
 
-def _lines(street: str) -> list[str]:
-    return [line.strip() for line in street.splitlines() if line.strip()]
+def _lines(address: types.Address) -> list[str]:
+    first = " ".join(filter(None, (address.street, address.house_number)))
+    lines = [line for text in (first, address.street2, address.street3) for line in text.splitlines()]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _country(address: types.Address) -> str:
@@ -114,9 +116,9 @@ def phone(text: str) -> str:
     return national[1] if national else digits
 
 
-def chosen_courier(service_type: str) -> str:
+def chosen_courier(order: types.Order) -> str:
     """Return the id of the courier that the merchant chose from a quote; empty: Velocity chooses."""
-    found = re.fullmatch(CHOSEN_COURIER, service_type)
+    found = re.fullmatch(CHOSEN_COURIER, order.service_type or "")
     return found[1] if found else ""
 
 
@@ -134,7 +136,7 @@ def _address(role: str, address: types.Address) -> dict[str, Any]:
     return {
         f"{role}_customer_name": first,
         f"{role}_last_name": last.strip(),
-        f"{role}_address": ", ".join(_lines(address.street)),
+        f"{role}_address": ", ".join(_lines(address)),
         f"{role}_city": address.city,
         f"{role}_pincode": address.postal_code,
         f"{role}_state": address.state,
@@ -194,7 +196,7 @@ def _departure(warehouse: types.Warehouse | None) -> dict[str, Any]:
     if warehouse is None:
         return {}
     address = warehouse.address
-    first, *more = _lines(address.street) or [""]
+    first, *more = _lines(address) or [""]
     vendor = {
         "email": address.contact_email,
         "phone": phone(address.contact_phone),
@@ -210,8 +212,8 @@ def _departure(warehouse: types.Warehouse | None) -> dict[str, Any]:
     return {"pickup_location": warehouse.name, "warehouse_id": warehouse.carrier_id, "vendor_details": _filled(vendor)}
 
 
-def _courier(service_type: str) -> dict[str, str]:
-    return {"courier_company_id": chosen_courier(service_type)}
+def _courier(order: types.Order) -> dict[str, str]:
+    return {"courier_company_id": chosen_courier(order)}
 
 
 def _filled(body: Mapping[str, Any]) -> dict[str, Any]:

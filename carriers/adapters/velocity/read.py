@@ -20,6 +20,7 @@ from carriers.types import Status
 ZONE = ZoneInfo("Asia/Kolkata")
 CURRENCY = "INR"
 TOKEN_LIFE = timedelta(hours=24)
+FILES = ("label", "manifest")
 # docs/carriers/velocity.md#status
 STATUSES = {
     "NEW": Status.CREATED,
@@ -96,25 +97,25 @@ def _offer(item: Record) -> types.Offer:
     )
 
 
-def found_label(row: Record) -> types.BookedLabel:
+def found_shipment(row: Record) -> types.BookedShipment:
     """Return an order of a lookup. Its status says whether it is cancelled, so it must be readable."""
     row.word("status", "")
-    return label(row)
+    return shipment(row)
 
 
-def label(answer: Record) -> types.BookedLabel:
+def shipment(answer: Record) -> types.BookedShipment:
     """Return a booked order without its files. Only a lookup reports the time of booking."""
     charges = answer.lenient(Record.amount, "freight_charges", None)
-    return types.BookedLabel(
+    urls = {
+        "label": answer.text("label_url", ""),  # not lenient: without it the label is lost
+        "manifest": answer.lenient(Record.text, "manifest_url", ""),
+    }
+    return types.BookedShipment(
         reference=answer.text("order_id"),
         tracking_number=answer.identifier("awb"),
         carrier_shipment_id=answer.lenient(Record.text, "shipment_id", "", most=64),
-        content=b"",
-        label_format="PDF",
-        label_size="4x6",
+        documents=tuple(document(kind, url) for kind, url in urls.items() if url),
         created_at=answer.lenient(Record.time, "created_at", None) or now(),
-        carrier_label_url=answer.text("label_url", ""),  # not lenient: without it the label is lost
-        carrier_manifest_url=answer.lenient(Record.text, "manifest_url", ""),
         total_price=charges,
         currency="" if charges is None else CURRENCY,
         cancelled=code_of(answer.lenient(Record.text, "status", "")) == "CANCELLED",
@@ -122,7 +123,13 @@ def label(answer: Record) -> types.BookedLabel:
             "courier_name": answer.lenient(Record.text, "courier_name", ""),
             "courier_company_id": answer.lenient(Record.text, "courier_company_id", ""),
         },
+        carrier_state={f"{kind}_url": url for kind, url in urls.items() if url},
     )
+
+
+def document(kind: str, url: str, content: bytes = b"") -> types.Document:
+    """Return a file of an order; all are PDFs."""
+    return types.Document(kind=kind, format="PDF", content=content, url=url, size="4x6" if kind == "label" else "")
 
 
 def tracks(answer: Any, numbers: Iterable[str]) -> dict[str, types.Track]:
@@ -213,10 +220,6 @@ def updated(answer: Record) -> types.UpdatedOrder:
 def report(answer: Record, kind: str) -> types.Report:
     rows = tuple(answer.each("data", lambda row: to_storable(row.value)))
     return types.Report(kind=kind, rows=rows, totals=answer.lenient(Record.mapping, "totals", {}))
-
-
-def with_files(label: types.BookedLabel, content: bytes, manifest: bytes) -> types.BookedLabel:
-    return replace(label, content=content, manifest=manifest)
 
 
 # Webhooks

@@ -65,7 +65,7 @@ class Velocity(SimulatedCarrier):
         Route("POST", rf"{_API}/serviceability", "quote", couriers.list_serving),
         Route("POST", rf"{_API}/warehouse", "register_warehouse", warehouses.save),
         Route("GET", rf"{_API}/reports", "reports", reports.show),
-        Route("GET", r"/api/(label|manifest)/(\d+)\.pdf", "label_file", files.download),
+        Route("GET", r"/api/(label|manifest)/(\d+)\.pdf", "documents", files.download),
     )
     sign = staticmethod(webhooks.sign)
 
@@ -83,7 +83,7 @@ class Velocity(SimulatedCarrier):
             wait = self.seconds_over_limit((request.account, name), limit, seconds)
             if wait is not None:
                 raise Refusal(429, {"message": TOO_MANY}, **{"Retry-After": str(max(1, math.ceil(wait)))})
-        if operation not in ("token", "label_file"):
+        if operation not in ("token", "documents"):
             auth.authenticate(self, request)
 
     def unreadable(self, message: str) -> Answer:
