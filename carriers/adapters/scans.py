@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from carriers.adapters.values import read_time
@@ -34,14 +35,21 @@ def build_scan(
     description: str = "",
     location: str = "",
     details: Mapping[str, Any],
+    reasons: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    cause: Any = "",
 ) -> Scan:
     """Return the scan of a code; one that ``statuses`` lacks has status unknown. Raises ``ValueError`` for the time.
 
     Args:
         descriptions: texts for codes that are reported without a ``description``.
         zone: the zone of a time without an offset.
+        reasons: ``reason`` and ``action_required_by`` of exceptions, by ``cause`` or else by code.
+        cause: the carrier's word for the cause of an exception.
     """
     code = find_code(code, statuses)
+    reason, action = reasons.get(code, ("", ""))
+    if reason and isinstance(cause, str):
+        reason, action = reasons.get(cause, (reason, action))
     occurred_at, is_assumed = read_time(occurred_text, zone=zone)
     return Scan(
         code=code[:MAX_CODE],
@@ -49,6 +57,8 @@ def build_scan(
         occurred_at=occurred_at,
         occurred_text=occurred_text,
         tz_assumed=is_assumed,
+        reason=reason,
+        action_required_by=action,
         description=(description or descriptions.get(code, code))[:MAX_TEXT],
         location=location[:MAX_TEXT],
         details=details,

@@ -48,6 +48,7 @@ class TestTracking:
         assert moving.details["progress_percentage"] == 97.5
         assert failed.status == Status.EXCEPTION
         assert failed.details["failure_reason"] == "CUSTOMER_NOT_AVAILABLE"
+        assert (failed.reason, failed.action_required_by) == ("not_home", "")
         assert (failed.details["attempts"], failed.details["next_action"]) == (2, "RETURN_TO_DEPOT")
         assert waiting.details["locker_number"] == "C-07"
         assert waiting.details["hold_until"] == "2024-03-24T21:00:00Z"

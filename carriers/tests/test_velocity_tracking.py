@@ -83,6 +83,7 @@ def test_event_about_money_reports_nothing():
 def test_failed_attempt_has_its_reason_and_count():
     (reported,) = open_adapter(answer({})).parse_webhook(json.dumps(EVENTS["event_nobody_at_the_door"]).encode()).scans
     assert reported.scan.details["ndr_reason"] == "CUSTOMER_NOT_AVAILABLE"
+    assert (reported.scan.reason, reported.scan.action_required_by) == ("not_home", "sender")
     assert reported.scan.details["attempts"] == 1
     assert reported.scan.occurred_at == datetime(2026, 5, 22, 12, 10, tzinfo=UTC)
 

@@ -41,6 +41,8 @@ DESCRIPTIONS = {
     "returned": "Package returned to the sender",
     "cancelled": "Shipment cancelled",
 }
+# Code of an exception, or its ``failure_reason``, -> its reason and who must act (empty: nobody).
+REASONS = {"exception": ("other", ""), "CUSTOMER_NOT_AVAILABLE": ("not_home", "")}
 # Webhook event -> the code of the same scan in tracking: docs/carriers/pickit.md#status
 EVENTS = {
     "shipment.created": "created",
@@ -55,7 +57,11 @@ EVENT_TIMES = {"shipment.picked_up": "pickup_time", "shipment.delivered": "deliv
 PICKUP_EVENTS = {"pickup.scheduled": "scheduled", "pickup.completed": "completed"}
 # Parts of a price: docs/carriers/pickit.md#requests-and-answers
 CHARGES = ("base_rate", "fuel_surcharge", "insurance", "handling_fee", "pickup_point_fee")
-_scan = partial(build_scan, statuses=STATUSES, descriptions=DESCRIPTIONS)
+_build_scan = partial(build_scan, statuses=STATUSES, descriptions=DESCRIPTIONS, reasons=REASONS)
+
+
+def _scan(code: str, occurred_text: str, *, details: Mapping[str, Any], **texts: str) -> types.Scan:
+    return _build_scan(code, occurred_text, details=details, cause=details.get("failure_reason"), **texts)
 
 
 def token(answer: Record) -> types.Token:

@@ -46,6 +46,8 @@ DESCRIPTIONS = {
     "DAMAGED": "Shipment damaged",
     "CANCELLED": "Shipment cancelled",
 }
+# Code of an exception, or its ``ndr_reason``, -> its reason and who must act: Velocity waits for the seller.
+REASONS = {"NDR": ("other", "sender"), "CUSTOMER_NOT_AVAILABLE": ("not_home", "sender")}
 # Tracking histories contain words instead of codes: docs/carriers/velocity.md#status
 CODES_BY_WORD = {
     "new": "NEW",
@@ -187,6 +189,8 @@ def _scan(event: Record) -> types.Scan:
         zone=ZONE,
         description=event.lenient(Record.text, "description", ""),
         location=event.lenient(Record.text, "location", ""),
+        reasons=REASONS,
+        cause=details.get("ndr_reason"),
         details={_RENAMED_DETAILS.get(name, name): value for name, value in details.items() if name not in _COLUMNS},
     )
 
