@@ -117,6 +117,16 @@ INTERNATIONAL = replace(
 EUROPEAN = replace(
     DOMESTIC, origin=ABROAD, destination=FRANCE, service_type="11", currency="EUR", items=(), customer_reference="PO 7"
 )
+DIRECT = {"direct_delivery": True}
+AEROSOLS = {
+    "ProperShippingName": "Aerosols",
+    "RegulationSet": "CFR",
+    "TransportationMode": "Ground",
+    "CommodityRegulatedLevelCode": "FR",
+    "PackagingType": "Fiberboard Box",
+    "EmergencyPhone": "4105550199",
+    "EmergencyContact": "Ada Lane",
+}
 ORDERS = {
     "domestic": DOMESTIC,
     "zpl": replace(DOMESTIC, label_format="ZPL", packages=(BOX, replace(BOX, weight_kg=Decimal("0.2")))),
@@ -161,6 +171,31 @@ ORDERS = {
             signature="any", insured_value=Decimal("100.00"), notify=True, carrier={"eu_de_minimis": True}
         ),
     ),
+    "dangerous": replace(
+        DOMESTIC,
+        options=types.Options(
+            dangerous_goods=(
+                types.DangerousGoods(un_number="1950", hazard_class="2.1", packing_group="II", quantity=Decimal("0.5")),
+            ),
+            carrier={"dangerous_goods": [AEROSOLS]},
+        ),
+    ),
+    "only to the recipient": replace(
+        DOMESTIC, return_address=replace(SENDER, street="3 Canal Road"), options=types.Options(carrier=DIRECT)
+    ),
+    "third party": replace(
+        INTERNATIONAL,
+        customs=replace(
+            CUSTOMS,
+            contents="gift",
+            duties=types.Payer(who="third_party", account_number="Z9Y8X7", postal_code="10001", country="US"),
+        ),
+        options=types.Options(
+            payer=types.Payer(who="third_party", account_number="Z9Y8X7", postal_code="10001", country="US"),
+            carrier={"eu_de_minimis": True, "shipper_type": "01", "consignee_type": "02"},
+        ),
+    ),
+    "cod europe": replace(EUROPEAN, payment_method=types.PaymentMethod.COD, cod_amount=Decimal("20.00")),
     "cod": replace(DOMESTIC, payment_method=types.PaymentMethod.COD, cod_amount=Decimal("20.00")),
 }
 
