@@ -2,13 +2,17 @@
 
 import contextlib
 import gzip
+import inspect
+import re
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from carriers.adapters.apis import Json
+from carriers.http import connection_pool
 from carriers.http.call_log import Caller
 from carriers.http.exchange import _session
 from carriers.http.transport import HttpTransport
@@ -169,3 +173,50 @@ def test_endless_chunk_is_read_up_to_the_size_limit(send, carrier, settings):
         send()
     assert len(carrier.requests) == 1
     assert len(written) < 100
+
+
+def test_internals_of_urllib3_that_are_replaced_exist_and_are_used(send, carrier, monkeypatch):
+    """An incompatible urllib3 fails here: without these, calls would have no deadline and no size limit."""
+    mixin, used = connection_pool._DeadlineMixin, set()
+    for ours, theirs in (
+        (connection_pool._Connection, connection_pool.HTTPConnection),
+        (connection_pool._SecureConnection, connection_pool.HTTPSConnection),
+    ):
+        assert not {"_new_conn", "connect", "request"} - set(dir(theirs))
+        for name in ("_new_conn", "connect"):
+            assert list(inspect.signature(getattr(theirs, name)).parameters) == ["self"]
+        values = ("_dns_host", "host", "port", "timeout", "source_address", "socket_options", "sock")
+        connection = ours("127.0.0.1", 9, timeout=3)
+        assert [name for name in values if not hasattr(connection, name)] == []
+        assert (connection._dns_host, connection.port, connection.timeout) == ("127.0.0.1", 9, 3)
+    for owner, name in (
+        (mixin, "_new_conn"),
+        (mixin, "connect"),
+        (mixin, "request"),
+        (connection_pool._Response, "__init__"),
+        (connection_pool._LimitedReader, "readinto"),
+    ):
+        original = getattr(owner, name)
+
+        def record(self, *args, _original=original, _name=name, **kwargs):
+            used.add(_name)
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(owner, name, record)
+    _session.get_adapter(carrier.url).close()  # no pooled connection
+    assert send().status == 200
+    assert used == {"_new_conn", "connect", "request", "__init__", "readinto"}
+    pools = _session.get_adapter("https://x").poolmanager.pool_classes_by_scheme
+    assert pools == {"http": connection_pool._Pool, "https": connection_pool._SecurePool}
+
+
+def test_only_the_connection_pool_imports_urllib3():
+    root = Path(__file__).resolve().parents[2]
+    apps = [root / name for name in ("apikeys", "carriers", "config", "shipping", "tracking", "webhooks", "deploy")]
+    importing = [
+        path.relative_to(root).as_posix()
+        for app in apps
+        for path in app.rglob("*.py")
+        if re.search(r"^\s*(import|from) urllib3", path.read_text(), re.MULTILINE)
+    ]
+    assert importing == ["carriers/http/connection_pool.py"]
