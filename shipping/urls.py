@@ -4,6 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
 from carriers.api import converters  # noqa: F401 registers "carrier" for paths
+from shipping.addresses import views as address_views
 from shipping.checkpoints import views as checkpoint_views
 from shipping.labels import views as label_views
 from shipping.pickups import views as pickup_views
@@ -43,6 +44,8 @@ urlpatterns = [
     ),
     path("returns", shipment_views.ReturnViewSet.as_view({"post": "create"}), name="returns"),
     path("serviceability", quote_views.ServiceabilityViewSet.as_view({"post": "check"}), name="serviceability"),
+    path("transit-times", quote_views.TransitTimeViewSet.as_view({"post": "find"}), name="transit-times"),
+    path("address-check", address_views.AddressCheckViewSet.as_view({"post": "check"}), name="address-check"),
     path("metrics/business", report_views.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
     path("analytics/performance", report_views.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
     path("pickups", pickup_views.PickupViewSet.as_view({"get": "list", "post": "create"}), name="pickups"),

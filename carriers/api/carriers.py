@@ -12,14 +12,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys.access.views import ApiViewSet
+from apikeys.db.tenancy import Mode
 from apikeys.http.rendering import rfc3339
 from apikeys.models import scopes
+from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.api import overview
 from carriers.api.overview import Overview
 from carriers.credentials import checks, selection
 from carriers.credentials.fields import require_fields
 from carriers.http import rate_limits
+from carriers.models import ENVIRONMENT_OF_MODE, Environment
 
 
 class CarrierHealthSerializer(serializers.Serializer):
@@ -73,9 +76,30 @@ class CarrierListSerializer(serializers.Serializer):
     carriers = CarrierSerializer(many=True)
 
 
+class CarrierLimitsSerializer(serializers.Serializer):
+    max_parcels = serializers.IntegerField(help_text="Parcels of one shipment.")
+
+
+class CarrierEnvironmentSerializer(serializers.Serializer):
+    environment = serializers.ChoiceField(choices=Environment.choices)
+    mode = serializers.ChoiceField(choices=Mode.choices, help_text="Of the API keys that use it.")
+    simulated = serializers.BooleanField(
+        help_text="The carrier has no test environment; requests go to the simulated carrier."
+    )
+
+
 class CarrierDetailSerializer(CarrierSerializer):
     credential_schema = serializers.DictField()
     report_kinds = serializers.ListField(child=serializers.CharField())
+    environments = CarrierEnvironmentSerializer(many=True)
+    default_service = serializers.CharField(
+        allow_null=True, help_text="The service of orders that name none; null: labels must name one."
+    )
+    served_options = serializers.ListField(
+        child=serializers.CharField(), help_text="The fields of `options` that the carrier serves."
+    )
+    options_schema = serializers.DictField(help_text="JSON Schema (2020-12) of `options.carrier`.")
+    limits = CarrierLimitsSerializer()
 
 
 class ChecksSerializer(serializers.Serializer):
@@ -119,13 +143,9 @@ class CarrierListViewSet(ApiViewSet):
 
     @extend_schema(responses={200: CarrierDetailSerializer}, tags=["carriers"])
     def retrieve(self, request: Request, carrier: str) -> Response:
-        """Show one carrier, with the fields of its credential as JSON Schema."""
+        """Show one carrier, with its options, its limits and the fields of its credential as JSON Schema."""
         found = overview.describe_one(self.tenant, carrier)
-        details = {
-            "credential_schema": found.adapter.credential_schema,
-            "report_kinds": list(found.adapter.report_kinds),
-        }
-        return Response(carrier_data(found) | details)
+        return Response(carrier_data(found) | carrier_details(found.adapter))
 
     @extend_schema(responses={200: CredentialHealthSerializer, 503: CredentialHealthSerializer}, tags=["carriers"])
     def health(self, request: Request, carrier: str) -> Response:
@@ -161,4 +181,24 @@ def carrier_data(found: Overview) -> dict[str, Any]:
         "credential": found.credential,
         "credential_refused_at": rfc3339(found.refused_at),
         "health": asdict(found.health) | {"last_success_at": rfc3339(found.health.last_success_at)},
+    }
+
+
+def carrier_details(adapter: type[CarrierAdapter]) -> dict[str, Any]:
+    """Return what ``GET /api/v1/carriers/{carrier}`` adds about one carrier."""
+    return {
+        "credential_schema": adapter.credential_schema,
+        "report_kinds": list(adapter.report_kinds),
+        "environments": [
+            {
+                "environment": environment.value,
+                "mode": mode.value,
+                "simulated": not getattr(adapter.apis["main"], environment.value),
+            }
+            for mode, environment in ENVIRONMENT_OF_MODE.items()
+        ],
+        "default_service": adapter.default_service or None,
+        "served_options": list(adapter.served_options),
+        "options_schema": adapter.options_schema,
+        "limits": {"max_parcels": adapter.max_parcels},
     }

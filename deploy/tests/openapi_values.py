@@ -92,6 +92,11 @@ FIELDS: dict[str, Callable[[Things, Any], Any]] = {
     "service_type": lambda world, drawn: ("standard", "express")[len(str(drawn)) % 2],
     "label_format": lambda world, drawn: "PDF",
     "label_size": lambda world, drawn: "4x6",
+    # Options and declarations that the simulated carrier does not serve.
+    **dict.fromkeys(("options", "customs", "ship_at", "wanted_documents", "attachments"), lambda world, drawn: None),
+    "packaging": lambda world, drawn: "",
+    "unit_value": lambda world, drawn: None,
+    "parcel": lambda world, drawn: 1,
     "warehouse_id": lambda world, drawn: world.some(things.warehouse),
     "carriers": lambda world, drawn: [],
     "cod_amount": _rounded(2, most=1e6),
@@ -177,8 +182,8 @@ def paid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepaid(world: Things, body: dict[str, Any]) -> dict[str, Any]:
-    """Collect no cash on delivery: the carrier does not offer it."""
-    return paid(world, body | {"payment_method": "prepaid"})
+    """Collect no cash on delivery and name no return address: the carrier does not offer them."""
+    return paid(world, body | {"payment_method": "prepaid", "return_address": None})
 
 
 def tracked(world: Things, body: dict[str, Any]) -> dict[str, Any]:
@@ -281,6 +286,8 @@ QUERIES: dict[str, Change] = {
     r"GET /api/v1/shipments$": filters,
     r"GET /api/v1/(audit-)?events$": feed,
 }
+# Operations that no simulated carrier offers: valid requests are refused.
+NOT_OFFERED = re.compile(r"POST /api/v1/(transit-times|address-check)$")
 # Operations for keys of the platform's operator.
 OF_PLATFORM_KEYS = re.compile(r"GET /api/v1/audit-events$")
 # Headers to send besides the key, from the bytes of the body.

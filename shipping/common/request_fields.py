@@ -148,6 +148,7 @@ class MetadataField(serializers.JSONField):
         return super().to_internal_value(others | named)
 
 
+@extend_schema_field({"type": "string", "maxLength": 20, "pattern": "^([0-9]{4,12})?$"})
 class HsCodeField(TextField):
     """A code of the Harmonized System or of a national tariff; dots and blanks are left out."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from apikeys.db.tenancy import Tenant
 from carriers.adapters.base import CarrierAdapter
 from carriers.credentials import opening, selection
-from carriers.types import Address, Offer, Order, PickupPoint
+from carriers.types import Address, Offer, Order, PickupPoint, TransitTime
 from carriers.types.errors import CarrierError, NotServiceable
 from shipping.common import carrier_limits
 from shipping.common.conversion import to_builtins, to_order, to_request
@@ -68,6 +68,19 @@ def check_serviceability(tenant: Tenant, route: Mapping[str, Any]) -> tuple[Carr
         return adapter, _read_coverage(adapter, "destination", order.destination), ""
     except NotServiceable as error:
         return adapter, (), error.carrier_message or str(error)
+
+
+def find_transit_times(tenant: Tenant, route: Mapping[str, Any]) -> tuple[CarrierAdapter, Sequence[TransitTime]]:
+    """Return the adapter, and how long each of its services takes on a route; none: the route is not served.
+
+    Raises: ``CarrierError``, also as ``CarrierUnsupported``.
+    """
+    credential = selection.select_credential(tenant, route["carrier"])
+    adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id)
+    adapter.need("transit_times")
+    order = to_order(route)
+    carrier_limits.check(type(adapter), order)
+    return adapter, adapter.transit_times(order)
 
 
 def _add_nearest_point(adapter: CarrierAdapter, offers: Sequence[Offer], point: PickupPoint | None) -> list[Offer]:

@@ -45,6 +45,14 @@ class QuoteRequestSerializer(PurchaseRequestSerializer):
     destination = AddressSerializer()
 
 
+class TransitTimesRequestSerializer(QuoteRequestSerializer):
+    """``POST /api/v1/transit-times``"""
+
+    service_type = IdentifierField(
+        max_length=40, required=False, allow_null=True, default=None, help_text="Default: all services."
+    )
+
+
 class ServiceabilityRequestSerializer(PaymentRequestSerializer):
     """``POST /api/v1/serviceability``"""
 

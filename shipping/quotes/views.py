@@ -50,4 +50,21 @@ class ServiceabilityViewSet(ApiViewSet):
         """
         route = self.validate(serializers.ServiceabilityRequestSerializer, request.data)
         adapter, offers, reason = quotes.check_serviceability(self.tenant, route)
-        return Response(rendering.serviceability(adapter.name, offers, reason))
+        return Response(rendering.serviceability(type(adapter), offers, reason))
+
+
+class TransitTimeViewSet(ApiViewSet):
+    """How long the services of a carrier take."""
+
+    scopes: ClassVar = {"find": scopes.SHIPMENTS_READ}
+
+    @extend_schema(
+        request=serializers.TransitTimesRequestSerializer,
+        responses={200: rendering.TransitTimesSerializer},
+        tags=["coverage"],
+    )
+    def find(self, request: Request) -> Response:
+        """List how long each service of a carrier takes on a route. Nothing is stored."""
+        route = self.validate(serializers.TransitTimesRequestSerializer, request.data)
+        adapter, found = quotes.find_transit_times(self.tenant, route)
+        return Response(rendering.transit_times(type(adapter), found))

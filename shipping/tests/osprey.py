@@ -1,0 +1,52 @@
+"""Osprey Freight, a carrier that does not exist and sends nothing: its adapter has the operations that others lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+
+from carriers import types
+from carriers.adapters.apis import Api
+from carriers.adapters.base import CarrierAdapter, schema, text_field
+
+ZONE_TIME = datetime.fromisoformat("2026-12-02T17:00:00+01:00")
+
+
+class OspreyAdapter(CarrierAdapter):
+    slug = "osprey"
+    name = "Osprey Freight"
+    apis = {"main": Api(sandbox="https://test.osprey.example", production="https://osprey.example", auth=())}
+    credential_schema = schema(required=("key",), key=text_field("API key", secret=True))
+    services = {"EXP": "Express", "ECO": "Economy"}
+    default_service = "ECO"
+    max_parcels = 5
+    served_options = ("signature", "carrier")
+    options_schema: ClassVar = {
+        "type": "object",
+        "properties": {"tail_lift": {"type": "boolean"}},
+        "additionalProperties": False,
+    }
+    orders: ClassVar[list[types.Order]] = []
+
+    def check_credential(self) -> None:
+        """Accept every key."""
+
+    def quote(self, order: types.Order) -> Sequence[types.Offer]:
+        self.orders.append(order)
+        price = {"total_price": Decimal(9), "currency": "EUR", "breakdown": {"base_rate": Decimal(9)}}
+        return [
+            types.Offer(service_type="ECO", price_kind="list", co2e_kg=Decimal("0.25"), **price),
+            types.Offer(service_type="EXP", service_name="Express before noon", **price),
+        ]
+
+    def transit_times(self, order: types.Order) -> Sequence[types.TransitTime]:
+        self.orders.append(order)
+        late = types.TransitTime(service_type="ECO")
+        return [types.TransitTime(service_type="EXP", days=2, delivers_at=ZONE_TIME, book_until=ZONE_TIME), late]
+
+    def check_address(self, address: types.Address) -> types.AddressCheck:
+        better = replace(address, street="Storgata 12", residential=True)
+        return types.AddressCheck(ok=False, residential=None, suggestions=(better,))
