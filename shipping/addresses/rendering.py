@@ -26,7 +26,7 @@ class SuggestedAddressSerializer(serializers.Serializer):
 
 class AddressCheckSerializer(serializers.Serializer):
     carrier = serializers.CharField()
-    ok = serializers.BooleanField(allow_null=True, help_text="Null if the carrier cannot tell.")
+    ok = serializers.BooleanField(allow_null=True, help_text="Null if the carrier does not know the address.")
     residential = serializers.BooleanField(allow_null=True, help_text="Null if the carrier does not state it.")
     suggestions = SuggestedAddressSerializer(many=True, help_text="The best first; empty fields are left out.")
     warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
