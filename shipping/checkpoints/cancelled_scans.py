@@ -110,6 +110,7 @@ def _describe(row: Any) -> dict[str, Any]:
         "status": str(row.status),
         "code": row.code,
         "location": row.location,
+        "parcel": row.parcel,
         "occurred_at": rfc3339(row.occurred_at),
     }
 
