@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import Conflict, WaybillError
 from carriers.credentials import opening, selection
 from carriers.models import Credential
-from carriers.types import Order
+from carriers.types import Order, Package
 from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, OutcomeUnknown
 from shipping.common import carrier_limits, input_warnings
 from shipping.common.conversion import to_order, to_request
@@ -83,7 +83,7 @@ def reserve(
                 shipment.sequence = _next_sequence(tenant, order, request)
                 shipment.warehouse, shipment.return_of = warehouse, return_of
                 shipment.save(force_insert=True)
-                create_parcels(shipment, order)
+                store_parcels(shipment, order)
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:
@@ -112,10 +112,14 @@ def buy(shipment: Shipment, order: Order) -> Shipment:
     return store_booking(shipment.id, booked)
 
 
-def create_parcels(shipment: Shipment, order: Order) -> None:
-    """Store the parcels of an order."""
-    parcels = enumerate(order.packages, start=1)
-    Parcel.objects.bulk_create(Parcel(shipment=shipment, number=number, **vars(package)) for number, package in parcels)
+def store_parcels(shipment: Shipment, order: Order) -> None:
+    """Store the parcels of an order. Those that are stored already keep what the carrier gave them."""
+    Parcel.objects.bulk_create(
+        (Parcel(shipment=shipment, number=number, **vars(package)) for number, package in enumerate(order.packages, 1)),
+        update_conflicts=True,
+        unique_fields=["shipment", "number"],
+        update_fields=[field.name for field in fields(Package)],
+    )
 
 
 def _build_shipment(tenant: Tenant, credential: Credential, order: Order, request: Mapping[str, Any]) -> Shipment:

@@ -20,7 +20,7 @@ from shipping.common import carrier_limits, lookup
 from shipping.common.conversion import to_order, to_request
 from shipping.common.event_data import shipment_facts
 from shipping.labels import documents
-from shipping.labels.purchase import create_parcels
+from shipping.labels.purchase import store_parcels
 from shipping.models import Shipment
 from shipping.models.event_types import SHIPMENT_UPDATED
 
@@ -128,8 +128,8 @@ def _store(shipment: Shipment, order: Order, changes: Mapping[str, Any]) -> Ship
             row.recipient = order.destination.contact_name or order.destination.company
         row.save(update_fields=["request", "destination", "recipient", "updated_at"])
         if "packages" in changes:
-            row.parcels.all().delete()
-            create_parcels(row, order)
+            row.parcels.filter(number__gt=len(order.packages)).delete()
+            store_parcels(row, order)
         data = shipment_facts(row) | {"changed": sorted(changes)}
         events.record(SHIPMENT_UPDATED, tenant=row.tenant, subject_id=row.id, data=data)
     return row

@@ -44,10 +44,12 @@ def test_order_is_changed_at_the_carrier_and_then_stored(api, client, api_key, o
     label = buy(api, order)
     path = f"/api/v1/shipments/{label['shipment_id']}"
     change = {"destination": BUYER | {"street": "14 Example Road"}, "packages": [{"weight_kg": 2}]}
+    Parcel.objects.update(tracking_number="BOX-1", reference="WB-1")
     answer = client.patch(path, change, content_type="application/json", headers={"X-API-Key": api_key})
     assert answer.status_code == 200, answer.content
     assert answer.json()["destination"]["street"] == "14 Example Road"
     assert [package["weight_kg"] for package in answer.json()["packages"]] == [2]
+    assert Parcel.objects.values_list("tracking_number", "reference").get() == ("BOX-1", "WB-1")
     stored = sandbox.control("GET", f"/_sandbox/velocity/shipments?reference={answer.json()['reference']}")
     assert stored[0]["body"]["shipping_address"] == "14 Example Road"
     advance(sandbox, label["tracking_number"], to="OFD", webhook=False)
