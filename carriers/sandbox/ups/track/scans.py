@@ -49,7 +49,7 @@ STEPS = {
     "rescheduled": Scan("U", "UP", "154", "Updated Delivery Date", is_logical=True),
     "photo": Scan("U", "PX", "155", "Delivery Photo", is_logical=True),
     "voided": Scan("MV", "VP", "007", "Shipment Information Voided", False, is_logical=True),
-    "unknown": Scan("X", "ZZ", "999", "A code in no list"),
+    "unknown": Scan("X", "W9", "999", "A code in no list"),
 }
 SEQUENCE = ("created", "picked_up", "departed", "in_transit", "out_for_delivery", "delivered")
 TO_A_POINT = ("created", "picked_up", "departed", "in_transit", "at_pickup_point", "delivered")
