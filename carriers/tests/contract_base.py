@@ -76,6 +76,8 @@ class ContractBase:
     lists: ClassVar[Sequence[tuple[str, Sequence[str | int]]]] = ()
     # Each operation -> the paths of the fields of its successful response that it needs; "*" is any key or number.
     needed: ClassVar[Mapping[str, Collection[str]]]
+    # Operations -> the error of a documented answer of success that says no, such as "not voided".
+    negatives: ClassVar[Mapping[str, type[CarrierError]]] = {}
     # (operation, body) of garbage that is a valid response of this carrier, such as an empty list.
     valid_garbage: ClassVar[Collection[tuple[str, bytes]]] = ()
     # Each documented status word -> our status.

@@ -21,13 +21,13 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from carriers.adapters.base import CarrierAdapter
-from carriers.adapters.operations import is_read
+from carriers.adapters.operations import OPERATIONS, Effect, is_read
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import opening, storage
 from carriers.http.faults import FAULTS
 from carriers.models import CarrierCall, Credential, CredentialToken
 from carriers.sandbox.testing import SandboxProcess
-from carriers.tests import pickit, velocity
+from carriers.tests import pickit, ups, velocity
 from carriers.tests.samples import pickup_ref, shipment_ref
 from carriers.types import Order, ShipmentRef, WarehouseRequest
 
@@ -100,6 +100,26 @@ def _velocity_return(has: Mapping[str, str]) -> Any:
     return replace(_velocity_order(has, velocity.RETURN), return_of=_ref(has, reference="WB-1"))
 
 
+def _ups_order(order: Order = ups.ORDER) -> Any:
+    return replace(order, reference=_reference())
+
+
+def _ups_pickup(**fields: Any) -> Any:
+    tomorrow = timezone.now() + timedelta(days=1)
+    return replace(ups.PICKUP, reference=_reference(), pickup_date=tomorrow, **fields)
+
+
+def _ups_bought(it: CarrierAdapter) -> dict[str, str]:
+    order = _ups_order()
+    number, pickup = it.create_label(order).tracking_number, it.schedule_pickup(_ups_pickup()).carrier_pickup_id
+    (point, *_others) = it.pickup_points(ups.NEAR)
+    return {"number": number, "reference": order.reference, "pickup": pickup, "point": point.id}
+
+
+def _ups_ref(has: Mapping[str, str]) -> Any:
+    return ups.ref_of(replace(ups.ORDER, reference=has["reference"]), has["number"])
+
+
 SAMPLES = {
     "pickit": Samples(
         fields={"client_id": "test-client-id", "client_secret": "test-secret"},
@@ -124,6 +144,36 @@ SAMPLES = {
         prepare={
             "proof_of_delivery": lambda sandbox, number: sandbox.control(
                 "POST", f"/_sandbox/pickit/shipments/{number}/advance", {"to": "delivered", "force": True}
+            )
+        },
+    ),
+    "ups": Samples(
+        fields={name: text for name, text in ups.FIELDS.items() if name != "webhook_token"},
+        buy=_ups_bought,
+        calls={
+            "token": lambda it, has: it.tokens.current(),
+            "quote": lambda it, has: it.quote(ups.ORDER),
+            "transit_times": lambda it, has: it.transit_times(ups.ORDER),
+            "check_address": lambda it, has: it.check_address(ups.BUYER),
+            "create_label": lambda it, has: it.create_label(_ups_order()),
+            "create_return": lambda it, has: it.create_return(_ups_order(ups.RETURN)),
+            "find_by_reference": lambda it, has: it.find_by_reference(_ups_ref(has)),
+            "documents": lambda it, has: it.documents(_ups_ref(has), ["label"]),
+            "upload_document": lambda it, has: it.upload_document(ups.INVOICE, _ups_ref(has)),
+            "cancel": lambda it, has: it.cancel(_ups_ref(has), "late"),
+            "track": lambda it, has: it.track([_ups_ref(has)]),
+            "proof_of_delivery": lambda it, has: it.proof_of_delivery(_ups_ref(has)),
+            "schedule_pickup": lambda it, has: it.schedule_pickup(_ups_pickup(window_end="16:00")),
+            "find_pickups": lambda it, has: it.find_pickups(ups.PICKUP),
+            "cancel_pickup": lambda it, has: it.cancel_pickup(pickup_ref(ups.PICKUP, has["pickup"]), "no parcels"),
+            "pickup_points": lambda it, has: it.pickup_points(ups.NEAR),
+            "pickup_point": lambda it, has: it.pickup_point(has["point"], "US"),
+            "subscribe": lambda it, has: it.subscribe([has["number"]], "", ""),
+            "unsubscribe": lambda it, has: it.unsubscribe(it.subscribe([], "", "")[0]),
+        },
+        prepare={
+            "proof_of_delivery": lambda sandbox, number: sandbox.control(
+                "POST", f"/_sandbox/ups/shipments/{number}/advance", {"to": "delivered", "force": True}
             )
         },
     ),
@@ -233,7 +283,7 @@ def test_fault_ends_as_documented(sandbox, settings, new_credential, slug, opera
 
 @pytest.mark.parametrize("slug", list(ADAPTERS))
 def test_each_operation_has_a_sample(slug):
-    calling = {name for name in ADAPTERS[slug].capabilities() if not name.endswith("_webhook")}
+    calling = {name for name in ADAPTERS[slug].capabilities() if OPERATIONS[name] is not Effect.LOCAL}
     assert set(SAMPLES[slug].calls) == calling | {"token"}
 
 

@@ -153,7 +153,7 @@ class UpsAdapter(CarrierAdapter):
         body = build.upload(document, self._account)
         answer = self._post("upload_document", path, body, "UploadResponse", headers=headers)
         with self._reading("upload_document"):
-            return answer.record("FormsHistoryDocumentID").texts("DocumentID")[0]
+            return read.some_texts(answer.record("FormsHistoryDocumentID"), "DocumentID")[0]
 
     def cancel(
         self, ref: types.ShipmentRef, reason: str, parcels: Sequence[types.ParcelRef] = ()
@@ -165,10 +165,9 @@ class UpsAdapter(CarrierAdapter):
             params = {"trackingnumber": json.dumps(chosen)} if chosen else None
             answer = self._call("cancel", "DELETE", path, "VoidShipmentResponse", params=params)
             with self._reading("cancel"):
-                status = answer.record("SummaryResult").record("Status")
-                code, text = status.text("Code"), status.text("Description", "")
-            if code != "1":  # nothing, or only a part, was voided
-                raise errors.CarrierCannotCancel(carrier=self.name, carrier_code=code, carrier_message=text)
+                refused = read.not_voided(answer)
+            if refused:
+                raise errors.CarrierCannotCancel(carrier=self.name, carrier_code="0", carrier_message=refused)
         return types.Cancellation(tracking_number=ref.tracking_number, cancelled_at=now(), reason=reason)
 
     def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
@@ -242,7 +241,7 @@ class UpsAdapter(CarrierAdapter):
         wanted = body | {"trackingNumberList": list(numbers)}
         answer = self._request("subscribe", "POST", f"{path}/package", body=Json(wanted))
         with self._reading("subscribe"):
-            valid = Record(answer).texts("validTrackingNumbers")
+            valid = read.some_texts(Record(answer), "validTrackingNumbers")
         ends = now() + timedelta(days=SUBSCRIBED_DAYS)
         return [types.Subscription(carrier_id=number, numbers=(number,), expires_at=ends) for number in valid]
 
@@ -298,7 +297,7 @@ class UpsAdapter(CarrierAdapter):
 
     def _track_reference(self, ref: types.ShipmentRef) -> list[types.BookedShipment]:
         path = self._path("/api/track/v1/reference/details/{}", ref.reference)
-        first, last = ref.booked_at - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+        first, last = ref.booked_at - timedelta(days=1), ref.booked_at + self.lookup.watch
         params = {
             "locale": "en_US", "shipperNum": self._account, "refNumType": "SmallPackage",
             "fromPickUpDate": f"{first:%Y%m%d}", "toPickUpDate": f"{last:%Y%m%d}",

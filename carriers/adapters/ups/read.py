@@ -44,16 +44,23 @@ def refusal(answer: Record) -> tuple[str, str] | None:
     """Return code and words of an answer that states a failure; Locator has an envelope of its own."""
     response = answer.optional("Response")
     status, error = response.optional("ResponseStatus"), response.optional("Error")
-    if status.text("Code", "1") == "1" and response.text("ResponseStatusCode", "1") == "1":
-        return None
-    words = error.text("ErrorDescription", "") or status.text("Description", "")
-    return error.text("ErrorCode", "") or status.text("Code", "0"), words
+    code, words = (status.lenient(Record.text, name, "") for name in ("Code", "Description"))
+    if error.value and response.lenient(Record.text, "ResponseStatusCode", "") == "0":
+        texts = [error.lenient(Record.text, name, "") for name in ("ErrorCode", "ErrorDescription")]
+        return texts[0] or "0", texts[1]
+    return (code, words) if code == "0" and words != "Success" else None
 
 
 def errors_of(answer: Record) -> list[tuple[str, str]]:
     """Return codes and texts of an error answer."""
     rows = answer.record("response").one_or_many("errors").records("errors")
     return [(row.text("code"), row.text("message", "")) for row in rows]
+
+
+def some_texts(answer: Record, name: str) -> tuple[str, ...]:
+    if not (found := answer.texts(name)):
+        raise ValueError(f"{name} has no text")
+    return found
 
 
 # Prices and bookings
@@ -115,7 +122,7 @@ def recovered(answer: Record, ref: types.ShipmentRef) -> types.BookedShipment:
     """Return a shipment with the labels that UPS has kept; without rows, several shipments have the reference."""
     rows = answer.one_or_many("LabelResults").records("LabelResults")
     name = "ShipmentIdentificationNumber"
-    number = answer.identifier(name) if name in answer.value else rows[0].identifier("TrackingNumber")
+    number = answer.identifier(name) if name in answer.value else next(iter(rows), answer).identifier("TrackingNumber")
     images = [("invoice", row.optional("Form"), "Image", 0) for row in rows]
     return _shipment(ref, number, rows, "LabelImage", images)
 
@@ -125,7 +132,7 @@ def _shipment(
 ) -> types.BookedShipment:
     """Return a shipment with the label of each parcel, and those ``images`` that can be read."""
     known = {parcel.tracking_number: parcel.number for parcel in ref.parcels}
-    if not known and len(rows) != len(ref.order.packages):
+    if not rows or (not known and len(rows) != len(ref.order.packages)):
         raise ValueError(f"{label}: the answer does not have each parcel")
     numbers = [row.identifier("TrackingNumber") for row in rows]
     places = [known.get(text, place) for place, text in enumerate(numbers, start=1)]
@@ -184,6 +191,15 @@ def _tracked_shipment(rows: Sequence[Record], ref: types.ShipmentRef) -> types.B
         service_type=ref.order.service_type or "",
         cancelled=all(VOIDED in found for found in codes),
     )
+
+
+def not_voided(answer: Record) -> str:
+    """Return the words of an answer that nothing, or only a part, was voided; empty: all was."""
+    status = answer.record("SummaryResult").record("Status")
+    code = status.text("Code")
+    if code not in ("0", "1"):
+        raise ValueError("SummaryResult.Status.Code is not 0 or 1")
+    return "" if code == "1" else status.lenient(Record.text, "Description", "") or "Not voided"
 
 
 # Tracking
@@ -300,7 +316,7 @@ def proof(rows: Sequence[Record], ref: types.ShipmentRef) -> types.ProofOfDelive
     places = {parcel.tracking_number: parcel.number for parcel in ref.parcels}
     information, documents = delivered[0][0].optional("deliveryInformation"), []
     for row in rows:
-        own, place = row.optional("deliveryInformation"), places.get(row.text("trackingNumber", ""), 0)
+        own, place = row.optional("deliveryInformation"), places.get(row.lenient(Record.text, "trackingNumber", ""), 0)
         texts = {"GIF": own.optional("signature").value.get("image"), "HTML": own.optional("pod").value.get("content")}
         for code, text in texts.items():
             image = Record({"pod": {"GraphicImage": text, "ImageFormat": {"Code": code}} if text else None}, row.path)
@@ -370,7 +386,12 @@ def _point(row: Record) -> types.PickupPoint:
 def _hours(row: Record, name: str, default: dict[str, str]) -> dict[str, str]:
     """Return opening hours. UPS's have no leading zeros, midnight is 0, and day 1 is Sunday."""
     found = dict(default)
-    for day in row.one_or_many(name).records(name)[0].one_or_many("DayOfWeek").records("DayOfWeek"):
+    days = [
+        day
+        for one in row.one_or_many(name).records(name)[:1]
+        for day in one.one_or_many("DayOfWeek").records("DayOfWeek")
+    ]
+    for day in days:
         opens, closes = (day.text(key, "").zfill(4) for key in ("OpenHours", "CloseHours"))
         if day.value.get("OpenHours"):
             until = "24:00" if closes == "0000" else f"{closes[:2]}:{closes[2:]}"
@@ -412,7 +433,7 @@ def checked(answer: Record) -> types.AddressCheck:
 
 
 def _address(key: Record) -> types.Address:
-    lines, names = key.texts("AddressLine"), ("PostcodePrimaryLow", "PostcodeExtendedLow")
+    lines, names = key.lenient(Record.texts, "AddressLine", ()), ("PostcodePrimaryLow", "PostcodeExtendedLow")
     return types.Address(
         country=key.text("CountryCode"),
         state=key.lenient(Record.text, "PoliticalDivision1", ""),
