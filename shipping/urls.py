@@ -49,6 +49,7 @@ urlpatterns = [
     path("metrics/business", report_views.BusinessMetricsViewSet.as_view({"get": "retrieve"}), name="business-metrics"),
     path("analytics/performance", report_views.PerformanceViewSet.as_view({"get": "retrieve"}), name="performance"),
     path("pickups", pickup_views.PickupViewSet.as_view({"get": "list", "post": "create"}), name="pickups"),
+    path("pickup-windows", pickup_views.PickupViewSet.as_view({"post": "windows"}), name="pickup-windows"),
     path("pickups/<str:pickup>", pickup_views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
     path("pickups/<str:pickup>/cancel", pickup_views.PickupViewSet.as_view({"post": "cancel"}), name="pickup-cancel"),
     path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),

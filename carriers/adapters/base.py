@@ -94,6 +94,8 @@ class CarrierAdapter(WebhookReader):
     # How many numbers one subscription call takes; 0: a subscription is for the whole credential.
     numbers_per_subscription: ClassVar[int] = 0
     max_parcels: ClassVar[int] = 1
+    # The fields of ``PointSearch`` that a search for pickup points needs besides an address or coordinates.
+    point_search_fields: ClassVar[tuple[str, ...]] = ("country",)
     # Whether ``Order.pickup_point`` needs its whole address for a label.
     needs_point_address: ClassVar[bool] = False
     # The carrier has no cancel operation: a cancellation only is a checkpoint of ours.

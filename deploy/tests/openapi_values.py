@@ -163,6 +163,13 @@ def covered(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     return query | {"country": "US", "postal_code": "10001"}
 
 
+def near(world: Things, query: dict[str, Any]) -> dict[str, Any]:
+    """Search near coordinates: the carrier takes no address."""
+    return {"latitude": 40.7, "longitude": -74.0} | {
+        name: value for name, value in query.items() if name not in ("country", "postal_code", "city", "street")
+    }
+
+
 def filters(world: Things, query: dict[str, Any]) -> dict[str, Any]:
     """Remove the store, as there is none, and order the times."""
     kept = {name: value for name, value in query.items() if name != "store"}
@@ -280,6 +287,7 @@ BODIES: dict[str, Change] = {
 QUERIES: dict[str, Change] = {
     r"/reports$": report,
     r"/service-coverage$": covered,
+    r"/pickup-points$": near,
     r"GET /next-tracking-number$": indicated,
     r"GET /api/v1/usage$": period,
     r"GET /api/v1/analytics/performance$": period,
@@ -287,7 +295,7 @@ QUERIES: dict[str, Change] = {
     r"GET /api/v1/(audit-)?events$": feed,
 }
 # Operations that no simulated carrier offers: valid requests are refused.
-NOT_OFFERED = re.compile(r"POST /api/v1/(transit-times|address-check)$")
+NOT_OFFERED = re.compile(r"POST /api/v1/(transit-times|address-check|pickup-windows)$")
 # Operations for keys of the platform's operator.
 OF_PLATFORM_KEYS = re.compile(r"GET /api/v1/audit-events$")
 # Headers to send besides the key, from the bytes of the body.

@@ -27,15 +27,11 @@ def refuse_unserved(kind: type[CarrierAdapter], order: Order) -> None:
 
 
 def find_problems(kind: type[CarrierAdapter], order: Order) -> Problems:
-    """Yield each field of an order's options, customs data and parcels that contradicts another one or a limit."""
+    """Yield the field of an order's options and parcels that exceeds a limit of its carrier."""
     if len(order.packages) > kind.max_parcels:
         limit = {"carrier": kind.name, "number": kind.max_parcels}
         yield "packages", [_("%(carrier)s takes at most %(number)d parcels in one shipment.") % limit]
     yield from _find_option_problems(kind, order.options.carrier)
-    duties = order.customs.duties if order.customs else None
-    if order.customs and duties and duties.who == ("recipient" if order.customs.incoterm == "DDP" else "sender"):
-        text = _("With the incoterm DDP the recipient pays no duties; with any other the sender pays none.")
-        yield "customs.duties.who", [text]
 
 
 def _list_unserved_options(kind: type[CarrierAdapter], options: Options) -> Iterator[str]:

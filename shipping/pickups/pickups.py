@@ -59,7 +59,7 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[War
     usable = (row.credential for row in booked if selection.accepts_orders(row.credential, tenant))
     credential = next(usable, None) or selection.select_credential(tenant, order["carrier"])
     opening.open_adapter(credential).need("schedule_pickup")
-    shipments = _check_shipments(credential, names, found)
+    shipments = check_shipments(credential, names, found)
     pickup, repeated = _reserve(tenant, credential, order, shipments)
     warnings += repeated
     adapter = opening.open_adapter(credential, merchant_id=tenant.merchant_id, subject_id=pickup.id)
@@ -178,7 +178,7 @@ def _select_named(rows: QuerySet[Pickup], column: str, name: str) -> QuerySet[Pi
     return named.order_by(Exact(F(column), cleaned).desc(), "-id")
 
 
-def _check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
+def check_shipments(credential: Credential, names: Sequence[str], found: Mapping[str, Shipment]) -> list[Shipment]:
     """Return the shipments to collect, each once; ``names`` may name one several times."""
     holders = lookup.resolve_numbers(credential.id, [row.tracking_number for row in found.values()])
     reasons = {number: _refusal_reason(name, found.get(name), credential, holders) for number, name in enumerate(names)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -9,6 +10,7 @@ from rest_framework import serializers
 from apikeys.http.pagination import PaginationSerializer as CursorPaginationSerializer
 from apikeys.http.rendering import rfc3339
 from carriers.adapters.registry import adapter_class
+from carriers.types import PickupWindow
 from shipping.labels.rendering import PENDING_REASON_HELP
 from shipping.models import Pickup
 
@@ -54,4 +56,32 @@ def pickup(row: Pickup) -> dict[str, Any]:
         "cancelled_at": row.cancelled_at and rfc3339(row.cancelled_at),
         "cancel_reason": row.cancel_reason,
         "pending_reason": row.pending_reason,
+    }
+
+
+class PickupWindowSerializer(serializers.Serializer):
+    day = serializers.DateField(help_text="Where the parcels are.")
+    start = serializers.CharField(help_text="HH:MM, local; empty: not stated.")
+    end = serializers.CharField(help_text="HH:MM, local; empty: not stated.")
+    book_until = serializers.DateTimeField(allow_null=True, help_text="Latest time to book a pickup then.")
+
+
+class PickupWindowsSerializer(serializers.Serializer):
+    carrier = serializers.CharField()
+    pickup_windows = PickupWindowSerializer(many=True, help_text="Empty if the carrier cannot pick up there.")
+
+
+def pickup_windows(carrier: str, windows: Sequence[PickupWindow]) -> dict[str, Any]:
+    """Render the times at which a carrier can pick up."""
+    return {
+        "carrier": carrier,
+        "pickup_windows": [
+            {
+                "day": one.day.isoformat(),
+                "start": one.start,
+                "end": one.end,
+                "book_until": rfc3339(one.book_until),
+            }
+            for one in windows
+        ],
     }

@@ -43,6 +43,29 @@ class PickupRequestSerializer(serializers.Serializer):
         return attrs
 
 
+class PickupWindowsRequestSerializer(serializers.Serializer):
+    """``POST /api/v1/pickup-windows``"""
+
+    # A pickup's request may be sent for its times.
+    unread = frozenset(
+        [
+            "pickup_window_start",
+            "pickup_window_end",
+            "contact_name",
+            "contact_phone",
+            "contact_email",
+            "special_instructions",
+            "additional",
+        ]
+    )
+    carrier = IdentifierField(max_length=40)
+    pickup_date = MomentField(help_text="The first day that suits you.")
+    address = StreetAddressSerializer()
+    packages_count = IntegerField(min_value=1, max_value=10_000, default=1)
+    total_weight_kg = MeasureField(max_digits=10, decimal_places=3, min_value=Decimal("0.001"), required=False)
+    shipment_ids = serializers.ListField(child=IdentifierField(max_length=64), max_length=500, default=list)
+
+
 class PickupListSerializer(PageSerializer):
     """``GET /api/v1/pickups``"""
 

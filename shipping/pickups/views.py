@@ -15,7 +15,7 @@ from apikeys.access.views import ApiViewSet
 from apikeys.http import pagination
 from apikeys.models import scopes
 from shipping.models import Pickup
-from shipping.pickups import pickups, rendering, serializers
+from shipping.pickups import pickups, rendering, serializers, windows
 from shipping.shipments import serializers as shipment_serializers
 
 PICKUP = OpenApiParameter(
@@ -28,7 +28,7 @@ class PickupViewSet(ApiViewSet):
 
     scopes: ClassVar = {
         **dict.fromkeys(("create", "cancel"), scopes.SHIPMENTS_WRITE),
-        **dict.fromkeys(("list", "retrieve"), scopes.SHIPMENTS_READ),
+        **dict.fromkeys(("list", "retrieve", "windows"), scopes.SHIPMENTS_READ),
     }
 
     def render(self, request: Request, pickup_id: uuid.UUID) -> Response:
@@ -77,3 +77,14 @@ class PickupViewSet(ApiViewSet):
         """Cancel a pickup. A repeated call returns the same cancellation."""
         data = self.validate(shipment_serializers.CancelRequestSerializer, request.data)
         return Response(rendering.pickup(pickups.cancel(self.tenant, pickup, reason=data["reason"])))
+
+    @extend_schema(
+        request=serializers.PickupWindowsRequestSerializer,
+        responses={200: rendering.PickupWindowsSerializer},
+        tags=["pickups"],
+    )
+    def windows(self, request: Request) -> Response:
+        """List the times at which a carrier can pick up. Nothing is booked or stored."""
+        order = self.validate(serializers.PickupWindowsRequestSerializer, request.data)
+        adapter, found = windows.find_windows(self.tenant, order)
+        return Response(rendering.pickup_windows(adapter.name, found))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +20,11 @@ import msgspec
 from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apikeys.db.leases import Schedule
 from apikeys.http import correlation
-from apikeys.http.errors import WaybillError
+from apikeys.http.errors import ValidationFailed, WaybillError
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
@@ -54,14 +55,16 @@ def search_points(credential: Credential, adapter: CarrierAdapter, search: Mappi
     Args:
         search: the fields of a ``PointSearch``; ``country`` may be missing for carriers that need none.
 
-    Raises what the adapter raises.
+    Raises ``ValidationFailed`` naming each field that the carrier needs, and what the adapter raises.
     """
+    _require(adapter, search, adapter.point_search_fields)
     rounded = {name: round(search[name], _DECIMALS) for name in ("latitude", "longitude") if name in search}
     return _read(credential, adapter, "pickup_points", {"country": "", **search, **rounded})
 
 
 def get_point(credential: Credential, adapter: CarrierAdapter, point_id: str, country: str = "") -> CachedPoints:
-    """Return one point with all its details. Raises what the adapter raises."""
+    """Return one point with all its details. Raises as ``search_points`` does."""
+    _require(adapter, {"country": country}, {"country"} & set(adapter.point_search_fields))
     return _read(credential, adapter, "pickup_point", {"point_id": point_id, "country": country})
 
 
@@ -94,6 +97,12 @@ def refresh_answers(*, limit: int = 50) -> int:
 def delete_old_answers() -> int:
     """Delete the answers that are too old to be returned. Returns their number."""
     return PointAnswer.objects.filter(fetched_at__lt=timezone.now() - settings.PICKUP_POINTS_KEEP).delete()[0]
+
+
+def _require(adapter: CarrierAdapter, search: Mapping[str, Any], fields: Collection[str]) -> None:
+    if missing := [name for name in fields if search.get(name) in (None, "")]:
+        text = _("%s needs this to find pickup points.") % adapter.name
+        raise ValidationFailed(details={name: [text] for name in missing})
 
 
 def _read(credential: Credential, adapter: CarrierAdapter, operation: str, question: dict[str, Any]) -> CachedPoints:

@@ -19,6 +19,7 @@ from shipping.checkpoints.fold import FINAL
 from shipping.common import carrier_limits, lookup
 from shipping.common.conversion import to_order, to_request
 from shipping.common.event_data import shipment_facts
+from shipping.common.order_fields import check_details
 from shipping.labels import documents
 from shipping.labels.purchase import store_parcels
 from shipping.models import Shipment
@@ -67,7 +68,9 @@ def _change(shipment: Shipment, adapter: CarrierAdapter, changes: Mapping[str, A
         changes["destination"] = {**stored, **changes["destination"]}
     if "packages" in changes:
         changes["packages"] = _merge_packages(shipment.request["packages"], changes["packages"])
-    order = to_order({**shipment.request, **changes})
+    values = {**shipment.request, **changes}
+    check_details(values, values["packages"])
+    order = to_order(values)
     carrier_limits.check(type(adapter), order, fields=changes)
     _check_payment(shipment, order, changes)
     request = OrderUpdate(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from carriers import types
 from carriers.adapters.apis import Api
@@ -29,13 +29,13 @@ class OspreyAdapter(CarrierAdapter):
         "properties": {"tail_lift": {"type": "boolean"}},
         "additionalProperties": False,
     }
-    orders: ClassVar[list[types.Order]] = []
+    requests: ClassVar[list[Any]] = []
 
     def check_credential(self) -> None:
         """Accept every key."""
 
     def quote(self, order: types.Order) -> Sequence[types.Offer]:
-        self.orders.append(order)
+        self.requests.append(order)
         price = {"total_price": Decimal(9), "currency": "EUR", "breakdown": {"base_rate": Decimal(9)}}
         return [
             types.Offer(service_type="ECO", price_kind="list", co2e_kg=Decimal("0.25"), **price),
@@ -43,10 +43,25 @@ class OspreyAdapter(CarrierAdapter):
         ]
 
     def transit_times(self, order: types.Order) -> Sequence[types.TransitTime]:
-        self.orders.append(order)
+        self.requests.append(order)
         late = types.TransitTime(service_type="ECO")
         return [types.TransitTime(service_type="EXP", days=2, delivers_at=ZONE_TIME, book_until=ZONE_TIME), late]
 
     def check_address(self, address: types.Address) -> types.AddressCheck:
         better = replace(address, street="Storgata 12", residential=True)
         return types.AddressCheck(ok=False, residential=None, suggestions=(better,))
+
+    def pickup_windows(self, request: types.PickupRequest) -> Sequence[types.PickupWindow]:
+        self.requests.append(request)
+        day = date(2026, 12, 2)
+        return [
+            types.PickupWindow(day=day, start="09:00", end="12:00", book_until=ZONE_TIME),
+            types.PickupWindow(day=day),
+        ]
+
+    def pickup_points(self, search: types.PointSearch) -> Sequence[types.PickupPoint]:
+        self.requests.append(search)
+        return [types.PickupPoint(id="OS-1", name="Kiosk", address=types.Address(country=search.country, city="Oslo"))]
+
+    def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
+        return types.PickupPoint(id=point_id, address=types.Address(country=country))

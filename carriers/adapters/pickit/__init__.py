@@ -65,6 +65,7 @@ class PickitAdapter(CarrierAdapter):
     }
     default_service = "standard"
     max_parcels = 100
+    point_search_fields = ("latitude", "longitude")
     unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging")
     # The codes of its coverage, in any case.
     services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
