@@ -3,13 +3,9 @@
 The tests run in demo mode on the database of DATABASE_URL. Each worker process has its own data directory.
 """
 
-import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-
-import pytest
 
 from config import test_database
 
@@ -26,17 +22,6 @@ os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ.setdefault("SENSITIVE_RATES", "10000/m")
 os.environ.setdefault("PUBLIC_RATES", "10000/m")
 os.environ.setdefault("CARRIER_RETRY_DELAY_S", "0.01")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    """Search no garbage among the modules and tests, which all stay: it would take half of the collection's time."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def pytest_unconfigure() -> None:
