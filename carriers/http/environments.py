@@ -91,14 +91,15 @@ def _is_of_environment(adapter: type[CarrierAdapter], environment: str, operatio
     """Return whether the longest base URL that a URL is below is of this environment.
 
     The base URL of a sandbox may be below the one of production. Where both are equal, also by a wrong setting, only
-    reads are sent with a sandbox's credential, unless the carrier has a flag for tests.
+    reads are sent with a sandbox's credential, unless the carrier has a flag for tests or is simulated on this machine.
     """
     sandbox, production = (list(base_urls(adapter, one).values()) for one in Environment.values)
     if environment == Environment.PRODUCTION:
         return 0 < _longest_base(production, url) >= _longest_base(sandbox, url)
     own = _longest_base(sandbox, url)
     other = _longest_base([*production, *(api.production for api in adapter.apis.values())], url)
-    return own > other or (0 < own == other and (is_read(operation) or adapter.test_flag))
+    is_harmless = is_read(operation) or adapter.test_flag or urlsplit(url).hostname in _LOOPBACK
+    return own > other or (0 < own == other and is_harmless)
 
 
 def _longest_base(bases: Iterable[str], url: str) -> int:
