@@ -180,6 +180,16 @@ def test_parcel_reason_and_actor_are_shown_for_exceptions_only(api, credential):
     assert (history["current_status"], history["checkpoints"][-1]["status"]) == ("NDR", "INFO")
 
 
+def test_information_is_no_status_of_a_shipment_and_cannot_be_posted(api, credential):
+    report(book(credential), "poll", scan(Status.INFO, 1))
+    assert [one["status"] for one in api.get("/api/v1/shipments").json()["units"]] == ["UNKNOWN"]
+    assert api.get("/api/v1/shipments", status="INFO").json()["units"] == []
+    assert "INFO" not in api.get("/metrics/business").json()["units_by_status"]
+    point = {"tracking_id": "UNIT-0001", "location": "Oslo", "description": "x", "timestamp": BOOKED.isoformat()}
+    refused = api.post("/api/v1/checkpoints", point | {"status": "INFO"})
+    assert (refused.status_code, list(refused.json()["details"])) == (400, ["status"])
+
+
 def test_code_mapped_by_staff_counts_for_its_parcel(credential):
     boxes = [scan(Status.UNKNOWN, 1 + place, name, code="handed over") for place, name in enumerate(NUMBERS)]
     shipment = report(book(credential), "poll", scan(Status.CREATED), boxes[0])
