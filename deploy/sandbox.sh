@@ -5,6 +5,7 @@ python manage.py runsandbox --port "$SANDBOX_PORT" --state "${DATA_DIR:-var}/san
   --webhook "pickit-platform=$events" \
   --webhook "test-client-id=$events/$DEMO_CREDENTIAL" \
   --webhook "test-client=$events/$DEMO_CREDENTIAL" \
+  --webhook "ups-platform=http://127.0.0.1:$PORT/webhooks/ups/events" \
   --webhook "velocity-platform=http://127.0.0.1:$PORT/webhooks/velocity/events" &
 sandbox=$!
 trap 'kill "$sandbox" 2>/dev/null; wait "$sandbox"; exit 0' TERM INT

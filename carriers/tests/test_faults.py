@@ -113,6 +113,7 @@ def _ups_bought(it: CarrierAdapter) -> dict[str, str]:
     order = _ups_order()
     number, pickup = it.create_label(order).tracking_number, it.schedule_pickup(_ups_pickup()).carrier_pickup_id
     (point, *_others) = it.pickup_points(ups.NEAR)
+    it.subscribe([], "", "")
     return {"number": number, "reference": order.reference, "pickup": pickup, "point": point.id}
 
 
@@ -169,7 +170,7 @@ SAMPLES = {
             "pickup_points": lambda it, has: it.pickup_points(ups.NEAR),
             "pickup_point": lambda it, has: it.pickup_point(has["point"], "US"),
             "subscribe": lambda it, has: it.subscribe([has["number"]], "", ""),
-            "unsubscribe": lambda it, has: it.unsubscribe(it.subscribe([], "", "")[0]),
+            "unsubscribe": lambda it, has: it.unsubscribe(ups.WHOLE),
         },
         prepare={
             "proof_of_delivery": lambda sandbox, number: sandbox.control(

@@ -9,7 +9,6 @@ import pytest
 from carriers.adapters.ups import UpsAdapter
 from carriers.adapters.ups.tables import STATUSES
 from carriers.tests.contract import CarrierContract
-from carriers.tests.damage import GARBAGE
 from carriers.tests.replay import answer
 from carriers.tests.ups import (
     ABROAD,
@@ -114,12 +113,12 @@ class TestUpsContract(CarrierContract):
         "proof_of_delivery": _TRACKED,
         "schedule_pickup": ["PickupCreationResponse.PRN"],
         "find_pickups": [f"PickupPendingStatusResponse.PendingStatus.*.{name}" for name in ("PRN", "ReferenceNumber")],
-        "cancel_pickup": ["PickupCancelResponse"],
+        "cancel_pickup": ["PickupCancelResponse.Response.ResponseStatus.Code"],
         "pickup_points": _POINT,
         "pickup_point": _POINT,
         "subscribe": ["validTrackingNumbers.*"],
+        "unsubscribe": ["message"],
     }
-    valid_garbage = [("unsubscribe", body) for body in GARBAGE.values()]
     negatives = {
         "cancel": CarrierCannotCancel,
         "proof_of_delivery": ProofNotAvailable,
@@ -317,6 +316,8 @@ def test_subscription_of_numbers_ends_and_that_of_the_account_does_not():
     assert one.numbers == (NUMBER,) and one.expires_at is not None
     (whole,) = REQUESTS["account_subscribed"](replaying("account_subscribed"))
     assert (whole.carrier_id, whole.numbers, whole.expires_at) == ("A1B2C3", (), None)
-    adapter = open_adapter(answer({}))
+    adapter = open_adapter(refused("VSS300"))
     adapter.unsubscribe(one)
     assert adapter.http.sent == []
+    adapter.unsubscribe(whole)  # it has ended already
+    assert len(adapter.http.sent) == 1

@@ -25,6 +25,16 @@ from deploy.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
+# Accounts of the simulated carriers that tests use without a limit of requests.
+ACCOUNTS = (
+    "test-client-id",
+    "test-client",
+    "pickit-platform",
+    "+910000000000",
+    "velocity-platform",
+    "ups-platform",
+    "ups-client",
+)
 
 
 class System:
@@ -102,7 +112,7 @@ class System:
     def _wait_until_up(self, names: Sequence[str]) -> None:
         if "sandbox" in names:
             self.wait_for(lambda: self._answers(f"{self.sandbox}/_sandbox/health"))
-            for account in ("test-client-id", "test-client", "pickit-platform", "+910000000000", "velocity-platform"):
+            for account in ACCOUNTS:
                 self.control("PUT", f"/_sandbox/accounts/{account}", {"rate_limit": 0})
         if "web" in names:
             self.wait_for(lambda: self._answers(f"{self.web}/health"))
@@ -123,7 +133,8 @@ class System:
             + ["--state", str(self.directory / "sandbox"), "--webhook", f"pickit-platform={webhooks}"]
             + ["--webhook", f"test-client-id={webhooks}/{OWN_CREDENTIAL}"]
             + ["--webhook", f"test-client={webhooks}/{OWN_CREDENTIAL}"]
-            + ["--webhook", f"velocity-platform={self.web}/webhooks/velocity/events"],
+            + ["--webhook", f"velocity-platform={self.web}/webhooks/velocity/events"]
+            + ["--webhook", f"ups-platform={self.web}/webhooks/ups/events"],
         }[name]
 
     @property

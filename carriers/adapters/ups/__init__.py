@@ -28,7 +28,7 @@ PAGE = 50  # packages of a tracking answer
 MAX_VOIDED = 20  # parcels of a void
 SUBSCRIBED_DAYS = 14
 SHIPMENT_NOT_FOUND, LABELS_VOIDED, PICKUP_CANCELLED = "300007", "300033", "190107"
-NO_LOCATIONS = ("350202",)  # [unconfirmed]
+NO_LOCATIONS, NOT_SUBSCRIBED = "350202", "VSS300"  # [unconfirmed]
 # Fields that Time in Transit names -> ours.
 TRANSIT = {"PostalCode": "postal_code", "CountryCode": "country", "CityName": "city", "StateProvince": "state"}
 _HAZARD = {name: {"type": "string", "maxLength": 255} for name in (
@@ -181,7 +181,7 @@ class UpsAdapter(CarrierAdapter):
     def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         rows: list[Record] = []
         params = {"locale": "en_US", "returnSignature": "true", "returnPOD": "true"}
-        for number in [parcel.tracking_number for parcel in ref.parcels] or [ref.tracking_number]:
+        for number in list(read.places_of(ref)) or [ref.tracking_number]:
             path = self._path("/api/track/v1/details/{}", number)
             answer = self._request("proof_of_delivery", "GET", path, params=params)
             with self._reading("proof_of_delivery"):
@@ -207,10 +207,13 @@ class UpsAdapter(CarrierAdapter):
     def cancel_pickup(self, ref: types.PickupRef, reason: str) -> datetime:
         path, headers = f"/api/shipments/{V}/pickup/02", {"Prn": ref.carrier_pickup_id}
         try:
-            self._call("cancel_pickup", "DELETE", path, "PickupCancelResponse", headers=headers)
-        except errors.CarrierError as error:
+            answer = self._call("cancel_pickup", "DELETE", path, "PickupCancelResponse", headers=headers)
+        except errors.CarrierCannotCancel as error:
             if error.carrier_code != PICKUP_CANCELLED:
                 raise
+        else:
+            with self._reading("cancel_pickup"):
+                answer.record("Response").record("ResponseStatus").word("Code")
         return now()
 
     def pickup_points(self, search: types.PointSearch) -> list[types.PickupPoint]:
@@ -247,9 +250,17 @@ class UpsAdapter(CarrierAdapter):
 
     def unsubscribe(self, subscription: types.Subscription) -> None:
         """End the subscription of the account; those of numbers only end by themselves."""
-        if not subscription.numbers:
-            path, params = "/api/track/v2/subscription/standard/account", {"shipper_account_number": self._account}
-            self._request("unsubscribe", "DELETE", path, params=params, expect="empty")
+        if subscription.numbers:
+            return
+        path, params = "/api/track/v2/subscription/standard/account", {"shipper_account_number": self._account}
+        try:
+            answer = self._request("unsubscribe", "DELETE", path, params=params)
+        except errors.CarrierRejected as error:
+            if error.carrier_code != NOT_SUBSCRIBED:
+                raise
+        else:
+            with self._reading("unsubscribe"):
+                Record(answer).word("message")
 
     def verify_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         self._verify_token("credential", headers=headers)
@@ -334,7 +345,7 @@ class UpsAdapter(CarrierAdapter):
             failure = read.refusal(answer)
             if failure is None:
                 return read.points(answer)
-        if failure[0] in NO_LOCATIONS:
+        if failure[0] == NO_LOCATIONS:
             return []
         raise self._refused(operation, Refusal(*failure))
 

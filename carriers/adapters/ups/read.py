@@ -131,7 +131,7 @@ def _shipment(
     ref: types.ShipmentRef, number: str, rows: Sequence[Record], label: str, images: Sequence[Any], **fields: Any
 ) -> types.BookedShipment:
     """Return a shipment with the label of each parcel, and those ``images`` that can be read."""
-    known = {parcel.tracking_number: parcel.number for parcel in ref.parcels}
+    known = places_of(ref)
     if not rows or (not known and len(rows) != len(ref.order.packages)):
         raise ValueError(f"{label}: the answer does not have each parcel")
     numbers = [row.identifier("TrackingNumber") for row in rows]
@@ -151,6 +151,11 @@ def _shipment(
         service_type=ref.order.service_type or "",
         **fields,
     )
+
+
+def places_of(ref: types.ShipmentRef) -> dict[str, int]:
+    """Return the numbers of a shipment's parcels by their tracking numbers."""
+    return {parcel.tracking_number: parcel.number for parcel in ref.parcels if parcel.tracking_number}
 
 
 def _document(row: Record, name: str, kind: str, parcel: int = 0) -> types.Document:
@@ -222,7 +227,8 @@ def packages_of(shipment: Record) -> list[Record]:
 
 
 def track(rows: Sequence[Record], number: str) -> types.Track:
-    scans = sorted((scan for row in rows for scan in _activities(row)), key=lambda scan: scan.occurred_at)
+    scans = [scan for row in rows for scan in reversed(_activities(row))]  # UPS has the newest first
+    scans.sort(key=lambda scan: scan.occurred_at)
     pickup_by = rows[0].optional("accessPointInformation").lenient(Record.text, "pickupByDate", "")
     return types.Track(
         tracking_number=number,
@@ -313,7 +319,7 @@ def proof(rows: Sequence[Record], ref: types.ShipmentRef) -> types.ProofOfDelive
     delivered = [(row, scan) for row in rows for scan in _activities(row) if scan.status is Status.DELIVERED]
     if not delivered:
         return None
-    places = {parcel.tracking_number: parcel.number for parcel in ref.parcels}
+    places = places_of(ref)
     information, documents = delivered[0][0].optional("deliveryInformation"), []
     for row in rows:
         own, place = row.optional("deliveryInformation"), places.get(row.lenient(Record.text, "trackingNumber", ""), 0)
@@ -357,7 +363,8 @@ def pickup_price(answer: Record, country: str) -> dict[str, Any]:
 
 def pending_pickups(answer: Record, request: types.PickupRequest) -> list[types.BookedPickup]:
     rows = answer.one_or_many("PendingStatus").records("PendingStatus")
-    return [pickup(row, request) for row in rows if row.text("ReferenceNumber", "") == request.reference]
+    numbered = [(row.word("PRN"), row) for row in rows]  # an unreadable one may be this request's
+    return [pickup(row, request) for _, row in numbered if row.text("ReferenceNumber", "") == request.reference]
 
 
 def points(answer: Record) -> list[types.PickupPoint]:

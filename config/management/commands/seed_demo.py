@@ -80,6 +80,9 @@ def _create_credentials(tenant: Tenant) -> None:
     if not Credential.objects.filter(merchant=None, carrier="velocity", mode=Mode.TEST).exists():
         velocity = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
         storage.save_credential(**platform | {"carrier": "velocity"}, fields=velocity)
+    if not Credential.objects.filter(merchant=None, carrier="ups", mode=Mode.TEST).exists():
+        login = {"client_id": "ups-platform", "client_secret": "test-secret", "account_number": "A1B2C3"}
+        storage.save_credential(**platform | {"carrier": "ups"}, fields=login | {"webhook_token": "test-secret"})
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,
