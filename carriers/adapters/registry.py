@@ -6,11 +6,13 @@ from django.utils.translation import gettext as _
 
 from apikeys.http.errors import ValidationFailed
 from carriers.adapters.base import CarrierAdapter
+from carriers.adapters.bring import BringAdapter
 from carriers.adapters.pickit import PickitAdapter
 from carriers.adapters.ups import UpsAdapter
 from carriers.adapters.velocity import VelocityAdapter
 
 ADAPTERS: dict[str, type[CarrierAdapter]] = {
+    "bring": BringAdapter,
     "pickit": PickitAdapter,
     "ups": UpsAdapter,
     "velocity": VelocityAdapter,

@@ -36,10 +36,10 @@ class Fault:
     write: Result
     login: Result | None = field(default=None)
 
-    def result_of(self, operation: str) -> Result:
-        """Return the result for an operation."""
-        if operation == LOGIN:
-            return self.login or self.read
+    def result_of(self, operation: str, *, has_token: bool = True) -> Result:
+        """Return the result for an operation. Without a token, requests carry a key and end as a login does."""
+        if self.login and (operation == LOGIN or not has_token):
+            return self.login
         return self.read if is_read(operation) else self.write
 
 

@@ -70,7 +70,7 @@ class ResponseContract(ContractBase):
         call, spoilt = self._with_changed_label(
             selling,
             lambda label: (
-                base64.b64encode(label.documents[0].content).decode(),
+                base64.b64encode(label.documents[0].content).decode() if label.documents else "",
                 base64.b64encode(b"not a label file").decode(),
             ),
         )

@@ -18,9 +18,10 @@ from carriers import types
 from carriers.adapters.apis import Api, Auth, Body, HeaderKey, Json
 from carriers.adapters.base import CarrierAdapter, Lookup, Rate, schema, text_field
 from carriers.adapters.bring import build, limits, read, tables
-from carriers.adapters.operations import LOGIN, OPERATIONS, Effect
+from carriers.adapters.operations import CHECK, OPERATIONS, Effect
 from carriers.adapters.protocols import CarrierResponse
-from carriers.adapters.records import Record, matching
+from carriers.adapters.records import UNREADABLE, Record, matching
+from carriers.adapters.values import FILE_STARTS
 from carriers.types import errors
 
 HOST = "https://api.bring.com"
@@ -70,7 +71,7 @@ class BringAdapter(CarrierAdapter):
     # A search that finds nothing counts against the caller, so there are two: after 10 minutes and after an hour.
     lookup = Lookup(quiet=timedelta(minutes=10), every=timedelta(minutes=50), watch=timedelta(hours=1))
     rates = {
-        "bookings": Rate(18, "second", ("create_label", "create_return", "schedule_pickup", LOGIN)),
+        "bookings": Rate(18, "second", ("create_label", "create_return", "schedule_pickup", CHECK)),
         "guide": Rate(120, "second", ("quote", "transit_times", "coverage")),
         "points": Rate(80, "second", ("pickup_points", "pickup_point")),
     }
@@ -86,15 +87,12 @@ class BringAdapter(CarrierAdapter):
 
     def check_credential(self) -> None:
         """List the customer numbers of the user; the credential's must be one of them."""
-        answer = self._request(LOGIN, "GET", "/booking/api/customers.json")
-        with self._reading(LOGIN):
+        answer = self._request(CHECK, "GET", "/booking/api/customers.json")
+        with self._reading(CHECK):
             numbers = Record(answer).each("customers", lambda customer: customer.text("customerNumber"))
         if read.short_number(self.fields["customer_number"]) not in map(read.short_number, numbers):
             text = f"The user has no access to customer number {self.fields['customer_number']}."
             raise errors.CarrierAuthentication(carrier=self.name, carrier_code="customer", carrier_message=text)
-
-    def ping(self) -> None:
-        self.check_credential()
 
     def problems(self, order: types.Order) -> dict[str, list[str]]:
         return limits.find_problems(order, self.fields)
@@ -133,11 +131,10 @@ class BringAdapter(CarrierAdapter):
         with self._reading("find_by_reference"):
             if build.reference_holder(ref.order) == "sender":  # a recipient's reference is not shown
                 rows = matching(rows, "senderReference", ref.reference)
-            return [read.found(row, ref.reference) for row in rows]
+            return [read.found(row, ref) for row in rows]
 
     def documents(self, ref: types.ShipmentRef, kinds: Collection[str]) -> list[types.Document]:
-        files = read.documents(ref.carrier_state, kinds)
-        return [replace(file, content=self._download("documents", file.url)) for file in files]
+        return [self._download_file("documents", file) for file in read.documents(ref.carrier_state, kinds)]
 
     def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
         known = [ref.tracking_number for ref in refs if self._is_known(ref.tracking_number)]
@@ -154,11 +151,10 @@ class BringAdapter(CarrierAdapter):
             proof, picture = read.proof(rows, ref.tracking_number)
         if proof is None:
             raise errors.ProofNotAvailable(carrier=self.name)
-        content = self._file("proof_of_delivery", picture)
-        if not content:
+        document = self._try_file("proof_of_delivery", types.Document(kind="pod", format="PNG", url=picture))
+        if not document.content:
             return proof
-        document = types.Document(kind="pod", format="PNG", content=content)
-        image = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        image = f"data:image/png;base64,{base64.b64encode(document.content).decode()}"
         return replace(proof, signature_image=image, documents=(document,))
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
@@ -190,7 +186,7 @@ class BringAdapter(CarrierAdapter):
     def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
         answer = self._request("pickup_point", "GET", POINTS + self._path("/{}/id/{}.json", country, point_id))
         with self._reading("pickup_point"):
-            return read.point(Record(answer).records("pickupPoint")[0].expect("id", point_id))
+            return read.point(read.first(Record(answer), "pickupPoint").expect("id", point_id))
 
     def subscribe(self, numbers: Sequence[str], url: str, secret: str) -> list[types.Subscription]:
         """Subscribe numbers, in place of our own subscriptions of them, which would end earlier.
@@ -238,18 +234,23 @@ class BringAdapter(CarrierAdapter):
         answer = self._request(operation, "POST", "/booking/api/booking", body=body)
         with self._reading(operation, answer):
             self._raise_refusal(operation, answer)
-            consignment = Record(answer).records("consignments")[0].expect("correlationId", order.reference)
+            consignment = read.first(Record(answer), "consignments").expect("correlationId", order.reference)
             booked = read.booked(consignment, order)
             files = read.documents(booked.carrier_state, ("label", "qr", "waybill"))
-        documents = tuple(replace(file, content=self._file("documents", file.url)) for file in files)
-        return replace(booked, documents=documents)
+        return replace(booked, documents=tuple(self._try_file("documents", file) for file in files))
 
-    def _file(self, operation: str, url: str) -> bytes:
-        """Return a file; empty if it cannot be fetched now: the shipment is booked, or delivered, all the same."""
+    def _download_file(self, operation: str, file: types.Document) -> types.Document:
+        content = self._download(operation, file.url)
+        if not content.startswith(FILE_STARTS[file.format]):
+            raise self._unreadable(operation, f"the answer is not {file.format}")
+        return replace(file, content=content)
+
+    def _try_file(self, operation: str, file: types.Document) -> types.Document:
+        """Return a file, without its content if that cannot be fetched now: the booking, or delivery, is a fact."""
         try:
-            return self._download(operation, url) if url else b""
+            return self._download_file(operation, file)
         except errors.CarrierError:
-            return b""
+            return file
 
     def _search(self, operation: str, query: str) -> list[Record]:
         """Return the consignments of a number or reference. Errors may be inside a success."""
@@ -303,7 +304,7 @@ class BringAdapter(CarrierAdapter):
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:
             found = read.problems(response.json())
-        except ValueError:  # plain text or a page
+        except UNREADABLE:  # plain text or a page
             found = []
         if found:
             return self._error(found, response.status)

@@ -38,7 +38,8 @@ def problems(answer: Any) -> list[Problem]:
     listed = [error for name in ("errors", "fieldErrors", "error") for error in _objects(answer.get(name))]
     if "uuid" in answer and "reason" in answer:
         listed.append({"code": answer.get("status"), "message": answer["reason"]})
-    return [found for part in parts for found in problems(part)] + [_problem(Record(one)) for one in listed]
+    found = [_problem(Record(one)) for one in listed]
+    return [problem for part in parts for problem in problems(part)] + [one for one in found if one.message]
 
 
 def _problem(error: Record) -> Problem:
@@ -54,6 +55,11 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
 
 
+def first(answer: Record, name: str) -> Record:
+    """Return the first object of a list, which is the one of our request."""
+    return next(iter(answer.records(name)), None) or Record(None, f"{name}[0]")  # raises ValueError
+
+
 def short_number(number: str) -> str:
     """Return a customer number as requests may have it: ``PARCELS_NORWAY-00000000005`` is ``5``."""
     return number.rpartition("-")[2].lstrip("0")
@@ -64,9 +70,7 @@ def short_number(number: str) -> str:
 
 def products(answer: Record, read: Callable[[Record], Any]) -> tuple[list[Any], str]:
     """Return what ``read`` makes of the products that can be sent, and why the others cannot."""
-    listed = answer.records("consignments")[0].each(
-        "products", lambda one: (_refusals(one), _refusals(one) or read(one))
-    )
+    listed = first(answer, "consignments").each("products", lambda one: (_refusals(one), _refusals(one) or read(one)))
     refused = dict.fromkeys(text for texts, _product in listed for text in texts)
     return [product for texts, product in listed if not texts], "; ".join(refused)
 
@@ -167,15 +171,13 @@ def booked(consignment: Record, order: types.Order) -> types.BookedShipment:
     )
 
 
-def found(consignment: Record, reference: str) -> types.BookedShipment:
+def found(consignment: Record, ref: types.ShipmentRef) -> types.BookedShipment:
     """Return a booking that a search found. It has no label: only the answer of the booking links that."""
-    packages = consignment.records("packageSet")
-    times = [scan.occurred_at for package in packages for scan in _scans(package)]
     return types.BookedShipment(
-        reference=reference,
+        reference=ref.reference,
         tracking_number=consignment.identifier("consignmentId"),
-        created_at=min(times, default=None) or now(),
-        parcels=_parcels(packages, reference),
+        created_at=ref.booked_at,
+        parcels=_parcels(consignment.records("packageSet"), ref.reference),
     )
 
 
@@ -302,10 +304,7 @@ def point(item: Record) -> types.PickupPoint:
     sides = [sizes.lenient(Record.number, name, None) for name in ("length", "width", "height")]
     visiting = {"street": "visitingAddress", "postal_code": "visitingPostalCode", "city": "visitingCity"}
     postal = {"street": "address", "postal_code": "postalCode", "city": "city"}
-    hours = [
-        [one.get(name) or "" for name in ("day", "opening", "closing")]
-        for one in _objects(item.value.get("openingHours"))
-    ]
+    hours = [Record(one) for one in _objects(item.value.get("openingHours"))]
     return types.PickupPoint(
         id=item.text("id"),
         name=item.lenient(Record.text, "name", item.text("id")),
@@ -318,10 +317,16 @@ def point(item: Record) -> types.PickupPoint:
         latitude=float(item.number("latitude")),
         longitude=float(item.number("longitude")),
         distance_km=None if distance is None else float(distance),
-        opening_hours={str(day).lower(): f"{start[:2]}:{start[2:]}-{end[:2]}:{end[2:]}" for day, start, end in hours},
+        opening_hours={
+            _link(one, "day").lower(): f"{_clock(one, 'opening')}-{_clock(one, 'closing')}" for one in hours
+        },
         instructions=_link(item, "locationDescription"),
         carrier_state={"type": kind, "max_cm": [float(side) for side in sides if side]},
     )
+
+
+def _clock(hours: Record, name: str) -> str:
+    return re.sub(r"^(\d\d)(\d\d)$", r"\1:\2", _link(hours, name))
 
 
 def subscription(webhook: Record) -> types.Subscription:
