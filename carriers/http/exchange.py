@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 
@@ -37,12 +38,14 @@ class Exchange:
         prepared: requests.PreparedRequest,
         *,
         is_file: bool = False,
+        give_up: float = math.inf,
     ) -> None:
+        """``give_up``: an earlier end than the call's own, as of ``time.monotonic``."""
         self.caller, self.operation, self.prepared = caller, operation, prepared
         self.is_read, self.is_file = is_read(operation), is_file
         self.too_large = False
         limits = (settings.CARRIER_TIMEOUT_S, seconds_left())  # of the call, and of the request that it serves
-        self.give_up = time.monotonic() + min(limit for limit in limits if limit is not None)
+        self.give_up = min(give_up, time.monotonic() + min(limit for limit in limits if limit is not None))
         self.secrets = call_log.collect_secrets(caller, prepared.headers)
 
     def request_permission(self) -> circuit_breaker.Permission:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import logging
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,10 +69,11 @@ class HttpTransport:
 
     def fetch(self, operation: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Download a file. Raises: as the protocol documents."""
-        sent = _fill_ids(headers or {})
+        sent, give_up = _fill_ids(headers or {}), math.inf  # all requests share the deadline of the first
         for _hop in range(_MAX_REDIRECTS + 1):
             prepared = self._prepare_download(operation, url, sent)
-            answer = self._run(Exchange(self.caller, operation, prepared, is_file=True))
+            exchange = Exchange(self.caller, operation, prepared, is_file=True, give_up=give_up)
+            answer, give_up = self._run(exchange), exchange.give_up
             if answer.status not in _REDIRECTS or not answer.headers.get("location"):
                 return answer
             try:

@@ -1,5 +1,7 @@
 """Files are downloaded only from the carrier's hosts."""
 
+import time
+
 import pytest
 
 from carriers.adapters.apis import Api, Bearer
@@ -87,6 +89,21 @@ def test_redirect_to_another_host_is_not_requested(fetch, carrier, url):
         fetch()
     assert refusal.value.carrier_code == "unreadable_answer"
     assert len(carrier.requests) == 1
+
+
+def test_redirects_share_the_deadline_of_the_call(fetch, carrier, settings):
+    def slow_redirect(handler):
+        time.sleep(0.4)
+        handler.send_response(302)
+        handler.send_header("Location", "/again")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    settings.CARRIER_TIMEOUT_S = 0.7
+    carrier.answers = [slow_redirect]
+    with pytest.raises(errors.CarrierTimeout):
+        fetch()
+    assert len(carrier.requests) <= 2
 
 
 def test_fourth_redirect_is_not_followed(fetch, carrier):
