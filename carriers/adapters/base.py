@@ -98,10 +98,6 @@ class CarrierAdapter(WebhookReader):
     point_search_fields: ClassVar[tuple[str, ...]] = ("country",)
     # Whether ``Order.pickup_point`` needs its whole address for a label.
     needs_point_address: ClassVar[bool] = False
-    # The carrier has no cancel operation: a cancellation only is a checkpoint of ours.
-    cancels_locally: ClassVar[bool] = False
-    # The status that a delivered scan of a return gives.
-    returns_end_as: ClassVar[types.Status] = types.Status.RETURNED
     # Whether a label without the recipient's name is refused before the call; others get a warning only.
     needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)
