@@ -37,7 +37,7 @@ class WaybillSchema(AutoSchema):
         """Return the default id, with a suffix for aliases under a carrier and for paths of one credential."""
         name = super().get_operation_id()
         if "{credential_id}" in self.path:
-            return f"{name}_of_credential"
+            return f"{name}_of_credential" + ("_by_key" if "{key}" in self.path else "")
         return f"{name}_of_carrier" if self.path.startswith("/api/v1/{carrier}/") else name
 
     def get_description(self) -> str:
