@@ -151,6 +151,14 @@ def test_empty_variables_count_as_not_set(load, read):
     assert load(**dict.fromkeys(env.names, "") | {"DEBUG": "true"})["CARRIER_MAX_RETRIES"] == 3
 
 
+def test_base_urls_of_carriers_are_those_that_are_set(load):
+    settings = load()
+    assert (settings["CARRIER_SIMULATED"], settings["CARRIER_BASE_URLS"]) == (True, {})  # in demo mode
+    settings = load(CARRIER_SIMULATED="false", PICKIT_API_URL="https://proxy.example/v2")
+    assert settings["CARRIER_SIMULATED"] is False
+    assert settings["CARRIER_BASE_URLS"] == {("pickit", "production", "main"): "https://proxy.example/v2"}
+
+
 def test_options_of_a_database_url_are_kept_and_driver_names_accepted(load):
     settings = load(DATABASE_URL="postgresql+asyncpg://u:p%40ss@db:5432/x?sslmode=require")["DATABASES"]["default"]
     assert (settings["OPTIONS"]["sslmode"], settings["PASSWORD"], settings["NAME"]) == ("require", "p@ss", "x")
