@@ -97,7 +97,7 @@ def read(load):
     """Return the names that settings and gunicorn's configuration read."""
     for kind in KINDS:
         load(**kind)
-    files = [ROOT / "deploy/run.py", ROOT / "deploy/demo.py", ROOT / "apikeys/access/health.py"]
+    files = [ROOT / "deploy/run.py", ROOT / "deploy/demo_shop.py", ROOT / "apikeys/access/health.py"]
     return {name for file in files for name in READ.findall(file.read_text())} | set(env.names) | CREDENTIALS
 
 

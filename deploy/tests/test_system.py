@@ -105,11 +105,10 @@ def assert_served_while_carrier_hangs(system, operation, calls):
     assert all(future.result().json()["error"].startswith("carrier_") for future in hanging)
 
 
-def run_demo(system):
+def run_demo(system, *carrier):
+    command = [sys.executable, "-m", "deploy.demo", *carrier]
     environment = system.environment | {"DEMO_PATIENCE_S": "15"}
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.demo"], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.once
@@ -123,6 +122,9 @@ def test_demo_runs_twice_and_names_the_step_that_fails(system):
     again = run_demo(started)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "DELIVERED" in again.stdout
+    for _round in range(2):
+        other = run_demo(started, "ups")
+        assert other.returncode == 0, other.stdout + other.stderr
     started.kill("sandbox")
     broken = run_demo(started)
     assert broken.returncode == 1
