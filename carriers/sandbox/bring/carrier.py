@@ -58,7 +58,7 @@ class Bring(SimulatedCarrier):
     # tracking_error_status 0: the error's own code.
     new_account = {
         "secret": SECRET,
-        "customers": ["5", "6", "7"],
+        "customers": ["5", "6", "7", "20012345678"],
         "rate_limit": 1,
         "limits": {},
         "max_misses": 10,
