@@ -68,6 +68,7 @@ class BringAdapter(CarrierAdapter):
     cancels_locally = True
     zone = tables.ZONE
     webhook_proof = "token"
+    numbers_per_subscription = BATCH
     # A search that finds nothing counts against the caller, so there are two: after 10 minutes and after an hour.
     lookup = Lookup(quiet=timedelta(minutes=10), every=timedelta(minutes=50), watch=timedelta(hours=1))
     rates = {
