@@ -23,7 +23,7 @@ from shipping.models import (
     BookingState,
     Checkpoint,
     CheckpointReport,
-    Label,
+    Document,
     Orphan,
     Parcel,
     Pickup,
@@ -64,7 +64,7 @@ READ_ONLY = {
     "InboundWebhook",
     "Invitation",
     "IssuedNumber",
-    "Label",
+    "Document",
     "Orphan",
     "Outbox",
     "Parcel",
@@ -159,7 +159,7 @@ def populate(merchant, tenant, number=1):
         destination={"contact_name": "Jane Smith", "street": "789 Customer St", "country": "US"},
     )
     Parcel.objects.create(shipment=shipment, number=1, weight_kg="2.500", length_cm=30, width_cm=20, height_cm=15)
-    label = Label(shipment=shipment, format="PDF", size="4x6")
+    label = Document(shipment=shipment, kind="label", format="PDF", size="4x6")
     label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
     Orphan.objects.create(**owned, shipment=shipment, tracking_number=f"PKT-LATE-{number}")
     scan = Checkpoint.objects.create(

@@ -21,7 +21,7 @@ from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_PLATFORM_KEYS, OF_
 from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from carriers.models import CarrierCall
-from shipping.models import BookingState, Checkpoint, Label, Pickup, Shipment, Warehouse
+from shipping.models import BookingState, Checkpoint, Document, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db
 
@@ -109,8 +109,9 @@ def rows(merchant, mode, store):
         reference="WBCANARY",
         order_id="ORDER-CANARY",
     )
-    files = {name: ContentFile(b"%PDF-CANARY", f"{name}.pdf") for name in ("file", "manifest")}
-    Label.objects.create(shipment=shipment, format="PDF", size="4x6", **files)
+    for kind in ("label", "manifest"):
+        file = ContentFile(b"%PDF-CANARY", f"{kind}.pdf")
+        Document.objects.create(shipment=shipment, kind=kind, format="PDF", file=file)
     Checkpoint.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,

@@ -105,7 +105,7 @@ class Shop:
 
     def stored_labels(self):
         """Return the references with a stored label."""
-        query = "SELECT reference FROM shipping_label JOIN shipping_shipment ON shipment_id = shipping_shipment.id"
+        query = "SELECT reference FROM shipping_document JOIN shipping_shipment ON shipment_id = shipping_shipment.id"
         return {reference for (reference,) in self.system.database.rows(query)}
 
     def sold(self):

@@ -33,11 +33,11 @@ from shipping.admin.base import (
     status_badge,
 )
 from shipping.checkpoints import cancelled_scans
-from shipping.labels import reconciliation
+from shipping.labels import files, reconciliation
 from shipping.models import (
     BookingState,
     Checkpoint,
-    Label,
+    Document,
     Orphan,
     Parcel,
     Pickup,
@@ -232,17 +232,14 @@ class ShipmentAdmin(ShippingAdmin):
         row = self.get_object(request, unquote(object_id))
         if row is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        label = Label.objects.filter(shipment=row).first()
-        found = label.download(kind) if label else None
-        try:
-            file = found.file.open("rb") if found and found.file else None
-        except OSError:
-            file = None
-        if found is None or file is None:
+        found = files.open_kind(row, kind)
+        if found is None:
             self.message_user(request, missing, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
-        is_shown = found.content_type in ("application/pdf", "image/png")
-        return FileResponse(file, as_attachment=not is_shown, filename=found.name, content_type=found.content_type)
+        is_shown = found.format in ("PDF", "PNG", "GIF")
+        return FileResponse(
+            found.file, as_attachment=not is_shown, filename=found.name, content_type=found.content_type
+        )
 
     @admin.display(description="shipment", ordering="tracking_number")
     def name(self, row: Shipment) -> str:
@@ -264,7 +261,7 @@ class ShipmentAdmin(ShippingAdmin):
 
     @admin.display(description="label")
     def label_file(self, row: Shipment) -> str:
-        return file_links(getattr(row, "label", None))
+        return file_links(row)
 
     @admin.display(description="from")
     def sender_address(self, row: Shipment) -> str:
@@ -301,20 +298,21 @@ class ShipmentAdmin(ShippingAdmin):
         self.message_user(request, f"{count} alarms are marked as handled.", messages.SUCCESS)
 
 
-def file_links(label: Label | None) -> str:
+def file_links(shipment: Shipment) -> str:
     """Return links to the files: the label, and the manifest if the carrier provides one."""
-    if label is None:
-        return NOTHING
-    links = [_file_link(label, "label", f"Open the {label.format} label")]
-    if label.has_manifest:
-        links.append(_file_link(label, "manifest", "Open the manifest"))
-    return join_lines(links)
+    first = {document.kind: document for document in reversed(shipment.documents.all())}
+    links = [document_link(first[kind]) for kind in ("label", "manifest") if kind in first]
+    return join_lines(links) if links else NOTHING
 
 
-def _file_link(label: Label, kind: str, text: str) -> str:
-    if not label.download(kind).file:
-        return badge(f"waiting for the carrier's {kind}", "waiting" if label.fetch_at else "bad")
-    url = reverse(f"admin:shipping_shipment_{kind}", args=[label.shipment_id])
+def document_link(document: Document) -> str:
+    """Return a link to the file of a label or manifest, or its state."""
+    if not document.file:
+        return badge(f"waiting for the carrier's {document.kind}", "waiting" if document.fetch_at else "bad")
+    if document.kind not in ("label", "manifest"):
+        return document.format
+    text = f"Open the {document.format} label" if document.kind == "label" else "Open the manifest"
+    url = reverse(f"admin:shipping_shipment_{document.kind}", args=[document.shipment_id])
     return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', url, text)
 
 
@@ -339,22 +337,22 @@ class ParcelAdmin(ShippingAdmin):
         return _money(row.declared_value, row.currency)
 
 
-@admin.register(Label)
-class LabelAdmin(ShippingAdmin):
-    """Label files. They are opened only through the shipment's address, which checks permissions."""
+@admin.register(Document)
+class DocumentAdmin(ShippingAdmin):
+    """Files of shipments. Labels are opened only through the shipment's address, which checks permissions."""
 
-    list_display = ("shipment", "format", "size", "opened", "created_at")
+    list_display = ("shipment", "kind", "parcel", "format", "size", "opened", "created_at")
     list_select_related = ("shipment",)
-    list_filter = ("format", "size", "created_at")
+    list_filter = ("kind", "format", "size", "created_at")
     search_fields = ("shipment__search",)
     search_help_text = "Any text that finds the shipment, or its id."
     id_search = ("id", "shipment_id")
     ordering = ("-id",)
-    fields = ("id", "shipment", "format", "size", "opened", "carrier_url", "created_at")
+    fields = ("id", "shipment", "kind", "parcel", "format", "size", "copies", "opened", "carrier_url", "created_at")
 
     @admin.display(description="file")
-    def opened(self, row: Label) -> str:
-        return file_links(row)
+    def opened(self, row: Document) -> str:
+        return document_link(row)
 
 
 @admin.register(Orphan)

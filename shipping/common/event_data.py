@@ -1,4 +1,4 @@
-"""The data of events about shipments and checkpoints: ids and facts, no personal data."""
+"""The data of events about shipments, pickups and checkpoints: ids and facts, no personal data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from apikeys.http.rendering import rfc3339
+from carriers.adapters.registry import adapter_class
 
 
 def shipment_facts(shipment: Any) -> dict[str, object]:
@@ -20,6 +21,19 @@ def shipment_facts(shipment: Any) -> dict[str, object]:
         "booking_state": shipment.booking_state,
         "estimated_delivery": rfc3339(shipment.estimated_delivery),
         "delivered_at": rfc3339(shipment.delivered_at),
+    }
+
+
+def pickup_facts(pickup: Any) -> dict[str, object]:
+    """Return the event data of a ``Pickup``."""
+    return {
+        "pickup_id": str(pickup.id),
+        "carrier": adapter_class(pickup.carrier).name,
+        "confirmation_number": pickup.confirmation_number,
+        "status": pickup.state,
+        "scheduled_date": rfc3339(pickup.scheduled_date),
+        "scheduled_day": pickup.day.isoformat(),
+        "shipment_ids": [str(value) for value in pickup.shipments.values_list("id", flat=True)],
     }
 
 

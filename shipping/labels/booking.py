@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,8 +25,8 @@ from shipping.checkpoints import carrier_reports
 from shipping.common import lookup
 from shipping.common.conversion import to_builtins
 from shipping.common.event_data import shipment_facts
-from shipping.labels import documents
-from shipping.models import BookingState, Checkpoint, Label, Shipment
+from shipping.labels import booked_pickups, documents
+from shipping.models import BookingState, Checkpoint, Document, Parcel, Shipment
 from shipping.models.event_types import SHIPMENT_BOOKED, SHIPMENT_FAILED, SHIPMENT_NEEDS_REVIEW
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,10 @@ def store_booking(shipment_id: uuid.UUID, booked: BookedShipment, *, reconcile_a
     Args:
         reconcile_at: When to look up the reference again in spite of the booking.
     """
-    label = documents.build_label(shipment_id, booked)
+    files = documents.build_documents(shipment_id, booked)
     try:
         with transaction.atomic():
-            return _book(shipment_id, booked, label, reconcile_at)
+            return _book(shipment_id, booked, files, reconcile_at)
     except (IntegrityError, _NumberTaken):
         log.exception("booked label collides with a stored one", extra={"shipment": str(shipment_id)})
         text = _("The carrier sold %s, a number that it has sold to another shipment.") % booked.tracking_number
@@ -94,7 +95,9 @@ def require_review(shipment_id: uuid.UUID, reason: str) -> Shipment:
     return row
 
 
-def _book(shipment_id: uuid.UUID, booked: BookedShipment, label: Label, reconcile_at: datetime | None) -> Shipment:
+def _book(
+    shipment_id: uuid.UUID, booked: BookedShipment, files: Sequence[Document], reconcile_at: datetime | None
+) -> Shipment:
     row = Shipment.objects.select_for_update().get(id=shipment_id)
     if row.booking_state == BookingState.BOOKED:
         if reconcile_at or not has_number(row, booked):  # reconciliation voids the other label
@@ -114,17 +117,29 @@ def _book(shipment_id: uuid.UUID, booked: BookedShipment, label: Label, reconcil
     row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.carrier_state = to_builtins(booked.carrier_state) or None
+    row.service_type = booked.service_type or row.service_type
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = to_builtins(booked.extras)
     if booked.pickup_code:
         row.carrier_details["pickup_code"] = booked.pickup_code
     row.save()
-    label.size = label.size or row.request.get("label_size") or "4x6"
-    label.save(force_insert=True)
+    documents.save_documents(row, files)
+    _store_parcels(row, booked)
+    if booked.pickup:
+        booked_pickups.store(row, booked.pickup)
     carrier_reports.add_scans(row, [_build_first_scan(row, booked)], source=Checkpoint.ReportedBy.BOOKING)
     events.record(SHIPMENT_BOOKED, tenant=row.tenant, subject_id=row.id, data=shipment_facts(row))
     transaction.on_commit(lambda: _report_booking(row))
     return row
+
+
+def _store_parcels(row: Shipment, booked: BookedShipment) -> None:
+    """Store the numbers and references that the carrier gave to the parcels."""
+    for parcel in booked.parcels:
+        values = {"tracking_number": parcel.tracking_number, "reference": parcel.reference}
+        given = {name: value for name, value in values.items() if value}
+        if given:
+            Parcel.objects.filter(shipment=row, number=parcel.number).update(**given)
 
 
 def _report_booking(row: Shipment) -> None:

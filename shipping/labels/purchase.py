@@ -18,7 +18,7 @@ from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import Conflict, WaybillError
 from carriers.credentials import opening, selection
 from carriers.models import Credential
-from carriers.types import Order, Package
+from carriers.types import Order, Package, parcel_reference
 from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, OutcomeUnknown
 from shipping.common import carrier_limits, input_warnings
 from shipping.common.conversion import to_order, to_request
@@ -115,7 +115,15 @@ def buy(shipment: Shipment, order: Order) -> Shipment:
 def store_parcels(shipment: Shipment, order: Order) -> None:
     """Store the parcels of an order. Those that are stored already keep what the carrier gave them."""
     Parcel.objects.bulk_create(
-        (Parcel(shipment=shipment, number=number, **vars(package)) for number, package in enumerate(order.packages, 1)),
+        (
+            Parcel(
+                shipment=shipment,
+                number=number,
+                reference=parcel_reference(shipment.reference, number),
+                **vars(package),
+            )
+            for number, package in enumerate(order.packages, 1)
+        ),
         update_conflicts=True,
         unique_fields=["shipment", "number"],
         update_fields=[field.name for field in fields(Package)],

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from apikeys.http.rendering import rfc3339
 from shipping.common import input_warnings
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
+from shipping.labels import files
 from shipping.models import Shipment
 
 PENDING_REASON_HELP = "`carrier_code` and `carrier_message` of a carrier's answer that left the outcome open."
@@ -48,8 +49,7 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
         "tracking_number": shipment.tracking_number,
         "label_url": label_url,
         "manifest_url": manifest_url,
-        "label_data": _file(shipment),
-        "label_format": shipment.label.format,
+        **_label_file(shipment),
         "shipment_id": str(shipment.id),
         "order_id": shipment.order_id,
         "status": shipment.status,
@@ -60,15 +60,14 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
     }
 
 
-def _file(shipment: Shipment) -> str | None:
-    """Return the label in base64; None if it is not fetched yet, or if the storage has lost it."""
-    if not shipment.label.file:
-        return None
-    try:
-        with shipment.label.file.open("rb") as file:
-            return base64.b64encode(file.read()).decode()
-    except FileNotFoundError:
-        return None
+def _label_file(shipment: Shipment) -> dict[str, Any]:
+    """Return the label in base64, one file for all parcels; null if it is not fetched yet, or lost."""
+    stored = files.open_kind(shipment, "label")
+    if stored is None:
+        labels = files.select_documents(shipment, "label")
+        return {"label_data": None, "label_format": labels[0].format if labels else ""}
+    with stored.file as file:
+        return {"label_data": base64.b64encode(file.read()).decode(), "label_format": stored.format}
 
 
 def pending(shipment: Shipment) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from shipping.models import BookingState, Shipment
 
 def file_urls(request: Request, shipment: Shipment) -> dict[str, str | None]:
     """Return the absolute URLs of the label's and the manifest's file; None for a missing one."""
-    label = getattr(shipment, "label", None)
+    kinds = {document.kind for document in shipment.documents.all()}
     return {
-        "label_url": _url(request, "shipment-label", shipment) if label else None,
-        "manifest_url": _url(request, "shipment-manifest", shipment) if label and label.has_manifest else None,
+        f"{kind}_url": _url(request, f"shipment-{kind}", shipment) if kind in kinds else None
+        for kind in ("label", "manifest")
     }
 
 
@@ -42,7 +42,7 @@ class PurchaseViewSet(ApiViewSet):
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """Render a booked, pending or failed shipment as the response to its purchase."""
-        shipment = Shipment.objects.of(self.tenant).select_related("label").get(id=shipment_id)
+        shipment = Shipment.objects.of(self.tenant).prefetch_related("documents").get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
             return Response(type(self).render_booked(shipment, **file_urls(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:

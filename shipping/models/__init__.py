@@ -1,7 +1,8 @@
 """Shipments and the tables that belong to them."""
 
 from shipping.models.checkpoints import MAPPED_STATUSES, Checkpoint, CheckpointReport, StatusCode
-from shipping.models.labels import LABEL_TYPES, MANIFEST_TYPE, Download, Label, label_path
+from shipping.models.documents import DOCUMENT_TYPES, LABEL_TYPES, MANIFEST_TYPE, Document, document_path
+from shipping.models.labels import label_path
 from shipping.models.pickups import Pickup
 from shipping.models.quotes import Quote
 from shipping.models.search import ShipmentSearch
@@ -17,11 +18,11 @@ __all__ = [
     "Checkpoint",
     "CheckpointReport",
     "DeliveryTally",
-    "Download",
+    "DOCUMENT_TYPES",
+    "Document",
     "FROZEN_CHECKPOINTS",
     "FROZEN_REPORTS",
     "LABEL_TYPES",
-    "Label",
     "MANIFEST_TYPE",
     "Orphan",
     "MAPPED_STATUSES",
@@ -38,5 +39,6 @@ __all__ = [
     "UnitTally",
     "Warehouse",
     "WarehouseRegistration",
+    "document_path",
     "label_path",
 ]

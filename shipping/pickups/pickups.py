@@ -30,6 +30,7 @@ from carriers.types import BookedPickup, ReportedPickup, Status, is_suspect_time
 from carriers.types.errors import CarrierError, OutcomeUnknown
 from shipping.common import lookup, refs
 from shipping.common.conversion import to_builtins
+from shipping.common.event_data import pickup_facts
 from shipping.common.input_warnings import Warning_
 from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
@@ -148,7 +149,7 @@ def store_report(credential_id: uuid.UUID, report: ReportedPickup) -> bool:
         if report.status == Pickup.State.COMPLETED and row.state != Pickup.State.COMPLETED:
             row.state, row.completed_at = Pickup.State.COMPLETED, report.occurred_at
             row.save(update_fields=["state", "completed_at"])
-            events.record(PICKUP_COMPLETED, tenant=row.tenant, subject_id=row.id, data=_event_data(row))
+            events.record(PICKUP_COMPLETED, tenant=row.tenant, subject_id=row.id, data=pickup_facts(row))
         return True
 
 
@@ -281,7 +282,7 @@ def _store_confirmation(pickup_id: uuid.UUID, confirmed: BookedPickup, requested
         row.carrier_details = to_builtins(confirmed.extras)
         row.carrier_state = to_builtins(confirmed.carrier_state) or None
         row.save()
-        events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=_event_data(row))
+        events.record(PICKUP_SCHEDULED, tenant=row.tenant, subject_id=row.id, data=pickup_facts(row))
     return row
 
 
@@ -292,7 +293,7 @@ def _store_cancellation(pickup_id: uuid.UUID, at: datetime, reason: str) -> None
             return
         row.state, row.cancelled_at, row.cancel_reason = Pickup.State.CANCELLED, at, reason
         row.save(update_fields=["state", "cancelled_at", "cancel_reason"])
-        events.record(PICKUP_CANCELLED, tenant=row.tenant, subject_id=row.id, data=_event_data(row))
+        events.record(PICKUP_CANCELLED, tenant=row.tenant, subject_id=row.id, data=pickup_facts(row))
 
 
 def _store_details(row: Pickup, report: ReportedPickup) -> None:
@@ -319,15 +320,3 @@ def _end_request(pickup_id: uuid.UUID, state: str, error: WaybillError) -> Picku
         if state == Pickup.State.NEEDS_REVIEW:
             events.record(PICKUP_NEEDS_REVIEW, tenant=row.tenant, subject_id=row.id, data={"error": error.code})
     return row
-
-
-def _event_data(pickup: Pickup) -> dict[str, object]:
-    return {
-        "pickup_id": str(pickup.id),
-        "carrier": adapter_class(pickup.carrier).name,
-        "confirmation_number": pickup.confirmation_number,
-        "status": pickup.state,
-        "scheduled_date": rfc3339(pickup.scheduled_date),
-        "scheduled_day": pickup.day.isoformat(),
-        "shipment_ids": [str(value) for value in pickup.shipments.values_list("id", flat=True)],
-    }

@@ -19,6 +19,7 @@ from apikeys.audit import events
 from apikeys.http.errors import NotFound, ValidationFailed
 from apikeys.models import scopes
 from shipping.common import input_warnings, lookup
+from shipping.labels import files
 from shipping.labels import rendering as label_rendering
 from shipping.labels.views import PurchaseViewSet, file_urls
 from shipping.models import LABEL_TYPES, MANIFEST_TYPE
@@ -129,11 +130,10 @@ class ShipmentViewSet(ApiViewSet):
         return self._download(name, "manifest", _("This shipment has no manifest."))
 
     def _download(self, name: str, kind: str, missing: str) -> FileResponse:
-        label = getattr(lookup.get_shipment(self.tenant, name), "label", None)
-        found = label.download(kind) if label else None
-        if found is None or not found.file or not found.file.storage.exists(found.file.name):
+        found = files.open_kind(lookup.get_shipment(self.tenant, name), kind)
+        if found is None:
             raise NotFound(missing)
-        response = FileResponse(found.file.open("rb"), content_type=found.content_type, filename=found.name)
+        response = FileResponse(found.file, content_type=found.content_type, filename=found.name)
         response["Cache-Control"] = "private, no-store"
         return response
 

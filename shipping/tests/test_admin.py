@@ -10,7 +10,7 @@ from django.utils import timezone
 from apikeys.audit import events
 from apikeys.models import Merchant, User
 from carriers.models import CarrierCall
-from shipping.models import BookingState, Checkpoint, Label, Parcel, Pickup, Shipment
+from shipping.models import BookingState, Checkpoint, Document, Parcel, Pickup, Shipment
 from shipping.models.event_types import SHIPMENT_BOOKED
 
 pytestmark = pytest.mark.django_db
@@ -151,14 +151,14 @@ def test_page_shows_why_a_booking_failed(admin_client, credential):
     assert "No such &lt;point&gt;" in text
 
 
-def label_of(shipment):
-    label = Label(shipment=shipment, format="PDF", size="4x6")
-    label.file.save("label.pdf", ContentFile(b"%PDF-1.4 label"))
-    return label
+def document_of(shipment, kind="label"):
+    document = Document(shipment=shipment, kind=kind, format="PDF", size="4x6")
+    document.file.save(f"{kind}.pdf", ContentFile(b"%PDF-1.4 " + kind.encode()))
+    return document
 
 
 def test_staff_can_open_the_label(admin_client, shipment):
-    label_of(shipment)
+    document_of(shipment)
     url = page_of(shipment, "label")
     assert url in admin_client.get(page_of(shipment)).content.decode()
     response = admin_client.get(url)
@@ -169,14 +169,14 @@ def test_staff_can_open_the_label(admin_client, shipment):
 
 
 def test_label_requires_permission(client, shipment):
-    label_of(shipment)
+    document_of(shipment)
     assert client.get(page_of(shipment, "label")).status_code == 302  # to the sign-in page
     client.force_login(User.objects.create(username="staff", is_staff=True))
     assert client.get(page_of(shipment, "label")).status_code == 403
 
 
 def test_missing_label_file_is_reported(admin_client, shipment):
-    label = label_of(shipment)
+    label = document_of(shipment)
     label.file.storage.delete(label.file.name)
     page = admin_client.get(page_of(shipment, "label"), follow=True)
     assert page.redirect_chain == [(page_of(shipment), 302)]
@@ -184,14 +184,14 @@ def test_missing_label_file_is_reported(admin_client, shipment):
 
 
 def test_only_staff_can_open_the_manifest(admin_client, client, shipment):
-    label = label_of(shipment)
+    document_of(shipment)
     url = page_of(shipment, "manifest")
     assert url not in admin_client.get(page_of(shipment)).content.decode()
     missing = admin_client.get(url, follow=True)
     assert missing.redirect_chain == [(page_of(shipment), 302)]
     assert "This shipment has no manifest." in missing.content.decode()
-    label.manifest.save("manifest.pdf", ContentFile(b"%PDF-1.4 manifest"))
-    for page in (page_of(shipment), reverse("admin:shipping_label_changelist")):
+    document_of(shipment, "manifest")
+    for page in (page_of(shipment), reverse("admin:shipping_document_changelist")):
         assert url in admin_client.get(page).content.decode()
     response = admin_client.get(url)
     assert response["Content-Type"] == "application/pdf"
@@ -203,8 +203,8 @@ def test_only_staff_can_open_the_manifest(admin_client, client, shipment):
 
 
 def test_manifest_not_yet_fetched_is_shown_as_waiting(admin_client, shipment):
-    label = label_of(shipment)
-    Label.objects.filter(id=label.id).update(manifest_url="https://x.example/m.pdf")
+    document_of(shipment)
+    Document.objects.create(shipment=shipment, kind="manifest", format="PDF", carrier_url="https://x.example/m.pdf")
     page = admin_client.get(page_of(shipment)).content.decode()
     assert "waiting for the carrier&#x27;s manifest" in page
     assert "Open the PDF label" in page
@@ -291,7 +291,7 @@ def test_count_stops_at_the_paginator_limit(admin_client, credential, monkeypatc
 
 
 def test_label_not_yet_fetched_is_shown_as_waiting(admin_client, shipment):
-    Label.objects.create(shipment=shipment, format="PDF", size="4x6", carrier_url="https://x.example/1.pdf")
+    Document.objects.create(shipment=shipment, kind="label", format="PDF", carrier_url="https://x.example/1.pdf")
     assert "waiting for the carrier" in admin_client.get(page_of(shipment)).content.decode()
     page = admin_client.get(page_of(shipment, "label"), follow=True)
     assert "no label file" in page.content.decode()

@@ -10,9 +10,9 @@ from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
 from apikeys.keys.lifecycle import store_key
 from apikeys.models import Merchant
-from carriers.types import BookedShipment, Document
+from carriers import types
 from shipping.labels import documents
-from shipping.models import Label
+from shipping.models import Document
 from shipping.tests.velocity import advance as advance
 from shipping.tests.velocity import buy
 from shipping.tests.velocity import later as later
@@ -37,8 +37,8 @@ def test_manifest_is_served_at_the_url_in_responses(api, order, mount):
         assert (file.status_code, file["Content-Type"]) == (200, "application/pdf")
         assert file["Cache-Control"] == "private, no-store"
         assert f"{label['tracking_number']}-manifest.pdf" in file["Content-Disposition"]
-        stored = Label.objects.get(shipment_id=label["shipment_id"])
-        assert b"".join(file.streaming_content) == default_storage.open(stored.manifest.name).read()
+        stored = Document.objects.get(shipment_id=label["shipment_id"], kind="manifest")
+        assert b"".join(file.streaming_content) == default_storage.open(stored.file.name).read()
 
 
 def test_another_merchants_manifest_is_not_found(api, client, order):
@@ -68,9 +68,11 @@ def test_manifest_is_not_found_until_it_is_fetched(api, order, sandbox, settings
 @pytest.mark.parametrize(("length", "kept"), [(2000, True), (2001, False)])
 def test_file_url_that_is_too_long_is_dropped(length, kept):
     url = "https://labels.example/".ljust(length, "x")
-    label = Document(kind="label", format="PDF", url=url)
-    booked = BookedShipment(reference="WB1", tracking_number="SHPHYB1", created_at=timezone.now(), documents=(label,))
-    made = documents.build_label(uuid.uuid4(), booked)
+    label = types.Document(kind="label", format="PDF", url=url)
+    booked = types.BookedShipment(
+        reference="WB1", tracking_number="SHPHYB1", created_at=timezone.now(), documents=(label,)
+    )
+    (made,) = documents.build_documents(uuid.uuid4(), booked)
     assert (made.carrier_url, made.fetch_at is not None) == (url if kept else "", kept)
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from carriers.adapters.velocity import VelocityAdapter
 from shipping.labels import documents
-from shipping.models import Label, Parcel, Shipment
+from shipping.models import Document, Parcel, Shipment
 from shipping.tests.velocity import BUYER, buy
 from shipping.tests.velocity import advance as advance
 from shipping.tests.velocity import later as later
@@ -25,10 +25,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("
 
 def test_change_of_a_killed_process_discards_the_label(api, order):
     buy(api, order)
-    label = Label.objects.get()
+    label = Document.objects.get(kind="label")
     Shipment.objects.update(changing_until=timezone.now() - timedelta(seconds=1))
     assert documents.fetch_missing() == 1
-    assert Label.objects.get().file.name != label.file.name
+    assert Document.objects.get(kind="label").file.name != label.file.name
     assert Shipment.objects.get().changing_until is None
 
 
@@ -100,7 +100,7 @@ def test_missing_parcel_fields_stay_here_and_at_the_carrier(api, patch, order, s
 @pytest.mark.django_db(transaction=True)
 def test_changed_order_has_the_carriers_new_label(api, patch, order, sandbox):
     path = f"/api/v1/shipments/{buy(api, order)['shipment_id']}"
-    before, stored = api.get(f"{path}/label").getvalue(), Label.objects.get().file.name
+    before, stored = api.get(f"{path}/label").getvalue(), Document.objects.get(kind="label").file.name
     assert patch(path, {"destination": BUYER | {"contact_name": "Zed Zulu", "city": "Pune"}}).status_code == 200
     assert api.get(f"{path}/label").getvalue() != before
     assert not default_storage.exists(stored)
@@ -109,7 +109,7 @@ def test_changed_order_has_the_carriers_new_label(api, patch, order, sandbox):
     patch(path, {"destination": BUYER | {"contact_name": "Yan Yule"}})
     assert api.get(f"{path}/label").status_code == 404  # better none than one with another address
     sandbox.control("DELETE", "/_sandbox/faults")
-    Label.objects.update(fetch_at=timezone.now())
+    Document.objects.update(fetch_at=timezone.now())
     assert documents.fetch_missing() == 1
     assert api.get(f"{path}/label").status_code == 200
 
@@ -190,7 +190,7 @@ def test_label_is_fetched_again_after_a_change_without_an_answer(api, patch, ord
 
 def test_file_fetched_during_a_change_is_not_stored(api, order, sandbox, monkeypatch):
     path = f"/api/v1/shipments/{buy(api, order)['shipment_id']}"
-    Label.objects.update(file="", fetch_at=timezone.now())
+    Document.objects.update(file="", fetch_at=timezone.now())
     fetch = VelocityAdapter.documents
 
     def changed_meanwhile(adapter, ref, kinds):

@@ -14,7 +14,7 @@ from apikeys.models import Merchant, Store
 from carriers.models import CarrierCall, CredentialToken
 from shipping.checkpoints import polling
 from shipping.labels import documents, reconciliation
-from shipping.models import Label, Pickup, Shipment
+from shipping.models import Document, Pickup, Shipment
 from shipping.tests.velocity import BUYER, DEPOT, buy
 from shipping.tests.velocity import advance as advance
 from shipping.tests.velocity import later as later
@@ -60,8 +60,8 @@ def test_label_is_bought_with_all_fields_of_the_order(api, order, warehouse, sen
     assert (asked["billing_customer_name"], asked["billing_last_name"]) == ("Asha", "Rao")
     assert (asked["payment_method"], asked["cod_collectible"], asked["sub_total"]) == ("COD", 990, 990)
     assert asked["warehouse_id"] == warehouse["registrations"][0]["carrier_warehouse_id"]
-    stored = Label.objects.get(shipment=shipment)
-    assert default_storage.open(stored.manifest.name).read().startswith(b"%PDF")
+    stored = Document.objects.get(shipment=shipment, kind="manifest")
+    assert default_storage.open(stored.file.name).read().startswith(b"%PDF")
 
 
 def test_cash_on_delivery_needs_an_amount_and_prepaid_has_none(api, order):
