@@ -98,6 +98,8 @@ class CarrierAdapter(WebhookReader):
     point_search_fields: ClassVar[tuple[str, ...]] = ("country",)
     # Whether ``Order.pickup_point`` needs its whole address for a label.
     needs_point_address: ClassVar[bool] = False
+    # When a purchase without an answer is looked up; None: as the settings say.
+    lookup: ClassVar[Lookup | None] = None
     # Whether a label without the recipient's name is refused before the call; others get a warning only.
     needs_recipient_name: ClassVar[bool] = False
     label_formats: ClassVar[tuple[str, ...]] = ("PDF",)

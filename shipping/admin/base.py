@@ -98,7 +98,7 @@ MONITORED_LISTS += [
     ),
     MonitoredList(
         "Orphaned labels that are not voided yet",
-        lambda: Orphan.objects.filter(voided_at=None),
+        lambda: Orphan.objects.filter(voided_at=None, is_harmless=False),
         {"voided_at__isempty": "1"},
     ),
     MonitoredList(

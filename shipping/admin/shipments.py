@@ -376,6 +376,8 @@ class OrphanAdmin(ShippingAdmin):
     def state(self, row: Orphan) -> str:
         if row.voided_at:
             return badge("void", "good")
+        if row.is_harmless:
+            return badge("not billed", "good")
         return badge(f"refused: {row.refusal}", "bad") if row.refusal else badge("being voided", "waiting")
 
     @admin.action(description="Look up and void at the carrier now", permissions=["operate"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, Outcom
 from shipping.common import carrier_limits, input_warnings
 from shipping.common.conversion import to_order, to_request
 from shipping.common.lookup import open_adapter
+from shipping.labels import periods
 from shipping.labels.booking import fail_booking, is_for_shipment, store_booking
 from shipping.models import BookingState, Parcel, Shipment, Warehouse
 from shipping.models.event_types import SHIPMENT_PENDING
@@ -151,7 +153,7 @@ def _build_shipment(tenant: Tenant, credential: Credential, order: Order, reques
         request=stored,
         ship_at=order.ship_at,
         created_at=order.ordered_at,
-        reconcile_at=timezone.now() + settings.RECONCILE_FIRST_LOOKUP,
+        reconcile_at=timezone.now() + periods.until_first(credential.carrier, settings.RECONCILE_FIRST_LOOKUP),
     )
 
 
@@ -215,11 +217,11 @@ def _order_conflict(first: Shipment) -> Conflict:
 
 
 def _keep_pending(shipment: Shipment, error: CarrierError) -> Shipment:
-    """Have reconciliation look up the reference now, and store the carrier's words, which may explain the outcome."""
+    """Have reconciliation look up the reference soon, and store the carrier's words, which may explain the outcome."""
     with transaction.atomic():
         row = Shipment.objects.select_for_update().get(id=shipment.id)
         if row.booking_state == BookingState.PENDING:
-            row.reconcile_at = timezone.now()
+            row.reconcile_at = max(timezone.now(), row.created_at + periods.until_first(row.carrier, timedelta(0)))
             if error.has_carriers_words:
                 words = {"carrier_code": error.carrier_code, "carrier_message": error.carrier_message}
                 row.pending_reason = words

@@ -1,7 +1,9 @@
 """Reconcile bookings without an answer: look up our reference at the carrier. Nothing here ever buys.
 
-Found: booked. Not found after a quiet period: failed; a label that appears later (an orphan) is voided and reported.
-If the carrier has no lookup, or the credential was changed since, operations must find the outcome.
+Found with its label: booked. Found without a label: voided and failed. Not found after a quiet period: failed; a
+shipment that appears later (an orphan) is voided and reported. The adapter's ``Lookup`` has the periods. If the carrier
+has no lookup, or the credential was changed since, operations must find the outcome; also if a shipment that nobody
+uses costs money and cannot be voided.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -35,18 +36,16 @@ from carriers.types.errors import (
     OutcomeUnknown,
 )
 from shipping.common import lookup, refs
-from shipping.labels import booking
+from shipping.labels import booking, found_labels, periods
 from shipping.labels.orphans import SCANNED
 from shipping.models import BookingState, Orphan, Shipment
 from shipping.models.event_types import ORPHAN_NOT_VOIDED, ORPHAN_VOIDED
 
 log = logging.getLogger(__name__)
 
-_BETWEEN_LOOKUPS = timedelta(seconds=30)
 _LEASE = timedelta(seconds=90)  # longer than a lookup can take
-# A failed booking is looked up again this often and this long, in case the carrier created the label late.
-_BETWEEN_ORPHAN_LOOKUPS = timedelta(hours=1)
-_WATCHED_FOR = timedelta(hours=24)
+# A failed lookup is repeated this long.
+_ASKED_FOR = timedelta(hours=24)
 # Errors that do not show whether the carrier would void a label.
 _TEMPORARY = (CarrierUnavailable, CarrierTimeout, CarrierRateLimited, CarrierAuthentication, OutcomeUnknown)
 
@@ -124,8 +123,8 @@ def _reconcile(shipment_id: uuid.UUID) -> str:
 
 def _retry_or_review(shipment: Shipment) -> str:
     """Repeat a failed lookup for a day, then leave the booking to operations."""
-    if _is_watched(shipment):
-        _look_up_again(shipment, _BETWEEN_LOOKUPS)
+    if timezone.now() - shipment.created_at < max(_ASKED_FOR, periods.of(shipment).watch):
+        _look_up_again(shipment, periods.after_error(shipment))
         return "error"
     if shipment.booking_state != BookingState.PENDING:
         _stop_lookups(shipment)
@@ -153,34 +152,65 @@ def _apply_lookup(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[B
     if shipment.booking_state == BookingState.PENDING:
         if not live:
             return _wait_or_fail(shipment)
+        labelled = found_labels.fetch_label(shipment, adapter, live)
+        if labelled is None:
+            return _void_unlabelled(shipment, adapter, live)
         # The purchase may still get its answer, with another one of these labels: whichever is booked first is kept.
         surplus_due = timezone.now() + _LEASE if len(live) > 1 else None
-        shipment = booking.store_booking(shipment.id, live[0], reconcile_at=surplus_due)
+        shipment = booking.store_booking(shipment.id, labelled, reconcile_at=surplus_due)
         if shipment.booking_state == BookingState.NEEDS_REVIEW:
             return "review"
     surplus = [label for label in found if not booking.has_number(shipment, label)]
     is_settled = _void_surplus(shipment, adapter, surplus)
     if shipment.booking_state == BookingState.BOOKED:
         # Surplus labels that are not voided yet are looked up again, for a day.
-        due = None if is_settled or not _is_watched(shipment) else timezone.now() + _BETWEEN_LOOKUPS
+        due = None if is_settled or not _is_watched(shipment) else timezone.now() + periods.after_error(shipment)
         Shipment.objects.filter(id=shipment.id).update(reconcile_at=due, updated_at=F("updated_at"))
         return "booked"
+    if live and is_settled and _costs_money(shipment, adapter):
+        text = _("The carrier sold a shipment that is not used, bills it, and did not void it. Settle it there.")
+        booking.require_review(shipment.id, text)
+        return "review"
     is_watched = _is_watched(shipment) and not _has_changed_login(shipment)
-    after = _BETWEEN_ORPHAN_LOOKUPS if is_settled else _BETWEEN_LOOKUPS
+    after = periods.after_failure(shipment) if is_settled else periods.after_error(shipment)
     _look_up_again(shipment, after if is_watched else None)
     return "orphan" if live else "watched"
+
+
+def _void_unlabelled(shipment: Shipment, adapter: CarrierAdapter, found: Sequence[BookedShipment]) -> str:
+    """Void what the carrier sold without a label that could be fetched, and fail the booking."""
+    if not _void_surplus(shipment, adapter, found):
+        _look_up_again(shipment, periods.after_error(shipment))
+        return "waiting"
+    if _costs_money(shipment, adapter):
+        text = _("The carrier sold this shipment without a label, bills it, and did not void it. Settle it there.")
+        booking.require_review(shipment.id, text)
+        return "review"
+    error = CarrierTimeout(
+        _("The carrier sold a shipment of which it gives no label. It is not used. Order it again."),
+        carrier=shipment.carrier_name,
+        carrier_code="no_label",
+    )
+    booking.fail_booking(shipment, error, reconcile_at=timezone.now() + periods.after_failure(shipment))
+    return "failed"
+
+
+def _costs_money(shipment: Shipment, adapter: CarrierAdapter) -> bool:
+    """Return whether an orphan of the shipment is not void and is billed."""
+    return adapter.unused_costs(refs.bought_order(shipment)) and shipment.orphans.filter(voided_at=None).exists()
 
 
 def _wait_or_fail(shipment: Shipment) -> str:
     """Handle a pending booking that the carrier does not know (yet)."""
     if (left := _quiet_time_left(shipment)) > timedelta(0):
-        _look_up_again(shipment, min(_BETWEEN_LOOKUPS, left))
+        _look_up_again(shipment, min(periods.of(shipment).every, left))
         return "waiting"
     if _has_changed_login(shipment):
         text = _("The credential was changed after this purchase: check this booking with the former login.")
         booking.require_review(shipment.id, text)
         return "review"
-    booking.fail_booking(shipment, _not_bought(shipment), reconcile_at=timezone.now() + _BETWEEN_ORPHAN_LOOKUPS)
+    due = timezone.now() + periods.after_failure(shipment)
+    booking.fail_booking(shipment, _not_bought(shipment), reconcile_at=due)
     return "failed"
 
 
@@ -202,11 +232,11 @@ def _not_bought(shipment: Shipment) -> CarrierError:
 
 def _quiet_time_left(shipment: Shipment) -> timedelta:
     """Return the rest of the period in which the carrier may still create the label."""
-    return settings.RECONCILE_QUIET_PERIOD - (timezone.now() - shipment.created_at)
+    return periods.of(shipment).quiet - (timezone.now() - shipment.created_at)
 
 
 def _is_watched(shipment: Shipment) -> bool:
-    return timezone.now() - shipment.created_at < _WATCHED_FOR
+    return timezone.now() - shipment.created_at < periods.of(shipment).watch
 
 
 def _has_changed_login(shipment: Shipment) -> bool:
@@ -220,7 +250,7 @@ def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence
 
     The orphan's row comes before the call, so that it remains if the process is killed.
     """
-    is_settled = True
+    is_settled, can_void = True, "cancel" in adapter.capabilities()
     # A number's earlier booking than this belongs to the time before the carrier reused it.
     since = shipment.created_at - lookup.REUSED_AFTER
     numbers = [label.tracking_number for label in surplus]
@@ -235,9 +265,14 @@ def _void_surplus(shipment: Shipment, adapter: CarrierAdapter, surplus: Sequence
             mode=shipment.mode,
             shipment=shipment,
             tracking_number=label.tracking_number,
+            is_harmless=not can_void and not adapter.unused_costs(refs.bought_order(shipment)),
         )
         if label.tracking_number in in_use:
             _record_refused(shipment, orphan, "another_shipment", "Another shipment has this number.")
+            continue
+        if not can_void:
+            if not orphan.is_harmless:
+                _record_refused(shipment, orphan, "unsupported_operation", "The carrier has no way to void it.")
             continue
         try:
             adapter.cancel(refs.found_ref(shipment, label), "duplicate")

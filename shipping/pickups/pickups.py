@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from apikeys.db.tenancy import Mode, Tenant
 from apikeys.http.errors import CannotCancel, Conflict, NotFound, ValidationFailed, WaybillError
 from apikeys.http.rendering import rfc3339
 from apikeys.http.text import number_key
+from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening, selection
 from carriers.models import Credential
@@ -36,6 +38,7 @@ from shipping.models import BookingState, Pickup, Shipment
 from shipping.models.event_types import PICKUP_CANCELLED, PICKUP_COMPLETED, PICKUP_NEEDS_REVIEW, PICKUP_SCHEDULED
 from shipping.shipments.lists import build_range_filters
 
+log = logging.getLogger(__name__)
 _INTERRUPTED_AFTER = timedelta(minutes=10)
 _OPEN = (Pickup.State.PENDING, Pickup.State.SCHEDULED, Pickup.State.NEEDS_REVIEW)
 # Where each day ends last, for countries without known zones.
@@ -45,8 +48,8 @@ _LAST_ZONE = timezone_class(timedelta(hours=-12))
 def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[Warning_]]:
     """Schedule a pickup for a validated ``PickupRequestSerializer``.
 
-    Returns: the pickup, ``scheduled``, or ``needs_review`` if the carrier did not answer. Carriers have no lookup for
-    pickups, and a second booking could send two drivers. With a test key also warnings about what a live key is refused
+    Returns: the pickup, ``scheduled``, or ``needs_review`` if the carrier did not answer and the pickup is not found
+    there: a second booking could send two drivers. With a test key also warnings about what a live key is refused
     for: a date in the past, and shipments that are in an open pickup already.
     Raises: ``ValidationFailed`` naming the date, or each shipment that is unknown or of another credential;
     ``Conflict`` naming the open pickup; the carrier's refusal.
@@ -67,7 +70,9 @@ def schedule(tenant: Tenant, order: Mapping[str, Any]) -> tuple[Pickup, list[War
     try:
         confirmed = adapter.schedule_pickup(refs.pickup_request(pickup, shipments))
     except OutcomeUnknown as error:
-        return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error), warnings
+        confirmed = _find_booked(adapter, pickup, shipments)
+        if confirmed is None:
+            return _end_request(pickup.id, Pickup.State.NEEDS_REVIEW, error), warnings
     except WaybillError as error:
         mark_failed(pickup, error)
         raise
@@ -158,10 +163,39 @@ def review_interrupted(*, limit: int = 100) -> int:
     interrupted = Pickup.objects.filter(state=Pickup.State.PENDING, created_at__lt=timezone.now() - _INTERRUPTED_AFTER)
     rows = list(interrupted.order_by("created_at")[:limit])
     for row in rows:
+        if _confirm_interrupted(row):
+            continue
         text = _("The request ended before the carrier's answer was stored.")
         error = OutcomeUnknown(carrier=adapter_class(row.carrier).name, carrier_message=text)
         _end_request(row.id, Pickup.State.NEEDS_REVIEW, error)
     return len(rows)
+
+
+def _confirm_interrupted(row: Pickup) -> bool:
+    """Store the carrier's pickup of an interrupted request. Returns whether it was found."""
+    try:
+        adapter = opening.open_adapter(row.credential, merchant_id=row.merchant_id, subject_id=row.id)
+        if confirmed := _find_booked(adapter, row, list(row.shipments.order_by("id"))):
+            _store_confirmation(row.id, confirmed, refs.pickup_request(row, []).pickup_date)
+        return confirmed is not None
+    except (CarrierError, IntegrityError) as error:
+        log.warning("interrupted pickup not confirmed", extra={"pickup": str(row.id), "error": str(error)})
+        return False
+
+
+def _find_booked(adapter: CarrierAdapter, pickup: Pickup, shipments: Sequence[Shipment]) -> BookedPickup | None:
+    """Return the pickup that the carrier booked without an answer; None if it is not certain which one that is."""
+    if "find_pickups" not in adapter.capabilities():
+        return None
+    try:
+        found = adapter.find_pickups(refs.pickup_request(pickup, shipments))
+    except CarrierError as error:
+        log.warning("pickup not looked up", extra={"pickup": str(pickup.id), "error": str(error)})
+        return None
+    rows = Pickup.objects.filter(credential=pickup.credential)
+    known = set(rows.values_list("carrier_pickup_id", flat=True)) if found else set()
+    new = [one for one in found if one.carrier_pickup_id not in known]
+    return new[0] if len(new) == 1 else None
 
 
 def mark_failed(pickup: Pickup, error: WaybillError) -> None:
