@@ -20,7 +20,7 @@ install-dev: ## the same with the requirements of tests and linters
 run: install ## run Waybill, its worker and the carrier sandbox with demo data; Ctrl-C stops all
 	@exec $(PY) -m deploy.run
 
-demo: install ## run the main use case over HTTP against a running "make run"; CARRIER=ups: with UPS
+demo: install ## run the main use case over HTTP against a running "make run"; CARRIER=ups or bring
 	@PORT=$${PORT:-8000} SANDBOX_PORT=$${SANDBOX_PORT:-8010} RECEIVER_PORT=$${RECEIVER_PORT:-8020} exec $(PY) -m deploy.demo $(CARRIER)
 
 test: install-dev ## run linters and all tests on SQLite and on a private PostgreSQL and Redis

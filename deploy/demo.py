@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 
+from deploy.demo_bring import BringDemo
 from deploy.demo_pickit import PickitDemo
 from deploy.demo_shop import Demo, StepFailed
 from deploy.demo_ups import UpsDemo
 
-DEMOS: dict[str, type[Demo]] = {demo.CARRIER: demo for demo in (PickitDemo, UpsDemo)}
+DEMOS: dict[str, type[Demo]] = {demo.CARRIER: demo for demo in (PickitDemo, UpsDemo, BringDemo)}
 
 
 def main(carrier: str = "pickit") -> int:

@@ -34,6 +34,8 @@ ACCOUNTS = (
     "velocity-platform",
     "ups-platform",
     "ups-client",
+    "platform@bring.example",
+    "test@bring.example",
 )
 
 

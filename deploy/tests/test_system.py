@@ -122,8 +122,8 @@ def test_demo_runs_twice_and_names_the_step_that_fails(system):
     again = run_demo(started)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "DELIVERED" in again.stdout
-    for _round in range(2):
-        other = run_demo(started, "ups")
+    for carrier in ("ups", "ups", "bring"):
+        other = run_demo(started, carrier)
         assert other.returncode == 0, other.stdout + other.stderr
     started.kill("sandbox")
     broken = run_demo(started)

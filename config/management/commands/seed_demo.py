@@ -83,6 +83,10 @@ def _create_credentials(tenant: Tenant) -> None:
     if not Credential.objects.filter(merchant=None, carrier="ups", mode=Mode.TEST).exists():
         login = {"client_id": "ups-platform", "client_secret": "test-secret", "account_number": "A1B2C3"}
         storage.save_credential(**platform | {"carrier": "ups"}, fields=login | {"webhook_token": "test-secret"})
+    if not Credential.objects.filter(merchant=None, carrier="bring", mode=Mode.TEST).exists():
+        user = {"api_uid": "platform@bring.example", "api_key": "test-secret", "customer_number": "20012345678"}
+        more = {"cod_account_number": "12345678903", "webhook_token": "test-secret"}
+        storage.save_credential(**platform | {"carrier": "bring"}, fields=user | more)
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,
