@@ -19,6 +19,8 @@ from carriers.tests.conformance.schemas import Document, close
 HOST = "api.bring.com"
 _DOCUMENTS = ("bookingold", "tracking", "pickup-point", "event-cast", "postal-code", "shipping-guide_2")
 _CASTS = "event-cast/examples"
+# The pages and examples write these paths with an extension, which the RAML leaves to the header Accept.
+_WITH_EXTENSION = ("/booking/api/customers", "/booking/api/errors")
 _BOOKING, _GUIDE = "POST /booking/api/booking", "POST /shippingguide/api/v2/products"
 
 
@@ -100,7 +102,10 @@ def operations() -> Iterator[Operation]:
         content = published.load(f"bring/raml/{name}.raml")
         prefix = "/tracking" if urlsplit(content["baseUri"]).hostname != HOST else ""
         for operation in raml.operations(f"bring/raml/{name}.raml", content):
-            yield _with_bodies(replace(operation, path=prefix + operation.path))
+            operation = _with_bodies(replace(operation, path=prefix + operation.path))
+            yield operation
+            if operation.path in _WITH_EXTENSION:
+                yield replace(operation, path=f"{operation.path}.json")
     path = _GUIDE.removeprefix("POST ")
     yield _with_bodies(Operation("samples/bring/current/shipping-guide_2", "POST", path))
 

@@ -28,8 +28,6 @@ UPS_DOCUMENTS = (
     "UPSTrackAlert",
 )
 _CALLBACK = "minimal-requests/event-cast-callback.json"
-# Bring's pages and examples write these paths with an extension, which the RAML leaves to the header Accept.
-_EXTENSIONS = ("/booking/api/customers.json", "/booking/api/errors.json")
 
 
 @cache
@@ -91,10 +89,9 @@ def make_exchange(
 ) -> Exchange:
     """Return an exchange. ``prefix`` is the path of the simulated carrier, which is left out."""
     parts = urlsplit(url)
-    path = unquote(parts.path).removeprefix(prefix)
     return Exchange(
         method=method,
-        path=path.removesuffix(".json") if path in _EXTENSIONS else path,
+        path=unquote(parts.path).removeprefix(prefix),
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers={name.lower(): value for name, value in headers.items()},
         body=body,
