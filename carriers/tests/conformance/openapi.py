@@ -19,11 +19,39 @@ def operations(name: str, content: dict[str, Any]) -> Iterator[Operation]:
     Args:
         name: of its file.
     """
-    document = Document(close(content))
+    document = Document(close(add_listed_values(content)))
     for path, item in document.content["paths"].items():
         for method in _METHODS:
             if method in item:
                 yield _operation(document, name, path, method)
+
+
+def add_listed_values(node: Any) -> Any:
+    """Return a document in which texts have the values that their descriptions list: UPS seldom states an ``enum``."""
+    if isinstance(node, list):
+        return [add_listed_values(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    added = {key: add_listed_values(value) for key, value in node.items()}
+    values = _listed_values(node["description"]) if isinstance(node.get("description"), str) else []
+    if len(values) > 1 and "enum" not in node:
+        if node.get("type") == "string":
+            added["enum"] = values
+        elif node.get("type") == "array" and node.get("items", {}).get("type") == "string":
+            added["items"] = added["items"] | {"enum": values}
+    return added
+
+
+def _listed_values(description: str) -> list[str]:
+    """Return the values of a list like "Valid values:", "- 01 - Letter", "- 02 - Package"."""
+    values: list[str] = []
+    for line in description.partition("alid values:")[2].splitlines()[1:]:
+        item = re.match(r"\s*-\s+(\w{1,20})(\s+[-–=].*)?$", line)
+        if item:
+            values.append(item[1])
+        elif values or line.strip():
+            break
+    return values
 
 
 def base_path(content: dict[str, Any]) -> str:

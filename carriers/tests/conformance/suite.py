@@ -79,7 +79,7 @@ def event_faults(carrier: str, event: Any) -> list[str]:
 @cache
 def _event_check(carrier: str) -> Check:
     if carrier == "ups":
-        document = Document(close(published.load("ups/UPSTrackAlert.yaml")))
+        document = Document(close(openapi.add_listed_values(published.load("ups/UPSTrackAlert.yaml"))))
         return document.check("/components/schemas/TrackingEventRequest")
     return bring.Body(samples=(_CALLBACK,)).check()
 

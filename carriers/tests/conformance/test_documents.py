@@ -81,6 +81,7 @@ def test_each_kind_of_fault_is_found():
         "version: 'v99'": replace(sent, path="/api/shipments/v99/ship"),
         "query testing: is not documented": replace(sent, query={"testing": "1"}),
         "header Authorization: is required": replace(sent, headers=without_token),
+        "Shipment.Service.Code: 'ZZ' is not one of": break_body(lambda body: ship(body)["Service"].update(Code="ZZ")),
         "'text/plain' is not one of": replace(sent, headers=UPS_HEADERS | {"content-type": "text/plain"}),
         "Shipment.Colour: is not documented": break_body(lambda body: ship(body).update(Colour="red")),
         "ShipTo.Name: is required": break_body(lambda body: ship(body)["ShipTo"].pop("Name")),

@@ -124,7 +124,7 @@ AEROSOLS = {
     "TransportationMode": "Ground",
     "CommodityRegulatedLevelCode": "FR",
     "PackagingType": "Fiberboard Box",
-    "EmergencyPhone": "4105550199",
+    "EmergencyPhone": "14105550199",
     "EmergencyContact": "Ada Lane",
 }
 ORDERS = {
