@@ -235,6 +235,10 @@ class Record:
             log.warning("unreadable field ignored", extra={"problem": str(error)[:200]})
             return default
 
+    def optional_texts(self, *names: str) -> list[str]:
+        """Return texts that nothing depends on; one that is absent or unreadable is empty."""
+        return [self.lenient(Record.text, name, "").strip() for name in names]
+
     def _get(self, name: str, default: Any) -> Any:
         value = self.value.get(name)
         if value is None and default is _REQUIRED:

@@ -196,7 +196,7 @@ class UpsAdapter(CarrierAdapter):
         path, body = f"/api/pickupcreation/{V}/pickup", build.pickup(request, self._account)
         answer = self._post("schedule_pickup", path, body, "PickupCreationResponse")
         with self._reading("schedule_pickup", answer.value):
-            return read.pickup(answer, request, **read.pickup_price(answer, request.address.country))
+            return read.pickup(answer, request)
 
     def find_pickups(self, request: types.PickupRequest) -> list[types.BookedPickup]:
         path, headers = f"/api/shipments/{V}/pickup/oncall", {"AccountNumber": self._account}
