@@ -8,15 +8,17 @@ is unsupported; its capabilities are computed from that.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from carriers import types
 from carriers.adapters.operations import CHECK, LOGIN, OPERATIONS
 from carriers.adapters.records import lookup_key
 from carriers.adapters.webhooks import WebhookReader
+from carriers.types import errors
 
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
@@ -246,6 +248,17 @@ class CarrierAdapter(WebhookReader):
         could be fetched.
         """
         raise self._unsupported("track")
+
+    def _track_each(
+        self, refs: Sequence[types.ShipmentRef], track_one: Callable[[types.ShipmentRef], types.Track | None]
+    ) -> dict[str, types.Track]:
+        """Return the tracks that ``track_one`` returns, for a carrier that takes one number a call: ``track``."""
+        results = self.http.several([partial(track_one, ref) for ref in refs])
+        found = {result.tracking_number: result for result in results if isinstance(result, types.Track)}
+        failed = [result for result in results if isinstance(result, errors.CarrierError)]
+        if failed and not found:
+            raise failed[0]
+        return found
 
     def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         """Return the proof of delivery. Raises ``CarrierNotFound`` before delivery."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from carriers import types
 from carriers.adapters.apis import Api, Bearer, Json
@@ -109,12 +108,7 @@ class PickitAdapter(CarrierAdapter):
             return read.cancellation(Record(answer).expect("tracking_number", ref.tracking_number), reason)
 
     def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
-        results = self.http.several([partial(self._track_one, ref.tracking_number) for ref in refs])
-        found = {result.tracking_number: result for result in results if isinstance(result, types.Track)}
-        failed = [result for result in results if isinstance(result, errors.CarrierError)]
-        if failed and not found:
-            raise failed[0]
-        return found
+        return self._track_each(refs, self._track_one)
 
     def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         path = self._path("/shipments/{}/proof-of-delivery", ref.tracking_number)
@@ -162,13 +156,13 @@ class PickitAdapter(CarrierAdapter):
     def parse_webhook(self, body: bytes) -> types.WebhookReport:
         return self._read_events(body, lambda event: read.webhook(Record(event)))
 
-    def _track_one(self, number: str) -> types.Track | None:
+    def _track_one(self, ref: types.ShipmentRef) -> types.Track | None:
         try:
-            answer = self._request("track", "GET", self._path("/shipments/{}/tracking", number))
+            answer = self._request("track", "GET", self._path("/shipments/{}/tracking", ref.tracking_number))
         except errors.CarrierNotFound:
             return None
         with self._reading("track"):
-            return read.track(Record(answer).expect("tracking_number", number), number)
+            return read.track(Record(answer).expect("tracking_number", ref.tracking_number), ref.tracking_number)
 
     def _documented_refusal(self, code: str) -> type[errors.CarrierError] | None:
         return ERRORS.get(code)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from carriers import types
@@ -29,26 +29,15 @@ MAX_VOIDED = 20  # parcels of a void
 SUBSCRIBED_DAYS = 14
 SHIPMENT_NOT_FOUND, LABELS_VOIDED, PICKUP_CANCELLED = "300007", "300033", "190107"
 NO_LOCATIONS, NOT_SUBSCRIBED = "350202", "VSS300"  # [unconfirmed]
-# Fields that Time in Transit names -> ours.
-TRANSIT = {"PostalCode": "postal_code", "CountryCode": "country", "CityName": "city", "StateProvince": "state"}
-_HAZARD = {name: {"type": "string", "maxLength": 255} for name in (
-    "ProperShippingName", "RegulationSet", "TransportationMode", "CommodityRegulatedLevelCode", "PackagingType",
-    "PackagingInstructionCode", "TechnicalName", "EmergencyPhone", "EmergencyContact", "SubRiskClass",
-)}  # fmt: skip
-_HAZARDS = schema(required=("ProperShippingName", "RegulationSet", "TransportationMode"), **_HAZARD)
 
 
 class UpsAdapter(CarrierAdapter):
     slug = "ups"
     name = "UPS"
-    apis = {
-        "main": Api(
-            sandbox="https://wwwcie.ups.com",
-            production="https://onlinetools.ups.com",
-            auth=(Bearer(),),
-            headers={"transId": "{id32}", "transactionSrc": "waybill"},
-        )
-    }
+    apis = {"main": Api(
+        sandbox="https://wwwcie.ups.com", production="https://onlinetools.ups.com", auth=(Bearer(),),
+        headers={"transId": "{id32}", "transactionSrc": "waybill"},
+    )}  # fmt: skip
     credential_schema = schema(
         required=("client_id", "client_secret", "account_number"),
         client_id=text_field("Client ID"),
@@ -56,25 +45,11 @@ class UpsAdapter(CarrierAdapter):
         account_number=text_field("Account number", "Six characters.", pattern="^[A-Z0-9]{6}$"),
         webhook_token=text_field("Webhook token", "UPS sends it in the header credential.", secret=True),
     )
-    environment_names = {
-        "UPS_CLIENT_ID": "client_id",
-        "UPS_CLIENT_SECRET": "client_secret",
-        "UPS_ACCOUNT_NUMBER": "account_number",
-        "UPS_WEBHOOK_TOKEN": "webhook_token",
-    }
+    environment_names = {f"UPS_{name.upper()}": name for name in credential_schema["properties"]}
     services = SERVICES
     payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
     served_options = ("signature", "insured_value", "saturday", "dangerous_goods", "notify", "payer", "carrier")
-    options_schema = schema(
-        required=(),
-        access_point={"enum": ["01", "02"]},
-        cod_funds={"enum": ["0", "1", "8", "9"]},
-        consignee_type={"enum": ["01", "02", "NA"]},
-        dangerous_goods={"type": "array", "items": _HAZARDS},
-        direct_delivery={"type": "boolean"},
-        eu_de_minimis={"type": "boolean"},
-        shipper_type={"enum": ["01", "02", "NA"]},
-    )
+    options_schema = json.loads((Path(__file__).parent / "options.json").read_text())
     label_formats = ("PDF", "GIF", "ZPL", "EPL")  # a PDF is drawn from UPS's GIF
     max_parcels = limits.MAX_PARCELS
     needs_point_address = True
@@ -112,15 +87,9 @@ class UpsAdapter(CarrierAdapter):
         answer = self._request("transit_times", "POST", "/api/shipments/v1/transittimes", body=Json(body))
         with self._reading("transit_times"):
             wrong = Record(answer).optional("validationList").lenient(Record.texts, "invalidFieldList", ())
-            if wrong:
-                details = {_transit_field(name): [name] for name in wrong}
-                raise errors.CarrierRejected(
-                    carrier=self.name,
-                    carrier_code="invalidFieldList",
-                    carrier_message=", ".join(wrong),
-                    details=details,
-                )
-            return read.transit_times(Record(answer), order)
+            if not wrong:
+                return read.transit_times(Record(answer), order)
+        raise self._error([(name, name) for name in wrong])
 
     def create_label(self, order: types.Order) -> types.BookedShipment:
         return self._buy("create_label", order)
@@ -171,12 +140,7 @@ class UpsAdapter(CarrierAdapter):
         return types.Cancellation(tracking_number=ref.tracking_number, cancelled_at=now(), reason=reason)
 
     def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
-        results = self.http.several([partial(self._track_one, ref) for ref in refs])
-        found = {result.tracking_number: result for result in results if isinstance(result, types.Track)}
-        failed = [result for result in results if isinstance(result, errors.CarrierError)]
-        if failed and not found:
-            raise failed[0]
-        return found
+        return self._track_each(refs, self._track_one)
 
     def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         rows: list[Record] = []
@@ -288,10 +252,11 @@ class UpsAdapter(CarrierAdapter):
         return record
 
     def _buy(self, operation: str, order: types.Order) -> types.BookedShipment:
-        document_ids = []
+        at, document_ids = order.ship_at or now(), []
+        ref = types.ShipmentRef(reference=order.reference, order=order, booked_at=now(), ship_at=at)
         for document in order.attachments:
             try:
-                document_ids.append(self.upload_document(document, _ref_of(order)))
+                document_ids.append(self.upload_document(document, ref))
             except errors.OutcomeUnknown as error:  # nothing is bought yet
                 raise errors.CarrierUnavailable(
                     carrier=self.name, carrier_code=error.carrier_code, carrier_message=error.carrier_message
@@ -353,28 +318,23 @@ class UpsAdapter(CarrierAdapter):
         return ERRORS[code][0] if code in ERRORS else None
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
-        plain = super()._refusal(operation, response)
         try:
             found = read.errors_of(Record(response.json()))
         except UNREADABLE:
             found = []
-        code = found[0][0] if found else plain.carrier_code
-        message = "; ".join(text for _code, text in found) or plain.carrier_message
-        kind = ERRORS.get(code, (errors.CarrierRejected, ""))[0]
-        if response.status == 401:
-            kind = errors.CarrierAuthentication
-        elif response.status == 404 and kind is errors.CarrierRejected and found:
-            kind = errors.CarrierShipmentNotFound
-        details = {ERRORS[one][1]: [text] for one, text in found if one in ERRORS and ERRORS[one][1]}
-        return kind(carrier=self.name, carrier_code=code, carrier_message=message, details=details)
+        if not found and response.status != 401:
+            return super()._refusal(operation, response)
+        statuses = {401: errors.CarrierAuthentication, 404: errors.CarrierShipmentNotFound}
+        return self._error(found or [(str(response.status), "")], statuses.get(response.status))
 
-
-def _transit_field(name: str) -> str:
-    end = next((end for end in ("origin", "destination") if name.startswith(end)), "")
-    return f"{end}.{TRANSIT.get(name.removeprefix(end), '')}".strip(".") or {"shipDate": "ship_at"}.get(
-        name, "packages"
-    )
-
-
-def _ref_of(order: types.Order) -> types.ShipmentRef:
-    return types.ShipmentRef(reference=order.reference, order=order, booked_at=now(), ship_at=order.ship_at or now())
+    def _error(
+        self, found: Sequence[tuple[str, str]], kind: type[errors.CarrierError] | None = None
+    ) -> errors.CarrierError:
+        """Return the error for codes and texts; ``kind`` unless the first code has one of its own."""
+        known = {code: ERRORS.get(code, (None, "")) for code, _text in found}
+        details = {known[code][1]: [text] for code, text in found if known[code][1]}
+        own, message = known[found[0][0]][0], "; ".join(text for _code, text in found)
+        if kind is not errors.CarrierAuthentication and own not in (None, errors.CarrierRejected):
+            kind = own
+        kind = kind or errors.CarrierRejected
+        return kind(carrier=self.name, carrier_code=found[0][0], carrier_message=message, details=details)

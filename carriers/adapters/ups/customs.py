@@ -86,6 +86,7 @@ def forms(order: types.Order, document_ids: Sequence[str], buyer: Mapping[str, A
         "InvoiceNumber": customs.invoice_number, "InvoiceDate": f"{invoiced_at:%Y%m%d}",
         "PurchaseOrderNumber": order.order_id, "TermsOfShipment": customs.incoterm, "CurrencyCode": order.currency,
         "ReasonForExport": customs.export_reason or _REASONS.get(customs.contents, customs.contents.upper()),
+        "Comments": f"Signed by {customs.signer}" if customs.signer else "",
         "FreightCharges": _charge(customs.freight), "InsuranceCharges": _charge(customs.insurance),
     }  # fmt: skip
 
