@@ -10,6 +10,7 @@ from django.utils import timezone
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import ValidationFailed
 from apikeys.models import Event, Merchant
+from carriers.adapters.pickit import PickitAdapter
 from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import checks, opening, rotation, selection, storage
 from carriers.http import rate_limits
@@ -147,11 +148,16 @@ def test_limits_of_the_key_are_those_of_its_owner(own, platform, tenant, carrier
     assert (rate_limits.read_rates(platform)[0].remaining, rate_limits.read_rates(own)[0].remaining) == (248, 248)
 
 
-def test_shown_limits_are_those_of_the_owner(own, platform, carrier, api):
-    carrier.answers = [TOKEN, (200, b"{}", {})]
-    opening.open_adapter(reload(own)).quote(None)
-    shown = api.get("/api/v1/carriers/heron/rate-limit").json()
-    assert (shown["credential_id"], shown["limits"][0]["remaining"]) == (str(own.id), 248)
+def test_shown_limits_are_those_of_the_owner(tenant, carrier, api, monkeypatch, clock):
+    """With Pickit: the API's paths have the carriers that were registered at the start."""
+    monkeypatch.setattr(PickitAdapter, "inherited_fields", ("client_secret",))
+    key = {"mode": "test", "carrier": "pickit", "environment": "sandbox"}
+    storage.save_credential(tenant=None, **key, fields={"client_id": "platform", "client_secret": "canary-secret"})
+    own = storage.save_credential(tenant=tenant, **key, fields={"client_id": "own"})
+    carrier.answers = [TOKEN]
+    opening.open_adapter(own).tokens.current()
+    shown = api.get("/api/v1/carriers/pickit/rate-limit").json()
+    assert (shown["credential_id"], shown["limits"][0]["remaining"]) == (str(own.id), 19)
 
 
 def test_changed_platform_secret_discards_the_merchants_tokens(own, platform, carrier):
