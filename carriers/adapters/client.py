@@ -18,6 +18,7 @@ from carriers.adapters.refusals import Refusal, find_refusal
 from carriers.adapters.xml import parse_xml
 from carriers.types import errors
 
+_MIN_SECRET_LENGTH = 6  # of a shorter one, the text occurs by chance
 ACCEPT = {"json": "application/json", "xml": "application/xml", "bytes": "*/*", "empty": "application/json"}
 
 
@@ -179,7 +180,7 @@ class CarrierClient:
                 found = find_refusal(answer)
             if not found:
                 return answer
-            code, message = found
+            code, message = found.code, self._without_secrets(found.message)
         else:
             refusal = self._refusal(LOGIN, response)
             if response.status not in (400, 401, 403):
@@ -276,9 +277,17 @@ class CarrierClient:
         if kind is None:
             is_purchase = OPERATIONS[operation] is Effect.PURCHASE
             kind = errors.OutcomeUnknown if is_purchase else errors.CarrierRejected
-        error = kind(carrier=self.name, carrier_code=refusal.code or "refused", carrier_message=refusal.message)
+        message = self._without_secrets(refusal.message)
+        error = kind(carrier=self.name, carrier_code=refusal.code or "refused", carrier_message=message)
         error.has_carriers_words = True
         return error
+
+    def _without_secrets(self, text: str) -> str:
+        """Return words of a 2xx without the credential's secrets. The transport masks those of other answers."""
+        names = {*self.secret_fields(), *self.inherited_fields}
+        for value in sorted((self.fields.get(name, "") for name in names), key=len, reverse=True):
+            text = text.replace(value, "***") if len(value) >= _MIN_SECRET_LENGTH else text
+        return text
 
     def _documented_refusal(self, code: str) -> type[errors.CarrierError] | None:
         """Return the error of a documented code; None: not documented. Adapters with codes override this."""

@@ -232,8 +232,13 @@ def _encodings(secret: str) -> Iterator[str]:
 
 def _names_pattern(people: Collection[str]) -> re.Pattern[str] | None:
     known = sorted({name.strip() for name in people if len(name.strip()) > 2}, key=len, reverse=True)
-    words = [re.escape(name) if len(name) >= _MIN_NAME_LENGTH else rf"\b{re.escape(name)}\b" for name in known]
+    words = [rf"\b{re.escape(name)}\b" if _is_short(name) else re.escape(name) for name in known]
     return re.compile("|".join(words), re.IGNORECASE) if words else None
+
+
+def _is_short(name: str) -> bool:
+    """Return whether a name occurs in other texts by chance, as a house number does in a tracking number."""
+    return len(name) < (_MIN_SECRET_LENGTH if name.isdigit() else _MIN_NAME_LENGTH)
 
 
 class _Masker:

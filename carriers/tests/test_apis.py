@@ -13,6 +13,7 @@ from carriers.tests.heron import open_heron
 from carriers.tests.replay import answer
 from carriers.types.errors import (
     CarrierAuthentication,
+    CarrierError,
     CarrierRejected,
     CarrierUnavailable,
     CarrierUnsupported,
@@ -100,6 +101,14 @@ def test_answer_is_read_as_expected_and_requested_so():
         open_heron(answer(XML)).create_label({})
     with pytest.raises(CarrierRejected):
         open_heron(answer({"success": False, "message": "no"})).cancel("1", "")
+
+
+def test_secrets_in_the_words_of_a_200_are_masked():
+    refusal = answer({"success": False, "code": "E1", "message": "heron-secret of heron-user is locked"})
+    for call in (lambda it: it.quote(None), lambda it: it.cancel("1", ""), lambda it: it.fetch_token()):
+        with pytest.raises(CarrierError) as refused:
+            call(open_heron(refusal))
+        assert refused.value.carrier_message == "*** of *** is locked"
 
 
 def test_login_is_a_form_with_basic_authentication():

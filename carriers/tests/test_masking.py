@@ -175,6 +175,8 @@ def test_people_of_the_request_are_masked_in_texts_of_the_answer():
 def test_short_name_is_masked_only_as_a_word_in_any_case():
     refusal = b'{"message": "RAO of Raoul Street, jos\\u00C9, is not served"}'
     shown = masking.mask_body(refusal, people=["Rao", "José", "IN"])
+    number = b'{"message": "PKT12345: house 1234 is not served"}'
+    assert b"PKT12345: house *** is" in masking.mask_body(number, people=["1234"]).encode()
     assert json.loads(shown) == {"message": "*** of Raoul Street, ***, is not served"}
 
 
