@@ -7,6 +7,7 @@ from carriers.api import converters  # noqa: F401 registers "carrier" for paths
 from shipping.addresses import views as address_views
 from shipping.checkpoints import views as checkpoint_views
 from shipping.labels import views as label_views
+from shipping.manifests import views as manifest_views
 from shipping.pickups import views as pickup_views
 from shipping.points import views as point_views
 from shipping.quotes import views as quote_views
@@ -52,6 +53,13 @@ urlpatterns = [
     path("pickup-windows", pickup_views.PickupViewSet.as_view({"post": "windows"}), name="pickup-windows"),
     path("pickups/<str:pickup>", pickup_views.PickupViewSet.as_view({"get": "retrieve"}), name="pickup"),
     path("pickups/<str:pickup>/cancel", pickup_views.PickupViewSet.as_view({"post": "cancel"}), name="pickup-cancel"),
+    path("manifests", manifest_views.ManifestViewSet.as_view({"get": "list", "post": "create"}), name="manifests"),
+    path("manifests/<uuid:manifest_id>", manifest_views.ManifestViewSet.as_view({"get": "retrieve"}), name="manifest"),
+    path(
+        "manifests/<uuid:manifest_id>/documents/<uuid:document_id>",
+        manifest_views.ManifestViewSet.as_view({"get": "download"}),
+        name="manifest-document",
+    ),
     path("<carrier:carrier>/shipments/<str:name>/cancel", cancel, name="carrier-cancel"),
     path("<carrier:carrier>/shipments/<str:name>/proof-of-delivery", proof_of_delivery, name="carrier-proof"),
 ]

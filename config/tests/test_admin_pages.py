@@ -24,6 +24,8 @@ from shipping.models import (
     Checkpoint,
     CheckpointReport,
     Document,
+    Manifest,
+    ManifestFile,
     Orphan,
     Parcel,
     Pickup,
@@ -65,6 +67,8 @@ READ_ONLY = {
     "Invitation",
     "IssuedNumber",
     "Document",
+    "Manifest",
+    "ManifestFile",
     "Orphan",
     "Outbox",
     "Parcel",
@@ -180,6 +184,9 @@ def populate(merchant, tenant, number=1):
         packages_count=1,
     )
     pickup.shipments.add(shipment)
+    manifest = Manifest.objects.create(**owned, carrier="pickit", credential=credential, day=WHEN.date())
+    manifest.shipments.add(shipment)
+    ManifestFile.objects.create(manifest=manifest, format="PDF", file=ContentFile(b"%PDF-1.4", "manifest.pdf"))
     Breaker.objects.create(
         credential=credential, operation=f"quote_{number}", failures=5, opened_at=WHEN, retry_at=WHEN
     )

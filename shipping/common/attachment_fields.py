@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from shipping.common.customs_fields import UpperCaseChoiceField
+from shipping.common.detail_fields import UpperCaseChoiceField
 from shipping.common.request_fields import LowerCaseChoiceField
 
 # ``carriers.types.Document.kind`` without labels, which every order has, and proofs of delivery.

@@ -14,8 +14,7 @@ from apikeys.http.errors import ValidationFailed
 from apikeys.http.fields import CurrencyField, IdentifierField, MomentField, MoneyField
 from carriers.types import PaymentMethod
 from shipping.common.attachment_fields import MAX_ATTACHMENTS, AttachmentSerializer, WantedDocumentsField
-from shipping.common.customs_fields import CustomsSerializer
-from shipping.common.option_fields import OptionsSerializer
+from shipping.common.detail_fields import CustomsSerializer, OptionsSerializer
 from shipping.common.request_fields import (
     MAX_ITEMS,
     MAX_PACKAGES,

@@ -3,6 +3,7 @@
 from shipping.models.checkpoints import MAPPED_STATUSES, Checkpoint, CheckpointReport, StatusCode
 from shipping.models.documents import DOCUMENT_TYPES, LABEL_TYPES, MANIFEST_TYPE, Document, document_path
 from shipping.models.labels import label_path
+from shipping.models.manifests import Manifest, ManifestFile
 from shipping.models.pickups import Pickup
 from shipping.models.quotes import Quote
 from shipping.models.search import ShipmentSearch
@@ -24,6 +25,8 @@ __all__ = [
     "FROZEN_REPORTS",
     "LABEL_TYPES",
     "MANIFEST_TYPE",
+    "Manifest",
+    "ManifestFile",
     "Orphan",
     "MAPPED_STATUSES",
     "Parcel",

@@ -12,6 +12,7 @@ SHIPMENT_STATUS_CHANGED = EventType("shipment.status_changed", public=True)
 PICKUP_SCHEDULED = EventType("pickup.scheduled", public=True)
 PICKUP_COMPLETED = EventType("pickup.completed", public=True)
 PICKUP_CANCELLED = EventType("pickup.cancelled", public=True)
+MANIFEST_CREATED = EventType("manifest.created", public=True)  # a day was closed at its carrier
 
 SHIPMENT_PENDING = EventType("shipment.pending")  # the carrier did not answer
 SHIPMENT_NEEDS_REVIEW = EventType("shipment.needs_review")

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apikeys.http.fields import IdentifierField, MeasureField
-from shipping.common.option_fields import OptionsSerializer
+from shipping.common.detail_fields import OptionsSerializer
 from shipping.common.order_fields import (
     PaymentRequestSerializer,
     PurchaseRequestSerializer,

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 from carriers import types
 from carriers.adapters.apis import Api
 from carriers.adapters.base import CarrierAdapter, schema, text_field
+from carriers.types.errors import OutcomeUnknown
 
+FILES = {"PDF": b"%PDF-1.4 manifest", "HTML": b"<script>alert(1)</script>"}
 ZONE_TIME = datetime.fromisoformat("2026-12-02T17:00:00+01:00")
 
 
@@ -29,6 +31,7 @@ class OspreyAdapter(CarrierAdapter):
         "properties": {"tail_lift": {"type": "boolean"}},
         "additionalProperties": False,
     }
+    is_silent: ClassVar[bool] = False  # closes days and does not answer
     requests: ClassVar[list[Any]] = []
 
     def check_credential(self) -> None:
@@ -65,3 +68,11 @@ class OspreyAdapter(CarrierAdapter):
 
     def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
         return types.PickupPoint(id=point_id, address=types.Address(country=country))
+
+    def close_day(self, day: date, refs: Sequence[types.ShipmentRef]) -> types.Manifest:
+        self.requests.append((day, refs))
+        if self.is_silent:
+            raise OutcomeUnknown(carrier=self.name, carrier_message="Gateway timeout")
+        files = [types.Document(kind="manifest", format=name, content=text) for name, text in FILES.items()]
+        closed = tuple(ref.parcels[-1].tracking_number if ref.parcels else ref.tracking_number for ref in refs)
+        return types.Manifest(day=day, documents=tuple(files), closed=closed)

@@ -62,6 +62,7 @@ def test_carriers_without_these_operations_refuse_them(api):
         "transit-times": ROUTE,
         "address-check": {"address": OSLO},
         "pickup-windows": {"address": OSLO, "pickup_date": "2026-12-01"},
+        "manifests": {"day": "2026-12-01"},
     }
     for path, body in paths.items():
         refused = api.post(f"/api/v1/{path}", body | {"carrier": "pickit"})
@@ -87,6 +88,7 @@ def test_carrier_is_described_with_its_options_and_limits(api):
         "pickup_windows",
         "pickup_points",
         "pickup_point",
+        "close_day",
     ]
     assert (shown["services"], shown["default_service"]) == ({"EXP": "Express", "ECO": "Economy"}, "ECO")
     assert (shown["served_options"], shown["limits"]) == (["signature", "carrier"], {"max_parcels": 5})
