@@ -21,7 +21,7 @@ from apikeys.models.scopes import MEMBERS_MANAGE, OF_KEYS, OF_PLATFORM_KEYS, OF_
 from apikeys.people import access_tokens
 from carriers.credentials import selection, storage
 from carriers.models import CarrierCall
-from shipping.models import BookingState, Checkpoint, Document, Pickup, Shipment, Warehouse
+from shipping.models import BookingState, Checkpoint, Document, Manifest, ManifestFile, Pickup, Shipment, Warehouse
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def rows(merchant, mode, store):
     )
     for kind in ("label", "manifest"):
         file = ContentFile(b"%PDF-CANARY", f"{kind}.pdf")
-        Document.objects.create(shipment=shipment, kind=kind, format="PDF", file=file)
+        document = Document.objects.create(shipment=shipment, kind=kind, format="PDF", file=file)
     Checkpoint.objects.create(
         merchant_id=tenant.merchant_id,
         mode=mode,
@@ -135,6 +135,18 @@ def rows(merchant, mode, store):
         carrier_pickup_id="PCK-CANARY0001",
         confirmation_number="CONF-CANARY0001",
     )
+    manifest = Manifest.objects.create(
+        merchant_id=tenant.merchant_id,
+        mode=mode,
+        store=store,
+        carrier="pickit",
+        credential=credential,
+        day=datetime(2026, 1, 1, tzinfo=UTC).date(),
+    )
+    manifest.shipments.add(shipment)
+    manifest_file = ManifestFile.objects.create(
+        id=document.id, manifest=manifest, format="PDF", file=ContentFile(b"%PDF-CANARY", "manifest.pdf")
+    )
     warehouse = Warehouse.objects.create(
         merchant_id=tenant.merchant_id, mode=mode, store=store, name="CANARY", address={}
     )
@@ -154,6 +166,8 @@ def rows(merchant, mode, store):
     return {
         "name": [str(shipment.id), "PKT-CANARY0001", "SHP-CANARY0001"],
         "pickup": [str(pickup.id), "PCK-CANARY0001", "CONF-CANARY0001"],
+        "manifest_id": [str(manifest.id)],
+        "document_id": [str(manifest_file.id)],  # also that of the shipment's document
         "warehouse_id": [str(warehouse.id)],
         "own_credential_id": [str(credential.id)],
         "call_id": [str(call.id)],
@@ -163,7 +177,17 @@ def rows(merchant, mode, store):
 
 
 # Parameters of paths that name a row of the merchant, and the values of the others.
-OBJECTS = {"name", "pickup", "call_id", "own_credential_id", "warehouse_id", "key_id", "member_id"}
+OBJECTS = {
+    "name",
+    "manifest_id",
+    "document_id",
+    "pickup",
+    "call_id",
+    "own_credential_id",
+    "warehouse_id",
+    "key_id",
+    "member_id",
+}
 COMMON = {"carrier": "pickit", "point_id": "PP-12345"}
 
 
@@ -365,6 +389,11 @@ def test_own_keys_find_the_rows(rows, mode, merchant, store):
             assert call("get", f"api/v1/tracking/{name}", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/label", key).status_code == 200
             assert call("get", f"api/v1/shipments/{name}/manifest", key).status_code == 200
+            document = f"documents/{rows['document_id'][0]}"
+            assert call("get", f"api/v1/shipments/{name}/{document}", key).status_code == 200
+        manifest = f"api/v1/manifests/{rows['manifest_id'][0]}"
+        assert call("get", manifest, key).status_code == 200
+        assert call("get", f"{manifest}/{document}", key).status_code == 200
         assert call("get", f"api/v1/pickups/{rows['pickup'][0]}", key).status_code == 200
         assert call("get", f"api/v1/warehouses/{rows['warehouse_id'][0]}", key).status_code == 200
         assert call("get", f"api/v1/api-keys/{rows['key_id'][0]}", key).status_code == 200

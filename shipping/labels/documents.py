@@ -19,7 +19,7 @@ from apikeys.http import correlation
 from carriers import types
 from carriers.adapters.registry import adapter_class
 from carriers.credentials import opening
-from carriers.types import BookedShipment, ShipmentRef
+from carriers.types import BookedShipment, Order, ShipmentRef
 from carriers.types.errors import CarrierError
 from shipping.common import refs
 from shipping.models import Document, Shipment
@@ -59,6 +59,14 @@ def save_documents(shipment: Shipment, rows: Sequence[Document]) -> None:
             row.size = row.size or shipment.request.get("label_size") or "4x6"
         if not row.file and can_fetch:
             row.fetch_at = timezone.now()
+    Document.objects.bulk_create(rows)
+
+
+def store_attachments(shipment: Shipment, order: Order) -> None:
+    """Store the merchant's own files of an order."""
+    rows = [_build(shipment.id, document) for document in order.attachments]
+    for row in rows:
+        row.by_merchant = True
     Document.objects.bulk_create(rows)
 
 

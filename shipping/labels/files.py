@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
+from django.utils.translation import gettext as _
 from PIL import Image
 from pypdf import PdfWriter
 from pypdf.errors import PyPdfError
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+from apikeys.http.errors import NotFound
+from shipping.common import lookup
 from shipping.models import Document, Shipment
 from shipping.models.documents import DOCUMENT_TYPES, name_file
 
@@ -55,6 +58,18 @@ def open_kind(shipment: Shipment, kind: str) -> StoredFile | None:
         return None
     name = name_file(shipment, kind, file_format)
     return StoredFile(BytesIO(content), file_format, DOCUMENT_TYPES[file_format], name)
+
+
+def get_document(shipment: Shipment, document_id: str) -> Document:
+    """Return a shipment's document that has its file. Raises ``NotFound``, with the reason if the file is missing."""
+    row = shipment.documents.filter(id=document_id).first() if lookup.is_id(document_id) else None
+    if row is None:
+        raise NotFound
+    if row.file and row.file.storage.exists(row.file.name):
+        return row
+    if row.fetch_at:
+        raise NotFound(_("The carrier has not provided this file yet. It is fetched when it is ready."))
+    raise NotFound(_("The carrier has not provided this file."))
 
 
 def read(document: Document) -> bytes:

@@ -24,7 +24,7 @@ from carriers.types.errors import CarrierError, CarrierWarehouseNotFound, Outcom
 from shipping.common import carrier_limits, input_warnings
 from shipping.common.conversion import to_order, to_request
 from shipping.common.lookup import open_adapter
-from shipping.labels import periods
+from shipping.labels import documents, periods
 from shipping.labels.booking import fail_booking, is_for_shipment, store_booking
 from shipping.models import BookingState, Parcel, Shipment, Warehouse
 from shipping.models.event_types import SHIPMENT_PENDING
@@ -86,6 +86,7 @@ def reserve(
                 shipment.warehouse, shipment.return_of = warehouse, return_of
                 shipment.save(force_insert=True)
                 store_parcels(shipment, order)
+                documents.store_attachments(shipment, order)
                 idempotency.bind(shipment.id)
                 return shipment
         except IntegrityError as error:

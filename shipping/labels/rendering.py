@@ -11,7 +11,8 @@ from rest_framework import serializers
 from apikeys.http.rendering import rfc3339
 from shipping.common import input_warnings
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
-from shipping.labels import files
+from shipping.labels import document_rendering, files
+from shipping.labels.document_rendering import DocumentUrls
 from shipping.models import Shipment
 
 PENDING_REASON_HELP = "`carrier_code` and `carrier_message` of a carrier's answer that left the outcome open."
@@ -30,6 +31,8 @@ class LabelSerializer(serializers.Serializer):
     total_price = serializers.FloatField(allow_null=True)
     currency = serializers.CharField()
     metadata = serializers.DictField()
+    parcels = document_rendering.ShipmentParcelSerializer(many=True)
+    documents = document_rendering.ShipmentDocumentSerializer(many=True)
     warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
@@ -42,7 +45,9 @@ class PendingShipmentSerializer(serializers.Serializer):
     pending_reason = serializers.DictField(allow_null=True, help_text=PENDING_REASON_HELP)
 
 
-def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
+def label(
+    shipment: Shipment, *, label_url: str | None, manifest_url: str | None, document_urls: DocumentUrls
+) -> dict[str, Any]:
     """Render a bought label with its file."""
     return {
         "carrier": shipment.carrier_name,
@@ -56,6 +61,8 @@ def label(shipment: Shipment, *, label_url: str | None, manifest_url: str | None
         "total_price": number(shipment.total_price),
         "currency": shipment.currency,
         "metadata": carrier_metadata(shipment),
+        "parcels": document_rendering.parcels(shipment, document_urls),
+        "documents": document_rendering.documents(shipment, document_urls),
         "warnings": input_warnings.check_request(shipment.request),
     }
 

@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.conf import settings
-from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -16,22 +14,22 @@ from rest_framework.response import Response
 from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.models import scopes
+from shipping.common.downloads import absolute_url
 from shipping.labels import purchase, rendering, serializers
 from shipping.models import BookingState, Shipment
 
 
-def file_urls(request: Request, shipment: Shipment) -> dict[str, str | None]:
-    """Return the absolute URLs of the label's and the manifest's file; None for a missing one."""
-    kinds = {document.kind for document in shipment.documents.all()}
-    return {
-        f"{kind}_url": _url(request, f"shipment-{kind}", shipment) if kind in kinds else None
+def file_urls(request: Request, shipment: Shipment) -> dict[str, Any]:
+    """Return the absolute URLs of label and manifest, None for a missing one, and of each document by its id."""
+    name = {"name": shipment.id}
+    rows = shipment.documents.all()
+    kinds = {row.kind for row in rows}
+    urls: dict[str, Any] = {
+        f"{kind}_url": absolute_url(request, f"shipment-{kind}", name) if kind in kinds else None
         for kind in ("label", "manifest")
     }
-
-
-def _url(request: Request, route: str, shipment: Shipment) -> str:
-    path = reverse(route, kwargs={"name": str(shipment.id)})
-    return settings.PUBLIC_URL.rstrip("/") + path if settings.PUBLIC_URL else request.build_absolute_uri(path)
+    documents = {row.id: absolute_url(request, "shipment-document", {**name, "document_id": row.id}) for row in rows}
+    return urls | {"document_urls": documents}
 
 
 class PurchaseViewSet(ApiViewSet):
@@ -42,7 +40,7 @@ class PurchaseViewSet(ApiViewSet):
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """Render a booked, pending or failed shipment as the response to its purchase."""
-        shipment = Shipment.objects.of(self.tenant).prefetch_related("documents").get(id=shipment_id)
+        shipment = Shipment.objects.of(self.tenant).prefetch_related("documents", "parcels").get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
             return Response(type(self).render_booked(shipment, **file_urls(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:

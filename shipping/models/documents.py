@@ -27,7 +27,7 @@ def document_path(document: Document, filename: str) -> str:
 
 
 class Document(models.Model):
-    """A file of a shipment, which the carrier made."""
+    """A file of a shipment, which the carrier made or the merchant has attached to the order."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     shipment = models.ForeignKey(Shipment, on_delete=models.CASCADE, related_name="documents")
@@ -36,6 +36,9 @@ class Document(models.Model):
     format = models.CharField(max_length=8)
     size = models.CharField(max_length=8, blank=True, help_text="Of a label: inches such as 4x6, or A4, A5, A6.")
     copies = models.PositiveSmallIntegerField(default=1, help_text="How many to print.")
+    by_merchant = models.BooleanField(
+        default=False, db_default=False, help_text="The merchant has attached it to the order."
+    )
     file = models.FileField(
         upload_to=document_path, max_length=200, blank=True, help_text="Empty until the carrier provides it."
     )

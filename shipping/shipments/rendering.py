@@ -16,7 +16,9 @@ from carriers.types import PaymentMethod, ProofOfDelivery
 from shipping.checkpoints.carrier_reports import CARRIER_INFORMED
 from shipping.common.conversion import to_order
 from shipping.common.response_fields import MANIFEST_HELP, WARNINGS_HELP, WarningSerializer, number
+from shipping.labels import document_rendering
 from shipping.labels import rendering as label_rendering
+from shipping.labels.document_rendering import DocumentUrls
 from shipping.labels.rendering import LabelSerializer, carrier_metadata, label
 from shipping.models import BookingState, Shipment
 from shipping.shipments.tracking_rendering import TrackEventSerializer, load_checkpoints, track_event
@@ -27,7 +29,7 @@ class ReturnSerializer(LabelSerializer):
     reason = serializers.CharField()
 
 
-def return_label(shipment: Shipment, **urls: str | None) -> dict[str, Any]:
+def return_label(shipment: Shipment, **urls: Any) -> dict[str, Any]:
     """Render a bought return; ``urls`` as for its label."""
     return label(shipment, **urls) | {
         "return_of": str(shipment.return_of_id),
@@ -114,6 +116,8 @@ class ShipmentSerializer(serializers.Serializer):
     origin = serializers.DictField()
     destination = serializers.DictField()
     packages = serializers.ListField(child=serializers.DictField())
+    parcels = document_rendering.ShipmentParcelSerializer(many=True)
+    documents = document_rendering.ShipmentDocumentSerializer(many=True)
     items = serializers.ListField(child=serializers.DictField())
     payment = PaymentSerializer()
     billing_address = serializers.DictField(allow_null=True)
@@ -140,7 +144,9 @@ class ChangedShipmentSerializer(ShipmentSerializer):
     warnings = WarningSerializer(many=True, help_text=WARNINGS_HELP)
 
 
-def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) -> dict[str, Any]:
+def shipment(
+    row: Shipment, *, label_url: str | None, manifest_url: str | None, document_urls: DocumentUrls
+) -> dict[str, Any]:
     """Render one shipment in any booking state."""
     return {
         "shipment_id": str(row.id),
@@ -158,6 +164,8 @@ def shipment(row: Shipment, *, label_url: str | None, manifest_url: str | None) 
         "origin": row.origin,
         "destination": row.destination,
         "packages": [_package(parcel) for parcel in row.parcels.all()],
+        "parcels": document_rendering.parcels(row, document_urls),
+        "documents": document_rendering.documents(row, document_urls),
         **_order_parts(row),
         "warehouse_id": row.warehouse_id and str(row.warehouse_id),
         "return_of": row.return_of_id and str(row.return_of_id),
@@ -205,6 +213,7 @@ def _package(parcel: Any) -> dict[str, Any]:
         "declared_value": number(parcel.declared_value),
         "currency": parcel.currency,
         "description": parcel.description,
+        "packaging": parcel.packaging,
     }
 
 

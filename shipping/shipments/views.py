@@ -18,8 +18,8 @@ from apikeys.access.views import ApiViewSet
 from apikeys.audit import events
 from apikeys.http.errors import NotFound, ValidationFailed
 from apikeys.models import scopes
-from shipping.common import input_warnings, lookup
-from shipping.labels import files
+from shipping.common import downloads, input_warnings, lookup
+from shipping.labels import document_rendering, files
 from shipping.labels import rendering as label_rendering
 from shipping.labels.views import PurchaseViewSet, file_urls
 from shipping.models import LABEL_TYPES, MANIFEST_TYPE
@@ -32,6 +32,7 @@ NAME = OpenApiParameter(
     OpenApiParameter.PATH,
     description="Our id, the tracking number, that of a parcel, or the carrier's shipment id.",
 )
+DOCUMENT = OpenApiParameter("document_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="`documents[].id`")
 LABEL_FILE = {(200, kind): OpenApiTypes.BINARY for kind in LABEL_TYPES.values()}
 
 
@@ -56,9 +57,8 @@ class ShipmentViewSet(ApiViewSet):
     """Shipments, booked and self-tracked."""
 
     scopes: ClassVar = {
-        **dict.fromkeys(
-            ("list", "retrieve", "label", "manifest", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ
-        ),
+        **dict.fromkeys(("list", "retrieve", "events", "proof_of_delivery"), scopes.SHIPMENTS_READ),
+        **dict.fromkeys(("label", "manifest", "documents", "document"), scopes.SHIPMENTS_READ),
         **dict.fromkeys(("cancel", "partial_update"), scopes.SHIPMENTS_WRITE),
     }
     lookup_field = "name"
@@ -133,9 +133,26 @@ class ShipmentViewSet(ApiViewSet):
         found = files.open_kind(lookup.get_shipment(self.tenant, name), kind)
         if found is None:
             raise NotFound(missing)
-        response = FileResponse(found.file, content_type=found.content_type, filename=found.name)
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return downloads.file_response(found.file, found.format, found.name.rpartition(".")[0])
+
+    @extend_schema(
+        parameters=[NAME],
+        responses={200: document_rendering.DocumentListSerializer},
+        tags=["shipments"],
+    )
+    @action(detail=True)
+    def documents(self, request: Request, name: str) -> Response:
+        """List the files of a shipment: labels, customs documents, your attachments and others."""
+        shipment = lookup.get_shipment(self.tenant, name)
+        urls = file_urls(request, shipment)["document_urls"]
+        return Response({"documents": document_rendering.documents(shipment, urls)})
+
+    @extend_schema(parameters=[NAME, DOCUMENT], responses=downloads.RESPONSES, tags=["shipments"])
+    @action(detail=True, url_path="documents/(?P<document_id>[^/]+)")
+    def document(self, request: Request, name: str, document_id: str) -> HttpResponseBase:
+        """Download a file of a shipment. A file that the carrier has not provided yet is fetched when it is ready."""
+        row = files.get_document(lookup.get_shipment(self.tenant, name), document_id)
+        return downloads.file_response(row.file.open("rb"), row.format, row.file_name.rpartition(".")[0])
 
     @extend_schema(parameters=[NAME], responses={200: rendering.EventListSerializer}, tags=["shipments"])
     @action(detail=True)

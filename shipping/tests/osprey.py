@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from carriers import types
 from carriers.adapters.apis import Api
 from carriers.adapters.base import CarrierAdapter, schema, text_field
-from carriers.types.errors import OutcomeUnknown
+from carriers.types.errors import CarrierUnavailable, OutcomeUnknown
 
 FILES = {"PDF": b"%PDF-1.4 manifest", "HTML": b"<script>alert(1)</script>"}
 ZONE_TIME = datetime.fromisoformat("2026-12-02T17:00:00+01:00")
@@ -68,6 +68,28 @@ class OspreyAdapter(CarrierAdapter):
 
     def pickup_point(self, point_id: str, country: str) -> types.PickupPoint:
         return types.PickupPoint(id=point_id, address=types.Address(country=country))
+
+    def create_label(self, order: types.Order) -> types.BookedShipment:
+        """Sell a label for each parcel, the second parcel's file later, and a customs invoice."""
+        self.requests.append(order)
+        number = f"OS-{order.order_id}"
+        boxes = range(1, len(order.packages) + 1)
+        later = [types.Document(kind="label", format="PDF", url="https://osprey.example/2", parcel=2)]
+        invoice = types.Document(kind="invoice", format="HTML", content=FILES["HTML"], copies=3)
+        first = types.Document(kind="label", format="PDF", content=FILES["PDF"], parcel=1, size="4x6")
+        return types.BookedShipment(
+            reference=order.reference,
+            tracking_number=f"{number}-1",
+            created_at=order.ordered_at or ZONE_TIME,
+            parcels=tuple(
+                types.ParcelRef(number=box, tracking_number=f"{number}-{box}", reference=f"{order.reference}-{box}")
+                for box in boxes
+            ),
+            documents=(first, *later[: len(boxes) - 1], invoice),
+        )
+
+    def documents(self, ref: types.ShipmentRef, kinds: Collection[str]) -> Sequence[types.Document]:
+        raise CarrierUnavailable(carrier=self.name)
 
     def close_day(self, day: date, refs: Sequence[types.ShipmentRef]) -> types.Manifest:
         self.requests.append((day, refs))
