@@ -77,7 +77,7 @@ def without_empty(value: Any) -> Any:
 def _is_absent(field: Field[Any], value: Any) -> bool:
     """Return whether a field has its default, and this is none, empty, false, or an object without values."""
     default = field.default if field.default_factory is MISSING else field.default_factory()
-    is_empty = default in (None, "", (), {}) or default is False or type(default) is int and not default
+    is_empty = default in (None, "", b"", (), {}) or default is False or type(default) is int and not default
     return value == default and (is_empty or is_dataclass(default))
 
 

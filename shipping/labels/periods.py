@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -18,9 +19,9 @@ _MAX_AFTER_ERROR = timedelta(minutes=10)
 
 
 def of(shipment: Shipment) -> Lookup:
-    """Return the periods of a shipment's carrier."""
-    default = Lookup(quiet=settings.RECONCILE_QUIET_PERIOD, every=_EVERY, watch=_WATCH)
-    return adapter_class(shipment.carrier).lookup or default
+    """Return the periods of a shipment's carrier. ``RECONCILE_QUIET_PERIOD_S`` can shorten the quiet period of all."""
+    lookup = adapter_class(shipment.carrier).lookup or Lookup(quiet=timedelta.max, every=_EVERY, watch=_WATCH)
+    return replace(lookup, quiet=min(lookup.quiet, settings.RECONCILE_QUIET_PERIOD))
 
 
 def until_first(carrier: str, usual: timedelta) -> timedelta:
@@ -30,7 +31,9 @@ def until_first(carrier: str, usual: timedelta) -> timedelta:
     before would most probably find nothing, and some carriers block callers for that.
     """
     lookup = adapter_class(carrier).lookup
-    return lookup.quiet if lookup and lookup.every >= lookup.quiet else usual
+    if lookup and lookup.every >= lookup.quiet:
+        return min(lookup.quiet, settings.RECONCILE_QUIET_PERIOD)
+    return usual
 
 
 def after_error(shipment: Shipment) -> timedelta:
