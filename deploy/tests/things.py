@@ -25,6 +25,15 @@ INDIAN_ADDRESS = {
     "postal_code": "400069",
     "country": "IN",
 }
+NORWEGIAN_ADDRESS = {
+    "contact_name": "Kari Nordmann",
+    "contact_phone": "+4740000000",
+    "contact_email": "kari@example.com",
+    "street": "Storgata 1",
+    "city": "Oslo",
+    "postal_code": "0155",
+    "country": "NO",
+}
 PERSON = {"email": "admin", "password": ADMIN_PASSWORD}
 # Statuses that must be posted before a status.
 BEFORE = {
@@ -114,6 +123,41 @@ def indian_order(warehouse_id: str, **changes: Any) -> dict[str, Any]:
         "packages": [{"weight_kg": 1, "length_cm": 10, "width_cm": 10, "height_cm": 10}],
         "warehouse_id": warehouse_id,
     } | changes
+
+
+def american_order(**changes: Any) -> dict[str, Any]:
+    """Return a request for a label of the carrier that numbers each parcel, within the United States."""
+    place = PLACE | {"state": "NY", "contact_name": "Jane Smith", "contact_phone": "+12125550100"}
+    order = {
+        "carrier": "ups",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": place,
+        "destination": place | {"street": "789 Customer St"},
+        "packages": [{"weight_kg": 1}],
+        "service_type": "03",
+        "label_format": "GIF",
+    }
+    return order | changes
+
+
+def norwegian_order(**changes: Any) -> dict[str, Any]:
+    """Return a request for a label of the carrier without cancellations."""
+    order = {
+        "carrier": "bring",
+        "order_id": f"ORDER-{uuid.uuid4().hex[:12]}",
+        "origin": NORWEGIAN_ADDRESS,
+        "destination": NORWEGIAN_ADDRESS | {"street": "Karl Johans gate 1"},
+        "packages": [{"weight_kg": 1}],
+        "service_type": "5000",
+    }
+    return order | changes
+
+
+def norwegian_credential(things: Things) -> str:
+    """Create the merchant's credential at the Norwegian carrier; return its id."""
+    fields = {"api_uid": "test@bring.example", "api_key": "test-secret", "customer_number": "5"}
+    body = {"carrier": "bring", "environment": "sandbox", "credentials": fields}
+    return things.request("POST", "/api/v1/courier-credentials", body)["id"]
 
 
 def indian_shipment(things: Things) -> str:
