@@ -50,7 +50,7 @@ class UpsDemo(Demo):
 
     def label(self) -> str:
         """Labels of two parcels abroad, bought once although requested twice"""
-        first = self.buy(b"GIF8")
+        first = self.buy(b"%PDF")  # UPS sends a GIF for each parcel: one page each
         return f"{self.number}, {first['total_price']:.2f} {first['currency']}, saved as {self.path}"
 
     def pickup(self) -> str:
