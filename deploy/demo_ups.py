@@ -50,7 +50,7 @@ class UpsDemo(Demo):
 
     def label(self) -> str:
         """Labels of two parcels abroad, bought once although requested twice"""
-        first = self.buy(b"%PDF")  # UPS sends a GIF for each parcel: one page each
+        first = self.buy(b"%PDF")
         return f"{self.number}, {first['total_price']:.2f} {first['currency']}, saved as {self.path}"
 
     def pickup(self) -> str:
@@ -107,7 +107,6 @@ class UpsDemo(Demo):
             "items": [BOOKS | {"origin_country": "US"}, SHIRT | {"origin_country": "PT"}],
             "currency": "USD",
             "service_type": "65",
-            "label_format": "GIF",
             "customs": {"incoterm": "DAP", "invoice_number": self.order},
             "options": {"signature": "adult", "carrier": {"eu_de_minimis": True}},
         }

@@ -42,15 +42,16 @@ def select_documents(shipment: Shipment, kind: str) -> list[Document]:
 def open_kind(shipment: Shipment, kind: str) -> StoredFile | None:
     """Return the documents of a kind as one file.
 
-    None if there are none, if one is not fetched yet or lost, or if their formats cannot be joined.
+    None if there are none, if one is not fetched yet or lost, or if their formats cannot be joined. A label that was
+    ordered as a PDF is one, even if the carrier makes only images.
     """
     rows = select_documents(shipment, kind)
     if not rows or not all(row.file for row in rows):
         return None
     try:
-        if len(rows) == 1:
+        if len(rows) == 1 and not _is_drawn(shipment, rows[0]):
             return StoredFile(rows[0].file.open("rb"), rows[0].format, rows[0].content_type, rows[0].file_name)
-        file_format, content = join([(row.format, read(row)) for row in rows])
+        file_format, content = join([_read_file(row, is_drawn=_is_drawn(shipment, row)) for row in rows])
     except FileNotFoundError:
         return None
     except (ValueError, OSError, PyPdfError):
@@ -96,6 +97,16 @@ def join(files: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
         writer.append(BytesIO(_draw_page(content) if file_format in _IMAGES else content))
     writer.write(joined)
     return "PDF", joined.getvalue()
+
+
+def _is_drawn(shipment: Shipment, document: Document) -> bool:
+    ordered = shipment.request.get("label_format") or "PDF"
+    return document.kind == "label" and ordered == "PDF" and document.format in _IMAGES
+
+
+def _read_file(document: Document, *, is_drawn: bool) -> tuple[str, bytes]:
+    content = read(document)
+    return ("PDF", _draw_page(content)) if is_drawn else (document.format, content)
 
 
 def _draw_page(content: bytes) -> bytes:

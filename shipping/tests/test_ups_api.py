@@ -1,5 +1,6 @@
 """Requests for UPS through the public API, against the sandbox over HTTP."""
 
+import base64
 import time
 import uuid
 from io import BytesIO
@@ -7,12 +8,10 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
-from carriers.credentials import storage
+from carriers.credentials import opening, storage
 from shipping.models import Shipment
 from shipping.tests.labels import fault, reconcile_now
 from shipping.tests.labels import short_timeout as short_timeout
-from webhooks import subscriptions
-from webhooks.models import CarrierSubscription
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("ups_credential", "sandbox")]
 TOKEN = "token-of-the-tests"
@@ -117,6 +116,13 @@ def test_lost_label_is_found_by_its_reference_and_bought_once(api, abroad, sandb
     assert (again.status_code, len(purchases(sandbox))) == (409, 1)
 
 
+@pytest.mark.parametrize(("label_format", "start"), [("PDF", b"%PDF"), ("GIF", b"GIF8"), ("ZPL", b"^XA")])
+def test_label_has_the_format_that_was_ordered(api, abroad, label_format, start):
+    label = buy(api, abroad | {"packages": [BOX], "label_format": label_format})
+    assert label["label_format"] == label_format
+    assert base64.b64decode(label["label_data"]).startswith(start)
+
+
 def test_carrier_voids_a_shipment_until_it_picks_it_up(api, abroad, sandbox):
     label = buy(api, abroad)
     cancelled = api.post(f"/api/v1/shipments/{label['shipment_id']}/cancel", {"reason": "Changed mind"})
@@ -132,8 +138,7 @@ def test_pushed_events_and_tracking_store_the_same_scans(api, abroad, sandbox, u
     settings.PUBLIC_URL = live_server.url
     portal = {"webhook_url": ups_credential.webhook_url, "webhook_secret": TOKEN}
     sandbox.control("PUT", "/_sandbox/accounts/ups-client", portal)
-    CarrierSubscription.objects.create(credential=ups_credential)
-    subscriptions.run_due()
+    opening.open_adapter(ups_credential).subscribe((), ups_credential.webhook_url, TOKEN)
     label = buy(api, abroad)
     advance(sandbox, label["tracking_number"], "delivered")
     shipment = Shipment.objects.get()
