@@ -1,14 +1,22 @@
 """An order that its carrier cannot take is refused by fields of our request: nothing is reserved, nothing is sent."""
 
+import re
+
 import pytest
 from django.utils import timezone
+from rest_framework.fields import JSONField, ListField
+from rest_framework.serializers import ListSerializer
 
+from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import ADAPTERS
-from carriers.credentials import storage
+from carriers.credentials import opening, storage
 from carriers.types import Address, BookedShipment, Document, PickupPoint
 from carriers.types.errors import CarrierNotFound
+from shipping.common.conversion import to_builtins, to_order
+from shipping.labels.serializers import LabelRequestSerializer
 from shipping.models import Shipment
 from shipping.tests.kestrel import KestrelAdapter
+from shipping.tests.orders import FULL
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +156,44 @@ def test_contents_of_attachments_are_not_stored_in_the_request(buy):
     stored = Shipment.objects.get().request
     assert content not in str(stored)
     assert stored["attachments"] == [{"kind": "invoice", "format": "PDF", "copies": 1}]
+
+
+def lengthened(value):
+    """Return a body with each text as long as a request can have it, except codes, dates, numbers and countries."""
+    if isinstance(value, dict):
+        return {name: item if name in CODES else lengthened(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [lengthened(item) for item in value]
+    return (value + " lorem ipsum dolor sit" * 10)[:90] if isinstance(value, str) and " " in value else value
+
+
+CODES = {"country", "origin_country", "currency", "kind", "who", "un_number", "ship_at", "packing_group"}
+
+
+def is_field(path, serializer=None):
+    """Return whether a path names a field of a label's request, or its value, at any depth."""
+    field = serializer or LabelRequestSerializer()
+    for name in re.findall(r"[^.\[\]]+", path):
+        if isinstance(field, ListSerializer | ListField):
+            field = field.child
+        elif isinstance(field, JSONField):  # the carrier's own options, and metadata
+            return True
+        else:
+            field = field.fields.get(name)
+        if field is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("carrier", list(ADAPTERS))
+def test_problems_of_each_carrier_name_fields_of_our_request(carrier):
+    adapter = opening.open_without_credential(carrier)
+    found = set()
+    for name, body in {"full": FULL, "long": lengthened(FULL), "bare": {**FULL, "customs": None, "items": []}}.items():
+        for service in (*adapter.services, "unknown"):
+            values = to_builtins({**body, "service_type": service, "attachments": []})
+            problems = adapter.problems(to_order({key: item for key, item in values.items() if item is not None}))
+            assert [path for path in problems if not is_field(path)] == [], (name, service)
+            assert all(text for texts in problems.values() for text in texts)
+            found |= set(problems)
+    assert found or adapter.problems.__func__ is CarrierAdapter.problems
