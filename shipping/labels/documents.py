@@ -53,6 +53,7 @@ def build_documents(shipment_id: uuid.UUID, booked: BookedShipment) -> list[Docu
 def save_documents(shipment: Shipment, rows: Sequence[Document]) -> None:
     """Save the rows of a booking. Files that the carrier can give later are due to be fetched."""
     can_fetch = "documents" in adapter_class(shipment.carrier).capabilities()
+    rows = [*rows, *_build_missing_labels(shipment, rows)]
     for row in rows:
         if row.kind == "label":
             row.format = row.format or shipment.request.get("label_format") or "PDF"
@@ -60,6 +61,16 @@ def save_documents(shipment: Shipment, rows: Sequence[Document]) -> None:
         if not row.file and can_fetch:
             row.fetch_at = timezone.now()
     Document.objects.bulk_create(rows)
+
+
+def _build_missing_labels(shipment: Shipment, rows: Sequence[Document]) -> list[Document]:
+    """Return rows for the parcels without a label, if the carrier draws one for each parcel."""
+    labels = {row.parcel: row for row in rows if row.kind == "label"}
+    if 0 in labels:
+        return []
+    numbers = shipment.parcels.exclude(number__in=labels).values_list("number", flat=True)
+    file_format = next(iter(labels.values())).format
+    return [Document(shipment=shipment, parcel=number, kind="label", format=file_format) for number in numbers]
 
 
 def store_attachments(shipment: Shipment, order: Order) -> None:

@@ -17,7 +17,7 @@ from carriers.adapters.registry import ADAPTERS
 from carriers.credentials import storage
 from carriers.types import BookedShipment, Cancellation, Document, ParcelRef
 from carriers.types.errors import CarrierCannotCancel, CarrierNotFound, CarrierUnavailable, OutcomeUnknown
-from shipping.labels import reconciliation
+from shipping.labels import documents, reconciliation
 from shipping.models import Orphan, Parcel, Shipment
 from shipping.tests.kestrel import KestrelAdapter
 
@@ -119,6 +119,17 @@ def test_found_shipment_with_a_label_is_booked_with_all_its_parcels(silent, api,
     assert set(shipment.documents.values_list("kind", "parcel", "size")) == {("label", 1, "4x6"), ("label", 2, "4x6")}
     file = api.get(f"/api/v1/shipments/{shipment.id}/label").getvalue()
     assert [page.extract_text().strip() for page in PdfReader(BytesIO(file)).pages] == ["box 1", "box 2"]
+
+
+def test_label_of_a_parcel_that_a_lookup_lacks_is_fetched_later(silent, api):
+    shipment, adapter = silent(DrawingAdapter, labels=LABELS)
+    adapter.found = [sold(shipment, LABELS[:1])]
+    assert reconcile_after(MINUTE) == {"booked": 1}
+    path = f"/api/v1/shipments/{shipment.id}/label"
+    assert api.get(path).status_code == 404
+    assert shipment.documents.filter(fetch_at__isnull=False).update(fetch_at=timezone.now()) == 1
+    assert documents.fetch_missing() == 1
+    assert len(PdfReader(BytesIO(api.get(path).getvalue())).pages) == 2
 
 
 def test_label_that_cannot_be_fetched_now_leaves_the_booking_pending(silent):
