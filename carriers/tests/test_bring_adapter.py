@@ -47,6 +47,7 @@ from carriers.types.errors import (
     CarrierUnavailable,
     NotServiceable,
     OutcomeUnknown,
+    ProofNotAvailable,
 )
 
 # The error of each recorded refusal or failure.
@@ -132,6 +133,7 @@ class TestBringContract(CarrierContract):
         "subscribe": ("*.id", "*.trackingId"),
     }
     needed["create_return"] = needed["create_label"]
+    negatives = {"check_credential": CarrierAuthentication, "proof_of_delivery": ProofNotAvailable}
     valid_garbage = {
         ("subscribe", b"[]"),
         *(("unsubscribe", body) for body in GARBAGE.values()),
@@ -425,17 +427,14 @@ def test_own_subscription_is_replaced_and_one_of_another_url_stays():
     assert [sent["method"] for sent in adapter.http.sent] == ["POST", "GET"]
 
 
-def test_numbers_are_subscribed_by_the_hundred():
-    numbers = [f"7043810900{number:07}" for number in range(250)]
-    created = [
-        [response("subscribed")[0] | {"trackingId": number} for number in numbers[start : start + 100]]
-        for start in (0, 100, 200)
-    ]
-    adapter = open_adapter(*map(answer, created))
+def test_hundred_numbers_are_subscribed_in_one_request():
+    numbers = [f"7043810900{number:07}" for number in range(BringAdapter.numbers_per_subscription)]
+    adapter = open_adapter(answer([response("subscribed")[0] | {"trackingId": number} for number in numbers]))
     assert [one.numbers[0] for one in adapter.subscribe(numbers, "https://x.example/", SECRET)] == numbers
-    assert [len(sent["json"]["trackingIds"]) for sent in adapter.http.sent] == [100, 100, 50]
-    assert "UNKNOWN" not in adapter.http.sent[0]["json"]["event_groups"]
-    assert len(adapter.http.sent[0]["json"]["event_groups"]) == 18
+    (sent,) = adapter.http.sent
+    assert sent["json"]["trackingIds"] == numbers
+    assert len(numbers) == 100
+    assert len(sent["json"]["event_groups"]) == len(set(sent["json"]["event_groups"]) - {"UNKNOWN"}) == 18
 
 
 def test_webhook_needs_the_token_and_has_the_track_read_again():

@@ -22,13 +22,13 @@ from carriers.adapters.operations import CHECK, OPERATIONS, Effect
 from carriers.adapters.protocols import CarrierResponse
 from carriers.adapters.records import UNREADABLE, Record, matching
 from carriers.adapters.values import FILE_STARTS
+from carriers.adapters.webhooks import WebhookProof
 from carriers.types import errors
 
 HOST = "https://api.bring.com"
 KEYS = (HeaderKey("X-Mybring-API-Uid", "api_uid"), HeaderKey("X-Mybring-API-Key", "api_key"))
 CLIENT_URL = "X-Bring-Client-URL"
 POINTS, CASTS = "/pickuppoint/api/pickuppoint", "/event-cast/api/v1/webhooks"
-BATCH = 100  # numbers of a request to Event Cast
 TEST_NUMBERS = "TESTPACKAGE"  # the only numbers that Bring's own systems know in a test
 WITH_TEST_FLAG = ("create_label", "create_return", "schedule_pickup")
 
@@ -57,6 +57,12 @@ class BringAdapter(CarrierAdapter):
         cod_account_type=text_field("Kind of the bank account", "In Sweden.", choices=("bankgiro", "plusgiro")),
         webhook_token=text_field("Webhook token", "Needed to receive events.", secret=True),
     )
+    environment_names = {
+        "BRING_API_UID": "api_uid",
+        "BRING_API_KEY": "api_key",
+        "BRING_CUSTOMER_NUMBER": "customer_number",
+        "BRING_WEBHOOK_TOKEN": "webhook_token",
+    }
     services = tables.SERVICES
     payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
     served_options = ("signature", "min_age", "insured_value", "saturday", "dangerous_goods", "notify", "carrier")
@@ -67,8 +73,8 @@ class BringAdapter(CarrierAdapter):
     created_code = "PRE_NOTIFIED"
     cancels_locally = True
     zone = tables.ZONE
-    webhook_proof = "token"
-    numbers_per_subscription = BATCH
+    webhook_proof = WebhookProof.TOKEN
+    numbers_per_subscription = 100
     # A search that finds nothing counts against the caller, so there are two: after 10 minutes and after an hour.
     lookup = Lookup(quiet=timedelta(minutes=10), every=timedelta(minutes=50), watch=timedelta(hours=1))
     rates = {
@@ -138,13 +144,7 @@ class BringAdapter(CarrierAdapter):
         return [self._download_file("documents", file) for file in read.documents(ref.carrier_state, kinds)]
 
     def track(self, refs: Sequence[types.ShipmentRef]) -> dict[str, types.Track]:
-        known = [ref.tracking_number for ref in refs if self._is_known(ref.tracking_number)]
-        results = self.http.several([partial(self._track_one, number) for number in known])
-        found = {result.tracking_number: result for result in results if isinstance(result, types.Track)}
-        failed = [result for result in results if isinstance(result, errors.CarrierError)]
-        if failed and not found:
-            raise failed[0]
-        return found
+        return self._track_each([ref for ref in refs if self._is_known(ref.tracking_number)], self._track_one)
 
     def proof_of_delivery(self, ref: types.ShipmentRef) -> types.ProofOfDelivery:
         rows = self._search("proof_of_delivery", ref.tracking_number)
@@ -195,13 +195,11 @@ class BringAdapter(CarrierAdapter):
         Numbers that someone else has subscribed for the same customer are left out.
         """
         known = [number for number in numbers if self._is_known(number)]
-        found: list[types.Subscription] = []
-        for start in range(0, len(known), BATCH):
-            batch = known[start : start + BATCH]
-            found += self._subscribe(batch, url, secret)
-            done = {number for one in found for number in one.numbers}
-            if (existing := [number for number in batch if number not in done]) and self._end_own(existing, url):
-                found += self._subscribe(existing, url, secret)
+        found = self._subscribe(known, url, secret) if known else []
+        done = {number for one in found for number in one.numbers}
+        existing = [number for number in known if number not in done]
+        if existing and self._end_own(existing, url):
+            found += self._subscribe(existing, url, secret)
         return found
 
     def unsubscribe(self, subscription: types.Subscription) -> None:
@@ -260,13 +258,13 @@ class BringAdapter(CarrierAdapter):
         with self._reading(operation):
             return Record(answer, zone=tables.ZONE).records("consignmentSet")
 
-    def _track_one(self, number: str) -> types.Track | None:
+    def _track_one(self, ref: types.ShipmentRef) -> types.Track | None:
         try:
-            rows = self._search("track", number)
+            rows = self._search("track", ref.tracking_number)
         except errors.CarrierNotFound:
             return None
         with self._reading("track"):
-            return read.track(rows, number)
+            return read.track(rows, ref.tracking_number)
 
     def _subscribe(self, numbers: Sequence[str], url: str, secret: str) -> list[types.Subscription]:
         body = Json(build.subscription(numbers, url, secret))
@@ -289,50 +287,36 @@ class BringAdapter(CarrierAdapter):
         return bool(own)
 
     def _raise_refusal(self, operation: str, answer: Any) -> None:
-        """Raise the error that a success contains, if any. One that validation did not find may have booked."""
-        found = read.problems(answer)
-        if not found:
-            return
-        error = self._error(found, 200)
-        documented = all(tables.VALIDATION.fullmatch(problem.key) for problem in found)
-        if OPERATIONS[operation] is Effect.PURCHASE and not documented:
-            error = errors.OutcomeUnknown(
-                carrier=self.name, carrier_code=error.carrier_code, carrier_message=error.carrier_message
-            )
-            error.has_carriers_words = True
-        raise error
+        """Raise the error that a success contains, if any."""
+        if found := read.problems(answer):
+            raise self._error(operation, found, 200)
 
     def _refusal(self, operation: str, response: CarrierResponse) -> errors.CarrierError:
         try:
             found = read.problems(response.json())
         except UNREADABLE:  # plain text or a page
             found = []
-        if found:
-            return self._error(found, response.status)
-        plain = super()._refusal(operation, response)
-        kind = _BY_STATUS.get(str(response.status), errors.CarrierRejected)
-        return kind(carrier=self.name, carrier_code=plain.carrier_code, carrier_message=plain.carrier_message)
+        if not found:
+            plain = super()._refusal(operation, response)
+            found = [read.Problem(plain.carrier_code, plain.carrier_code, "", "", plain.carrier_message)]
+        return self._error(operation, found, response.status)
 
-    def _error(self, found: Sequence[read.Problem], status: int) -> errors.CarrierError:
-        """Return the error for the errors of an answer: its kind and code are those of the first."""
-        first = found[0]
-        kind = tables.ERRORS.get(first.key) or _BY_STATUS.get(first.code) or _BY_STATUS.get(str(status))
+    def _error(self, operation: str, found: Sequence[read.Problem], status: int) -> errors.CarrierError:
+        """Return the error for the errors of an answer: its kind and code are those of the first.
+
+        A success with an error that validation did not find may have booked.
+        """
+        codes = (found[0].key, found[0].code, str(status))
+        kind = next((tables.ERRORS[code] for code in codes if code in tables.ERRORS), errors.CarrierRejected)
+        is_validated = all(tables.VALIDATION.fullmatch(problem.key) for problem in found)
+        may_have_booked = status == 200 and OPERATIONS[operation] is Effect.PURCHASE and not is_validated
         details: dict[str, list[str]] = {}
         for problem in found:
-            field = tables.FIELDS.get(problem.key) or tables.FIELDS.get(problem.field)
-            if field:
-                details.setdefault(field.format(tables.PARTIES[problem.party]), []).append(problem.message)
-        texts = dict.fromkeys(problem.message for problem in found if problem.message)
-        return (kind or errors.CarrierRejected)(
-            carrier=self.name, carrier_code=first.code, carrier_message="; ".join(texts), details=details
-        )
-
-
-_BY_STATUS: Mapping[str, type[errors.CarrierError]] = {
-    "401": errors.CarrierAuthentication,
-    "403": errors.CarrierAuthentication,
-    "404": errors.CarrierNotFound,
-    "429": errors.CarrierRateLimited,
-    "500": errors.CarrierUnavailable,
-    "503": errors.CarrierUnavailable,
-}
+            if field := tables.FIELDS.get(problem.key) or tables.FIELDS.get(problem.field):
+                text = self._without_secrets(problem.message)
+                details.setdefault(field.format(tables.PARTIES[problem.party]), []).append(text)
+        texts = "; ".join(dict.fromkeys(self._without_secrets(one.message) for one in found if one.message))
+        kind, details = (errors.OutcomeUnknown, {}) if may_have_booked else (kind, details)
+        error = kind(carrier=self.name, carrier_code=found[0].code, carrier_message=texts, details=details)
+        error.has_carriers_words = may_have_booked
+        return error
