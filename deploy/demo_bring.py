@@ -45,6 +45,8 @@ class BringDemo(Demo):
         "pickup_points",
         "quote",
         "label",
+        "documents",
+        "parcels",
         "pickup",
         "scans",
         "problem",

@@ -23,6 +23,8 @@ KEY = os.environ.get("API_KEY", "test-api-key")
 PATIENCE_S = env.float("DEMO_PATIENCE_S", default=30)
 LABELS = Path(os.environ.get("DATA_DIR", "var"))
 
+STARTS = {"PDF": b"%PDF-", "GIF": b"GIF8", "PNG": b"\x89PNG", "ZPL": b"^XA"}
+
 SHOP = {
     "company": "My Store",
     "contact_name": "Shipping Department",
@@ -127,6 +129,37 @@ class Demo:
         if not quote["total_price"] > 0:
             raise StepFailed("the price is not positive")
         return f"{quote['total_price']:.2f} {quote['currency']}, {quote['transit_days']} days ({quote['service_type']})"
+
+    def documents(self) -> str:
+        """The files of the shipment, with a label for each parcel, downloaded"""
+        path = f"/api/v1/shipments/{self.shipment_id}"
+        page, saved = api("GET", path).json(), []
+        for document in api("GET", f"{path}/documents").json()["documents"]:
+            if not document["available"]:
+                raise StepFailed(f"the carrier has not provided the {document['kind']} yet")
+            content = api("GET", f"{path}/documents/{document['id']}").content
+            if not content.startswith(STARTS[document["format"]]):
+                raise StepFailed(f"the {document['kind']} is no {document['format']} file")
+            parcel = f"-{document['parcel']}" if document["parcel"] else ""
+            saved.append(f"{document['kind']}-{self.number}{parcel}.{document['format'].lower()}")
+            (LABELS / saved[-1]).write_bytes(content)
+        if not all(parcel["label_url"] for parcel in page["parcels"]):
+            raise StepFailed("a parcel has no label")
+        return f"{', '.join(saved)} in {LABELS}"
+
+    def parcels(self) -> str:
+        """The shipment, found by the number of each parcel"""
+        parcels = api("GET", f"/api/v1/shipments/{self.shipment_id}").json()["parcels"]
+        numbers = [parcel["tracking_number"] for parcel in parcels]
+        for number in numbers:
+            body = {"carrier": self.NAME, "tracking_number": number}
+            track = api("POST", "/api/v1/tracking", json=body).json()
+            history = api("GET", f"/api/v1/tracking/{number}").json()
+            if track["metadata"]["shipment_id"] != self.shipment_id or history["tracking_id"] != self.number:
+                raise StepFailed(f"{number} is not found as a parcel of {self.number}")
+        if len(set(numbers)) != len(numbers):
+            raise StepFailed("two parcels have one number")
+        return ", ".join(numbers)
 
     def delivered(self) -> str:
         """Delivery"""

@@ -31,6 +31,8 @@ class UpsDemo(Demo):
         "pickup_points",
         "quote",
         "label",
+        "documents",
+        "parcels",
         "pickup",
         "scans",
         "problem",
