@@ -20,6 +20,7 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{member_id}": things.member,
     "{own_credential_id}": lambda _: str(OWN_CREDENTIAL),
     "DELETE /api/v1/courier-credentials/{own_credential_id}": things.indian_credential,
+    "{key}": lambda _: "a-key",
     "{carrier}/reports": lambda _: "velocity",
     "PATCH /api/v1/shipments/{name}": things.indian_shipment,
     "{warehouse_id}": things.warehouse,
@@ -29,6 +30,11 @@ PATH: dict[str, Callable[[Things], str]] = {
     "{name}/manifest": things.indian_shipment,
     "{pickup}": things.pickup,
     "{point_id}": lambda _: "PP-12345",
+    "{name}/documents": things.documented_shipment,
+    "documents/{document_id}": things.document,
+    # A manifest and its file have the same id, since the longest key has both names.
+    "{manifest_id}": things.manifest,
+    "{manifest_id}/documents/{document_id}": things.manifest,
 }
 # Operations that delete or change what they name: each call gets an object of its own.
 DESTRUCTIVE = re.compile(r"^DELETE |/(cancel|revoke|regenerate|logout)\b")
@@ -240,6 +246,11 @@ def changed(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     return paid(world, {name: taken.get(name, body[name]) for name in (*taken, *known) if name in body})
 
 
+def american(world: Things, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask the carrier that has these operations."""
+    return paid(world, body) | {"carrier": "ups", "currency": "USD", "metadata": {}}
+
+
 def registration(world: Things, body: dict[str, Any]) -> dict[str, Any]:
     """Register at the carrier that requires registration."""
     return body | {"carrier": "velocity"}
@@ -278,6 +289,8 @@ BODIES: dict[str, Change] = {
     r"POST /api/v1/serviceability$": india,
     r"(POST|PUT) /api/v1/warehouses(/{warehouse_id})?$": warehouse,
     r"/registrations$": registration,
+    r"POST /api/v1/transit-times$": lambda world, body: american(world, prepaid(world, body)),
+    r"POST /api/v1/address-check$": lambda world, body: {"carrier": "ups", "address": body["address"]},
     r"PATCH /api/v1/shipments/{name}$": changed,
     r"POST /api/v1/courier-credentials$": new_account,
     r"/api-keys(/{key_id})?$": key,
@@ -295,7 +308,7 @@ QUERIES: dict[str, Change] = {
     r"GET /api/v1/(audit-)?events$": feed,
 }
 # Operations that no simulated carrier offers: valid requests are refused.
-NOT_OFFERED = re.compile(r"POST /api/v1/(transit-times|address-check|pickup-windows)$")
+NOT_OFFERED = re.compile(r"POST /api/v1/(pickup-windows|manifests)$")
 # Operations for keys of the platform's operator.
 OF_PLATFORM_KEYS = re.compile(r"GET /api/v1/audit-events$")
 # Headers to send besides the key, from the bytes of the body.

@@ -142,7 +142,13 @@ def examples_of(document):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("document", "least"),
-    [("README.md", 5), ("docs/access.md", 3), ("docs/tracking-numbers.md", 2), ("docs/lists.md", 3)],
+    [
+        ("README.md", 5),
+        ("docs/access.md", 3),
+        ("docs/tracking-numbers.md", 2),
+        ("docs/lists.md", 3),
+        ("docs/orders.md", 6),
+    ],
 )
 def test_every_example_of_a_document_runs(shared, document, least):
     examples = examples_of(document)

@@ -55,6 +55,20 @@ print(json.dumps([str(row.id) for row in rows]))
 """
 
 
+MANIFEST = """
+import json
+from django.core.files.base import ContentFile
+from carriers.models import Credential
+from shipping.models import Manifest, ManifestFile
+owner = Credential.objects.exclude(merchant=None).filter(carrier="pickit").first()
+row = Manifest.objects.create(
+    merchant=owner.merchant, mode="test", carrier="pickit", credential=owner, day="2026-11-30"
+)
+ManifestFile.objects.create(id=row.id, manifest=row, format="PDF", file=ContentFile(b"%PDF-1.4", "manifest.pdf"))
+print(json.dumps(str(row.id)))
+"""
+
+
 class Things:
     """Creates objects, and keeps some of each kind for requests that do not delete or change them."""
 
@@ -63,6 +77,8 @@ class Things:
         self.kept: dict[Callable[[Things], str], list[str]] = {}
         self.count = itertools.count()
         self.members: list[str] = []
+        self.documented: dict[str, Any] = {}
+        self.manifest = ""
 
     def some(self, make: Callable[[Things], str], *, fresh: bool = False) -> str:
         """Return an id: one of three in turn, or a new one that no other request uses."""
@@ -178,6 +194,26 @@ def indian_credential(things: Things) -> str:
 def shipment(things: Things) -> str:
     """Buy a shipment; return its id or its tracking number in turn."""
     return label(things)[("shipment_id", "tracking_number")[next(things.count) % 2]]
+
+
+def documented_shipment(things: Things) -> str:
+    """Return the id of the shipment that ``document`` is of."""
+    things.documented = things.documented or label(things)
+    return things.documented["shipment_id"]
+
+
+def document(things: Things) -> str:
+    """Return the id of a document."""
+    documented_shipment(things)
+    return things.documented["documents"][0]["id"]
+
+
+def manifest(things: Things) -> str:
+    """Create a manifest, since no simulated carrier needs one; its file has the same id."""
+    things.manifest = things.manifest or json.loads(
+        things.system.manage("shell", "--verbosity", "0", "-c", MANIFEST).strip().splitlines()[-1]
+    )
+    return things.manifest
 
 
 def tracking_number(things: Things) -> str:

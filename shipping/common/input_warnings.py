@@ -42,7 +42,13 @@ def check_order(order: Order) -> list[Warning_]:
     addresses = {name: getattr(order, name) for name in names}
     addresses["customs.importer"] = order.customs.importer if order.customs else None
     doubtful = [_warning(field, "amount", text) for field, text in amounts.find_doubtful(order)]
-    return [*_check_recipient(order), *check_addresses(addresses), *_check_packages(order.packages), *doubtful]
+    return [
+        *_check_recipient(order),
+        *_check_day(order),
+        *check_addresses(addresses),
+        *_check_packages(order.packages),
+        *doubtful,
+    ]
 
 
 def _check_recipient(order: Order) -> Iterator[Warning_]:
@@ -50,6 +56,16 @@ def _check_recipient(order: Order) -> Iterator[Warning_]:
     if order.reference and not (order.destination.contact_name or order.destination.company):
         text = _("The label names no recipient.")
         yield {"field": "destination.contact_name", "code": "missing_recipient", "message": text}
+
+
+def _check_day(order: Order) -> Iterator[Warning_]:
+    """Yield a warning about parcels that are handed over before the order."""
+    if (
+        order.ship_at
+        and order.ordered_at
+        and order.ship_at.date() < order.ordered_at.astimezone(order.ship_at.tzinfo).date()
+    ):
+        yield {"field": "ship_at", "code": "date_in_past", "message": _("This day is in the past.")}
 
 
 def check_addresses(addresses: Mapping[str, Address | None]) -> list[Warning_]:

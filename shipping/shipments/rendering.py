@@ -121,6 +121,10 @@ class ShipmentSerializer(serializers.Serializer):
     items = serializers.ListField(child=serializers.DictField())
     payment = PaymentSerializer()
     billing_address = serializers.DictField(allow_null=True)
+    return_address = serializers.DictField(allow_null=True)
+    customs = serializers.DictField(allow_null=True)
+    options = serializers.DictField(allow_null=True)
+    ship_at = serializers.CharField(allow_null=True, help_text="As ordered, with its offset.")
     warehouse_id = serializers.UUIDField(allow_null=True)
     return_of = serializers.UUIDField(allow_null=True)
     total_price = serializers.FloatField(allow_null=True)
@@ -183,13 +187,14 @@ def shipment(
     }
 
 
+_AS_ORDERED = ("billing_address", "return_address", "customs", "options", "ship_at")
 _ITEM_NUMBERS = ("unit_price", "unit_value", "discount", "tax", "weight_kg")
 
 
 def _order_parts(row: Shipment) -> dict[str, Any]:
     if not row.request:  # tracked by the merchant's own checkpoints
         payment = {"method": PaymentMethod.PREPAID, "cod_amount": None, "currency": ""}
-        return {"items": [], "payment": payment, "billing_address": None}
+        return {"items": [], "payment": payment, **dict.fromkeys(_AS_ORDERED)}
     order = to_order(row.request)
     return {
         "items": [_item(item) for item in row.request.get("items", ())],
@@ -198,7 +203,7 @@ def _order_parts(row: Shipment) -> dict[str, Any]:
             "cod_amount": number(order.cod_amount),
             "currency": order.currency,
         },
-        "billing_address": row.request.get("billing_address"),
+        **{name: row.request.get(name) for name in _AS_ORDERED},
     }
 
 

@@ -136,6 +136,7 @@ class ShipmentViewSet(ApiViewSet):
         return downloads.file_response(found.file, found.format, found.name.rpartition(".")[0])
 
     @extend_schema(
+        operation_id="api_v1_shipments_documents_list",
         parameters=[NAME],
         responses={200: document_rendering.DocumentListSerializer},
         tags=["shipments"],

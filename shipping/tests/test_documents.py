@@ -26,8 +26,15 @@ def bought(api, order, tenant, monkeypatch):
     storage.save_credential(
         tenant=tenant, mode="test", carrier="osprey", environment="sandbox", fields={"key": "a-secret"}
     )
-    packages = [{"weight_kg": 1, "packaging": "BOX"}, {"weight_kg": 2}]
-    changes = {"carrier": "osprey", "order_id": "7", "packages": packages, "attachments": FULL["attachments"]}
+    changes = {
+        "carrier": "osprey",
+        "order_id": "7",
+        "packages": [{"weight_kg": 1, "packaging": "BOX"}, {"weight_kg": 2}],
+        "attachments": FULL["attachments"],
+        "customs": {"contents": "gift"},
+        "options": {"signature": "adult", "carrier": {"tail_lift": True}},
+        "ship_at": "2001-12-01T09:00:00+05:30",
+    }
     answer = buy(api, order | changes)
     assert answer.status_code == 200, answer.content
     return answer.json()
@@ -60,6 +67,9 @@ def test_answers_list_parcels_and_documents(api, bought):
         name: bought[name] for name in ("parcels", "documents")
     }
     assert [one["packaging"] for one in shown["packages"]] == ["BOX", ""]
+    assert (shown["customs"]["contents"], shown["ship_at"]) == ("gift", "2001-12-01T09:00:00+05:30")
+    assert shown["options"] == {"signature": "adult", "carrier": {"tail_lift": True}}
+    assert [one["field"] for one in bought["warnings"] if one["code"] == "date_in_past"] == ["ship_at"]
     listed = api.get("/api/v1/shipments/OS-7-1/documents").json()
     assert listed == {"documents": bought["documents"]}
 
