@@ -77,6 +77,19 @@ class ResponseContract(ContractBase):
         with pytest.raises(unreadable(selling)):
             call(self.open(answer(spoilt)))
 
+    def test_parcels_of_a_purchase_are_numbered_and_have_a_label_each(self, selling):
+        call, body = self.calls[selling]
+        found = call(self.open(answer(body)))
+        for booked in [found] if isinstance(found, BookedShipment) else found:
+            numbers = [parcel.number for parcel in booked.parcels]
+            assert numbers == list(range(1, len(numbers) + 1))
+            own = [parcel.tracking_number for parcel in booked.parcels]
+            assert all(own)
+            assert len(set(own)) == len(own)
+            labels = {document.parcel for document in booked.documents if document.kind == "label"}
+            assert labels <= {0, *numbers}
+            assert labels in (set(), {0}, set(numbers))
+
     def _with_changed_label(self, selling, change):
         """Return a sample call and its response with one text of a label changed: ``change(label)`` -> (old, new)."""
         call, body = self.calls[selling]
