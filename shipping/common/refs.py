@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 from django.db.models import prefetch_related_objects
 
 from apikeys.http.fields import MomentField
@@ -12,6 +15,7 @@ from carriers.types import BookedShipment, Order, ParcelRef, PickupRef, PickupRe
 from shipping.common.conversion import to_address, to_order
 from shipping.models import Pickup, Shipment
 
+log = logging.getLogger(__name__)
 _CONTACT = ("contact_name", "contact_phone", "contact_email")
 
 
@@ -76,9 +80,22 @@ def pickup_ref(pickup: Pickup) -> PickupRef:
 
 
 def _stored_order(shipment: Shipment) -> Order:
-    """Return the order of a row. The oldest rows have no request, but addresses."""
-    addresses = {name: {"country": "", **getattr(shipment, name)} for name in ("origin", "destination")}
-    return to_order({**addresses, "packages": [], **shipment.request, "reference": shipment.reference})
+    """Return the order of a row. The oldest rows have no request, but addresses.
+
+    A request that cannot be read any more must not keep the shipment from being tracked or cancelled: then the order
+    has the row's own columns only.
+    """
+    addresses = {name: {"country": "", **_without_null(getattr(shipment, name))} for name in ("origin", "destination")}
+    own = {**addresses, "packages": [], "order_id": shipment.order_id, "service_type": shipment.service_type}
+    try:
+        return to_order({**own, **shipment.request, "reference": shipment.reference})
+    except (msgspec.ValidationError, AttributeError, TypeError):
+        log.exception("stored request not readable", extra={"shipment": str(shipment.id)})
+        return to_order({**own, "reference": shipment.reference})
+
+
+def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _build_ref(shipment: Shipment, order: Order) -> ShipmentRef:

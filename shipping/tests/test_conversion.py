@@ -11,6 +11,7 @@ import pytest
 from carriers.adapters.pickit import build
 from carriers.tests.samples import shipment_ref
 from carriers.types import Address, Item, Order, Package, PaymentMethod, PickupPoint, Warehouse
+from shipping.common import refs
 from shipping.common.conversion import to_builtins, to_order, to_request
 from shipping.models import Shipment
 
@@ -179,3 +180,14 @@ def test_bought_order_is_stored_as_it_was_sent_to_the_carrier(api, order, sandbo
     assert order.keys() <= shipment.request.keys()
     (call,) = sandbox.calls(carrier="pickit", operation="create_label")
     assert call["body"] == json.loads(json.dumps(build.shipment(stored), default=float))
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("credential", "sandbox")
+def test_shipment_with_an_unreadable_request_is_still_tracked(api, order):
+    bought = api.post("/api/v1/labels", order).json()
+    Shipment.objects.filter(id=bought["shipment_id"]).update(request=OLD | {"metadata": None, "packages": "two"})
+    track = api.post("/api/v1/tracking", {"carrier": "pickit", "tracking_number": bought["tracking_number"]})
+    assert (track.status_code, track.json()["status"]) == (200, "created")
+    ref = refs.shipment_ref(Shipment.objects.get())
+    assert (ref.order.order_id, ref.order.destination.city) == (order["order_id"], order["destination"]["city"])
