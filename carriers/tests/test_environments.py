@@ -90,9 +90,6 @@ def test_write_is_sent_only_if_it_is_a_test_in_the_sandbox_and_none_in_productio
 
 def test_purchase_without_a_flag_is_no_test(heron, monkeypatch):
     monkeypatch.setattr(HeronAdapter, "is_test", classmethod(lambda *_: None))
-    # The carrier's own base URL stays production's if production is set to another.
-    settings.CARRIER_BASE_URLS |= {("heron", "production", "main"): "https://proxy.example"}
-    assert not is_sent("sandbox", "https://api.heron.example/v1/labels", "create_label", TEST)
     assert not is_sent("sandbox", "https://book.heron.example/labels", "create_label", TEST)
     assert is_sent("sandbox", "https://book.heron.example/labels", "unsubscribe", None)
 
@@ -104,6 +101,9 @@ def test_sandbox_set_to_productions_url_sends_no_writes(heron, settings, monkeyp
         settings.CARRIER_BASE_URLS = {("heron", "sandbox", "main"): wrong}
         assert not is_sent("sandbox", "https://api.heron.example/v1/labels", "create_label", TEST)
         assert not is_sent("sandbox", "https://api.heron.example/v1/labels", "cancel", None)
+    # The carrier's own base URL stays production's if production is set to another.
+    settings.CARRIER_BASE_URLS |= {("heron", "production", "main"): "https://proxy.example"}
+    assert not is_sent("sandbox", "https://api.heron.example/v1/labels", "create_label", TEST)
     assert not is_sent("sandbox", "https://book.heron.example/labels", "create_label", TEST)
     assert is_sent("sandbox", "https://book.heron.example/labels", "track", None)
     settings.CARRIER_BASE_URLS = {("pickit", "sandbox", "main"): "https://api.pickit.net/v2"}
