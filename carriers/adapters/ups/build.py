@@ -25,7 +25,6 @@ from carriers.types.units import convert, round_up
 LINES, WIDTH = 3, 35  # of a street
 PRESENT = "Y"  # of indicators, whose value UPS ignores
 STOCK = {"Height": "6", "Width": "4"}  # inches
-FORMATS = {"PDF": "GIF", "PNG": "GIF"}  # UPS makes neither
 EMAILS, POINT_EMAIL = ("6", "7", "8"), "012"  # of shipping, exception and delivery; of arrival at an Access Point
 
 
@@ -182,7 +181,7 @@ def insured_values(order: types.Order) -> list[Decimal | None]:
 
 
 def _label(order: types.Order) -> dict[str, Any]:
-    code = FORMATS.get(order.label_format, order.label_format)
+    code = "GIF" if order.label_format == "PDF" else order.label_format  # UPS makes no PDF
     return {"LabelImageFormat": {"Code": code}, "LabelStockSize": STOCK}
 
 
