@@ -8,7 +8,7 @@ from django.test import Client
 
 from apikeys.models import Event, IdempotencyRecord, Merchant
 from carriers.models import CarrierCall, Credential
-from shipping.models import Checkpoint, Pickup, Quote, Shipment
+from shipping.models import Checkpoint, Manifest, Pickup, Quote, Shipment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.usefixtures("credential")]
 
@@ -35,6 +35,13 @@ ENDPOINTS = {
         },
         "carrier pickup_date pickup_window_start pickup_window_end address address.street packages_count",
     ),
+    "/api/v1/transit-times": (ROUTE, "carrier origin destination packages packages[0].weight_kg"),
+    "/api/v1/address-check": ({"carrier": "Pickit", "address": PLACE}, "carrier address address.city address.country"),
+    "/api/v1/pickup-windows": (
+        {"carrier": "Pickit", "pickup_date": "2026-12-16", "address": PLACE},
+        "carrier pickup_date address address.street",
+    ),
+    "/api/v1/manifests": ({"carrier": "Pickit", "day": "2026-12-16"}, "carrier day"),
     "/api/v1/checkpoints": (
         {
             "tracking_id": "UNIT-000001",
@@ -71,7 +78,7 @@ def changed(body, path, change):
 
 
 def stored():
-    models = (Shipment, Checkpoint, Pickup, Quote, Event, IdempotencyRecord, CarrierCall)
+    models = (Shipment, Checkpoint, Pickup, Manifest, Quote, Event, IdempotencyRecord, CarrierCall)
     return [model.objects.count() for model in models] + [str(Credential.objects.get().updated_at)]
 
 

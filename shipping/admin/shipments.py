@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 
 from apikeys.admin.base import (
     NOTHING,
@@ -32,12 +31,13 @@ from shipping.admin.base import (
     pickup_badge,
     status_badge,
 )
+from shipping.admin.documents import documents_section, file_links
 from shipping.checkpoints import cancelled_scans
+from shipping.common import downloads
 from shipping.labels import files, reconciliation
 from shipping.models import (
     BookingState,
     Checkpoint,
-    Document,
     Orphan,
     Parcel,
     Pickup,
@@ -140,7 +140,7 @@ class ShipmentAdmin(ShippingAdmin):
     )
     ordering = ("-id",)
     actions = ("look_up", "nothing_bought", "alarm_handled")
-    sections = (checkpoints_section, parcels_section, pickups_section, calls_section, events_section)
+    sections = (checkpoints_section, parcels_section, documents_section, pickups_section, calls_section, events_section)
     fieldsets = (
         (
             "Booking",
@@ -236,10 +236,7 @@ class ShipmentAdmin(ShippingAdmin):
         if found is None:
             self.message_user(request, missing, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:shipping_shipment_change", args=[row.pk]))
-        is_shown = found.format in ("PDF", "PNG", "GIF")
-        return FileResponse(
-            found.file, as_attachment=not is_shown, filename=found.name, content_type=found.content_type
-        )
+        return downloads.file_response(found.file, found.format, found.name.rpartition(".")[0])
 
     @admin.display(description="shipment", ordering="tracking_number")
     def name(self, row: Shipment) -> str:
@@ -298,24 +295,6 @@ class ShipmentAdmin(ShippingAdmin):
         self.message_user(request, f"{count} alarms are marked as handled.", messages.SUCCESS)
 
 
-def file_links(shipment: Shipment) -> str:
-    """Return links to the files: the label, and the manifest if the carrier provides one."""
-    first = {document.kind: document for document in reversed(shipment.documents.all())}
-    links = [document_link(first[kind]) for kind in ("label", "manifest") if kind in first]
-    return join_lines(links) if links else NOTHING
-
-
-def document_link(document: Document) -> str:
-    """Return a link to the file of a label or manifest, or its state."""
-    if not document.file:
-        return badge(f"waiting for the carrier's {document.kind}", "waiting" if document.fetch_at else "bad")
-    if document.kind not in ("label", "manifest"):
-        return document.format
-    text = f"Open the {document.format} label" if document.kind == "label" else "Open the manifest"
-    url = reverse(f"admin:shipping_shipment_{document.kind}", args=[document.shipment_id])
-    return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', url, text)
-
-
 @admin.register(Parcel)
 class ParcelAdmin(ShippingAdmin):
     """Parcels of shipments."""
@@ -335,24 +314,6 @@ class ParcelAdmin(ShippingAdmin):
     @admin.display(description="declared value", ordering="declared_value")
     def declared(self, row: Parcel) -> str:
         return _money(row.declared_value, row.currency)
-
-
-@admin.register(Document)
-class DocumentAdmin(ShippingAdmin):
-    """Files of shipments. Labels are opened only through the shipment's address, which checks permissions."""
-
-    list_display = ("shipment", "kind", "parcel", "format", "size", "opened", "created_at")
-    list_select_related = ("shipment",)
-    list_filter = ("kind", "format", "size", "created_at")
-    search_fields = ("shipment__search",)
-    search_help_text = "Any text that finds the shipment, or its id."
-    id_search = ("id", "shipment_id")
-    ordering = ("-id",)
-    fields = ("id", "shipment", "kind", "parcel", "format", "size", "copies", "opened", "carrier_url", "created_at")
-
-    @admin.display(description="file")
-    def opened(self, row: Document) -> str:
-        return document_link(row)
 
 
 @admin.register(Orphan)

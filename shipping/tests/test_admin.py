@@ -113,6 +113,7 @@ def test_each_section_links_to_its_filtered_list(admin_client, credential, shipm
     assert [section.title for section in sections] == [
         "Checkpoints",
         "Parcels",
+        "Documents",
         "Pickups",
         "Carrier calls",
         "Events",
@@ -191,8 +192,9 @@ def test_only_staff_can_open_the_manifest(admin_client, client, shipment):
     assert missing.redirect_chain == [(page_of(shipment), 302)]
     assert "This shipment has no manifest." in missing.content.decode()
     document_of(shipment, "manifest")
-    for page in (page_of(shipment), reverse("admin:shipping_document_changelist")):
-        assert url in admin_client.get(page).content.decode()
+    assert url in admin_client.get(page_of(shipment)).content.decode()
+    own = reverse("admin:shipping_document_file", args=[Document.objects.get(kind="manifest").pk])
+    assert own in admin_client.get(reverse("admin:shipping_document_changelist")).content.decode()
     response = admin_client.get(url)
     assert response["Content-Type"] == "application/pdf"
     assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
