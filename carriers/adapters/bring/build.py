@@ -10,6 +10,7 @@ from typing import Any
 
 from carriers import types
 from carriers.adapters.bring import tables
+from carriers.adapters.values import filled
 from carriers.types import parcel_reference
 from carriers.types.units import round_up
 
@@ -43,7 +44,7 @@ def quote(order: types.Order, fields: Mapping[str, str], *, with_price: bool) ->
         ],
     }
     parts = {"withPrice": with_price, "withEnvironmentalData": with_price, "withExpectedDelivery": True}
-    return {"language": "EN", "consignments": [consignment], "withGuiInformation": False, **parts}
+    return filled({"language": "EN", "consignments": [consignment], "withGuiInformation": False, **parts})
 
 
 def sample(postal_code: str, city: str, country: str) -> types.Order:
@@ -58,23 +59,25 @@ def sample(postal_code: str, city: str, country: str) -> types.Order:
 def booking(order: types.Order, fields: Mapping[str, str], *, is_test: bool) -> dict[str, Any]:
     """Build a booking of one consignment. Its correlation ids are our references, which the answer repeats."""
     parties = {"sender": _party(order.origin, is_test), "recipient": _party(order.destination, is_test)}
-    if order.customer_reference:
-        parties["recipient"]["reference"] = order.customer_reference
+    parties["recipient"]["reference"] = order.customer_reference
     parties[reference_holder(order)]["reference"] = order.reference
     if order.return_address:
         parties["returnTo"] = _place(order.return_address)
     if order.pickup_point:
         parties["pickupPoint"] = {"id": order.pickup_point.id, "countryCode": order.pickup_point.address.country}
-    product = {"id": order.service_type, "customerNumber": fields["customer_number"]}
-    product["additionalServices"] = _additional(order, fields)
-    product["messageForRecipient"] = order.options.carrier.get("message_for_recipient")
+    product = {
+        "id": order.service_type,
+        "customerNumber": fields["customer_number"],
+        "additionalServices": _additional(order, fields),
+        "messageForRecipient": order.options.carrier.get("message_for_recipient"),
+    }
     if order.service_type == "CARGO_INTERNATIONAL":
         product["incotermRule"] = order.customs.incoterm if order.customs else "DAP"
     consignment = {
         "shippingDateTime": shipping_time(order).isoformat(timespec="seconds"),
         "correlationId": order.reference,
         "parties": parties,
-        "product": _filled(product),
+        "product": product,
         "packages": [_package(order.reference, number, package) for number, package in enumerate(order.packages, 1)],
     }
     if "qr" in order.wanted_documents:
@@ -85,31 +88,41 @@ def booking(order: types.Order, fields: Mapping[str, str], *, is_test: bool) -> 
         role = "importer" if order.customs.importer else "recipient"
         importer = order.customs.importer or order.destination
         parties["importer"] = _place(importer, tax_numbers(order, "vat", "eori", party=role))
-    return {"schemaVersion": 1, "testIndicator": is_test, "consignments": [consignment]}
+    return filled({"schemaVersion": 1, "testIndicator": is_test, "consignments": [consignment]})
 
 
 def pickup(request: types.PickupRequest, fields: Mapping[str, str], *, is_test: bool) -> dict[str, Any]:
     address, orders = request.address, [ref.order for ref in request.shipments]
     contact = _contact(address, is_test)
-    packages = [package for order in orders for package in order.packages]
-    weight_kg = request.total_weight_kg or sum((package.weight_kg for package in packages), _NOTHING)
-    goods = {"count": request.packages_count, "weightInGrams": _grams(weight_kg) or None}
-    where = {"street": ", ".join(address.lines(9, 1000)), "postalCode": address.postal_code, "city": address.city}
-    message = ". ".join(filter(None, (request.parcel_location, request.special_instructions)))
-    more = {"email": contact.get("email"), "phoneNumber": contact.get("phoneNumber"), "message": message}
-    company = address.company or address.contact_name
+    weights = (package.weight_kg for order in orders for package in order.packages)
     is_cargo = bool(orders) and all("cargo" in tables.KINDS.get(order.service_type or "", ()) for order in orders)
-    return {
-        "customerInformation": {"customerNumber": fields["customer_number"], "companyName": company},
-        "pickupAddress": where | _filled(more),
+    body = {
+        "customerInformation": {
+            "customerNumber": fields["customer_number"],
+            "companyName": address.company or address.contact_name,
+        },
+        "pickupAddress": {
+            "street": ", ".join(address.lines(9, 1000)),
+            "postalCode": address.postal_code,
+            "city": address.city,
+            "email": contact["email"],
+            "phoneNumber": contact["phoneNumber"],
+            "message": ". ".join(filter(None, (request.parcel_location, request.special_instructions))),
+        },
         "pickupDate": request.pickup_date.date().isoformat(),
-        "pickupIsReadyAtTime": request.window_start or None,
+        "pickupIsReadyAtTime": request.window_start,
         "pickupTimeZone": str(tables.ZONE),
         "countryCode": address.country,
         "service": "CARGO" if is_cargo else "PARCEL",
-        "pickupDetails": {"package": _filled(goods)},
+        "pickupDetails": {
+            "package": {
+                "count": request.packages_count,
+                "weightInGrams": _grams(request.total_weight_kg or sum(weights, _NOTHING)) or None,
+            }
+        },
         "testIndicator": is_test,
     }
+    return filled(body)
 
 
 def subscription(numbers: Sequence[str], url: str, secret: str) -> dict[str, Any]:
@@ -147,7 +160,7 @@ def _place(address: types.Address, tax_ids: Sequence[str] = ()) -> dict[str, Any
     first, *more = address.lines(LINES, WIDTH) or ("",)
     name = address.company or address.contact_name
     where = {"name": name, "addressLine": first, "addressLine2": "".join(more), "postalCode": address.postal_code}
-    return _filled(where | {"city": address.city, "countryCode": address.country, "vatNumber": "".join(tax_ids[:1])})
+    return where | {"city": address.city, "countryCode": address.country, "vatNumber": "".join(tax_ids[:1])}
 
 
 def _party(address: types.Address, is_test: bool) -> dict[str, Any]:
@@ -160,7 +173,7 @@ def _contact(address: types.Address, is_test: bool) -> dict[str, str]:
     if is_test:
         phone = phone and tables.DUMMY_PHONES.get(address.country, tables.DUMMY_PHONES["NO"])
         email = email and tables.DUMMY_EMAIL
-    return _filled({"name": address.contact_name or address.company, "email": email, "phoneNumber": phone})
+    return {"name": address.contact_name or address.company, "email": email, "phoneNumber": phone}
 
 
 def _additional(order: types.Order, fields: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -179,20 +192,24 @@ def _additional(order: types.Order, fields: Mapping[str, str]) -> list[dict[str,
         found.append({"id": "0003", "limitedQuantitiesGrossWeight": str(grams)})
     if order.payment_method == types.PaymentMethod.COD:
         account = {"accountNumber": fields.get("cod_account_number"), "accountType": fields.get("cod_account_type")}
-        found.append(_filled({"id": "1000", **account, "amount": order.cod_amount, "currencyCode": order.currency}))
+        found.append({"id": "1000", **account, "amount": order.cod_amount, "currencyCode": order.currency})
     for goods in options.dangerous_goods:
         in_kg, in_litres = str(_grams(goods.quantity)), str(goods.quantity)
         kinds = {"packingGroup": goods.packing_group, "dangerClass": goods.hazard_class}
         kinds |= {"safetyMarkCode": goods.hazard_class, "commodity": order.packages[goods.parcel - 1].description}
         kinds |= {"weightInGrams": in_kg} if goods.unit == "kg" else {"volumeInLitres": in_litres}
-        found.append(_filled({"id": "1245", "unNumber": goods.un_number, **kinds}))
+        found.append({"id": "1245", "unNumber": goods.un_number, **kinds})
     return found
 
 
 def _package(reference: str, number: int, package: types.Package) -> dict[str, Any]:
-    sides = {f"{name}InCm": side for name, side in _sides(package).items()}
-    what = {"goodsDescription": package.description, "packageType": package.packaging, "dimensions": sides or None}
-    return _filled({"weightInKg": package.weight_kg, "correlationId": parcel_reference(reference, number), **what})
+    return {
+        "weightInKg": package.weight_kg,
+        "correlationId": parcel_reference(reference, number),
+        "goodsDescription": package.description,
+        "packageType": package.packaging,
+        "dimensions": {f"{name}InCm": side for name, side in _sides(package).items()},
+    }
 
 
 def _sides(package: types.Package) -> dict[str, int]:
@@ -208,14 +225,14 @@ def _customs(order: types.Order, customs: types.Customs) -> dict[str, Any]:
         nature["detail"] = customs.export_reason or customs.contents
     numbers = {kind: "".join(tax_numbers(order, kind)) for kind in ("ioss", "voec")}
     built = {"consent": bool(customs.signer), "natureOfCargo": nature, "type": "" if is_abroad(order) else "NVIT"}
-    return _filled(built | numbers | {"customsDeclarations": [_customs_line(order, item) for item in order.items]})
+    return built | numbers | {"customsDeclarations": [_customs_line(order, item) for item in order.items]}
 
 
 def _customs_line(order: types.Order, item: types.Item) -> dict[str, Any]:
     """Build a line. Its gross weight is its share of the parcels' weight, by net weight."""
     net, *others = ((one.weight_kg or _NOTHING) * one.quantity for one in (item, *order.items))
     parcels = sum((package.weight_kg for package in order.packages), _NOTHING)
-    line = {
+    return {
         "goodsDescription": item.description or item.name,
         "amount": (item.unit_price if item.unit_value is None else item.unit_value) * item.quantity,
         "currency": order.currency,
@@ -225,12 +242,7 @@ def _customs_line(order: types.Order, item: types.Item) -> dict[str, Any]:
         "countryCodeOrigin": item.origin_country,
         "numberOfPieces": item.quantity,
     }
-    return _filled(line)
 
 
 def _grams(weight_kg: Decimal) -> int:
     return int(round_up(weight_kg * 1000, 0))
-
-
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in ("", None)}
