@@ -30,6 +30,8 @@ from shipping.models import BookingState, Checkpoint, Document, Parcel, Shipment
 from shipping.models.event_types import SHIPMENT_BOOKED, SHIPMENT_FAILED, SHIPMENT_NEEDS_REVIEW
 
 log = logging.getLogger(__name__)
+# The lengths of columns for texts that only describe: a longer one must not lose a paid label.
+_MAX_SERVICE, _MAX_REFERENCE = 40, 64
 
 
 class _NumberTaken(Exception):
@@ -117,7 +119,7 @@ def _book(
     row.estimate(booked.estimated_delivery, reported_at=booked.created_at)
     row.total_price, row.currency = booked.total_price, booked.currency
     row.carrier_state = to_builtins(booked.carrier_state) or None
-    row.service_type = booked.service_type or row.service_type
+    row.service_type = booked.service_type[:_MAX_SERVICE] or row.service_type
     row.poll_at = timezone.now() + settings.POLL_AFTER_SILENCE
     row.carrier_details = to_builtins(booked.extras)
     if booked.pickup_code:
@@ -136,7 +138,7 @@ def _book(
 def _store_parcels(row: Shipment, booked: BookedShipment) -> None:
     """Store the numbers and references that the carrier gave to the parcels."""
     for parcel in booked.parcels:
-        values = {"tracking_number": parcel.tracking_number, "reference": parcel.reference}
+        values = {"tracking_number": parcel.tracking_number, "reference": parcel.reference[:_MAX_REFERENCE]}
         given = {name: value for name, value in values.items() if value}
         if given:
             Parcel.objects.filter(shipment=row, number=parcel.number).update(**given)
