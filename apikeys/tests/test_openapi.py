@@ -72,3 +72,29 @@ def test_document_and_its_page_are_public_and_can_only_be_read(client):
         response = client.post(path)
         assert (response.status_code, response.json()["error"]) == (405, "method_not_allowed")
         assert "POST" not in response["Allow"]
+
+
+def test_examples_of_answers_have_the_documented_fields(document):
+    checked = 0
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            content = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {})
+            for example in content.get("examples", {}).values():
+                assert not _differences(example["value"], content["schema"], document), path
+                checked += 1
+    assert checked >= 5
+
+
+def _differences(value, schema, document):
+    """Return the required fields that an example lacks, and those that the document does not have."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list):
+        return [one for item in value for one in _differences(item, schema.get("items", {}), document)]
+    if not isinstance(value, dict) or "properties" not in schema:
+        return []
+    found = [f"no {name}" for name in schema.get("required", ()) if name not in value]
+    for name, inner in value.items():
+        known = schema["properties"].get(name)
+        found += [f"unknown {name}"] if known is None else _differences(inner, known, document)
+    return found

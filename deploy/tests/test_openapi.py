@@ -277,6 +277,18 @@ def test_valid_requests_are_accepted_with_documented_responses(caller):
     assert not low, "valid by the document, yet mostly refused:\n" + "\n".join(low)
 
 
+def test_examples_of_requests_are_accepted(caller):
+    sent = 0
+    for operation in caller.operations:
+        content = operation.definition.raw.get("requestBody", {}).get("content", {}).get("application/json", {})
+        for name, example in content.get("examples", {}).items():
+            response = caller.world.system.api("POST", operation.path, example["value"])
+            is_offered = response.ok or "unsupported_operation" in response.text
+            assert is_offered and (response.ok or NOT_OFFERED.search(operation.label)), (name, response.text)
+            sent += 1
+    assert sent >= 6
+
+
 def test_invalid_requests_are_refused_as_documented(caller):
     operations = _operations(_document(caller.world.system, allow_x00=True))
     # Where nothing can be invalid, no case is generated; the other operations take that share.

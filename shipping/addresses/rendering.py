@@ -21,6 +21,9 @@ class SuggestedAddressSerializer(serializers.Serializer):
     street3 = serializers.CharField(required=False)
     house_number = serializers.CharField(required=False)
     company = serializers.CharField(required=False)
+    contact_name = serializers.CharField(required=False)
+    contact_phone = serializers.CharField(required=False)
+    contact_email = serializers.CharField(required=False)
     residential = serializers.BooleanField(required=False)
 
 

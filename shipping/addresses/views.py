@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apikeys.access.views import ApiViewSet
 from apikeys.models import scopes
 from carriers.credentials import opening, selection
+from shipping import openapi_examples
 from shipping.addresses import rendering, serializers
 from shipping.common import input_warnings
 from shipping.common.conversion import to_address
@@ -23,6 +24,7 @@ class AddressCheckViewSet(ApiViewSet):
 
     @extend_schema(
         request=serializers.AddressCheckRequestSerializer,
+        examples=openapi_examples.ADDRESS_CHECK,
         responses={200: rendering.AddressCheckSerializer},
         tags=["addresses"],
     )

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.models import scopes
+from shipping import openapi_examples
 from shipping.common.downloads import absolute_url
 from shipping.labels import purchase, rendering, serializers
 from shipping.models import BookingState, Shipment
@@ -56,6 +57,7 @@ class LabelViewSet(PurchaseViewSet):
 
     @extend_schema(
         request=serializers.LabelRequestSerializer,
+        examples=openapi_examples.LABEL,
         responses={200: rendering.LabelSerializer, 202: rendering.PendingShipmentSerializer},
         tags=["labels"],
     )

@@ -14,6 +14,7 @@ from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.http import pagination
 from apikeys.models import scopes
+from shipping import openapi_examples
 from shipping.common import downloads
 from shipping.manifests import manifests, rendering, serializers
 from shipping.models import Manifest, ManifestFile
@@ -29,6 +30,7 @@ class ManifestViewSet(ApiViewSet):
 
     @extend_schema(
         request=serializers.ManifestRequestSerializer,
+        examples=openapi_examples.MANIFESTS,
         responses={200: rendering.ManifestSerializer},
         tags=["manifests"],
     )

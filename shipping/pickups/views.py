@@ -14,6 +14,7 @@ from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.http import pagination
 from apikeys.models import scopes
+from shipping import openapi_examples
 from shipping.models import Pickup
 from shipping.pickups import pickups, rendering, serializers, windows
 from shipping.shipments import serializers as shipment_serializers
@@ -80,6 +81,7 @@ class PickupViewSet(ApiViewSet):
 
     @extend_schema(
         request=serializers.PickupWindowsRequestSerializer,
+        examples=openapi_examples.PICKUP_WINDOWS,
         responses={200: rendering.PickupWindowsSerializer},
         tags=["pickups"],
     )

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apikeys.access.idempotency import idempotent
 from apikeys.access.views import ApiViewSet
 from apikeys.models import scopes
+from shipping import openapi_examples
 from shipping.common import input_warnings
 from shipping.quotes import quotes, rendering, serializers
 
@@ -60,6 +61,7 @@ class TransitTimeViewSet(ApiViewSet):
 
     @extend_schema(
         request=serializers.TransitTimesRequestSerializer,
+        examples=openapi_examples.TRANSIT_TIMES,
         responses={200: rendering.TransitTimesSerializer},
         tags=["coverage"],
     )

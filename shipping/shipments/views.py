@@ -18,6 +18,7 @@ from apikeys.access.views import ApiViewSet
 from apikeys.audit import events
 from apikeys.http.errors import NotFound, ValidationFailed
 from apikeys.models import scopes
+from shipping import openapi_examples
 from shipping.common import downloads, input_warnings, lookup
 from shipping.labels import document_rendering, files
 from shipping.labels import rendering as label_rendering
@@ -139,6 +140,7 @@ class ShipmentViewSet(ApiViewSet):
         operation_id="api_v1_shipments_documents_list",
         parameters=[NAME],
         responses={200: document_rendering.DocumentListSerializer},
+        examples=openapi_examples.DOCUMENTS,
         tags=["shipments"],
     )
     @action(detail=True)
