@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -22,6 +23,7 @@ from shipping.models import BookingState, Shipment
 
 def file_urls(request: Request, shipment: Shipment) -> dict[str, Any]:
     """Return the absolute URLs of label and manifest, None for a missing one, and of each document by its id."""
+    prefetch_related_objects([shipment], "documents", "parcels")  # rendered next
     name = {"name": shipment.id}
     rows = shipment.documents.all()
     kinds = {row.kind for row in rows}
@@ -41,7 +43,7 @@ class PurchaseViewSet(ApiViewSet):
 
     def render(self, request: Request, shipment_id: uuid.UUID) -> Response:
         """Render a booked, pending or failed shipment as the response to its purchase."""
-        shipment = Shipment.objects.of(self.tenant).prefetch_related("documents", "parcels").get(id=shipment_id)
+        shipment = Shipment.objects.of(self.tenant).get(id=shipment_id)
         if shipment.booking_state == BookingState.BOOKED:
             return Response(type(self).render_booked(shipment, **file_urls(request, shipment)))
         if shipment.booking_state == BookingState.FAILED:

@@ -3,6 +3,8 @@
 from io import BytesIO
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apikeys.db.tenancy import Tenant
 from apikeys.keys.format import generate_key
@@ -72,6 +74,18 @@ def test_answers_list_parcels_and_documents(api, bought):
     assert [one["field"] for one in bought["warnings"] if one["code"] == "date_in_past"] == ["ship_at"]
     listed = api.get("/api/v1/shipments/OS-7-1/documents").json()
     assert listed == {"documents": bought["documents"]}
+
+
+def test_number_of_queries_does_not_depend_on_the_number_of_documents(api, bought):
+    def count():
+        with CaptureQueriesContext(connection) as captured:
+            assert api.get(f"/api/v1/shipments/{bought['shipment_id']}").status_code == 200
+        statements = [query["sql"] for query in captured]
+        return [sum(f'FROM "shipping_{name}"' in sql for sql in statements) for name in ("document", "parcel")]
+
+    assert count() == [1, 1]
+    Document.objects.create(shipment_id=bought["shipment_id"], kind="qr", format="PNG")
+    assert count() == [1, 1]
 
 
 def test_documents_are_downloaded_with_their_type_and_never_run_in_a_browser(api, bought):
