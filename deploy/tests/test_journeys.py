@@ -247,7 +247,7 @@ def test_label_of_a_lost_answer_is_recovered_from_ups(shop):
     shop.system.control("POST", "/_sandbox/faults", fault)
     order = ABROAD | {"order_id": "LOST-1"}
     first = shop.system.api("POST", "/api/v1/labels", order, key="lost-1")
-    assert first.status_code == 202
+    assert first.status_code in (200, 202)  # 200 if it was found before this response was written
     # The same request returns the label as soon as it is found.
     repeat = functools.partial(shop.system.api, "POST", "/api/v1/labels", order, key="lost-1")
     shop.system.wait_for(lambda: repeat().status_code == 200)
