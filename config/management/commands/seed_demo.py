@@ -29,6 +29,24 @@ OWN_CREDENTIAL = uuid.UUID("01890000-0000-7000-8000-000000000001")
 ENDPOINT = uuid.UUID("01890000-0000-7000-8000-000000000002")
 ENDPOINT_SECRET = "whsec_ZGVtby13ZWJob29rLXNlY3JldC1mb3ItdHJ5aW5nLW91dCE="
 ADMIN_PASSWORD = "demo-admin-password"
+# Known to the carrier sandbox.
+PLATFORM_CREDENTIALS = {
+    "pickit": {"client_id": "pickit-platform", "client_secret": "test-secret", "webhook_secret": "test-secret"},
+    "velocity": {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"},
+    "ups": {
+        "client_id": "ups-platform",
+        "client_secret": "test-secret",
+        "account_number": "A1B2C3",
+        "webhook_token": "test-secret",
+    },
+    "bring": {
+        "api_uid": "platform@bring.example",
+        "api_key": "test-secret",
+        "customer_number": "20012345678",
+        "cod_account_number": "12345678903",
+        "webhook_token": "test-secret",
+    },
+}
 # Shipments of Pickit's document, which the sandbox has too.
 DOCUMENTED = ("PKT-1234567890", "PKT-1234567891", "PKT-1234567892")
 
@@ -73,27 +91,17 @@ def _create_merchant() -> Tenant:
 
 
 def _create_credentials(tenant: Tenant) -> None:
-    fields = {"client_secret": "test-secret", "webhook_secret": "test-secret"}
-    platform = {"tenant": None, "mode": Mode.TEST, "carrier": "pickit", "environment": Environment.SANDBOX}
-    if not Credential.objects.filter(merchant=None, carrier="pickit", mode=Mode.TEST).exists():
-        storage.save_credential(**platform, fields=fields | {"client_id": "pickit-platform"})
-    if not Credential.objects.filter(merchant=None, carrier="velocity", mode=Mode.TEST).exists():
-        velocity = {"username": "velocity-platform", "password": "test-secret", "webhook_secret": "test-secret"}
-        storage.save_credential(**platform | {"carrier": "velocity"}, fields=velocity)
-    if not Credential.objects.filter(merchant=None, carrier="ups", mode=Mode.TEST).exists():
-        login = {"client_id": "ups-platform", "client_secret": "test-secret", "account_number": "A1B2C3"}
-        storage.save_credential(**platform | {"carrier": "ups"}, fields=login | {"webhook_token": "test-secret"})
-    if not Credential.objects.filter(merchant=None, carrier="bring", mode=Mode.TEST).exists():
-        user = {"api_uid": "platform@bring.example", "api_key": "test-secret", "customer_number": "20012345678"}
-        more = {"cod_account_number": "12345678903", "webhook_token": "test-secret"}
-        storage.save_credential(**platform | {"carrier": "bring"}, fields=user | more)
+    platform = {"tenant": None, "mode": Mode.TEST, "environment": Environment.SANDBOX}
+    for carrier, fields in PLATFORM_CREDENTIALS.items():
+        if not Credential.objects.filter(merchant=None, carrier=carrier, mode=Mode.TEST).exists():
+            storage.save_credential(**platform, carrier=carrier, fields=fields)
     if not Credential.objects.filter(id=OWN_CREDENTIAL).exists():
         Credential.objects.create(
             id=OWN_CREDENTIAL,
             merchant_id=tenant.merchant_id,
             mode=Mode.TEST,
             carrier="pickit",
-            fields=fields | {"client_id": "test-client-id"},
+            fields=PLATFORM_CREDENTIALS["pickit"] | {"client_id": "test-client-id"},
         )
 
 
