@@ -53,14 +53,16 @@ def find_problems(values: Mapping[str, Any], packages: Sequence[Any]) -> Iterato
         for number, item in enumerate(items):
             if 0 < len(item.get("hs_code", "")) < _HS_DIGITS:
                 yield f"items[{number}].hs_code", [_("Customs needs at least six digits.")]
-    if not values.get("currency") and any(_list_amounts(items, customs, options)):
+    if not values.get("currency") and any(
+        amount and Decimal(amount) for amount in _list_amounts(items, customs, options)
+    ):
         yield "currency", [_("State the currency of the amounts.")]
 
 
 def _list_amounts(
     items: Sequence[Mapping[str, Any]], customs: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> Iterator[Any]:
-    """Yield the amounts that need the request's currency. Prices of items need it for customs only."""
+    """Yield the amounts that need the request's currency, stored ones as texts. Prices need it for customs only."""
     yield options.get("insured_value")
     yield from (item.get("unit_value") for item in items)
     if customs is not None:

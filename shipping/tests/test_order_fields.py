@@ -13,6 +13,7 @@ from apikeys.http.handler import flatten_details
 from carriers.types import Document
 from shipping.common.attachment_fields import MAX_ATTACHMENT_BYTES
 from shipping.common.conversion import to_order, to_request
+from shipping.common.order_fields import find_problems
 from shipping.common.request_fields import PackageSerializer
 from shipping.labels.serializers import LabelRequestSerializer
 from shipping.models import Parcel, Shipment
@@ -180,6 +181,12 @@ def test_contradiction_names_the_field():
         assert data is None
         assert list(problems) == [field]
         assert all(problems[field])
+
+
+def test_stored_amounts_of_zero_need_no_currency():
+    for amount, fields in (("0", []), ("0.00", []), ("18.50", ["currency"]), (Decimal(0), [])):
+        values = {"items": [{"unit_price": amount, "unit_value": amount}], "customs": {}}
+        assert [field for field, _texts in find_problems(values, [{}])] == fields
 
 
 def test_quotes_and_returns_read_the_same_fields():
