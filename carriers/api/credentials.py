@@ -143,8 +143,12 @@ class CarrierCredentialViewSet(ApiViewSet):
     sensitive = frozenset({"save"})
     merchant_wide = True
 
+    def render(self, request: Request, credential_id: uuid.UUID) -> Response:
+        """Return the response to the request that saved this credential, without the secret that it made."""
+        return Response(CredentialSerializer(Credential.objects.of(self.tenant).get(id=credential_id)).data)
+
     @extend_schema(request=CredentialRequestSerializer, responses={200: CredentialSerializer}, tags=["carriers"])
-    @idempotent()
+    @idempotent(render)
     def save(self, request: Request, carrier: str) -> Response:
         """Store the credential for a carrier, or change it: fields that are not given keep their value."""
         data = self.validate(CredentialRequestSerializer, request.data)
@@ -194,8 +198,13 @@ class CourierCredentialViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Add a credential. There is one per carrier and environment: 409 names an existing one."""
         data = self.validate(NewCredentialSerializer, request.data)
-        row = storage.add_credential(
-            self.tenant, carrier=data["carrier"], environment=data["environment"], fields=data["credentials"]
+        row = storage.save_credential(
+            tenant=self.tenant,
+            mode=self.tenant.mode,
+            carrier=data["carrier"],
+            environment=data["environment"],
+            fields=data["credentials"],
+            is_new=True,
         )
         return Response(CredentialSerializer(row).data, status=status.HTTP_201_CREATED)
 

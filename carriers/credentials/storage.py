@@ -59,21 +59,12 @@ def save_credential(
                 if adapter.webhook_proof == WebhookProof.TOKEN and not after.get("webhook_token"):
                     row.issued_webhook_token = after["webhook_token"] = secrets.token_urlsafe(32)
                 store_fields(row, before, after, event=CREDENTIAL_SAVED)
+                idempotency.bind(row.id)  # the stored response of the request must not contain the token
                 return row
         except IntegrityError:
             # Another request created it between our SELECT and INSERT: change that one.
             if not Credential.objects.filter(**key).exists():
                 raise
-
-
-def add_credential(tenant: Tenant, *, carrier: str, environment: str, fields: Mapping[str, object]) -> Credential:
-    """Create a merchant's credential. Raises: what ``save_credential`` raises; ``Conflict`` if there is one already."""
-    with transaction.atomic():
-        row = save_credential(
-            tenant=tenant, mode=tenant.mode, carrier=carrier, environment=environment, fields=fields, is_new=True
-        )
-        idempotency.bind(row.id)
-    return row
 
 
 def delete_credential(row: Credential) -> None:

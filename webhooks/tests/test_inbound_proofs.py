@@ -7,6 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from apikeys.models import IdempotencyRecord
+from carriers.models import Credential
 from carriers.types import Track
 from shipping.checkpoints import polling
 from shipping.models import Shipment
@@ -133,3 +135,18 @@ def test_token_is_made_by_waybill_and_shown_once(api, monkeypatch, settings):
         send(f"/webhooks/kestrel/events/{first['id']}", {"reread": "K2"}, **{"X-Kestrel-Token": token}).status_code
         == 200
     )
+
+
+def test_repeated_request_does_not_show_the_token_and_no_response_is_stored_with_it(api):
+    fields = {"client_id": "ups-client", "client_secret": "test-secret", "account_number": "A1B2C3"}
+    body = {"carrier": "ups", "environment": "sandbox", "credentials": fields}
+    for path in ("/api/v1/carriers/ups/credentials", "/api/v1/courier-credentials"):
+        Credential.objects.all().delete()
+        first, repeated = (api.post(path, body, headers={"Idempotency-Key": path}) for _ in range(2))
+        token = first.json()["webhook_token"]
+        assert len(token) >= 40
+        assert repeated.headers["Idempotent-Replayed"] == "true"
+        assert repeated.status_code == first.status_code
+        assert repeated.json() == first.json() | {"webhook_token": None}
+        stored = IdempotencyRecord.objects.get(key=path)
+        assert token.encode() not in bytes(stored.response_body or b"")
