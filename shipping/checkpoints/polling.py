@@ -33,6 +33,7 @@ _AFTER_FAILURE = timedelta(minutes=15)
 _AFTER_MISSING = timedelta(hours=1)  # the carrier's answer left this number out
 # How long a cancelled shipment is polled after its last report: carriers sometimes collect it all the same.
 _CANCELLED_FOR = timedelta(days=7)
+_REREAD_FOR = timedelta(days=1)  # how long a requested poll is tried again after failures
 _MAX_NUMBERS = 50  # per call
 
 
@@ -100,7 +101,8 @@ def _select_current(rows: list[Shipment]) -> list[Shipment]:
     """
     holders = lookup.resolve_numbers(rows[0].credential_id, (row.tracking_number for row in rows))
     _poll_at([row for row in rows if holders.get(row.tracking_number, row.id) != row.id], None)
-    _poll_at([row for row in rows if row.tracking_number not in holders], timezone.now() + _AFTER_FAILURE)
+    doubtful = [row for row in rows if row.tracking_number not in holders]
+    _poll_at(doubtful, timezone.now() + _AFTER_FAILURE, failed=True)
     return [row for row in rows if holders.get(row.tracking_number) == row.id]
 
 
@@ -115,28 +117,32 @@ def _track(rows: list[Shipment], counts: dict[str, int]) -> None:
     except CarrierError as error:
         log.warning("poll failed", extra={"carrier": rows[0].carrier, "error": str(error)})
         counts["failed"] += len(rows)
-        _poll_at(rows, timezone.now() + _AFTER_FAILURE)
+        _poll_at(rows, timezone.now() + _AFTER_FAILURE, failed=True)
         return
     # Carriers may forget a cancelled number, which is no failure.
     forgotten = [row for row in rows if row.tracking_number not in tracks and row.status == Status.CANCELLED]
     _poll_at(forgotten, timezone.now() + settings.POLL_AFTER_SILENCE)
     missing = [row for row in rows if row.tracking_number not in tracks and row.status != Status.CANCELLED]
-    _poll_at(missing, timezone.now() + _AFTER_MISSING)
+    _poll_at(missing, timezone.now() + _AFTER_MISSING, failed=True)
     tracked = [row for row in rows if row.tracking_number in tracks]
     new = {
         row.id: carrier_reports.try_store_track(row, tracks[row.tracking_number], asked_at=asked_at) for row in tracked
     }
     _poll_at([row for row in tracked if new[row.id] is not None], timezone.now() + settings.POLL_AFTER_SILENCE)
     unstored = [row for row in tracked if new[row.id] is None]
-    _poll_at(unstored, timezone.now() + _AFTER_FAILURE)
+    _poll_at(unstored, timezone.now() + _AFTER_FAILURE, failed=True)
     counts["scans"] += sum(number or 0 for number in new.values())
     counts["failed"] += len(missing) + len(unstored)
 
 
-def _poll_at(rows: list[Shipment], at: datetime | None) -> None:
-    """Set the time of the next poll, unless a webhook has requested one since the shipments were claimed."""
+def _poll_at(rows: list[Shipment], at: datetime | None, *, failed: bool = False) -> None:
+    """Set the time of the next poll, unless a webhook has requested one since the shipments were claimed.
+
+    A requested poll that failed stays requested, for ``_REREAD_FOR``: its shipment may be final, or just reported.
+    """
     unchanged = Q(id__in=[row.id for row in rows if row.reread_at is None], reread_at=None)
     for row in rows:
         if row.reread_at:
             unchanged |= Q(id=row.id, reread_at=row.reread_at)
-    Shipment.objects.filter(unchanged).update(poll_at=at, reread_at=None)
+    kept = When(reread_at__gt=timezone.now() - _REREAD_FOR, then=F("reread_at"))
+    Shipment.objects.filter(unchanged).update(poll_at=at, reread_at=Case(kept) if failed else None)

@@ -4,12 +4,14 @@ import json
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
 from apikeys.models import IdempotencyRecord
 from carriers.models import Credential
 from carriers.types import Track
+from carriers.types.errors import CarrierUnavailable
 from shipping.checkpoints import polling
 from shipping.models import Shipment
 from webhooks.models import InboundWebhook
@@ -83,6 +85,25 @@ class TestSecretHeader:
         monkeypatch.setattr(kestrel.HookedKestrel, "track", track)
         assert polling.poll()["asked"] == 1
         assert polling.poll()["asked"] == 1
+
+    def test_request_is_kept_for_a_day_when_polls_fail(self, credential, monkeypatch):
+        def fail(self, refs):
+            raise CarrierUnavailable(carrier=self.name)
+
+        shipment = kestrel.book(credential, "KP1")
+        send(credential.webhook_url, scan("handed_over"), **TOKEN)
+        for track, hours, asked in (
+            (fail, 1, 1),  # a final status of a webhook, not confirmed yet
+            (lambda self, refs: {}, 2, 1),  # the carrier does not have the number yet
+            (fail, 30, 1),
+            (fail, 31, 0),
+        ):
+            monkeypatch.setattr(kestrel.HookedKestrel, "track", track)
+            with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+                Shipment.objects.update(poll_at=timezone.now())
+                assert polling.poll()["asked"] == asked, hours
+        shipment.refresh_from_db()
+        assert (shipment.poll_at, shipment.reread_at) == (None, None)
 
     def test_number_that_is_unknown_yet_is_read_again_when_it_is_booked(self, credential):
         assert send(credential.webhook_url, {"reread": "KP9"}, **TOKEN).status_code == 200
