@@ -38,13 +38,19 @@ def find_weakness(key: str) -> str:
         return "It contains blanks."
     if _OTHER_SERVICES.match(key):
         return "It looks like a secret of another service that has leaked into the list."
-    if _PLACEHOLDERS.fullmatch(re.sub(r"[^a-z0-9]", "", key.lower())) or _is_common(key):
+    if _is_placeholder(key) or _is_common(key):
         return "It is a placeholder or a common password."
     if len(key) < MIN_LENGTH:
         return f"It is shorter than {MIN_LENGTH} characters."
     if _entropy_bits(key) < MIN_BITS:
         return "It repeats itself too much to be random."
     return ""
+
+
+def _is_placeholder(key: str) -> bool:
+    """Return whether a key consists of words of documentation. One without three letters in a row has no word."""
+    letters = re.sub(r"[^a-z0-9]", "", key.lower())
+    return bool(_PLACEHOLDERS.fullmatch(letters) and re.search("[a-z]{3}", letters))
 
 
 @cache
