@@ -1,12 +1,12 @@
 """Bring's limits: what it would cut, drop or take wrongly is refused before anything is reserved."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from carriers.tests.bring import CARGO, COD, CUSTOMS, EXPORT, ORDER, POINT, REF, RETURN, SHOP, TO_POINT, open_adapter
 from carriers.tests.replay import answer
-from carriers.types import Document, Options, TaxId
+from carriers.types import Document, Options, Payer, TaxId
 
 LONG = "A very long name of thirty-six signs"
 CHANGES = (
@@ -23,7 +23,7 @@ CHANGES = (
     ({"service_type": "3570"}, {"label_format"}),
     ({"return_of": REF}, {"service_type"}),
     ({"wanted_documents": ("qr",)}, {"wanted_documents"}),
-    ({"attachments": (Document(kind="invoice", format="PDF"),)}, {"wanted_documents"}),
+    ({"attachments": (Document(kind="invoice", format="PDF"),)}, {"attachments"}),
     ({"options": Options(min_age=16)}, {"options.min_age"}),
     ({"options": Options(insured_value=Decimal(100_001))}, {"options.insured_value"}),
     (
@@ -38,6 +38,13 @@ CUSTOMS_CHANGES = (
     ({"incoterm": "DDP"}, {"customs.incoterm"}),
     ({"mrn": "1", "invoice_number": "1"}, {"customs.mrn", "customs.invoice_number"}),
     ({"tax_ids": (TaxId(kind="gst", number="1"),)}, {"customs.tax_ids[0]"}),
+    (
+        {"tax_ids": tuple(TaxId(kind=kind, number="1") for kind in ("vat", "eori", "ioss", "ioss"))},
+        {"customs.tax_ids[1]", "customs.tax_ids[3]"},
+    ),
+    ({"tax_ids": (TaxId(kind="vat", number="1", party="importer"),)}, {"customs.tax_ids[0]"}),
+    ({"duties": Payer(who="third_party", account_number="7")}, {"customs.duties"}),
+    ({"export_reason": "Sold", "invoice_date": date(2026, 11, 30)}, {"customs.export_reason", "customs.invoice_date"}),
     ({"contents": "gift", "tax_ids": (TaxId(kind="ioss", number="IM1234567890"),)}, {"customs.contents"}),
 )
 

@@ -54,6 +54,7 @@ def test_good_orders_have_no_problem():
         (replace(ORDER, return_address=replace(BERLIN, street=LONG)), "return_address.street"),
         (replace(ORDER, packages=(BOX,) * 201), "packages"),
         (replace(RETURN, packages=(BOX,) * 2), "packages"),
+        (replace(RETURN, service_type=None), "service_type"),
         (replace(ORDER, packages=(replace(BOX, width_cm=None),)), "packages[0]"),
         (replace(ORDER, packages=(replace(BOX, description=LONG),)), "packages[0].description"),
         (replace(ABROAD, packages=(TUBE,), items=(replace(BOOKS, name=LONG),)), "items[0].name"),
@@ -70,6 +71,14 @@ def test_good_orders_have_no_problem():
             "payment_method",
         ),
         (replace(ORDER, ship_at=datetime.now(UTC) + timedelta(days=9)), "ship_at"),
+        (replace(ORDER, ship_at=datetime.now(UTC) - timedelta(days=2)), "ship_at"),
+        (customs(importer=replace(BERLIN, street=LONG)), "customs.importer.street"),
+        (customs(importer=replace(BERLIN, company=LONG)), "customs.importer.company"),
+        (customs(duties=Payer(who="recipient", account_number=LONG)), "customs.duties.account_number"),
+        (replace(ABROAD, billing_address=replace(BERLIN, street=LONG)), "billing_address.street"),
+        (replace(ORDER, wanted_documents=("invoice",)), "wanted_documents"),
+        (replace(ORDER, customs=ABROAD.customs), "customs"),
+        (replace(ORDER, attachments=(Document(kind="other", format="PDF"),)), "attachments"),
         (customs(incoterm="DDU"), "customs.incoterm"),
         (customs(mrn="26DE123"), "customs.mrn"),
         (customs(invoice_number=LONG), "customs.invoice_number"),
@@ -123,3 +132,10 @@ def test_access_point_is_sent_with_its_whole_address():
     point = shipment["AlternateDeliveryAddress"]
     assert (point["UPSAccessPointID"], point["AttentionName"]) == ("U12345678", "Grace Hill")
     assert point["Address"]["AddressLine"] == ["98 Pine Street", "Floor 3"]
+
+
+def test_billing_address_is_no_part_of_a_label_inside_a_country():
+    adapter = open_adapter(answer(response("label_of_one_parcel")))
+    order = replace(ORDER, billing_address=replace(BUYER, street=LONG))
+    assert adapter.problems(order) == {}
+    assert adapter.create_label(order).tracking_number

@@ -133,7 +133,7 @@ def test_served_options_reach_the_adapter(buy):
 @pytest.mark.parametrize("carrier", ["pickit", "velocity"])
 def test_customs_data_and_options_are_refused_by_carriers_that_cannot_take_them(carrier):
     kind = ADAPTERS[carrier]
-    assert {"customs", "packaging", "attachments"} <= set(kind.unserved_fields)
+    assert {"customs", "packaging", "attachments", "ship_at"} <= set(kind.unserved_fields)
     assert (kind.served_options, kind.options_schema["additionalProperties"]) == ((), False)
 
 

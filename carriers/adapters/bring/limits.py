@@ -59,8 +59,10 @@ def _order_problems(order: types.Order) -> _Problems:
         returns = ", ".join(code for code, of in tables.KINDS.items() if "return" in of)
         yield "service_type", _("One of these is expected: %s") % returns
     possible = {"qr"} if "qr" in kinds and order.origin.contact_email else set()
-    if other := {*order.wanted_documents, *(one.kind for one in order.attachments)} - possible:
+    if other := set(order.wanted_documents) - possible:
         yield "wanted_documents", _("Not available: %s") % ", ".join(sorted(other))
+    if order.attachments:
+        yield "attachments", _("The carrier has no field for it.")
 
 
 def _option_problems(order: types.Order, fields: Mapping[str, str]) -> _Problems:
@@ -90,17 +92,14 @@ def _customs_problems(order: types.Order, customs: types.Customs) -> _Problems:
     if build.is_abroad(order) and not (is_export or is_import):
         if order.service_type != "CARGO_INTERNATIONAL":
             yield "customs", _("This service does not take it on this route.")
+        else:
+            yield from _unsent_customs(customs)
         return
     if not customs.signer:
         yield "customs.signer", _("The sender must consent by name.")
     if customs.incoterm not in ("DAP", "DDU"):
         yield "customs.incoterm", _("One of these is expected: %s") % "DAP"
-    for name in ("invoice_number", "freight", "insurance", "mrn"):
-        if getattr(customs, name):
-            yield f"customs.{name}", _("The carrier has no field for it.")
-    for number, one in enumerate(customs.tax_ids):
-        if one.kind not in ("vat", "eori", "ioss", "voec") or len(one.number) > 30:
-            yield f"customs.tax_ids[{number}]", _("The carrier has no field for it.")
+    yield from _unsent_customs(customs)
     if build.tax_numbers(order, "ioss", "voec") and customs.contents != "merchandise":
         yield "customs.contents", _("One of these is expected: %s") % "merchandise"
     for number, item in enumerate(order.items):
@@ -111,6 +110,23 @@ def _customs_problems(order: types.Order, customs: types.Customs) -> _Problems:
             yield f"items[{number}].hs_code", _("6 to 10 digits are needed.")
     if not order.items:
         yield "items", _("Customs need it.")
+
+
+def _unsent_customs(customs: types.Customs) -> _Problems:
+    """Yield what a booking has no field for: it has one tax number of a party, and one of a scheme."""
+    unsent = [
+        name for name in ("invoice_number", "invoice_date", "freight", "insurance", "mrn") if getattr(customs, name)
+    ]
+    unsent += ["export_reason"] if customs.export_reason and customs.contents in tables.NATURES else []
+    unsent += ["duties"] if customs.duties not in (None, types.Payer(who="recipient")) else []
+    sent = {"sender", "importer" if customs.importer else "recipient", "ioss", "voec"}
+    for number, one in enumerate(customs.tax_ids):
+        place = one.party if one.kind in ("vat", "eori") else one.kind
+        if place not in sent or len(one.number) > 30:
+            unsent.append(f"tax_ids[{number}]")
+        sent -= {place}
+    for name in unsent:
+        yield f"customs.{name}", _("The carrier has no field for it.")
 
 
 def _too_long(field: str, text: str, most: int) -> _Problems:

@@ -65,7 +65,7 @@ class PickitAdapter(CarrierAdapter):
     default_service = "standard"
     max_parcels = 100
     point_search_fields = ("latitude", "longitude")
-    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging")
+    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging", "ship_at")
     # The codes of its coverage, in any case.
     services = {"standard": "Standard", "express": "Express", "pickup_point": "To a pickup point"}
     label_formats = ("PDF", "PNG", "ZPL")

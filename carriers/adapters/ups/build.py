@@ -42,8 +42,8 @@ def rate(order: types.Order, account: str) -> dict[str, Any]:
 
 def shipment(order: types.Order, account: str, document_ids: Sequence[str] = ()) -> dict[str, Any]:
     """Build a label request, also of a return. UPS repeats the context, which is our reference."""
-    buyer = (order.customs and order.customs.importer) or order.billing_address or order.destination
-    forms, duties = customs.forms(order, document_ids, _party(buyer)), customs.duty_payer(order)
+    buyer = _party(customs.buyer(order)[1]) if customs.makes_invoice(order) else {}
+    forms, duties = customs.forms(order, document_ids, buyer), customs.duty_payer(order)
     charges = [_charge("01", order.options.payer, account), _charge("02", duties, account) if duties else {}]
     body = _shipment(order, account, "Packaging") | customs.declaration(order) | {
         "Description": customs.goods(order),

@@ -54,6 +54,19 @@ def duty_payer(order: types.Order) -> types.Payer | None:
     return payer if payer.who != "recipient" or payer.account_number else None
 
 
+def buyer(order: types.Order) -> tuple[str, types.Address]:
+    """Return the buyer on the invoice that UPS makes, after its field of our request."""
+    if order.customs and order.customs.importer:
+        return "customs.importer", order.customs.importer
+    return ("billing_address", order.billing_address) if order.billing_address else ("destination", order.destination)
+
+
+def makes_invoice(order: types.Order) -> bool:
+    """Return whether UPS makes the invoice."""
+    has_own = any(document.kind == "invoice" for document in order.attachments)
+    return order.customs is not None and not has_own and order.origin.country != order.destination.country
+
+
 def product_lines(item: types.Item) -> list[str]:
     return wrap(item.description or item.name, 35, break_long_words=False)
 
@@ -76,8 +89,7 @@ def forms(order: types.Order, document_ids: Sequence[str], buyer: Mapping[str, A
     """Return uploaded documents, and the invoice that UPS makes of the items unless the merchant uploads one."""
     customs, own = order.customs, {"UserCreatedForm": {"DocumentID": list(document_ids)}, "FormType": [_OWN_FORMS]}
     found: dict[str, Any] = own if document_ids else {"FormType": []}
-    has_invoice = any(document.kind == "invoice" for document in order.attachments)
-    if customs is None or has_invoice or order.origin.country == order.destination.country:
+    if customs is None or not makes_invoice(order):
         return found
     invoiced_at = customs.invoice_date or order.ship_at or datetime.now(UTC)
     return found | {

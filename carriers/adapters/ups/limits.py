@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils.translation import gettext as _
 
@@ -16,6 +16,7 @@ MAX_PARCELS, MAX_RETURNED = 200, 20
 _UPLOADS = ("PDF", "PNG", "GIF", "TIFF")
 _DOCUMENTS = {"invoice", "receipt"}
 _LENGTHS = {"company": 35, "contact_name": 35, "city": 30, "postal_code": 10, "contact_email": 50}
+_PARTIES = ("origin", "destination", "return_address")
 _Problems = Iterator[tuple[str, str]]
 
 
@@ -27,8 +28,10 @@ def problems(order: types.Order) -> dict[str, Sequence[str]]:
 
 
 def _of_addresses(order: types.Order) -> _Problems:
-    for name in ("origin", "destination", "return_address"):
-        if (address := getattr(order, name)) is None:
+    named = {name: getattr(order, name) for name in _PARTIES}
+    named |= [customs.buyer(order)] if customs.makes_invoice(order) else []
+    for name, address in named.items():
+        if address is None:
             continue
         for field, most in _LENGTHS.items():
             yield from _too_long(f"{name}.{field}", getattr(address, field), most)
@@ -41,7 +44,7 @@ def _of_addresses(order: types.Order) -> _Problems:
         yield from _needed(f"{name}.street", lines)
         yield from _needed(f"{name}.contact_name", address.company or address.contact_name)
         yield from _needed(f"{name}.city", address.city)
-        yield from _needed(f"{name}.contact_phone", phone or not is_abroad(order))
+        yield from _needed(f"{name}.contact_phone", phone or not is_abroad(order) or name not in _PARTIES)
         yield from _too_long(f"{name}.contact_phone", phone, 15)
         if needs_state and not 1 < len(address.state) <= 5:
             yield f"{name}.state", _("UPS needs the code of the state.")
@@ -70,18 +73,22 @@ def _of_options(order: types.Order) -> _Problems:
     if options.signature in ("any", "adult") and order.return_of:
         yield "options.signature", _("UPS takes no signature for returns.")
     yield from _needed("destination.contact_email", order.destination.contact_email or not options.notify)
+    yield from _needed("service_type", order.service_type)
     payer, duties = options.payer, (order.customs and order.customs.duties) or types.Payer()
     yield from _needed("options.payer.account_number", payer.account_number or payer.who == "sender")
     yield from _needed("customs.duties.account_number", duties.account_number or duties.who != "third_party")
     for field, one in {"options.payer": payer, "customs.duties": duties}.items():
         yield from _needed(f"{field}.country", one.country or one.who != "third_party")
+        yield from _too_long(f"{field}.account_number", one.account_number, 6)
+        yield from _too_long(f"{field}.postal_code", one.postal_code, 9)
     is_cod = order.payment_method == PaymentMethod.COD and not order.pickup_point
     if is_cod and has_parcel_options(order) and len(order.packages) > 1:
         yield "payment_method", _("UPS collects for each parcel: send one parcel.")
     if len(options.carrier.get("dangerous_goods", ())) != len(options.dangerous_goods):
         yield "options.carrier.dangerous_goods", _("UPS needs one entry for each of the dangerous goods.")
-    if order.ship_at and order.ship_at.date() > (datetime.now(order.ship_at.tzinfo) + timedelta(days=7)).date():
-        yield "ship_at", _("At most seven days ahead.")
+    today = datetime.now(UTC).astimezone(order.ship_at.tzinfo).date() if order.ship_at else None
+    if order.ship_at and today and not today <= order.ship_at.date() <= today + timedelta(days=7):
+        yield "ship_at", _("From today to seven days ahead.")
 
 
 def _of_customs(order: types.Order) -> _Problems:
@@ -92,6 +99,12 @@ def _of_customs(order: types.Order) -> _Problems:
             yield f"attachments[{number}].format", _("UPS takes: %s") % ", ".join(_UPLOADS)
     if set(order.wanted_documents) - _DOCUMENTS:
         yield "wanted_documents", _("UPS takes: %s") % ", ".join(sorted(_DOCUMENTS))
+    elif "invoice" in order.wanted_documents and declared is None:
+        yield "wanted_documents", _("UPS makes the invoice of the customs data.")
+    if order.origin.country == order.destination.country:
+        for field in ("customs", "attachments"):
+            if getattr(order, field):
+                yield field, _("UPS takes it abroad only.")
     if declared is None:
         return
     yield from _too_long("customs.invoice_number", declared.invoice_number, 35)

@@ -85,7 +85,7 @@ class VelocityAdapter(CarrierAdapter):
     services = {"standard": "Velocity chooses the courier", "courier_{id}": "The courier of a quote's offer"}
     default_service = "standard"
     max_parcels = 100
-    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging")
+    unserved_fields = ("customs", "return_address", "wanted_documents", "attachments", "packaging", "ship_at")
     service_pattern = rf"standard|{build.CHOSEN_COURIER}"
     payment_methods = (types.PaymentMethod.PREPAID, types.PaymentMethod.COD)
     currencies = (read.CURRENCY,)
