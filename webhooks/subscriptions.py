@@ -176,7 +176,9 @@ def _end(adapter: CarrierAdapter, row: CarrierSubscription, lease: Lease) -> Non
 def _store_failure(row: CarrierSubscription, lease: Lease, error: Exception) -> None:
     text = f"{error} {getattr(error, 'carrier_message', '')}".strip()[:300]
     log.warning("subscription failed", extra={"subscription": str(row.id), "error": text})
-    if row.failures >= len(_RETRY_AFTER):
+    # That of a whole credential is never given up: no later booking would create another one.
+    if row.shipment_id and row.failures >= len(_RETRY_AFTER):
         lease.release(state=State.FAILED, error=text, due_at=None)
-    else:
-        lease.release(failures=row.failures + 1, error=text, due_at=timezone.now() + _RETRY_AFTER[row.failures])
+        return
+    failures = min(row.failures + 1, len(_RETRY_AFTER))
+    lease.release(failures=failures, error=text, due_at=timezone.now() + _RETRY_AFTER[failures - 1])

@@ -123,6 +123,18 @@ def test_carrier_that_reports_a_whole_credential_is_subscribed_once(credential, 
     assert (row.number, row.shipment_id) == ("", None)
 
 
+def test_subscription_of_a_whole_credential_is_tried_again_until_it_succeeds(credential, monkeypatch):
+    monkeypatch.setattr(kestrel.HookedKestrel, "numbers_per_subscription", 0)
+    book(credential, "KP1")
+    deliveries.fan_out()
+    for failing, attempts, state in ((True, 8, State.WANTED), (False, 1, State.ACTIVE)):
+        monkeypatch.setattr(kestrel.HookedKestrel, "failing", failing)
+        for _attempt in range(attempts):
+            make_due()
+            assert subscriptions.run_due() == 1
+        assert states() == {"": state}
+
+
 def test_nothing_is_subscribed_without_a_public_url(credential, settings):
     settings.PUBLIC_URL = ""
     book(credential, "KP1")
