@@ -48,6 +48,8 @@ LEASES = leases.Leases(InboundWebhook, lasts=lambda: timedelta(seconds=60))
 _ABANDONED = timedelta(seconds=30)
 # A row that has failed this often is listed for staff and not processed again.
 _MAX_FAILURES = 20
+# A webhook with more numbers is listed for staff and not applied: each unknown number becomes a row that waits.
+_MAX_NUMBERS = 5_000
 # How long an unknown number waits for its shipment.
 WAIT_FOR_SHIPMENT = timedelta(days=7)
 # A token proves less than a signature: the carrier must confirm a final status. One call serves many events.
@@ -181,7 +183,10 @@ def store(credential: Credential, body: bytes) -> InboundWebhook:
 def parse(row: InboundWebhook) -> WebhookReport | None:
     """Return the report in a webhook, or None if it cannot be read. It is then listed with the error."""
     try:
-        return opening.open_without_credential(row.carrier).parse_webhook(bytes(row.body))
+        report = opening.open_without_credential(row.carrier).parse_webhook(bytes(row.body))
+        if len({*report.reread, *(scan.tracking_number for scan in report.scans)}) + len(report.pickups) > _MAX_NUMBERS:
+            raise ValueError(f"it names more than {_MAX_NUMBERS} shipments and pickups")
+        return report
     except Exception as error:  # carriers stop after refusals, so any body is accepted and listed
         log.warning("webhook not readable", extra={"inbound": str(row.id), "error": str(error)})
         _set_state(row, State.FAILED, error=f"{type(error).__name__}: {error}".replace("\0", "")[:2000])

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from apikeys.models import IdempotencyRecord
 from carriers.models import Credential
-from carriers.types import Track
+from carriers.types import Track, WebhookReport
 from carriers.types.errors import CarrierUnavailable
 from shipping.checkpoints import polling
 from shipping.models import Shipment
-from webhooks.models import InboundWebhook
+from webhooks.models import InboundWebhook, UnmatchedNumber
 from webhooks.tests import kestrel
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +108,17 @@ class TestSecretHeader:
     def test_number_that_is_unknown_yet_is_read_again_when_it_is_booked(self, credential):
         assert send(credential.webhook_url, {"reread": "KP9"}, **TOKEN).status_code == 200
         assert InboundWebhook.objects.get().state == InboundWebhook.State.UNMATCHED
+
+    def test_webhook_with_very_many_numbers_is_listed_and_stores_none_of_them(self, credential, monkeypatch):
+        def parse(self, body):
+            return WebhookReport(event_type="list", reread=tuple(json.loads(body)))
+
+        monkeypatch.setattr(kestrel.HookedKestrel, "parse_webhook", parse)
+        for count, waiting in ((6_000, 0), (20, 20)):
+            assert send(credential.webhook_url, [f"KP{one}" for one in range(count)], **TOKEN).status_code == 200
+            assert UnmatchedNumber.objects.count() == waiting
+        states = dict(InboundWebhook.objects.values_list("state", "error"))
+        assert states["failed"] == "ValueError: it names more than 5000 shipments and pickups"
 
     def test_validation_call_is_answered_without_proof(self, credential):
         answer = send(credential.webhook_url, {"challenge": 1}, **{"X-Kestrel-Challenge": "1"})
