@@ -9,8 +9,22 @@ from jsonschema import Draft202012Validator
 
 from carriers.adapters.ups import UpsAdapter
 from carriers.tests.replay import answer
-from carriers.tests.ups import ABROAD, BERLIN, BOOKS, BOX, BUYER, ORDER, RETURN, TUBE, open_adapter, response
+from carriers.tests.ups import (
+    ABROAD,
+    BERLIN,
+    BOOKS,
+    BOX,
+    BUYER,
+    DEPOT,
+    ORDER,
+    PICKUP,
+    RETURN,
+    TUBE,
+    open_adapter,
+    response,
+)
 from carriers.types import DangerousGoods, Document, Options, Payer, PaymentMethod, PickupPoint
+from carriers.types.errors import CarrierRejected
 
 GOODS = DangerousGoods(un_number="3480", hazard_class="9", packing_group="II", quantity=Decimal("1.2"))
 DETAILS = {"ProperShippingName": "Lithium ion batteries", "RegulationSet": "CFR", "TransportationMode": "Ground"}
@@ -139,3 +153,21 @@ def test_billing_address_is_no_part_of_a_label_inside_a_country():
     order = replace(ORDER, billing_address=replace(BUYER, street=LONG))
     assert adapter.problems(order) == {}
     assert adapter.create_label(order).tracking_number
+
+
+def test_long_texts_of_prices_checks_and_pickups_are_refused_by_field_and_not_sent():
+    adapter, wordy = open_adapter(answer({})), replace(DEPOT, street=LONG * 2)
+    calls = {
+        "destination.street": lambda: adapter.quote(to(street=LONG)),
+        "address.street": lambda: adapter.check_address(wordy),
+        "address.street ": lambda: adapter.schedule_pickup(replace(PICKUP, address=wordy)),
+        "contact_name": lambda: adapter.schedule_pickup(replace(PICKUP, address=replace(DEPOT, contact_name=LONG))),
+        "parcel_location": lambda: adapter.schedule_pickup(replace(PICKUP, parcel_location=LONG)),
+        "special_instructions": lambda: adapter.schedule_pickup(replace(PICKUP, special_instructions=LONG)),
+        "total_weight_kg": lambda: adapter.schedule_pickup(replace(PICKUP, total_weight_kg=Decimal(500_000))),
+    }
+    for field, call in calls.items():
+        with pytest.raises(CarrierRejected) as refused:
+            call()
+        assert list(refused.value.details) == [field.strip()]
+    assert adapter.http.sent == []

@@ -73,6 +73,7 @@ class UpsAdapter(CarrierAdapter):
         return True  # [unconfirmed]
 
     def quote(self, order: types.Order) -> list[types.Offer]:
+        self._refuse(limits.line_problems({name: getattr(order, name) for name in limits.PARTIES}))
         body = build.rate(order, self._account)
         option = body["RateRequest"]["Request"]["RequestOption"]
         answer = self._post("quote", f"/api/rating/{V}/{option}", body, "RateResponse")
@@ -157,6 +158,7 @@ class UpsAdapter(CarrierAdapter):
         return found
 
     def schedule_pickup(self, request: types.PickupRequest) -> types.BookedPickup:
+        self._refuse(limits.pickup_problems(request))
         path, body = f"/api/pickupcreation/{V}/pickup", build.pickup(request, self._account)
         answer = self._post("schedule_pickup", path, body, "PickupCreationResponse")
         with self._reading("schedule_pickup", answer.value):
@@ -194,6 +196,7 @@ class UpsAdapter(CarrierAdapter):
     def check_address(self, address: types.Address) -> types.AddressCheck:
         if address.country not in ("US", "PR"):
             return types.AddressCheck(ok=None)
+        self._refuse(limits.line_problems({"address": address}, build.WIDE))
         answer = self._post("check_address", "/api/addressvalidation/v2/3", build.address_check(address), "XAVResponse")
         with self._reading("check_address"):
             return read.checked(answer)
@@ -237,6 +240,12 @@ class UpsAdapter(CarrierAdapter):
     @property
     def _account(self) -> str:
         return self.fields["account_number"]
+
+    def _refuse(self, problems: Mapping[str, Sequence[str]]) -> None:
+        """Raise ``CarrierRejected`` for problems of a request, before it is sent."""
+        if problems:
+            details = {field: list(texts) for field, texts in problems.items()}
+            raise errors.CarrierRejected(carrier=self.name, carrier_code="too_long", details=details)
 
     def _post(self, operation: str, path: str, body: Any, root: str, **sent: Any) -> Record:
         return self._call(operation, "POST", path, root, body=Json(body), **sent)

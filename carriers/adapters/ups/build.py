@@ -22,7 +22,7 @@ from carriers.adapters.values import filled
 from carriers.types import PaymentMethod
 from carriers.types.units import convert, round_up
 
-LINES, WIDTH = 3, 35  # of a street
+LINES, WIDTH, WIDE = 3, 35, 100  # of a street; wide in searches and checks
 PRESENT = "Y"  # of indicators, whose value UPS ignores
 STOCK = {"Height": "6", "Width": "4"}  # inches
 EMAILS, POINT_EMAIL = ("6", "7", "8"), "012"  # of shipping, exception and delivery; of arrival at an Access Point
@@ -83,7 +83,7 @@ def pickup(request: types.PickupRequest, account: str) -> dict[str, Any]:
     parcels = [(ref.order, package) for ref in request.shipments for package in ref.order.packages]
     rows = Counter((order.service_type or "", order.destination.country) for order, _package in parcels)
     rows = rows or Counter({("03" if country in IMPERIAL else "11", country): request.packages_count})
-    weight = request.total_weight_kg or sum((package.weight_kg for _order, package in parcels), Decimal(0))
+    total = request.total_weight_kg or sum((package.weight_kg for _order, package in parcels), Decimal(0))
     name, contact = _names(address)
     start, end = (text.replace(":", "") for text in (request.window_start, request.window_end))
     body = {
@@ -93,7 +93,7 @@ def pickup(request: types.PickupRequest, account: str) -> dict[str, Any]:
         "PickupDateInfo": {"CloseTime": end, "ReadyTime": start, "PickupDate": f"{request.pickup_date:%Y%m%d}"},
         "PickupAddress": {
             "CompanyName": name, "ContactName": contact, "Phone": {"Number": phone(address)},
-            "AddressLine": [", ".join(address.lines(LINES, WIDTH))],  # UPS takes one
+            "AddressLine": [pickup_street(address)],
             "City": address.city, "StateProvince": address.state, "PostalCode": _postal_code(address),
             "CountryCode": country, "ResidentialIndicator": "Y" if address.residential else "N",
             "PickupPoint": request.parcel_location,
@@ -103,12 +103,17 @@ def pickup(request: types.PickupRequest, account: str) -> dict[str, Any]:
             {"ServiceCode": code.zfill(3), "Quantity": str(count), "DestinationCountryCode": to, "ContainerCode": "01"}
             for (code, to), count in rows.items()
         ],
-        "TotalWeight": {"Weight": _weight(weight, country), "UnitOfMeasurement": _unit(country)} if weight else {},
+        "TotalWeight": {"Weight": weight(total, country), "UnitOfMeasurement": _unit(country)} if total else {},
         "OverweightIndicator": "Y" if any(package.weight_kg > 32 for _order, package in parcels) else "N",
         "TrackingData": [{"TrackingNumber": number} for number in request.tracking_numbers],
         "PaymentMethod": "01", "SpecialInstruction": request.special_instructions, "ReferenceNumber": request.reference,
     }  # fmt: skip
     return filled({"PickupCreationRequest": body})
+
+
+def pickup_street(address: types.Address) -> str:
+    """Return the street in one line, as UPS takes one."""
+    return ", ".join(address.lines(9, 1000))
 
 
 def locator(search: types.PointSearch, point_id: str = "") -> dict[str, Any]:
@@ -131,10 +136,10 @@ def locator(search: types.PointSearch, point_id: str = "") -> dict[str, Any]:
 
 def transit(order: types.Order, today: date) -> dict[str, Any]:
     country, value = order.origin.country, customs.total_value(order)
-    weight = sum((package.weight_kg for package in order.packages), Decimal(0))
+    total = sum((package.weight_kg for package in order.packages), Decimal(0))
     body: dict[str, Any] = {
         "shipDate": f"{order.ship_at or today:%Y-%m-%d}", "numberOfPackages": len(order.packages),
-        "weight": Decimal(_weight(weight, country)), "weightUnitOfMeasure": _unit(country),
+        "weight": Decimal(weight(total, country)), "weightUnitOfMeasure": _unit(country),
         "residentialIndicator": "01" if order.destination.residential else "02",
         "billType": "02" if order.customs and order.customs.contents == "documents" else "03",
     }  # fmt: skip
@@ -224,7 +229,7 @@ def _address(address: types.Address) -> dict[str, Any]:
 
 def _key_format(address: types.Address) -> dict[str, Any]:
     return {
-        "AddressLine": list(address.lines(LINES, 100)), "PoliticalDivision2": address.city,
+        "AddressLine": list(address.lines(LINES, WIDE)), "PoliticalDivision2": address.city,
         "PoliticalDivision1": state(address), "PostcodePrimaryLow": _postal_code(address),
         "CountryCode": address.country,
     }  # fmt: skip
@@ -261,7 +266,7 @@ def _package(order: types.Order, number: int, packaging: str) -> dict[str, Any]:
         packaging: {"Code": package.packaging or "02"},  # the merchant's own box
         "Description": (package.description or customs.goods(order)) if order.return_of and is_label else "",
         "Dimensions": {"UnitOfMeasurement": size} | measures if measures else {},
-        "PackageWeight": {"UnitOfMeasurement": unit, "Weight": _weight(package.weight_kg, country)},
+        "PackageWeight": {"UnitOfMeasurement": unit, "Weight": weight(package.weight_kg, country)},
         "ReferenceNumber": _references(order) if is_label and has_parcel_references(order) else [],
         "PackageServiceOptions": _package_options(order, number, is_label=is_label),
     }  # fmt: skip
@@ -293,7 +298,7 @@ def _unit(country: str) -> str:
     return "LBS" if country in IMPERIAL else "KGS"
 
 
-def _weight(weight_kg: Decimal, country: str) -> str:
+def weight(weight_kg: Decimal, country: str) -> str:
     return f"{round_up(convert(weight_kg, 'kg', 'lb' if country in IMPERIAL else 'kg'), 1):f}"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
@@ -16,35 +17,64 @@ MAX_PARCELS, MAX_RETURNED = 200, 20
 _UPLOADS = ("PDF", "PNG", "GIF", "TIFF")
 _DOCUMENTS = {"invoice", "receipt"}
 _LENGTHS = {"company": 35, "contact_name": 35, "city": 30, "postal_code": 10, "contact_email": 50}
-_PARTIES = ("origin", "destination", "return_address")
+PARTIES = ("origin", "destination", "return_address")
 _Problems = Iterator[tuple[str, str]]
 
 
 def problems(order: types.Order) -> dict[str, Sequence[str]]:
+    return _by_field(*_of_addresses(order), *_of_parcels(order), *_of_options(order), *_of_customs(order))
+
+
+def line_problems(addresses: Mapping[str, types.Address | None], width: int = build.WIDTH) -> dict[str, Sequence[str]]:
+    """Return the problems of streets, of addresses by their field of our request."""
+    return _by_field(*(one for name, address in addresses.items() if address for one in _lines(name, address, width)))
+
+
+def pickup_problems(request: types.PickupRequest) -> dict[str, Sequence[str]]:
+    address = request.address
+    name, contact = address.company or address.contact_name, address.contact_name or address.company
+    lengths = (
+        ("address.street", build.pickup_street(address), 73),
+        ("address.company" if address.company else "contact_name", name, 27),
+        ("contact_name" if address.contact_name else "address.company", contact, 22),
+        ("address.city", address.city, 50),
+        ("address.postal_code", address.postal_code, 10),
+        ("parcel_location", request.parcel_location, 11),
+        ("special_instructions", request.special_instructions, 57),
+        ("packages_count", str(request.packages_count), 3),
+        ("total_weight_kg", build.weight(request.total_weight_kg or Decimal(0), address.country), 6),
+    )
+    return _by_field(*(one for field, text, most in lengths for one in _too_long(field, text, most)))
+
+
+def _by_field(*problems: tuple[str, str]) -> dict[str, Sequence[str]]:
     found: dict[str, list[str]] = {}
-    for problem in (*_of_addresses(order), *_of_parcels(order), *_of_options(order), *_of_customs(order)):
-        found.setdefault(problem[0], []).append(problem[1])
+    for field, text in problems:
+        found.setdefault(field, []).append(text)
     return found
 
 
+def _lines(name: str, address: types.Address, width: int = build.WIDTH) -> _Problems:
+    try:
+        address.lines(build.LINES, width)
+    except types.AddressDoesNotFit as error:
+        yield f"{name}.{error.args[0]}", _("At most three lines of %d characters fit.") % width
+
+
 def _of_addresses(order: types.Order) -> _Problems:
-    named = {name: getattr(order, name) for name in _PARTIES}
+    named = {name: getattr(order, name) for name in PARTIES}
     named |= [customs.buyer(order)] if customs.makes_invoice(order) else []
     for name, address in named.items():
         if address is None:
             continue
         for field, most in _LENGTHS.items():
             yield from _too_long(f"{name}.{field}", getattr(address, field), most)
-        try:
-            lines: Sequence[str] = address.lines(build.LINES, build.WIDTH)
-        except types.AddressDoesNotFit as error:
-            lines = ("",)
-            yield f"{name}.{error.args[0]}", _("At most three lines of 35 characters fit.")
+        yield from _lines(name, address)
         phone, needs_state = build.phone(address), address.country in WITH_STATES
-        yield from _needed(f"{name}.street", lines)
+        yield from _needed(f"{name}.street", (address.street + address.street2 + address.street3).strip())
         yield from _needed(f"{name}.contact_name", address.company or address.contact_name)
         yield from _needed(f"{name}.city", address.city)
-        yield from _needed(f"{name}.contact_phone", phone or not is_abroad(order) or name not in _PARTIES)
+        yield from _needed(f"{name}.contact_phone", phone or not is_abroad(order) or name not in PARTIES)
         yield from _too_long(f"{name}.contact_phone", phone, 15)
         if needs_state and not 1 < len(address.state) <= 5:
             yield f"{name}.state", _("UPS needs the code of the state.")
@@ -119,7 +149,7 @@ def _of_customs(order: types.Order) -> _Problems:
     for number, item in enumerate(order.items):
         lines = customs.product_lines(item)
         if len(lines) > 3 or any(len(line) > 35 for line in lines):
-            yield f"items[{number}].description", _("At most three lines of 35 characters fit.")
+            yield f"items[{number}].description", _("At most three lines of %d characters fit.") % build.WIDTH
         yield from _too_long(f"items[{number}].sku", item.sku, 35)
         yield from _needed(f"items[{number}].origin_country", item.origin_country)
         yield from _needed(f"items[{number}].unit_value", customs.value_of(item))
