@@ -62,4 +62,5 @@ def test_order_that_bring_would_cut_or_take_wrongly_is_refused_by_field():
     assert set(adapter.problems(replace(EXPORT, items=()))) == {"items"}
     poor = open_adapter(answer({}), cod_account_number="")
     assert set(poor.problems(COD)) == {"payment_method"}
+    assert set(adapter.problems(replace(COD, currency=""))) == {"currency"}
     assert adapter.http.sent == []

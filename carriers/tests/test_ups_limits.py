@@ -84,6 +84,7 @@ def test_good_orders_have_no_problem():
             replace(ORDER, packages=(BOX, TUBE), payment_method=PaymentMethod.COD, cod_amount=Decimal(20)),
             "payment_method",
         ),
+        (replace(ORDER, payment_method=PaymentMethod.COD, cod_amount=Decimal(20), currency=""), "currency"),
         (replace(ORDER, ship_at=datetime.now(UTC) + timedelta(days=9)), "ship_at"),
         (replace(ORDER, ship_at=datetime.now(UTC) - timedelta(days=2)), "ship_at"),
         (customs(importer=replace(BERLIN, street=LONG)), "customs.importer.street"),

@@ -74,6 +74,8 @@ def _option_problems(order: types.Order, fields: Mapping[str, str]) -> _Problems
     for number, goods in enumerate(options.dangerous_goods):
         if not 0 < goods.parcel <= len(order.packages) or not order.packages[goods.parcel - 1].description:
             yield f"options.dangerous_goods[{number}].parcel", _("Its description must be the name of the goods.")
+    if order.payment_method == types.PaymentMethod.COD and not order.currency:
+        yield "currency", _("State the currency of the amounts.")
     needed = ["cod_account_number"] + (["cod_account_type"] if order.currency == "SEK" else [])
     for name in needed if order.payment_method == types.PaymentMethod.COD else ():
         if not fields.get(name):

@@ -104,6 +104,7 @@ def _of_options(order: types.Order) -> _Problems:
         yield "options.signature", _("UPS takes no signature for returns.")
     yield from _needed("destination.contact_email", order.destination.contact_email or not options.notify)
     yield from _needed("service_type", order.service_type)
+    yield from _needed("currency", order.currency or order.payment_method != PaymentMethod.COD)
     payer, duties = options.payer, (order.customs and order.customs.duties) or types.Payer()
     yield from _needed("options.payer.account_number", payer.account_number or payer.who == "sender")
     yield from _needed("customs.duties.account_number", duties.account_number or duties.who != "third_party")
