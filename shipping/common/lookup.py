@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,7 +50,8 @@ def get_shipment(tenant: Tenant, name: str, *, carrier: str = "") -> Shipment:
         conditions.insert(0, {"id": uuid.UUID(name)})
     for condition in conditions:
         if shipment := rows.filter(**condition).first():
-            return shipment
+            newer = _find_newer_parcels(rows, {name: shipment})
+            return rows.get(id=newer[name]) if newer else shipment
     if found := _search(rows, [name]):
         return rows.get(id=found[name])
     raise describe_missing(name, carrier)
@@ -85,7 +86,11 @@ def find_shipments(tenant: Tenant, names: Iterable[str], *, carrier: str = "") -
         by_text, by_key = dict(stored), {number_key(text): id_ for text, id_ in stored}
         ids |= {name: by_text.get(wanted[name], by_key[key]) for name, key in left.items() if key in by_key}
     ids |= _search(rows, [name for name in wanted if name not in ids])
-    found = rows.select_related("credential").in_bulk(ids.values())
+    rows = rows.select_related("credential")
+    found = rows.in_bulk(ids.values())
+    if newer := _find_newer_parcels(rows, {name: found[id_] for name, id_ in ids.items() if id_ in found}):
+        ids |= newer
+        found |= rows.in_bulk(newer.values())
     return {name: found[id_] for name, id_ in ids.items() if id_ in found}
 
 
@@ -215,6 +220,23 @@ def _search(rows: QuerySet[Shipment], names: Sequence[str]) -> dict[str, uuid.UU
     found = rows.filter(id__in=ids).order_by("id").values_list(*columns) if ids else ()
     by_key = {number_key(text): id_ for id_, *texts in found for text in texts if text}
     return {name: by_key[key] for name, key in keys.items() if key in by_key}
+
+
+def _find_newer_parcels(rows: QuerySet[Shipment], found: Mapping[str, Shipment]) -> dict[str, uuid.UUID]:
+    """Return the newest shipments with a parcel that has the number of an older shipment, found by that number, now."""
+    before = timezone.now() - REUSED_AFTER
+    keys = {name: number_key(name) for name, row in found.items() if row.created_at < before}
+    keys = {name: key for name, key in keys.items() if key and key == number_key(found[name].tracking_number)}
+    if not keys:  # as nearly always, without a query
+        return {}
+    parcels = numbered_parcels().filter(tracking_number__any_case_in=set(keys.values()), shipment__in=rows.order_by())
+    columns = parcels.order_by("shipment__created_at").values_list(
+        "tracking_number", "shipment__created_at", "shipment_id"
+    )
+    newest = {number_key(number): (at, id_) for number, at, id_ in columns}
+    return {
+        name: newest[key][1] for name, key in keys.items() if key in newest and newest[key][0] > found[name].created_at
+    }
 
 
 def _possibly_reused(credential_id: uuid.UUID, keys: Sequence[str], at: datetime) -> set[str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -249,6 +250,17 @@ def test_number_of_a_parcel_belongs_to_its_newest_booking(credential):
         zip(numbers, [new.id, old.id, old.id, new.id], strict=True)
     )
     assert not lookup.owns_number(old)
+
+
+def test_reused_number_names_the_newest_booking_in_every_spelling(tenant, credential):
+    old = book(credential)
+    new = book(credential, "0000000002", ["PKT-BOX-3", old.tracking_number])
+    for shipment, days in ((old, 40), (new, 10)):
+        Shipment.objects.filter(id=shipment.id).update(created_at=timezone.now() - timedelta(days=days))
+    for name in (old.tracking_number, "pkt-0000000001", " PKT- 0000000001"):
+        assert lookup.get_shipment(tenant, name) == new
+        assert lookup.find_shipments(tenant, [name, "PKT-BOX-1"]) == {name: new, "PKT-BOX-1": old}
+    assert lookup.get_shipment(tenant, str(old.id)) == old
 
 
 def test_parcels_take_one_query_more_and_a_single_one_none(credential):
