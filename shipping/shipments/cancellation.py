@@ -17,6 +17,7 @@ from apikeys.audit import events
 from apikeys.db.tenancy import Tenant
 from apikeys.http.errors import CannotCancel
 from apikeys.http.rendering import rfc3339
+from apikeys.http.text import number_key
 from carriers.adapters.base import CarrierAdapter
 from carriers.adapters.registry import adapter_class
 from carriers.types import Cancellation, Scan, Status, Track
@@ -89,10 +90,17 @@ def _cancel_here(shipment: Shipment, reason: str) -> Shipment:
 
 
 def _is_cancelled_in_track(adapter: CarrierAdapter, shipment: Shipment) -> bool:
-    """Return whether the carrier's track shows a cancellation, and store it then. False if there is no track."""
+    """Return whether the carrier's track shows a cancellation of all parcels, and store it then.
+
+    False if there is no track.
+    """
     asked_at = timezone.now()
     track = _read_track(shipment, adapter)
-    if track is None or all(scan.status != Status.CANCELLED for scan in track.scans):
+    if track is None:
+        return False
+    cancelled = {number_key(scan.parcel) for scan in track.scans if scan.status == Status.CANCELLED}
+    numbers = {number_key(row.tracking_number) for row in shipment.parcels.all() if row.tracking_number}
+    if not cancelled or (len(numbers) > 1 and "" not in cancelled and not numbers <= cancelled):
         return False
     store_track(shipment, track, asked_at=asked_at)
     return True

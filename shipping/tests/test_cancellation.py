@@ -5,8 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from apikeys.models import Event
+from carriers.adapters.pickit import PickitAdapter
+from carriers.types import Scan, Status, Track
+from carriers.types.errors import CarrierCannotCancel
+from shipping.models import Parcel, Shipment
 from shipping.tests.labels import buy as buy
 from shipping.tests.labels import fault as fault
 from shipping.tests.labels import short_timeout as short_timeout
@@ -105,3 +110,29 @@ def test_late_scan_of_a_cancelled_shipment_is_stored_after_the_order_was_bought_
     track = api.post("/api/v1/tracking", {"carrier": "Pickit", "tracking_number": first})
     assert track.status_code == 200
     assert late in [event["status"] for event in track.json()["events"]]
+
+
+def test_shipment_of_which_one_parcel_is_cancelled_is_not_cancelled(api, sandbox, order, monkeypatch):
+    label = buy(api, order | {"packages": [{"weight_kg": 1}, {"weight_kg": 2}]}).json()
+    for number in (1, 2):
+        Parcel.objects.filter(number=number).update(tracking_number=f"PKT-{number}")
+    voided = ["PKT-1"]
+
+    def refuse(*_args):
+        raise CarrierCannotCancel(carrier="Pickit")
+
+    def track(_adapter, refs):
+        scans = [
+            Scan(code="x", status=Status.CANCELLED, occurred_at=timezone.now(), occurred_text="", parcel=number)
+            for number in voided
+        ]
+        number = refs[0].tracking_number
+        return {number: Track(tracking_number=number, scans=tuple(scans))}
+
+    monkeypatch.setattr(PickitAdapter, "cancel", refuse)
+    monkeypatch.setattr(PickitAdapter, "track", track)
+    path = f"/api/v1/shipments/{label['shipment_id']}/cancel"
+    assert api.post(path, {}).status_code == 409
+    assert Shipment.objects.get().cancellation is None
+    voided.append("pkt-2")
+    assert api.post(path, {}).status_code == 200
