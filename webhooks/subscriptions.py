@@ -60,9 +60,14 @@ def create_for_bookings(published: Iterable[Event]) -> None:
 
 
 def store_handshake(credential_id: uuid.UUID, carrier_id: str, secret: str) -> None:
-    """Store the secret that a carrier has sent to activate a subscription. The worker activates it."""
-    rows = CarrierSubscription.objects.filter(credential_id=credential_id, carrier_id=carrier_id, state=State.WANTED)
-    for row in rows:
+    """Store the secret that a carrier has sent to activate a subscription. The worker activates it.
+
+    Raises: ``LookupError`` if a worker is subscribing: the subscription's id may not be stored yet.
+    """
+    own = CarrierSubscription.objects.filter(credential_id=credential_id)
+    if not own.filter(carrier_id=carrier_id).exists() and own.filter(LEASES.running()).exists():
+        raise LookupError("the subscription is not stored yet")
+    for row in own.filter(carrier_id=carrier_id, state=State.WANTED):
         row.secret, row.state, row.due_at = secret, State.TO_ACTIVATE, timezone.now()
         row.save(update_fields=["secret", "state", "due_at"])
 

@@ -9,7 +9,8 @@ from apikeys.audit import events
 from shipping.models import Parcel, Shipment
 from shipping.models.event_types import SHIPMENT_BOOKED
 from webhooks import subscriptions
-from webhooks.models import CarrierSubscription
+from webhooks.inbound import service
+from webhooks.models import CarrierSubscription, InboundWebhook
 from webhooks.outbound import deliveries
 from webhooks.tests import kestrel
 from webhooks.tests.test_inbound_proofs import send
@@ -112,6 +113,26 @@ def test_handshake_activates_a_subscription(credential, monkeypatch):
     row.refresh_from_db()
     assert row.state == State.ACTIVE
     assert kestrel.ActivatedKestrel.log[-1] == ("activate", row.carrier_id, "from-the-handshake")
+
+
+def test_handshake_before_the_answer_to_the_subscription_is_not_lost(credential, monkeypatch):
+    kestrel.register(monkeypatch, kestrel.ActivatedKestrel)
+    subscribe = kestrel.HookedKestrel.subscribe
+
+    def report_first(self, numbers, url, secret):
+        confirmed = subscribe(self, numbers, url, secret)
+        body = {"handshake": confirmed[0].carrier_id}
+        assert send(url, body, **{"X-Kestrel-Token": secret}).status_code == 200
+        return confirmed
+
+    monkeypatch.setattr(kestrel.ActivatedKestrel, "subscribe", report_first)
+    book(credential, "KP1")
+    deliveries.fan_out()
+    subscriptions.run_due()
+    InboundWebhook.objects.update(received_at=timezone.now() - timedelta(minutes=1))
+    assert service.process_pending() == 1
+    subscriptions.run_due()
+    assert states() == {"KP1": State.ACTIVE}
 
 
 def test_carrier_that_reports_a_whole_credential_is_subscribed_once(credential, monkeypatch):
