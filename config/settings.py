@@ -32,7 +32,9 @@ DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
 
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["*"] if DEMO else ["localhost", "127.0.0.1", "0.0.0.0"])  # noqa: S104
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = env.url("PUBLIC_URL")
+# Address under which merchants and carriers reach this installation, such as https://api.waybill.example. Empty: links
+# have the URL of the request, and Waybill subscribes to no carrier's webhooks, and polls.
+PUBLIC_URL = env.url("PUBLIC_URL", schemes={"http", "https"} if DEMO else {"https"}).rstrip("/")
 
 INSTALLED_APPS = [
     "apikeys.admin_config.StaffAdminConfig",
@@ -354,10 +356,6 @@ RECONCILE_QUIET_PERIOD = timedelta(seconds=env.int("RECONCILE_QUIET_PERIOD_S", d
 POLL_AFTER_SILENCE = timedelta(seconds=env.int("POLL_AFTER_SILENCE_S", default=6 * 3600, minimum=1))
 POLL_EVERY_S = env.float("POLL_EVERY_S", default=10.0, minimum=0.01)
 POLL_GIVE_UP = timedelta(days=env.int("POLL_GIVE_UP_DAYS", default=60, minimum=1, maximum=MAX_DAYS))
-
-# The address under which carriers reach this installation, such as https://api.waybill.example. Empty: Waybill
-# subscribes to no carrier's webhooks, and polls.
-PUBLIC_URL = env.url("PUBLIC_URL", schemes={"http", "https"} if DEMO else {"https"}).rstrip("/")
 
 # Worker and webhooks to merchants
 
