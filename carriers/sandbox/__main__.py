@@ -25,6 +25,7 @@ def run(*, host: str, port: int, state: Path, webhook: list[str], retry_scale: f
     """Serve with parsed options."""
 
     def interrupt(*args: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the stop
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
