@@ -131,7 +131,7 @@ class Demo:
         return f"{quote['total_price']:.2f} {quote['currency']}, {quote['transit_days']} days ({quote['service_type']})"
 
     def documents(self) -> str:
-        """The files of the shipment, with a label for each parcel, downloaded"""
+        """The files of the shipment, with the labels of all parcels, downloaded"""
         path = f"/api/v1/shipments/{self.shipment_id}"
         page, saved = api("GET", path).json(), []
         for document in api("GET", f"{path}/documents").json()["documents"]:
