@@ -13,6 +13,7 @@ from carriers.credentials import opening, storage
 from carriers.types import Address, BookedShipment, Document, PickupPoint
 from carriers.types.errors import CarrierNotFound
 from shipping.common.conversion import to_builtins, to_order
+from shipping.common.request_fields import MAX_PACKAGES
 from shipping.labels.serializers import LabelRequestSerializer
 from shipping.models import Shipment
 from shipping.tests.kestrel import KestrelAdapter
@@ -128,6 +129,10 @@ def test_served_options_reach_the_adapter(buy):
         {"gate": "north"},
         "standard",
     )
+
+
+def test_shown_number_of_parcels_fits_into_a_request():
+    assert all(1 <= kind.max_parcels <= MAX_PACKAGES for kind in ADAPTERS.values())
 
 
 @pytest.mark.parametrize("carrier", ["pickit", "velocity"])

@@ -51,7 +51,7 @@ class UpsAdapter(CarrierAdapter):
     served_options = ("signature", "insured_value", "saturday", "dangerous_goods", "notify", "payer", "carrier")
     options_schema = json.loads((Path(__file__).parent / "options.json").read_text())
     label_formats = ("PDF", "GIF", "ZPL", "EPL")  # a PDF is drawn from UPS's GIF
-    max_parcels = limits.MAX_PARCELS
+    max_parcels = 100  # of one request to us; UPS takes 200
     needs_point_address = True
     needs_recipient_name = True
     number_pattern = r"1Z[0-9A-Z]{16}|1R[0-9A-Z]{14}(?:[0-9A-Z]{12})?|\d{18,34}"
