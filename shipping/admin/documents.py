@@ -54,7 +54,7 @@ def file_links(shipment: Shipment) -> str:
         if kind in first and not first[kind].file:
             links.append(document_link(first[kind]))
         elif kind in first:
-            text = f"Open the {first[kind].format} label" if kind == "label" else "Open the manifest"
+            text = f"Open the {files.joined_format(shipment, kind)} label" if kind == "label" else "Open the manifest"
             links.append(_link(reverse(f"admin:shipping_shipment_{kind}", args=[shipment.pk]), text))
     return join_lines(links) if links else NOTHING
 

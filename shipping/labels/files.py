@@ -61,6 +61,13 @@ def open_kind(shipment: Shipment, kind: str) -> StoredFile | None:
     return StoredFile(BytesIO(content), file_format, DOCUMENT_TYPES[file_format], name)
 
 
+def joined_format(shipment: Shipment, kind: str) -> str:
+    """Return the format of the file that ``open_kind`` returns. The shipment has documents of the kind."""
+    rows = select_documents(shipment, kind)
+    is_image = len(rows) > 1 and rows[0].format in _IMAGES
+    return "PDF" if is_image or _is_drawn(shipment, rows[0]) else rows[0].format
+
+
 def get_document(shipment: Shipment, document_id: str) -> Document:
     """Return a shipment's document that has its file. Raises ``NotFound``, with the reason if the file is missing."""
     row = shipment.documents.filter(id=document_id).first() if lookup.is_id(document_id) else None

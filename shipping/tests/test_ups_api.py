@@ -117,10 +117,12 @@ def test_lost_label_is_found_by_its_reference_and_bought_once(api, abroad, sandb
 
 
 @pytest.mark.parametrize(("label_format", "start"), [("PDF", b"%PDF"), ("GIF", b"GIF8"), ("ZPL", b"^XA")])
-def test_label_has_the_format_that_was_ordered(api, abroad, label_format, start):
+def test_label_has_the_format_that_was_ordered(api, admin_client, abroad, label_format, start):
     label = buy(api, abroad | {"packages": [BOX], "label_format": label_format})
     assert label["label_format"] == label_format
     assert base64.b64decode(label["label_data"]).startswith(start)
+    page = admin_client.get(f"/admin/shipping/shipment/{label['shipment_id']}/change/")
+    assert f"Open the {label_format} label" in page.content.decode()
 
 
 def test_carrier_voids_a_shipment_until_it_picks_it_up(api, abroad, sandbox):
@@ -135,7 +137,7 @@ def test_carrier_voids_a_shipment_until_it_picks_it_up(api, abroad, sandbox):
 
 
 def test_pushed_events_and_tracking_store_the_same_scans(api, abroad, sandbox, ups_credential, live_server, settings):
-    settings.PUBLIC_URL = live_server.url
+    settings.CARRIER_CALLBACK_URL = live_server.url
     portal = {"webhook_url": ups_credential.webhook_url, "webhook_secret": TOKEN}
     sandbox.control("PUT", "/_sandbox/accounts/ups-client", portal)
     opening.open_adapter(ups_credential).subscribe((), ups_credential.webhook_url, TOKEN)
