@@ -32,9 +32,14 @@ DEMO_API_KEY = env.str("API_KEY", default="test-api-key")
 
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["*"] if DEMO else ["localhost", "127.0.0.1", "0.0.0.0"])  # noqa: S104
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
-# Address under which merchants and carriers reach this installation, such as https://api.waybill.example. Empty: links
-# have the URL of the request, and Waybill subscribes to no carrier's webhooks, and polls.
-PUBLIC_URL = env.url("PUBLIC_URL", schemes={"http", "https"} if DEMO else {"https"}).rstrip("/")
+# Base of links, such as https://api.waybill.example. Empty: links have the URL of the request.
+PUBLIC_URL = env.url("PUBLIC_URL")
+# Address for carriers' webhooks. Empty: Waybill subscribes to no carrier's webhooks, and polls.
+CARRIER_CALLBACK_URL = env.url(
+    "CARRIER_CALLBACK_URL",
+    default=PUBLIC_URL if PUBLIC_URL.startswith("https://") else "",
+    schemes={"http", "https"} if DEMO else {"https"},
+).rstrip("/")
 
 INSTALLED_APPS = [
     "apikeys.admin_config.StaffAdminConfig",

@@ -92,7 +92,7 @@ def fill_environment(root: Path = ROOT) -> None:
         os.environ[name] = os.environ.get(name) or default
     os.environ["DEMO_CREDENTIAL"] = DEMO_CREDENTIAL
     if os.environ.get("DEBUG", "").lower() == "true":  # the sandbox reaches this address; a real carrier does not
-        os.environ.setdefault("PUBLIC_URL", f"http://127.0.0.1:{os.environ['PORT']}")
+        os.environ.setdefault("CARRIER_CALLBACK_URL", f"http://127.0.0.1:{os.environ['PORT']}")
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 

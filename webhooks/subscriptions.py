@@ -40,7 +40,7 @@ _MAX_NUMBERS_AT_ONCE = 200
 def create_for_bookings(published: Iterable[Event]) -> None:
     """Create the subscriptions of booked shipments. The caller's transaction deletes the events' outbox rows."""
     booked = [event.subject_id for event in published if event.type == SHIPMENT_BOOKED.name]
-    if not booked or not settings.PUBLIC_URL:
+    if not booked or not settings.CARRIER_CALLBACK_URL:
         return
     shipments = Shipment.objects.filter(id__in=booked).select_related("credential").prefetch_related("parcels")
     wanted = []

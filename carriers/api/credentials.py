@@ -65,7 +65,7 @@ class CredentialSerializer(serializers.ModelSerializer):
     )
     last_test = LastTestSerializer(allow_null=True)
     webhook_url = serializers.CharField(
-        help_text="Address for the carrier's webhooks. Without the setting PUBLIC_URL only its path."
+        help_text="Address for the carrier's webhooks. Without CARRIER_CALLBACK_URL only its path."
     )
     webhook_token = serializers.SerializerMethodField(
         help_text="Secret of the carrier's webhooks, shown only in the answer to the request that made it."

@@ -95,8 +95,8 @@ class Credential(Row):
 
     @property
     def webhook_url(self) -> str:
-        """The address for the carrier's webhooks; without ``PUBLIC_URL`` only its path."""
-        path = f"{settings.PUBLIC_URL}/webhooks/{self.carrier}/events/{self.id}"
+        """The address for the carrier's webhooks; without ``CARRIER_CALLBACK_URL`` only its path."""
+        path = f"{settings.CARRIER_CALLBACK_URL}/webhooks/{self.carrier}/events/{self.id}"
         is_proved = adapter_class(self.carrier).webhook_proof != WebhookProof.NONE
         return path if is_proved else f"{path}/{self.webhook_key}"
 

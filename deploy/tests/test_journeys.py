@@ -80,7 +80,7 @@ class Shop:
 
     def __init__(self):
         self.system = System(**HASTY)
-        self.system.environment["PUBLIC_URL"] = self.system.web
+        self.system.environment["CARRIER_CALLBACK_URL"] = self.system.web
         self.receiver = Receiver(self.system.receiver_port)
         self.system.start("sandbox", "web", "worker")
 

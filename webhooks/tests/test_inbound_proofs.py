@@ -143,7 +143,7 @@ class TestSecretUrl:
 
 def test_token_is_made_by_waybill_and_shown_once(api, monkeypatch, settings):
     kestrel.register(monkeypatch)
-    settings.PUBLIC_URL = "https://waybill.example"
+    settings.CARRIER_CALLBACK_URL = "https://waybill.example"
     body = {"carrier": "kestrel", "environment": "sandbox", "credentials": {"key": "kestrel-key"}}
     path = "/api/v1/courier-credentials"
     created = api.post(path, body)

@@ -21,7 +21,7 @@ State = CarrierSubscription.State
 
 @pytest.fixture
 def credential(monkeypatch, tenant, settings):
-    settings.PUBLIC_URL = "https://waybill.example"
+    settings.CARRIER_CALLBACK_URL = "https://waybill.example"
     kestrel.register(monkeypatch)
     return kestrel.save_credential(tenant, webhook_token="our-secret-header")
 
@@ -157,7 +157,7 @@ def test_subscription_of_a_whole_credential_is_tried_again_until_it_succeeds(cre
 
 
 def test_nothing_is_subscribed_without_a_public_url(credential, settings):
-    settings.PUBLIC_URL = ""
+    settings.CARRIER_CALLBACK_URL = ""
     book(credential, "KP1")
     deliveries.fan_out()
     assert not CarrierSubscription.objects.exists()
