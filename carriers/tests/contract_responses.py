@@ -182,7 +182,8 @@ class ResponseContract(ContractBase):
         except CarrierError as error:
             expected = {unreadable(operation), self.negatives.get(operation)}
             expected |= {NotServiceable} if operation == "quote" else set()
-            assert type(error) in expected or (type(error) is CarrierRejected and find_refusal(body))
+            is_own = self.refuses_in_success and OPERATIONS[operation] is not Effect.PURCHASE
+            assert type(error) in expected or (type(error) is CarrierRejected and (is_own or find_refusal(body)))
             assert_storable(error.body())
         else:
             assert_storable(found)

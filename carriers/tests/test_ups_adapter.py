@@ -119,6 +119,7 @@ class TestUpsContract(CarrierContract):
         "subscribe": ["validTrackingNumbers.*"],
         "unsubscribe": ["message"],
     }
+    refuses_in_success = True  # ResponseStatus with Code 0, and Time in Transit's invalidFieldList
     negatives = {
         "cancel": CarrierCannotCancel,
         "proof_of_delivery": ProofNotAvailable,
