@@ -215,7 +215,9 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
         by_number[scan.tracking_number].append(scan)
     numbers = by_number.keys() | reread
     shipment_ids = lookup.resolve_numbers(row.credential_id, numbers, at=row.received_at + _CLOCK_SKEW)
-    polling.request({shipment_ids[number] for number in reread if number in shipment_ids})
+    if reread:
+        polling.request({shipment_ids[number] for number in reread if number in shipment_ids})
+    to_confirm = set()
     for number in by_number.keys() & shipment_ids.keys():
         shipment_id, reported = shipment_ids[number], by_number[number]
         estimates = [(one.estimated_delivery, one.scan.occurred_at) for one in reported if one.estimated_delivery]
@@ -227,7 +229,9 @@ def apply(row: InboundWebhook, report: WebhookReport) -> None:
             received_at=row.received_at,
         )
         if proof == WebhookProof.TOKEN and any(one.scan.status in FINAL for one in reported):
-            polling.request([shipment_id], after=_CONFIRM_AFTER)
+            to_confirm.add(shipment_id)
+    if to_confirm:
+        polling.request(to_confirm, after=_CONFIRM_AFTER)
     unmatched = {number: found for number, found in by_number.items() if number not in shipment_ids}
     if unmatched:
         orphans.report_scans(
