@@ -78,8 +78,6 @@ class ContractBase:
     needed: ClassVar[Mapping[str, Collection[str]]]
     # Operations -> the error of a documented answer of success that says no, such as "not voided".
     negatives: ClassVar[Mapping[str, type[CarrierError]]] = {}
-    # Whether successful answers refuse in a form of the carrier's own, which damage can produce.
-    refuses_in_success: ClassVar[bool] = False
     # (operation, body) of garbage that is a valid response of this carrier, such as an empty list.
     valid_garbage: ClassVar[Collection[tuple[str, bytes]]] = ()
     # Each documented status word -> our status.

@@ -1,11 +1,13 @@
 """UPS's adapter with recorded requests and responses: contract, refusals and bookings."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from carriers.adapters.operations import OPERATIONS, Effect
 from carriers.adapters.ups import UpsAdapter
 from carriers.adapters.ups.tables import STATUSES
 from carriers.tests.contract import CarrierContract
@@ -119,7 +121,6 @@ class TestUpsContract(CarrierContract):
         "subscribe": ["validTrackingNumbers.*"],
         "unsubscribe": ["message"],
     }
-    refuses_in_success = True  # ResponseStatus with Code 0, and Time in Transit's invalidFieldList
     negatives = {
         "cancel": CarrierCannotCancel,
         "proof_of_delivery": ProofNotAvailable,
@@ -131,6 +132,12 @@ class TestUpsContract(CarrierContract):
         refusal("void_after_pickup", CarrierCannotCancel),
     )
     words = {code: row.status for code, row in STATUSES.items() if "/" not in code and row.status != Status.UNKNOWN}
+
+    def states_refusal(self, operation, body):
+        """UPS refuses with a status of 0, and in Time in Transit with a list of fields."""
+        own = r'Code": (-?0|"0")' if operation != "transit_times" else "invalidFieldList"
+        is_own = OPERATIONS[operation] is not Effect.PURCHASE and re.search(own, json.dumps(body))
+        return bool(is_own) or super().states_refusal(operation, body)
 
     def scan_of(self, word):
         body = response("track_of_two_parcels")
